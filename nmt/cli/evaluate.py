@@ -1,0 +1,137 @@
+"""`nmt evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.config.schema import Evaluation
+    from nmt.evaluation.evaluate import Result
+
+
+def _file(name: str, help: str) -> Any:
+    return typer.Option(name, metavar="FILE", help=help, show_default=False)
+
+
+def evaluate(
+    model: Model = None,
+    source: Annotated[Path | None, _file("--source", "Text to translate instead of the model's test sets.")] = None,
+    reference: Annotated[Path | None, _file("--reference", "What its translation should be, line by line.")] = None,
+    hypothesis: Annotated[
+        Path | None, _file("--hypothesis", "Score this translation against --reference; no model is needed.")
+    ] = None,
+    target_language: Annotated[
+        str | None,
+        typer.Option(
+            "--target-language",
+            metavar="CODE",
+            help="Language of --hypothesis, which BLEU's tokenizer depends on; by default what --reference ends in.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects, one for each test set.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Keep the translations here.", show_default=False),
+    ] = None,
+    beam_size: BeamSize = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Translate the test sets of a model and score them with sacreBLEU: BLEU, chrF and TER.
+
+    Without --model it is $NMT_MODEL, else the best model of the newest run.
+
+    For example:
+
+      nmt evaluate
+
+      nmt evaluate --model runs/quickstart --source news.en --reference news.de
+
+      nmt evaluate --hypothesis translated.de --reference news.de --json
+    """
+    _check_combination(model, source, reference, hypothesis, output)
+    from nmt.evaluation.evaluate import evaluate_file, evaluate_tests
+
+    if hypothesis is not None:
+        assert reference is not None
+        language, options = _language_and_options(model, target_language, reference)
+        results = [
+            evaluate_file(
+                str(hypothesis), str(reference), name=hypothesis.name, options=options, target_language=language
+            )
+        ]
+    else:
+        from nmt.cli.opening import open_translator
+        from nmt.config.schema import TestSet
+
+        translator, config = open_translator(
+            model, beam_size=beam_size, batch_sentences=batch_size, device=device, threads=threads
+        )
+        tests = config.data.test
+        if source is not None and reference is not None:
+            tests = [TestSet(name=source.name, source=str(source), target=str(reference))]
+        if not tests:
+            raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
+        results = list(
+            evaluate_tests(
+                translator,
+                tests,
+                options=config.evaluation,
+                target_language=config.data.target_language,
+                output_folder=output,
+                overwrite=overwrite,
+            )
+        )
+    _print(results, as_json=as_json)
+
+
+def _check_combination(
+    model: Path | None, source: Path | None, reference: Path | None, hypothesis: Path | None, output: Path | None
+) -> None:
+    if hypothesis is not None:
+        if source is not None or output is not None:
+            other = "--source" if source is not None else "-o"
+            raise UsageError(f"--hypothesis is a translation already; {other} goes with translating")
+        if reference is None:
+            raise UsageError("--hypothesis is scored against --reference; give both")
+    elif (source is None) != (reference is None):
+        raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
+
+
+def _language_and_options(model: Path | None, language: str | None, reference: Path) -> tuple[str, Evaluation]:
+    """The target language and how to score: of the model if one is given, else of the files and by default."""
+    from nmt.cli.starting_files import language_of
+    from nmt.config.schema import Evaluation
+
+    if model is None:
+        return language or language_of(reference, "target"), Evaluation()
+    from nmt.inference.model_file import find_model, load_model
+
+    config = load_model(find_model(model)).config
+    return language or config.data.target_language, config.evaluation
+
+
+NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
+
+
+def _print(results: list[Result], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([result.as_dict() for result in results], indent=2, ensure_ascii=False))
+        return
+    for result in results:
+        scores = "  ".join(f"{NAMES[name]} {score.value:.2f}" for name, score in result.scores.items())
+        typer.echo(f"{result.test}: {scores}  ({result.sentences} sentences)")
+        for name, score in result.scores.items():
+            typer.echo(f"  {NAMES[name]:<5} {score.signature}")

@@ -1,0 +1,120 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmt import log
+from nmt.errors import UsageError
+
+
+def _be_quiet(wanted: bool) -> None:
+    if wanted:
+        log.setup(level=logging.WARNING)
+
+
+def _be_verbose(wanted: bool) -> None:
+    if wanted:
+        log.setup(level=logging.DEBUG)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Make sure that writing `path` loses nothing; pipes and devices may always be written to.
+
+    Raises:
+        UsageError: the file is there, and may not be replaced.
+    """
+    if path.is_file() and not overwrite:
+        raise UsageError(f"{path} exists already; choose another name, or replace it with --overwrite")
+
+
+def complete_override(incomplete: str) -> list[str]:
+    """What a shell offers for `training.opt`: all key paths that start so."""
+    from nmt.config.options import walk
+    from nmt.config.problems import dotted
+
+    paths = (f"{dotted(path)}=" for path, option in walk() if option.section is None)
+    return [path for path in paths if path.startswith(incomplete)]
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="Print warnings and errors only, no progress.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=_be_verbose, help="Print details, and tracebacks of errors.")
+]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY.PATH=VALUE]...",
+        help="Options that win over the file, such as training.max_epochs=10 or data.train.0.weight=2.",
+        show_default=False,
+        autocompletion=complete_override,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A model file or the folder of a run; by default $NMT_MODEL, else the newest run.",
+        show_default=False,
+    ),
+]
+
+
+class Normalizations(str, Enum):
+    """Values of --length-normalization."""
+
+    none = "none"
+    average = "average"
+    gnmt = "gnmt"
+
+
+class Precisions(str, Enum):
+    """Values of --precision."""
+
+    auto = "auto"
+    bf16 = "bf16"
+    fp32 = "fp32"
+
+
+class Devices(str, Enum):
+    """Values of --device."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def _decoding(name: str, help: str, minimum: float | None = None) -> Any:
+    return typer.Option(name, min=minimum, help=help, show_default=False, rich_help_panel="Decoding")
+
+
+BeamSize = Annotated[int | None, _decoding("--beam-size", "Hypotheses kept at each step; 1 is greedy search.", 1)]
+LengthNormalization = Annotated[
+    Normalizations | None,
+    _decoding(
+        "--length-normalization",
+        "What the log-probability of a hypothesis of n pieces is divided by: none 1, average n^alpha, "
+        "gnmt ((5+n)/6)^alpha.",
+    ),
+]
+Alpha = Annotated[float | None, _decoding("--alpha", "Exponent of the length normalisation.", 0)]
+MaxLengthRatio = Annotated[
+    float | None, _decoding("--max-length-ratio", "Longest translation, in pieces for each piece of the source.", 0)
+]
+BatchSize = Annotated[
+    int | None, _decoding("--batch-size", "Sentences translated together; changes speed, never text.", 1)
+]
+Precision = Annotated[Precisions | None, _decoding("--precision", "Number format of matrix products.")]
+Device = Annotated[Devices | None, _decoding("--device", "Where to compute.")]
+Threads = Annotated[int | None, _decoding("--threads", "Processor threads; by default all cores.", 1)]

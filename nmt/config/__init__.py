@@ -1,0 +1,9 @@
+"""The configuration of an experiment: one YAML file, checked as a whole before anything starts."""
+
+from __future__ import annotations
+
+from nmt.config.dump import dump_yaml, json_schema
+from nmt.config.load import load_config
+from nmt.config.schema import Config
+
+__all__ = ["Config", "dump_yaml", "json_schema", "load_config"]

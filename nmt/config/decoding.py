@@ -1,0 +1,57 @@
+"""Decoding options of one command, over those that a model was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nmt.config.checks import Contradiction, search_contradictions
+from nmt.config.options import find
+from nmt.config.problems import show
+from nmt.config.schema import Decoding
+from nmt.errors import UsageError
+
+
+def change_decoding(decoding: Decoding, given: Mapping[str, Any]) -> Decoding:
+    """Put the options that are not None in `given`, named as in the schema, in place of those of a model.
+
+    A model's options that make no sense with the given ones give way: its `alpha` to another normalisation, its
+    `n_best` to a smaller beam.
+
+    Raises:
+        UsageError: values out of range, or given options that contradict each other.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    values = {**decoding.model_dump(), **changes}
+    if "length_normalization" in changes and "alpha" not in changes:
+        values["alpha"] = None if changes["length_normalization"] != decoding.length_normalization else decoding.alpha
+    if "n_best" not in changes and isinstance(values["beam_size"], int):
+        values["n_best"] = min(values["n_best"], max(values["beam_size"], 1))
+    try:
+        changed = Decoding.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(
+            "\n".join(_out_of_range(detail["loc"][0], detail["input"]) for detail in error.errors())
+        ) from None
+    problems = list(search_contradictions(changed))
+    if problems:
+        raise UsageError("\n".join(map(_in_flags, problems)))
+    return changed
+
+
+def _out_of_range(name: Any, value: Any) -> str:
+    option = find(("decoding", name))
+    assert option is not None
+    return f"{flag(name)}: found {show(value).removeprefix('the number ')}, expected {option.expected}"
+
+
+def _in_flags(problem: Contradiction) -> str:
+    flags = ", ".join(flag(str(path[-1])) for path in problem.paths)
+    return f"{flags}: {problem.text}"
+
+
+def flag(name: str) -> str:
+    """The command line's name for an option: `--beam-size`."""
+    return "--batch-size" if name == "batch_sentences" else f"--{name.replace('_', '-')}"

@@ -1,0 +1,69 @@
+"""Writes a configuration out: all options with their values, readable by `load_config`; and the JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from nmt.config.document import implicit_resolvers
+from nmt.config.options import options_of
+from nmt.config.schema import Config, Section
+
+
+def _cautious_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """What plain scalars mean to readers of YAML 1.1, and of YAML 1.2 where those see nothing but text."""
+    old, new = yaml.SafeDumper.yaml_implicit_resolvers, implicit_resolvers()
+    return {character: old.get(character, []) + new.get(character, []) for character in {*old, *new}}
+
+
+class CautiousDumper(yaml.SafeDumper):
+    """Quotes text that a reader of YAML 1.1 or of YAML 1.2 would take for something else, such as `no` and `1e-4`."""
+
+    yaml_implicit_resolvers = _cautious_resolvers()
+
+
+def _quote_line_breaks(dumper: CautiousDumper, text: str) -> yaml.ScalarNode:
+    """Text on one line, whatever is in it: line breaks as escapes."""
+    style = '"' if any(character in text for character in "\n\r\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+CautiousDumper.add_representer(str, _quote_line_breaks)
+
+
+def dump_yaml(config: Config, *, comments: bool = False) -> str:
+    """All options with their values, as YAML; with `comments`, each under its documentation."""
+    return "\n".join(_lines(config, "", comments=comments)) + "\n"
+
+
+def _lines(section: Section, margin: str, *, comments: bool) -> Iterator[str]:
+    for name, option in options_of(type(section)).items():
+        value = getattr(section, name)
+        if comments and option.doc:
+            yield f"{margin}# {option.doc}"
+        if isinstance(value, Section):
+            yield f"{margin}{name}:"
+            yield from _lines(value, f"{margin}  ", comments=comments)
+        elif isinstance(value, list) and value and isinstance(value[0], Section):
+            yield f"{margin}{name}:"
+            for entry in value:
+                first, *rest = _lines(entry, f"{margin}    ", comments=False)
+                yield f"{margin}  - {first.lstrip(' ')}"
+                yield from rest
+        else:
+            yield f"{margin}{name}: {one_line(value)}"
+
+
+def one_line(value: Any) -> str:
+    """A value on one line."""
+    text: str = yaml.dump(value, Dumper=CautiousDumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors that complete and check YAML."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nmt configuration"}

@@ -1,0 +1,64 @@
+"""Are the files that a configuration names there? Looked at before anything is started."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.config.checks import Contradiction, every_pair
+from nmt.config.problems import shorten, show
+from nmt.config.schema import Config
+
+
+def missing_files(config: Config, config_file: Path) -> Iterator[Contradiction]:
+    """One problem for each file of `data` that cannot be read. Paths are relative to the current folder."""
+    for path, pair in every_pair(config):
+        for side in ("source", "target", "tsv"):
+            file = getattr(pair, side)
+            if file is None:
+                continue
+            problem = file_problem(file, config_file)
+            if problem is not None:
+                yield Contradiction(((*path, side),), *problem)
+
+
+def file_problem(file: str, config_file: Path) -> tuple[str, str] | None:
+    """What keeps `file` from being read as text, and the hint; None when nothing does."""
+    if not file.strip():
+        return "found an empty path", "write the path of a text file"
+    if file == "-":
+        return "standard input can be read only once", "write the text to a file first"
+    if "\x00" in file:
+        return "found a path with a NUL character", "write the path of a text file"
+    try:
+        if os.path.isdir(file):
+            return f"{show(file)} is a folder, expected a text file", "name the file inside it"
+        if not os.path.exists(file):
+            return f"no such file: {show(file)}", _similar(Path(file), config_file)
+        if not os.path.isfile(file):
+            return f"{show(file)} is a pipe or device, which can be read only once", "write the text to a file first"
+    except ValueError:
+        return f"{show(file)} cannot be a path", "write the path of a text file"
+    if not os.access(file, os.R_OK):
+        return f"{show(file)} may not be read", f"give yourself permission: chmod u+r {shorten(file)}"
+    return None
+
+
+def _similar(file: Path, config_file: Path) -> str:
+    """Where the file may be instead."""
+    beside = config_file.parent / file
+    if not file.is_absolute() and beside.is_file():
+        return f"paths are relative to the current folder: write {beside}"
+    try:
+        names = [entry.name for entry in file.parent.iterdir() if entry.is_file()]
+    except OSError:
+        folder = file.parent
+        while folder != folder.parent and not folder.exists():
+            folder = folder.parent
+        return f"the folder {file.parent} does not exist; paths are relative to the current folder, {Path.cwd()}"
+    near = difflib.get_close_matches(file.name, names, n=2, cutoff=0.7)
+    if near:
+        return f"did you mean {' or '.join(str(file.parent / name) for name in near)}?"
+    return f"paths are relative to the current folder, {Path.cwd()}"

@@ -1,0 +1,74 @@
+"""Options given on the command line as `key.path=value`; they come after the file and win over it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nmt.config.document import Document, read_value
+from nmt.config.options import find
+from nmt.config.problems import KeyPath, Place, Problem, Unreadable, dotted
+
+
+def apply_override(document: Document, override: str, *, number: int) -> None:
+    """Change `document` as `key.path=value` says, or note in it what is wrong with the override.
+
+    The value is read as YAML; sections on the way that the file lacks are made; a number picks an entry of a list, the
+    number after the last one adds an entry. `number` says which of several overrides it is, for the order of messages.
+    """
+    place = Place(document.file, number, override)
+    name, equals, text = override.partition("=")
+    parts = name.strip().split(".")
+    if not equals or not all(parts):
+        hint = "write an option and its value, such as training.max_epochs=10"
+        document.problems.append(Problem(place, (), "expected key.path=value", hint))
+        return
+    try:
+        value = read_value(text, place)
+        container, path = _make_way(document, parts, place)
+    except Unreadable as error:
+        document.problems.append(error.problem)
+        return
+    container[path[-1]] = value.data["value"]
+    for old in [old for old in document.places if old[: len(path)] == path]:
+        del document.places[old]
+    document.places.update({(*path, *inner): place for inner in ((), *value.places)})
+    document.problems += [dataclasses.replace(problem, path=(*path, *problem.path)) for problem in value.problems]
+    document.unread |= {(*path, *inner) for inner in value.unread}
+
+
+def _make_way(document: Document, parts: list[str], place: Place) -> tuple[Any, KeyPath]:
+    """Find what holds the value, making sections and lists that are missing; return it and the path of the value."""
+    container: Any = document.data
+    path: KeyPath = ()
+    for depth, part in enumerate(parts):
+        where = dotted(path)
+        if isinstance(container, list):
+            index = _index(container, part, where, place)
+            path = (*path, index)
+            if index == len(container):
+                container.append(None)
+        elif isinstance(container, dict):
+            path = (*path, part)
+            container.setdefault(part, None)
+        else:
+            message = f"{where} is a single value, it has no {part}"
+            raise Unreadable(place, message, f"write {where}=... to change it", path)
+        if depth < len(parts) - 1:
+            if container[path[-1]] is None:
+                option = find(path)
+                container[path[-1]] = [] if option is not None and option.kind is list else {}
+                document.places[path] = place
+            container = container[path[-1]]
+    return container, path
+
+
+def _index(entries: list[Any], part: str, where: str, place: Place) -> int:
+    if not (part.isascii() and part.isdecimal()):
+        hint = f"such as {where}.0 for its first entry"
+        raise Unreadable(place, f"{where} is a list, expected a number after it", hint)
+    index = int(part[:9])
+    if index > len(entries):
+        available = f"entries 0 to {len(entries) - 1}" if entries else "no entries yet"
+        raise Unreadable(place, f"{where} has {available}", f"{where}.{len(entries)} adds one")
+    return index

@@ -1,0 +1,157 @@
+"""Holds a document against the schema and says in plain words what does not fit."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from nmt.config.document import Document
+from nmt.config.options import Option, find, meant_here, options_of, unknown_key_hint
+from nmt.config.problems import KeyPath, Problem, show
+from nmt.config.schema import Config
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the schema made of a document.
+
+    Attributes:
+        config: the configuration; where the document is wrong, with defaults or placeholders in place of what it says,
+            so that the rest can be checked too. None when even that is not possible.
+        problems: what was wrong.
+        broken: the key paths that `config` does not take from the document.
+    """
+
+    config: Config | None
+    problems: list[Problem]
+    broken: set[KeyPath]
+
+
+def validate(document: Document) -> Checked:
+    """Check names, types and limits of everything in `document`; nothing is converted."""
+    broken = set(document.unread)
+    try:
+        return Checked(Config.model_validate(document.data, strict=True), list(document.problems), broken)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+    problems = list(document.problems)
+    for detail in details:
+        path = detail["loc"]
+        if path not in broken:
+            problems.append(_problem(document, path, detail))
+        broken.add(path)
+        if detail["type"] == "extra_forbidden":
+            broken.update((*path[:-1], name) for name in meant_here(path))
+    try:
+        config = Config.model_validate(_repair(document.data, details), strict=True)
+    except ValidationError:
+        return Checked(None, problems, broken)
+    return Checked(config, problems, broken)
+
+
+def _problem(document: Document, path: KeyPath, detail: ErrorDetails) -> Problem:
+    place = document.place(path)
+    if detail["type"] == "extra_forbidden":
+        return Problem(place, path, "unknown key", unknown_key_hint(path))
+    option = find(path)
+    assert option is not None, path
+    if detail["type"] == "missing":
+        hint = option.doc if option.section is None else "`nmt config init` writes a configuration to start from"
+        return Problem(place, path, f"missing, expected {option.expected}", hint)
+    value = detail["input"]
+    return Problem(place, path, f"found {show(value)}, expected {option.expected}", value_hint(option, value))
+
+
+def value_hint(option: Option, value: Any) -> str | None:
+    """How to write what was probably meant by a value of the wrong kind."""
+    if option.section is not None:
+        if value is None:
+            return "the section is empty: remove its name, or indent its options below it"
+        for name, entry in options_of(option.section).items():
+            if isinstance(value, str) and value in entry.choices:
+                return f"write `{name}: {value}` on a line of its own below it, indented"
+        return "its options stand below it, indented, one on each line"
+    if option.item is not None:
+        if isinstance(value, dict):
+            return "start each entry with `- `"
+        return None if value is None or isinstance(value, list) else f"put it in brackets: [{_plain(value)}]"
+    if option.choices:
+        return _choice_hint(option.choices, value)
+    if option.kind is bool and not isinstance(value, (list, dict)):
+        meaning = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "1": "true"}
+        meant = meaning.get(str(value).lower(), "false" if value == 0 else "")
+        return f"write {meant}" if meant else "write true or false, without quotes"
+    if option.kind is str and not isinstance(value, (list, dict)):
+        return "leave the line out" if value is None and option.nullable else f'put it in quotes: "{_plain(value)}"'
+    if option.kind in (int, float):
+        return _number_hint(option, value)
+    return None
+
+
+def _plain(value: Any) -> str:
+    return show(value).removeprefix("the number ").strip('"') if value is not None else "..."
+
+
+def _choice_hint(choices: Sequence[str], value: Any) -> str | None:
+    if value in (None, False) and "none" in choices:
+        return "write the word none"
+    near = difflib.get_close_matches(str(value).lower().replace("-", "_"), choices, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _number_hint(option: Option, value: Any) -> str | None:
+    """The number that was probably meant: without quotes, separators or a needless fraction."""
+    if isinstance(value, str):
+        text = value.strip().replace("_", "").replace(" ", "")
+        for candidate in (text, text.replace(",", "."), text.replace(",", "")):
+            try:
+                number = float(candidate)
+            except ValueError:
+                continue
+            if option.kind is float or number.is_integer():
+                return f"write {int(number) if number.is_integer() else candidate} without quotes or separators"
+        return None
+    if isinstance(value, float) and option.kind is int and value.is_integer() and abs(value) < 2**31:
+        return f"write {int(value)}"
+    if value is None and not option.nullable:
+        return f"leave the line out for the default, {option.default:g}"
+    return option.doc or None
+
+
+def _repair(data: dict[str, Any], details: Sequence[ErrorDetails]) -> dict[str, Any]:
+    """A copy of `data` in which whatever the schema refused is left out or replaced by a placeholder."""
+    data = copy.deepcopy(data)
+    for detail in details:
+        path = detail["loc"]
+        option = find(path)
+        while option is not None and isinstance(path[-1], int) and option.section is None:
+            path = path[:-1]
+            option = find(path)
+        container: Any = data
+        for part in path[:-1]:
+            try:
+                container = container[part]
+            except (KeyError, IndexError, TypeError):
+                container = None
+        if not isinstance(container, (dict, list)):
+            continue
+        if option is not None and (option.required or isinstance(path[-1], int)):
+            container[path[-1]] = _placeholder(option)  # type: ignore[index]
+        elif isinstance(container, dict):
+            container.pop(path[-1], None)
+    return data
+
+
+def _placeholder(option: Option) -> Any:
+    """A value that the schema accepts, for checks that must not stop at the first mistake."""
+    if option.section is not None:
+        return {name: _placeholder(entry) for name, entry in options_of(option.section).items() if entry.required}
+    if option.item is not None:
+        return [_placeholder(option.item)]
+    return "xx"

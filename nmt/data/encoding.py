@@ -1,0 +1,144 @@
+"""The last pass over the training text: the subword models, and the store of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config.schema import Config
+from nmt.data.filters import Reason
+from nmt.data.selection import Selection, describe_left_out
+from nmt.data.store import SIDES, Rows, StoreWriter, make_rows
+from nmt.data.subword_training import TrainingText, train_subwords, user_symbols
+from nmt.data.texts import Texts
+from nmt.data.tokenizer import UNK, SubwordModel, Tokenizers
+from nmt.errors import DataError
+from nmt.log import Progress
+
+# SentencePiece's unigram training takes over 20 bytes of memory for each one of text.
+MAX_TRAINING_BYTES = 50_000_000
+
+
+def learn(config: Config, selection: Selection) -> tuple[Tokenizers, list[TrainingText]]:
+    """Trains the subword models on evenly sampled training text.
+
+    Raises:
+        ConfigError: A symbol cannot be used.
+        DataError: The vocabulary is too small for the characters of the text.
+    """
+    options = config.tokenizer
+    symbols = user_symbols(options, [corpus.tag for corpus in config.data.train])
+    sides = {"source": selection.sources, "target": selection.targets}
+    if options.joint:
+        lines = chain.from_iterable(_sample(selection, list(sides.values()), options.max_training_lines))
+        model, seen = train_subwords(lines, options=options, symbols=symbols, what="joint")
+        return Tokenizers(source=model, target=model), [seen]
+    models, text = [], []
+    for what, texts in sides.items():
+        lines = chain.from_iterable(_sample(selection, [texts], options.max_training_lines))
+        model, seen = train_subwords(lines, options=options, symbols=symbols, what=what)
+        models.append(model)
+        text.append(seen)
+    return Tokenizers(source=models[0], target=models[1]), text
+
+
+def _sample(selection: Selection, sides: Sequence[Texts], max_lines: int) -> Iterator[tuple[str, ...]]:
+    """Gives the lines of one or both sides for kept pairs spread evenly over the corpora, within the limits."""
+    total = selection.count_kept()
+    share = min(1.0, MAX_TRAINING_BYTES / max(1, sum(texts.size for texts in sides)))
+    most = max(1, min(max_lines // len(sides), int(total * share)))
+    rank = 0
+    for numbers in selection.blocks(0, len(selection.kept), kept=True):
+        if total > most:
+            ranks = np.arange(rank, rank + len(numbers))
+            rank += len(numbers)
+            numbers = numbers[(ranks + 1) * most // total > ranks * most // total]
+        yield from zip(*(texts.lines(numbers) for texts in sides), strict=True)
+
+
+@dataclass
+class Unknown:
+    """How many of a side's pieces are unknown."""
+
+    pieces: int = 0
+    unknown: int = 0
+
+    def add(self, rows: Rows) -> None:
+        """Counts more rows."""
+        self.pieces += len(rows.ids)
+        self.unknown += int(np.count_nonzero(rows.ids == UNK))
+
+    @property
+    def rate(self) -> float:
+        """The share that is unknown."""
+        return self.unknown / self.pieces if self.pieces else 0.0
+
+
+def encode(
+    config: Config, selection: Selection, tokenizers: Tokenizers, folder: Path, *, threads: int, bar: Progress
+) -> dict[str, float]:
+    """Writes the ids of the kept pairs to a store, leaving out those with too many pieces.
+
+    Args:
+        config: The whole configuration.
+        selection: The training pairs; the tallies of its corpora go on counting.
+        tokenizers: The subword models.
+        folder: Where the store goes.
+        threads: Processor threads for segmentation; changes speed alone.
+        bar: Counts pairs.
+
+    Returns:
+        The share of unknown pieces, by side.
+    """
+    unknown = Unknown(), Unknown()
+    store = StoreWriter(
+        folder,
+        source_size=tokenizers.source.size,
+        target_size=tokenizers.target.size,
+        with_text=config.tokenizer.sampling > 0,
+    )
+    bounds = [0]
+    for corpus, options in zip(selection.corpora, config.data.train, strict=True):
+        tag = f"{options.tag} " if options.tag is not None else ""
+        for numbers in selection.blocks(corpus.start, corpus.end, kept=True):
+            sources = [tag + line for line in selection.sources.lines(numbers)]
+            targets = selection.targets.lines(numbers)
+            rows = (
+                _encode(tokenizers.source, sources, threads),
+                _encode(tokenizers.target, targets, threads),
+            )
+            fits, reasons = _judge(rows, config.data.filters.max_pieces)
+            for row, reason in reasons:
+                corpus.tally.add(reason, int(selection.lines[numbers[row]]), sources[row], targets[row])
+            if reasons:
+                rows = rows[0].select(fits), rows[1].select(fits)
+                sources, targets = [sources[row] for row in fits], [targets[row] for row in fits]
+            for side, count in zip(rows, unknown, strict=True):
+                count.add(side)
+            store.add(rows, (sources, targets))
+            bar.update(len(numbers))
+        bounds.append(len(store))
+    store.close(bounds)
+    if not len(store):
+        raise DataError(f"No training pair is left: {describe_left_out(selection.corpora)}")
+    return dict(zip(SIDES, (side.rate for side in unknown), strict=True))
+
+
+def _encode(model: SubwordModel, lines: Sequence[str], threads: int) -> Rows:
+    return make_rows(model.encode_many(lines, threads=threads), np.uint32)
+
+
+def _judge(rows: tuple[Rows, Rows], max_pieces: int) -> tuple[NDArray[np.int64], list[tuple[int, Reason]]]:
+    """The rows that fit, and why each of the others does not."""
+    shorter = np.minimum(rows[0].lengths, rows[1].lengths)
+    longer = np.maximum(rows[0].lengths, rows[1].lengths)
+    fits = (shorter > 0) & (longer <= max_pieces)
+    reasons: list[tuple[int, Reason]] = [
+        (int(row), "empty" if shorter[row] == 0 else "too many pieces") for row in np.flatnonzero(~fits)
+    ]
+    return np.flatnonzero(fits), reasons

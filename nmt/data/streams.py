@@ -1,0 +1,202 @@
+"""Bytes from and to files, unpacked and packed by their suffix; ``-`` is a standard stream."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from nmt.errors import DataError
+
+STANDARD_STREAM = "-"
+CHUNK_BYTES = 1 << 20
+PACKED_CHUNK_BYTES = 1 << 14  # of .zst, unpacked whole: keeps what comes out of one chunk small
+
+
+def describe(path: Path | str) -> str:
+    """How messages call this input file."""
+    return "standard input" if str(path) == STANDARD_STREAM else str(path)
+
+
+def read_bytes(path: Path | str) -> Iterator[bytes]:
+    """Gives the unpacked bytes of a file in chunks; from standard input as soon as there are any.
+
+    Args:
+        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst; ``-`` is standard input.
+
+    Raises:
+        DataError: The file is missing, a folder, unreadable, or its packed data is damaged or cut short.
+    """
+    with _errors_named(path), contextlib.ExitStack() as stack:
+        if str(path) == STANDARD_STREAM:
+            if sys.stdin is None:
+                raise DataError("There is no standard input to read from.")
+            yield from _chunks(cast(io.BufferedReader, sys.stdin.buffer).read1)
+            return
+        raw = stack.enter_context(open(path, "rb"))
+        suffix = Path(path).suffix.lower()
+        if suffix == ".gz":
+            yield from _chunks(stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb")).read)
+        elif suffix == ".bz2":
+            yield from _chunks(stack.enter_context(bz2.BZ2File(raw)).read)
+        elif suffix == ".xz":
+            yield from _chunks(stack.enter_context(lzma.LZMAFile(raw)).read)
+        elif suffix == ".zst":
+            yield from _unpack_zstandard(raw)
+        else:
+            yield from _chunks(raw.read1)
+
+
+@contextlib.contextmanager
+def open_output(path: Path | str) -> Iterator[IO[bytes]]:
+    """Opens a file to write to as results come, packed by suffix; what is written stays if the writer fails.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    if str(path) == STANDARD_STREAM:
+        if sys.stdout is None:
+            raise DataError("There is no standard output to write to.")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    _check_folder(path)
+    with _errors_named(path), open(path, "wb") as raw, _packed(raw, Path(path).suffix.lower()) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def open_whole(path: Path | str) -> Iterator[IO[bytes]]:
+    """Opens a file that appears under its name only when the block ends well; packed by suffix.
+
+    Until then the bytes are in a temporary file beside it, so that a failure or an interruption leaves what was there
+    before.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    final = Path(os.path.realpath(path))
+    if str(path) == STANDARD_STREAM or (final.exists() and not final.is_file()):  # a pipe or device: nothing to replace
+        with open_output(path) as stream:
+            yield stream
+        return
+    _check_folder(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    with _errors_named(path):
+        try:
+            with open(temporary, "wb") as raw:
+                with _packed(raw, Path(path).suffix.lower()) as stream:
+                    yield stream
+                raw.flush()
+                os.fsync(raw.fileno())
+            os.replace(temporary, final)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _check_folder(path: Path | str) -> None:
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise DataError(f"{path}: there is no folder {folder}.")
+
+
+@contextlib.contextmanager
+def _errors_named(path: Path | str) -> Iterator[None]:
+    """Turns what can go wrong with a file into an error that names it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{describe(path)}: there is no such file.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{describe(path)}: is a folder; a file is needed.") from error
+    except PermissionError as error:
+        raise DataError(f"{describe(path)}: permission denied.") from error
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, _DamagedError) as error:
+        raise DataError(f"{describe(path)}: the packed data is damaged or cut short ({error}).") from error
+    except OSError as error:
+        raise DataError(f"{describe(path)}: {error.strerror or error}.") from error
+
+
+class _DamagedError(Exception):
+    """Packed data that cannot be unpacked."""
+
+
+def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while chunk := read(CHUNK_BYTES):
+        yield chunk
+
+
+class _Unpacker(Protocol):
+    """What `compression.zstd` (Python 3.14) and the zstandard package have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _unpack_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
+    """Unpacks frame by frame. The zstandard package's own readers take a file cut short for a whole one."""
+    unpacker: _Unpacker | None = None
+    while packed := raw.read(PACKED_CHUNK_BYTES):
+        while packed:
+            unpacker = _new_unpacker() if unpacker is None or unpacker.eof else unpacker
+            try:
+                chunk = unpacker.decompress(packed)
+            except Exception as error:  # each library has its own class
+                raise _DamagedError(str(error)) from error
+            packed = unpacker.unused_data if unpacker.eof else b""
+            if chunk:
+                yield chunk
+    if unpacker is not None and not unpacker.eof:
+        raise EOFError("the last frame has no end")
+
+
+def _new_unpacker() -> _Unpacker:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdDecompressor()
+    import zstandard
+
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+@contextlib.contextmanager
+def _packed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+    """The stream that packs into `raw`; the same text always gives the same bytes (no names or times inside)."""
+    if suffix == ".gz":
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as stream:
+            yield stream  # type: ignore[misc]
+    elif suffix == ".bz2":
+        with bz2.BZ2File(raw, "wb") as stream:
+            yield stream
+    elif suffix == ".xz":
+        with lzma.LZMAFile(raw, "wb") as stream:
+            yield stream
+    elif suffix == ".zst":
+        with _zstandard_writer(raw) as stream:
+            yield stream
+    else:
+        yield raw
+
+
+def _zstandard_writer(raw: IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdFile(raw, "wb")
+    import zstandard
+
+    return zstandard.ZstdCompressor().stream_writer(raw, closefd=False)

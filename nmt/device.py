@@ -1,0 +1,64 @@
+"""Where computation happens, and in which number format. The one place that asks what the machine can do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import torch
+
+from nmt.errors import UsageError
+
+
+def choose_device(setting: str) -> torch.device:
+    """Return the device of `setting`: "auto" (CUDA where there is one, else the CPU), "cpu" or "cuda".
+
+    Raises:
+        UsageError: CUDA is asked for and there is none.
+    """
+    if setting == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if setting == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device: cuda is asked for, but torch finds no CUDA device; use --device cpu or device: auto")
+    return torch.device(setting)
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Return whether `device` multiplies bfloat16 matrices in hardware, and so faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
+    """Return the number format of matrix products for `setting`: "auto", "bf16" or "fp32"."""
+    if setting == "auto":
+        return torch.bfloat16 if native_bf16(device) else torch.float32
+    return torch.bfloat16 if setting == "bf16" else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the context in which matrix products on `device` use `dtype`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+def set_threads(threads: int | None) -> None:
+    """Compute with `threads` processor threads; None: one for each core this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(threads or cores)
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory in the process for the next tensor instead of giving it back to the system each time.
+
+    By default glibc maps every large block anew, and the kernel clears it page by page: a training step allocates
+    hundreds of megabytes, and on virtual machines this has been seen to take most of its time. Where there is no
+    glibc nothing happens.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, mmap_max = -1, -4
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,41 @@
+"""What can go wrong through no fault of the code: each error says what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class NMTError(Exception):
+    """A problem that the user can mend. The command line prints its text alone and exits with ``exit_code``."""
+
+    exit_code = 1
+
+
+class ConfigError(NMTError):
+    """A configuration that cannot be used: unknown key, wrong type, contradiction. Lists every problem at once."""
+
+    exit_code = 2
+
+
+class UsageError(NMTError):
+    """A command called in a way that cannot work: an existing run without --resume, no model to be found."""
+
+    exit_code = 2
+
+
+class DataError(NMTError):
+    """A text file that cannot be read as promised: missing, wrongly encoded, of unequal length."""
+
+
+class CheckpointError(NMTError):
+    """A checkpoint or model file that cannot be loaded or does not fit."""
+
+
+class TrainingError(NMTError):
+    """Training that cannot go on: it diverged, or ran out of memory."""
+
+
+class Interrupted(NMTError):
+    """A run that was asked to stop by a signal, and has saved what it had."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,1 @@
+"""Scores of translations: sacreBLEU's metrics, exactly as its command computes them."""

@@ -1,0 +1,133 @@
+"""Test sets translated and scored, or translations that are there already scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nmt.config.schema import Evaluation, TestSet
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import read_lines, write_lines
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.metrics import Score, make_bleu, resolve_tokenizer, score
+from nmt.evaluation.oddities import find_oddities
+from nmt.log import logger
+
+# Named in every result, so that whoever reads it as JSON finds the same keys whatever was measured.
+METRICS = ("bleu", "chrf", "ter")
+
+
+class HasText(Protocol):
+    """A translation."""
+
+    @property
+    def text(self) -> str:
+        """The best hypothesis as plain text."""
+
+
+class Translates(Protocol):
+    """What evaluation needs of a translator."""
+
+    def translate(self, lines: Iterable[str], /) -> Iterator[HasText]:
+        """Give the translation of each line, in order."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one test set."""
+
+    test: str
+    sentences: int
+    scores: dict[str, Score]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as `nmt evaluate --json` prints it; a metric that was not measured is None."""
+        values = {name: self.scores[name].value if name in self.scores else None for name in METRICS}
+        signatures = {name: found.signature for name, found in self.scores.items()}
+        return {"test": self.test, **values, "sentences": self.sentences, "signatures": signatures}
+
+
+def evaluate_tests(
+    translator: Translates,
+    tests: Sequence[TestSet],
+    *,
+    options: Evaluation,
+    target_language: str,
+    output_folder: Path | None,
+    overwrite: bool,
+) -> Iterator[Result]:
+    """Translate test sets and score them, one by one. All that can be wrong is found before the first translation.
+
+    Args:
+        translator: Turns source lines into translations.
+        tests: The test sets, each with a name of its own.
+        options: Metrics and how they are computed.
+        target_language: Code of the target language.
+        output_folder: Where to keep the translations, as `<test>.translated.<language>`; None: nowhere.
+        overwrite: Replace translations that are there.
+
+    Raises:
+        DataError: If a file cannot be read or the sides of a test set are of unequal length.
+        UsageError: If translations are there and may not be replaced.
+        NMTError: If the tokenizer that BLEU needs is not installed.
+    """
+    _check_tokenizer(options, target_language)
+    outputs = [_output(output_folder, test.name, target_language, overwrite=overwrite) for test in tests]
+    texts = [read_parallel(test) for test in tests]
+    for test, pairs, output in zip(tests, texts, outputs, strict=True):
+        hypotheses = [translation.text for translation in translator.translate(source for source, _ in pairs)]
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            write_lines(output, hypotheses)
+        references = [reference for _, reference in pairs]
+        yield _result(test.name, hypotheses, references, options=options, target_language=target_language)
+
+
+def evaluate_file(hypothesis: str, reference: str, *, name: str, options: Evaluation, target_language: str) -> Result:
+    """Score a file of translations against a file of references.
+
+    Raises:
+        DataError: If a file cannot be read or they are of unequal length.
+        NMTError: If the tokenizer that BLEU needs is not installed.
+    """
+    _check_tokenizer(options, target_language)
+    hypotheses = list(read_lines(hypothesis, keep_broken=False))
+    references = list(read_lines(reference, keep_broken=False))
+    if len(hypotheses) != len(references):
+        raise DataError(
+            f"{hypothesis} has {len(hypotheses)} lines, but {reference} has {len(references)}. "
+            "Line n of one must be the translation that line n of the other is the reference of."
+        )
+    return _result(name, hypotheses, references, options=options, target_language=target_language)
+
+
+def _check_tokenizer(options: Evaluation, target_language: str) -> None:
+    if "bleu" in options.metrics:
+        make_bleu(resolve_tokenizer(options.bleu_tokenizer, target_language), lowercase=options.lowercase)
+
+
+def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -> Path | None:
+    if folder is None:
+        return None
+    path = folder / f"{name}.translated.{language}"
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already. Move it away, choose another folder, or allow to overwrite it.")
+    return path
+
+
+def _result(
+    name: str, hypotheses: Sequence[str], references: Sequence[str], *, options: Evaluation, target_language: str
+) -> Result:
+    scores = score(
+        hypotheses,
+        references,
+        metrics=options.metrics,
+        bleu_tokenizer=options.bleu_tokenizer,
+        lowercase=options.lowercase,
+        target_language=target_language,
+    )
+    for remark in find_oddities(hypotheses, references, scores):
+        logger.warning("%s: %s", name, remark)
+    return Result(test=name, sentences=len(references), scores=scores)

@@ -1,0 +1,1 @@
+"""Inference: from a model file and lines of text to lines of text."""

@@ -1,0 +1,241 @@
+"""The model file: one safetensors file with all that it takes to translate raw text.
+
+Weights (a tensor that several layers share is there once), and in the metadata, as strings:
+
+    format_version     "1"
+    config             JSON: the resolved configuration
+    source_tokenizer   base64: the SentencePiece model of the source
+    target_tokenizer   base64: that of the target; left out when both are one
+    provenance         JSON: where the model comes from
+
+No pickle, so that loading a file never runs code from it. The same content always makes the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nmt.config.schema import Config
+from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.errors import CheckpointError, DataError
+from nmt.inference.find import find_model
+from nmt.model import Seq2Seq, build_model
+
+__all__ = ["FORMAT_VERSION", "ModelFile", "find_model", "load_model", "save_model"]
+
+FORMAT_VERSION = 1
+SHOWN_NAMES = 8
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds."""
+
+    config: Config
+    tokenizers: Tokenizers
+    weights: dict[str, Tensor]
+    """By the names of the network's parameters; each shared one under its first name only."""
+    provenance: dict[str, Any]
+    format_version: int
+
+    def network(self, device: torch.device) -> Seq2Seq:
+        """Return the network with these weights on `device`, ready to translate.
+
+        Raises:
+            CheckpointError: The weights do not fit the network that the configuration describes.
+        """
+        with torch.device("meta"), _NoInitialization():
+            model = build_model(
+                self.config.model,
+                source_size=self.tokenizers.source.size,
+                target_size=self.tokenizers.target.size,
+            )
+        _check_weights(model, self.weights)
+        loaded = {
+            id(parameter): nn.Parameter(self.weights[name].to(device)) for name, parameter in model.named_parameters()
+        }
+        every = model.named_parameters(remove_duplicate=False)
+        model.load_state_dict({name: loaded[id(parameter)] for name, parameter in every}, assign=True)
+        return model.eval()
+
+
+def save_model(
+    path: Path, *, weights: Mapping[str, Tensor], config: Config, tokenizers: Tokenizers, provenance: Mapping[str, Any]
+) -> None:
+    """Write a model file. It appears under its name when it is whole and on the disk.
+
+    Args:
+        path: The file; one that is there is replaced.
+        weights: The network's parameters by name.
+        config: The resolved configuration.
+        tokenizers: The subword models.
+        provenance: Where the model comes from; anything that JSON can hold.
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "config": json.dumps(config.model_dump(mode="json"), ensure_ascii=False),
+        "source_tokenizer": base64.b64encode(tokenizers.source.model_bytes).decode("ascii"),
+        "provenance": json.dumps(dict(provenance), ensure_ascii=False),
+    }
+    if tokenizers.target.model_bytes != tokenizers.source.model_bytes:
+        metadata["target_tokenizer"] = base64.b64encode(tokenizers.target.model_bytes).decode("ascii")
+    content = _serialize(_without_copies(weights), metadata)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as stream:
+                stream.writelines(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
+
+
+def load_model(path: Path) -> ModelFile:
+    """Read a model file.
+
+    Raises:
+        CheckpointError: It is missing, no model file, damaged, or of another format version.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            _check_version(path, metadata)
+            weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
+    try:
+        source = SubwordModel(base64.b64decode(metadata["source_tokenizer"], validate=True))
+        target = source
+        if "target_tokenizer" in metadata:
+            target = SubwordModel(base64.b64decode(metadata["target_tokenizer"], validate=True))
+        return ModelFile(
+            config=Config.model_validate(json.loads(metadata["config"])),
+            tokenizers=Tokenizers(source, target),
+            weights=weights,
+            provenance=json.loads(metadata["provenance"]),
+            format_version=int(metadata["format_version"]),
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
+    except ValidationError as error:
+        options = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+        raise CheckpointError(
+            f"{path}: the model's configuration has options that this version of nmt cannot use: {options}."
+        ) from error
+    except (ValueError, DataError, binascii.Error) as error:
+        raise CheckpointError(f"{path}: the model file is damaged: {error}") from error
+
+
+class _NoInitialization(TorchFunctionMode):
+    """Leaves new layers as they are: nothing is drawn at random that the file's weights will replace.
+
+    On the meta device that would cost nothing but for the import of torch._dynamo, which takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return `weights` on the CPU, without those that are the same memory as an earlier one."""
+    seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
+    unique = {}
+    for name, value in weights.items():
+        key = (value.data_ptr(), value.shape, value.stride())
+        if key not in seen or value.numel() == 0:
+            unique[name] = value.detach().cpu().contiguous()
+        seen.add(key)
+    return unique
+
+
+def _serialize(weights: dict[str, Tensor], metadata: dict[str, str]) -> list[bytes | memoryview]:
+    """Return a safetensors file in parts. Its own writer puts metadata in a random order: here the order is fixed."""
+    from safetensors.torch import save
+
+    plain = save(weights)
+    size = int.from_bytes(plain[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(plain[8 : 8 + size])}
+    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return [len(encoded).to_bytes(8, "little"), encoded, memoryview(plain)[8 + size :]]
+
+
+def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
+    if "format_version" not in metadata:
+        raise CheckpointError(f"{path}: this is a safetensors file, but not a model file of nmt.")
+    version = metadata["format_version"]
+    if version == str(FORMAT_VERSION):
+        return
+    newer = version.isdigit() and int(version) > FORMAT_VERSION
+    hint = "it was made by a newer nmt: update this one" if newer else "it cannot be converted"
+    raise CheckpointError(
+        f"{path}: the model file has format version {version}, this nmt reads version {FORMAT_VERSION}; {hint}."
+    )
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """Return what is wrong with a file that is not a whole safetensors file, and what to do."""
+    if path.is_dir():
+        return f"{path}: is a folder; a model file is needed."
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(16)
+    except FileNotFoundError:
+        return f"{path}: there is no such file."
+    except OSError as reason:
+        return f"{path}: cannot be read: {reason.strerror or reason}."
+    if not start:
+        return f"{path}: the file is empty."
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return (
+            f"{path}: this is a PyTorch or pickle file. It is not loaded, because that could run code from it; "
+            "nmt reads its own model files (best.safetensors)."
+        )
+    if start[8:9] == b"{":
+        return f"{path}: the model file is damaged or cut short; copy it again. ({error})"
+    return f"{path}: this is not a model file; nmt reads its own model files (best.safetensors)."
+
+
+def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    expected = dict(model.named_parameters())
+    known = dict(model.named_parameters(remove_duplicate=False))
+    missing = [name for name in expected if name not in weights]
+    unexpected = [name for name in weights if name not in known]
+    reshaped = [
+        f"{name} {list(weights[name].shape)} instead of {list(value.shape)}"
+        for name, value in expected.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    problems = [
+        f"{what}: {', '.join(names[:SHOWN_NAMES])}"
+        + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+        if names
+    ]
+    if problems:
+        raise CheckpointError("The weights do not fit the model's configuration. " + "; ".join(problems) + ".")

@@ -1,0 +1,134 @@
+"""Windows of lines: as many as there are, at once, in bounded memory.
+
+Long windows translate faster, because sentences of like length share a batch. But whoever writes a line and waits for
+its translation must get it: a window ends when the next line has not come yet.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+# A line that comes this soon after the one before it still gets into the window, until the window is this old.
+NEXT_LINE_SECONDS = 0.005
+OLDEST_LINE_SECONDS = 0.05
+# Waiting in short spells lets Ctrl-C through on every system.
+SPELL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSize:
+    """How much text is looked at together."""
+
+    first_lines: int
+    """Lines of the first window, so that the first translations appear soon. Each full one is followed by a double."""
+    lines: int
+    """Most lines of a window."""
+    characters: int
+    """A window ends with the line that reaches this number."""
+
+
+def windows(lines: Iterable[str], size: WindowSize) -> Iterator[list[str]]:
+    """Cut `lines` into windows: all of them, in order.
+
+    Anything but a list or tuple is read in a thread of its own, one window ahead. What reading it raises is raised
+    here, after the lines before it.
+    """
+    source = _Given(lines) if isinstance(lines, (list, tuple)) else _Arriving(lines, size)
+    most = size.first_lines
+    try:
+        while window := source.take(most, size.characters):
+            yield window
+            if len(window) == most:
+                most = min(2 * most, size.lines)
+    finally:
+        source.close()
+
+
+class _Given:
+    """Lines that are all there."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._next = 0
+
+    def take(self, most: int, characters: int) -> list[str]:
+        window: list[str] = []
+        for line in self._lines[self._next : self._next + most]:
+            window.append(line)
+            characters -= len(line)
+            if characters <= 0:
+                break
+        self._next += len(window)
+        return window
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+class _Arriving:
+    """Lines that are read in a thread while others are translated."""
+
+    def __init__(self, lines: Iterable[str], size: WindowSize) -> None:
+        self._size = size
+        self._waiting: deque[str] = deque()
+        self._characters = 0  # of the waiting lines
+        self._changed = threading.Condition()
+        self._ended = False
+        self._closed = False
+        self._error: BaseException | None = None
+        # A daemon: it may be waiting for a line that never comes.
+        threading.Thread(target=self._read, args=(lines,), name="nmt-reader", daemon=True).start()
+
+    def take(self, most: int, characters: int) -> list[str]:
+        """Wait for a line, and return it with those that are there or come right behind it; nothing at the end."""
+        with self._changed:
+            while not self._waiting and not self._ended:
+                self._changed.wait(SPELL_SECONDS)
+            oldest = time.monotonic()
+            while self._may_grow(most, characters) and time.monotonic() < oldest + OLDEST_LINE_SECONDS:
+                if not self._changed.wait(NEXT_LINE_SECONDS):
+                    break
+            if not self._waiting and self._error is not None:
+                raise self._error
+            window: list[str] = []
+            while self._waiting and len(window) < most and characters > 0:
+                line = self._waiting.popleft()
+                window.append(line)
+                characters -= len(line)
+                self._characters -= len(line)
+            self._changed.notify_all()
+            return window
+
+    def close(self) -> None:
+        """Let the thread end when it next gets a line."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _may_grow(self, most: int, characters: int) -> bool:
+        return not self._ended and len(self._waiting) < most and self._characters < characters
+
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._size.lines or self._characters >= self._size.characters
+
+    def _read(self, lines: Iterable[str]) -> None:
+        try:
+            for line in lines:
+                with self._changed:
+                    while self._full() and not self._closed:
+                        self._changed.wait()
+                    if self._closed:
+                        return
+                    self._waiting.append(line)
+                    self._characters += len(line)
+                    self._changed.notify_all()
+        except BaseException as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()

@@ -1,0 +1,161 @@
+"""Batched beam search.   B sentences, K beam size, R rows (k hypotheses for each live sentence), V vocabulary.
+
+The textbook search: at each step all live hypotheses of a sentence are continued with all pieces, and the K best
+continuations by log-probability stay. Those that continue with EOS have ended and leave the beam; of these the n best
+by score are kept. With K = 1 this is greedy search.
+
+It is exact: a sentence is done when no live hypothesis could still beat the worst of the n kept ones, however it went
+on (see `Normalization.upper_bound`), so stopping early never changes the result, and the best hypothesis does not
+depend on how many are asked for. At the length limit only EOS can follow. A hypothesis that is cut there is given
+only if its sentence has no other; the log-probability of EOS counts, so that all scores mean the same.
+
+Equal values: the hypothesis that ended earlier, then the one that continues the better row, then its better piece.
+
+The network's part stays on its device; the book-keeping, a few numbers for each row, is done on the host for all
+sentences at once, with one transfer a step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.data.tokenizer import BOS, EOS
+from nmt.errors import CheckpointError
+from nmt.search.candidates import top_pieces
+from nmt.search.history import FloatArray, History, IntArray
+from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
+from nmt.search.normalization import Normalization
+from nmt.search.rows import DONE_SHARE, pick, to_device, to_host
+
+
+@torch.inference_mode()
+def beam_search(
+    model: StepModel[MemoryT, StateT],
+    source: Tensor,
+    lengths: Tensor,
+    *,
+    beam_size: int,
+    n_best: int,
+    max_lengths: Tensor,
+    normalization: Normalization,
+) -> list[list[Hypothesis]]:
+    """Translate a batch.
+
+    Args:
+        model: What gives the log-probabilities.
+        source: Source ids [B, S] with EOS, padded to the right.
+        lengths: Their lengths [B].
+        beam_size: K, hypotheses followed at each step.
+        n_best: Hypotheses wanted for each sentence, at most K.
+        max_lengths: Longest hypothesis of each sentence [B] in pieces, EOS not counted.
+        normalization: Makes scores out of log-probabilities.
+
+    Returns:
+        For each sentence its hypotheses, best first: `n_best`, or fewer where fewer ended within the limit; at least 1.
+    """
+    assert 1 <= n_best <= beam_size
+    memory = model.encode(source, lengths)
+    state = model.init_state(memory)
+    beams = _Beams(max_lengths=to_host(max_lengths), beam_size=beam_size, n_best=n_best, normalization=normalization)
+    ids = torch.full_like(lengths, BOS)
+    while True:
+        output = model.step(ids, state, memory)
+        log_probs, pieces = top_pieces(output.log_probs, beam_size)
+        before = beams.count
+        move = beams.advance(to_host(log_probs), to_host(pieces), output.log_probs[:, EOS])
+        if not beams.count:
+            return beams.history.hypotheses()
+        memory = pick(memory, move.sentences, of=before, device=source.device)
+        state = pick(output.state, move.rows, of=len(ids), device=source.device)
+        ids = to_device(move.ids, source.device)
+
+
+class _Move(NamedTuple):
+    """What follows from a step for those sentences that stay in the batch."""
+
+    ids: IntArray
+    """The pieces to feed next, one for each new row."""
+    rows: IntArray
+    """The row that each new row continues."""
+    sentences: IntArray
+    """Which sentences stay, counted in the batch as it was."""
+
+
+class _Beams:
+    """The beams of the sentences in the batch: b of them, k hypotheses each, t pieces long."""
+
+    def __init__(self, *, max_lengths: IntArray, beam_size: int, n_best: int, normalization: Normalization) -> None:
+        self.history = History(sentences=len(max_lengths), beam_size=beam_size, n_best=n_best)
+        self._beam_size = beam_size
+        self._normalization = normalization
+        self._limits = max_lengths
+        self._sentences: IntArray = np.arange(len(max_lengths))
+        self._totals: FloatArray = np.zeros((len(max_lengths), 1))  # log-probabilities [b, k]; -inf: no hypothesis
+
+    @property
+    def count(self) -> int:
+        """Number of sentences in the batch, b."""
+        return len(self._sentences)
+
+    def advance(self, log_probs: FloatArray, pieces: IntArray, eos: Tensor) -> _Move:
+        """Continue all hypotheses by one piece.
+
+        Args:
+            log_probs: The best continuations of each row [b * k, c], best first.
+            pieces: Their pieces [b * k, c].
+            eos: The log-probability of EOS for each row [b * k].
+        """
+        choices = log_probs.shape[1]
+        candidates = self._totals[:, :, np.newaxis] + log_probs.reshape(*self._totals.shape, choices)
+        candidates = candidates.reshape(self.count, -1)
+        if np.isnan(candidates).any():
+            raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
+        order = np.argsort(-candidates, axis=1, kind="stable")[:, : self._beam_size]
+        places = order + np.arange(self.count)[:, np.newaxis] * candidates.shape[1]
+        totals, values, chosen = candidates.take(places), log_probs.take(places), pieces.take(places)
+        parents = order // choices
+
+        ended = chosen == EOS
+        if ended.any():
+            self._end(self._sentences, np.where(ended, totals, -np.inf), values, parents, finished=True)
+        totals[ended] = -np.inf
+        done = self._done(totals)
+        cut = done & ~self.history.any_kept(self._sentences)
+        if cut.any():
+            self._cut(cut, to_host(eos))
+        self.history.add(self._sentences, rows=parents, pieces=chosen, log_probs=values)
+        totals[done] = -np.inf
+        return self._shrink(done, totals, parents, chosen)
+
+    def _done(self, totals: FloatArray) -> NDArray[np.bool_]:
+        """Return which sentences are done, whose live hypotheses now have the log-probabilities `totals` [b, k]."""
+        best = totals.max(axis=1)
+        limit_reached = self._limits <= self.history.steps
+        bound = self._normalization.upper_bound(best, self._limits + 1)
+        return np.asarray((best == -np.inf) | limit_reached | (self.history.worst_kept(self._sentences) >= bound))
+
+    def _cut(self, cut: NDArray[np.bool_], eos: FloatArray) -> None:
+        """End the hypotheses of the sentences `cut` [b] as they were before this step, with `eos` [b * k]."""
+        totals = self._totals[cut]
+        values = eos.reshape(self._totals.shape)[cut]
+        rows = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)
+        self._end(self._sentences[cut], totals + values, values, rows, finished=False)
+
+    def _end(self, sentences: IntArray, totals: FloatArray, eos: FloatArray, rows: IntArray, *, finished: bool) -> None:
+        """Hand hypotheses that end now to the history; `totals` [b, k] with EOS, -inf where there is none."""
+        scores = self._normalization.score(totals, self.history.steps + 1)
+        self.history.keep(sentences, score=scores, log_probability=totals, eos=eos, row=rows, finished=finished)
+
+    def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Move:
+        """Let sentences that are `done` [b] leave, if they are many or the last ones."""
+        stay = np.arange(self.count)
+        if done.sum() >= DONE_SHARE * self.count:
+            stay = np.flatnonzero(~done)
+        rows = stay[:, np.newaxis] * self._totals.shape[1] + parents[stay]
+        self._sentences, self._limits, self._totals = self._sentences[stay], self._limits[stay], totals[stay]
+        return _Move(ids=chosen[stay].reshape(-1), rows=rows.reshape(-1), sentences=stay)

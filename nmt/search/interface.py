@@ -1,0 +1,71 @@
+"""What search asks of a model, and what it gives back.
+
+B sentences, S source length, R rows (the hypotheses of all sentences), V vocabulary.
+
+Anything that has these three verbs can be searched: a network, an ensemble that holds one memory and one state for
+each of its members, a test double. Search never asks what is inside a memory or a state; it only picks rows of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeVar
+
+from torch import Tensor
+
+SelectableT = TypeVar("SelectableT", bound="Selectable")
+
+
+class Selectable(Protocol):
+    """Something whose first dimension can be picked from: a memory by sentence, a state by row."""
+
+    def select(self: SelectableT, rows: Tensor) -> SelectableT:
+        """Return the part that belongs to `rows` (indices, in any order, with repetitions)."""
+
+
+MemoryT = TypeVar("MemoryT", bound=Selectable)
+StateT = TypeVar("StateT", bound=Selectable)
+StateT_co = TypeVar("StateT_co", bound=Selectable, covariant=True)
+
+
+class StepOutput(Protocol[StateT_co]):
+    """What one step gives."""
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log-probabilities of the next piece [R, V], float32, never above zero."""
+
+    @property
+    def state(self) -> StateT_co:
+        """The state after the step, R rows."""
+
+    @property
+    def weights(self) -> Tensor | None:
+        """Attention weights [R, S]; None without attention."""
+
+
+class StepModel(Protocol[MemoryT, StateT]):
+    """A model that can be searched. Each row depends on its own sentence alone, whatever stands beside it."""
+
+    def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
+        """Encode `source` [B, S], rows of `lengths` [B] ids that end with EOS, padded to the right."""
+
+    def init_state(self, memory: MemoryT) -> StateT:
+        """Return the first state, one row for each sentence of `memory`."""
+
+    def step(self, ids: Tensor, state: StateT, memory: MemoryT) -> StepOutput[StateT]:
+        """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B)."""
+
+
+class Hypothesis(NamedTuple):
+    """A candidate translation."""
+
+    ids: list[int]
+    """Its pieces, without BOS and EOS."""
+    log_probability: float
+    """Sum of the log-probabilities of its pieces and of EOS."""
+    score: float
+    """The log-probability after length normalisation: what hypotheses are ranked by."""
+    piece_log_probabilities: list[float]
+    """Of each piece, and of EOS at the end."""
+    finished: bool
+    """False if it was still going on at the length limit, where EOS was put to it (and counted)."""

@@ -1,0 +1,108 @@
+"""What a run tells: log lines for people, `metrics.jsonl` for programs, TensorBoard curves when it is installed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from nmt.log import logger
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` as people write them: 45s, 12m30s, 3h05m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def perplexity(loss: float) -> float:
+    """Return exp(`loss`), infinite where that is too large to write."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+class Reporter:
+    """Writes every record of a run to its three places."""
+
+    def __init__(self, *, metrics: Path, tensorboard: Path | None) -> None:
+        self._file: TextIO = metrics.open("a", encoding="utf-8", newline="\n")
+        self._board: Any = None
+        if tensorboard is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                logger.debug("TensorBoard is not installed: no curves are written for it")
+            else:
+                self._board = SummaryWriter(str(tensorboard))  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def train(
+        self,
+        *,
+        update: int,
+        epoch: int,
+        loss: float,
+        learning_rate: float,
+        gradient_norm: float,
+        speed: float,
+        skipped: int,
+        remaining: float | None,
+    ) -> None:
+        """Report training since the last report: mean loss in nats a piece, speed in target pieces a second."""
+        logger.info(
+            "epoch %d  update %d  loss %.3f  perplexity %.2f  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
+            epoch,
+            update,
+            loss,
+            perplexity(loss),
+            learning_rate,
+            gradient_norm,
+            f"{speed:,.0f}",
+            f"  {skipped} updates skipped" if skipped else "",
+            f"  at most {duration(remaining)} left" if remaining is not None else "",
+        )
+        self._write(
+            "train",
+            update,
+            epoch,
+            {
+                "loss": loss,
+                "perplexity": perplexity(loss),
+                "learning_rate": learning_rate,
+                "gradient_norm": gradient_norm,
+                "target_tokens_per_second": speed,
+                "skipped_updates": skipped,
+            },
+        )
+
+    def valid(self, *, update: int, epoch: int, scores: dict[str, float], seconds: float, best: bool) -> None:
+        """Report a validation: its scores, how long it took, and whether it is the best so far."""
+        shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        logger.info("validation at update %d  %s  (%s)%s", update, shown, duration(seconds), "  best so far" if best else "")
+        self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best})
+
+    def _write(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
+        record = {"kind": kind, "update": update, "epoch": epoch, **values}
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in record.items()
+        }
+        self._file.write(json.dumps(finite) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", float(value), update)

@@ -1,0 +1,138 @@
+"""Validation: loss on the known translations, and scores of real ones."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from nmt.config.schema import Config
+from nmt.data.batching import Batch
+from nmt.data.tokenizer import Tokenizers
+from nmt.device import autocast
+from nmt.errors import TrainingError
+from nmt.evaluation.metrics import score
+from nmt.inference.text import part_separator
+from nmt.inference.translator import Translator
+from nmt.log import logger
+from nmt.model import Seq2Seq
+from nmt.training.batches import TensorBatch, to_tensors
+from nmt.training.report import perplexity
+
+HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": True}
+
+
+def goodness(metric: str, scores: dict[str, float]) -> float:
+    """Return the score of `metric`, turned so that larger is better; an undefined score is worse than any other."""
+    value = scores[metric]
+    if math.isnan(value):
+        return -math.inf
+    return value if HIGHER_IS_BETTER[metric] else -value
+
+
+class Validated(NamedTuple):
+    """The outcome of one validation."""
+
+    scores: dict[str, float]
+    """loss (nats a piece), perplexity, and the translation scores."""
+    translations: list[str]
+    seconds: float
+
+
+class Validator:
+    """Measures a model on the validation set."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        pairs: Sequence[tuple[str, str]],
+        batches: Sequence[Batch],
+        tokenizers: Tokenizers,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.config = config
+        self.options = config.training.validation
+        self.batches = batches
+        self.tokenizers = tokenizers
+        self.device = device
+        self.dtype = dtype
+        shown = pairs[: self.options.max_sentences]
+        self.sources = [source for source, _ in shown]
+        self.references = [reference for _, reference in shown]
+
+    def validate(self, model: Seq2Seq) -> Validated:
+        """Measure `model`, which is left in evaluation mode."""
+        began = time.monotonic()
+        model.eval()
+        loss = self._loss(model)
+        scores = {"loss": loss, "perplexity": perplexity(loss)}
+        translations = self._translate(model) if self.options.metrics else []
+        if translations:
+            results = score(
+                translations,
+                self.references,
+                metrics=self.options.metrics,
+                bleu_tokenizer=self.config.evaluation.bleu_tokenizer,
+                lowercase=self.config.evaluation.lowercase,
+                target_language=self.config.data.target_language,
+            )
+            scores |= {name: result.value for name, result in results.items()}
+            self._show(translations)
+        return Validated(scores, translations, time.monotonic() - began)
+
+    @torch.no_grad()
+    def _loss(self, model: Seq2Seq) -> float:
+        total, count = 0.0, 0
+        for batch in self.batches:
+            tensors: TensorBatch = to_tensors(batch, self.device)
+            with autocast(self.device, self.dtype):
+                log_probs, _ = model(tensors.source, tensors.source_lengths, tensors.target_input)
+            picked = log_probs.gather(2, tensors.target_output.unsqueeze(2)).squeeze(2)
+            total -= float(picked[tensors.target_mask].sum())
+            count += batch.target_tokens
+        return total / max(count, 1)
+
+    def _translate(self, model: Seq2Seq) -> list[str]:
+        decoding = self.config.decoding.model_copy(update={"beam_size": self.options.beam_size, "n_best": 1})
+        translator = Translator(
+            model,
+            self.tokenizers,
+            decoding=decoding,
+            device=self.device,
+            max_source_pieces=self.config.data.filters.max_pieces,
+            separator=part_separator(self.config.data.target_language),
+        )
+        return [translation.text for translation in translator.translate(self.sources)]
+
+    def _show(self, translations: Sequence[str]) -> None:
+        """Log a few translations, spread over the set and the same ones each time."""
+        count = min(self.options.samples, len(translations))
+        for number in range(count):
+            place = number * len(translations) // count
+            logger.info(
+                "sample %d\n    source       %s\n    reference    %s\n    translation  %s",
+                place + 1,
+                self.sources[place],
+                self.references[place],
+                translations[place],
+            )
+        if len(translations) > 1 and len(set(translations)) == 1:
+            logger.warning("all validation sentences got the same translation: the model ignores its source so far")
+
+
+def write_translations(path: Path, translations: Sequence[str]) -> None:
+    """Write one translation a line.
+
+    Raises:
+        TrainingError: The file cannot be written.
+    """
+    try:
+        path.write_text("".join(line + "\n" for line in translations), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise TrainingError(f"cannot write {path}: {error}") from error

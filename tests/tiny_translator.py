@@ -1,0 +1,101 @@
+"""A translator of random weights, made in a moment, for the tests of inference."""
+
+from __future__ import annotations
+
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import torch
+
+from nmt.config.schema import Config
+from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.inference.model_file import save_model
+from nmt.inference.translator import Translator
+from nmt.model import Seq2Seq, build_model
+
+WORDS = "the a red green house dog cat sees hears big small old man woman runs sleeps and or not ."
+
+
+def tiny_config(**model: Any) -> Config:
+    return Config.model_validate(
+        {
+            "data": {
+                "source_language": "en",
+                "target_language": "de",
+                "train": [{"source": "a", "target": "b"}],
+                "valid": {"source": "c", "target": "d"},
+                "filters": {"max_pieces": 40},
+            },
+            "model": {
+                "embedding_size": 16,
+                "encoder": {"hidden_size": 12},
+                "decoder": {"hidden_size": 24},
+                **model,
+            },
+            "decoding": {"batch_sentences": 8, "max_length_ratio": 1.5, "max_length_constant": 4},
+        }
+    )
+
+
+@functools.cache
+def tiny_subword_model(size: int = 300) -> SubwordModel:
+    words = WORDS.split()
+    sentences = [" ".join(words[(3 * i + j * (i % 5 + 1)) % len(words)] for j in range(5 + i % 9)) for i in range(200)]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        vocab_size=size,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        minloglevel=2,
+    )
+    return SubwordModel(model.getvalue())
+
+
+def tiny_network(config: Config, seed: int = 1) -> Seq2Seq:
+    """Random weights, drawn so large that the output depends on the input, and with an inclination to end."""
+    torch.manual_seed(seed)
+    size = tiny_subword_model().size
+    network = build_model(config.model, source_size=size, target_size=size)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.6)
+        network.output.bias[3] += 2.0
+    return network.eval()
+
+
+def tiny_tokenizers() -> Tokenizers:
+    return Tokenizers(tiny_subword_model(), tiny_subword_model())
+
+
+def tiny_translator(*, seed: int = 1, max_source_pieces: int | None = 40, **decoding: Any) -> Translator:
+    config = tiny_config()
+    options = config.decoding.model_copy(update={"device": "cpu", **decoding})
+    return Translator(
+        tiny_network(config, seed),
+        tiny_tokenizers(),
+        decoding=options,
+        device=torch.device("cpu"),
+        max_source_pieces=max_source_pieces,
+    )
+
+
+def save_tiny_model(path: Path, **model: Any) -> Seq2Seq:
+    config = tiny_config(**model)
+    network = tiny_network(config)
+    save_model(
+        path,
+        weights=dict(network.named_parameters()),
+        config=config,
+        tokenizers=tiny_tokenizers(),
+        provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
+    )
+    return network
