@@ -62,16 +62,15 @@ class _StderrHandler(logging.Handler):
 
 
 def setup(*, level: int, file: Path | None = None) -> None:
-    """Send log lines of `level` and above to standard error, and all from INFO on to `file` too, at its end.
+    """Send log lines of `level` and above to standard error, and those from INFO on to `file` too.
 
     Calling it again replaces what an earlier call set up.
 
     Raises:
         OSError: `file` cannot be opened.
     """
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
+    _remove(_StderrHandler)
+    _remove(logging.FileHandler)
     console = _StderrHandler(level)
     console.setFormatter(_ConsoleFormatter(tracebacks=level <= logging.DEBUG))
     logger.addHandler(console)
@@ -81,7 +80,7 @@ def setup(*, level: int, file: Path | None = None) -> None:
 
 
 def add_file(file: Path) -> None:
-    """Send log lines from INFO on to `file` too, at its end, whatever is shown on standard error.
+    """Send log lines from INFO on to the end of `file` too, in place of an earlier file, whatever is shown on screen.
 
     Raises:
         OSError: `file` cannot be opened.
@@ -89,8 +88,15 @@ def add_file(file: Path) -> None:
     handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(FILE_FORMAT))
     handler.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+    _remove(logging.FileHandler)
     logger.addHandler(handler)
     logger.setLevel(handler.level)
+
+
+def _remove(kind: type[logging.Handler]) -> None:
+    for handler in [handler for handler in logger.handlers if isinstance(handler, kind)]:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 @contextmanager

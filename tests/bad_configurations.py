@@ -104,7 +104,9 @@ CASES = {
         "training:\n  clip_norm: .nan\n", "training.clip_norm", "expected a number above 0 or null", "", line=11
     ),
     "huge": after(f"seed: 1{'0' * 5000}\n", "seed", "a number of 5001 digits", ""),
-    "beyond 32 bits": after("training:\n  log_every: 3000000000\n", "training.log_every", "whole number", "", line=11),
+    "beyond 32 bits": after(
+        "training:\n  log_every: 3000000000\n", "training.log_every", "whole number", "larger than 2147483647", line=11
+    ),
     "yes for a boolean": after(
         "tokenizer:\n  joint: yes\n", "tokenizer.joint", 'found "yes", expected true or false', "write true", line=11
     ),

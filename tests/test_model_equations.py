@@ -216,4 +216,4 @@ def test_initialization(kind: str) -> None:
     if kind == "uniform":
         assert 0.045 < weight.abs().max() <= 0.05
     if kind == "normal":
-        assert abs(float(weight.std()) - 0.05) < 0.005
+        assert abs(weight.std().item() - 0.05) < 0.005

@@ -37,10 +37,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("read me")
     nouns = [("dog", "Hund"), ("man", "Mann"), ("tree", "Baum"), ("table", "Tisch"), ("fish", "Fisch")]
     numbers = [f"{number:04d}" for number in range(1200)]
-    pairs = [(f"the {en} {n} is old .", f"der {de} {n} ist alt .") for n in numbers for en, de in nouns]
+    pairs = [(f"The {en} {n} is old.", f"Der {de} {n} ist alt.") for n in numbers for en, de in nouns]
     for name, side in (("my.en", 0), ("my.de", 1)):
         (place / name).write_text("".join(pair[side] + "\n" for pair in pairs), encoding="utf-8")
-    (place / "new.en").write_text("the dog is old .\n\nthe fish is a fish .\n", encoding="utf-8")
+    (place / "new.en").write_text("The dog is old.\n\nThe fish is a fish.\n", encoding="utf-8")
     (place / "bin").mkdir()
     (place / "bin" / "nmt").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt "$@"\n', encoding="utf-8")
     (place / "bin" / "nmt").chmod(0o755)
@@ -114,7 +114,9 @@ def test_blocks_that_are_not_run_are_all_in_the_readme() -> None:
 
 
 def test_every_command_and_option_of_the_readme_exists(workspace: Path) -> None:
-    mentioned = re.findall(r"`nmt ([a-z]+)([^`]*)`", README) + re.findall(r"^nmt ([a-z]+)(.*)$", README, flags=re.MULTILINE)
+    mentioned = re.findall(r"`nmt ([a-z]+)([^`]*)`", README) + re.findall(
+        r"^nmt ([a-z]+)(.*)$", README, flags=re.MULTILINE
+    )
     assert len(mentioned) > 10
     options: dict[str, set[str]] = {}
     for name, rest in mentioned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,6 +17,14 @@ NONE = Normalization(kind="none", alpha=0.0)
 AVERAGE = Normalization(kind="average", alpha=1.0)
 GNMT = Normalization(kind="gnmt", alpha=0.6)
 ALL = [NONE, AVERAGE, GNMT, Normalization(kind="average", alpha=2.0), Normalization(kind="gnmt", alpha=3.0)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def sentences(count: int, seed: int) -> list[list[int]]:
@@ -51,9 +60,9 @@ def search(
 @pytest.mark.parametrize("normalization", ALL, ids=str)
 def test_a_wide_beam_finds_the_best_of_all_outputs(normalization: Normalization) -> None:
     size, longest = 7, 5
-    for seed in range(4):
+    for seed in range(3):
         model = HashModel(size=size, seed=seed, eos_bias=-1.0)
-        for sentence in sentences(2, seed):
+        for sentence in sentences(1, seed):
             outputs = every_output(model, sentence, size, longest)
             scores = sorted(
                 ((float(normalization.score(total, len(ids) + 1)), ids) for ids, total in outputs.items()), reverse=True
@@ -67,7 +76,7 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(normalization: Normalization)
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
 def test_stopping_early_never_changes_the_result(beam_size: int, normalization: Normalization) -> None:
     size = 12
-    for seed, eos_bias in itertools.product(range(3), (-2.0, 0.0, 2.0)):
+    for seed, eos_bias in itertools.product(range(2), (-2.0, 0.0, 2.0)):
         model = HashModel(size=size, seed=seed, eos_bias=eos_bias)
         batch = sentences(6, seed)
         limits = [1, 2, 9, 9, 5, 0]
@@ -104,7 +113,7 @@ def test_a_beam_of_one_is_greedy_search(levels: int | None) -> None:
 @pytest.mark.parametrize("size", [40, 2000])
 def test_neighbours_and_order_change_nothing(beam_size: int, levels: int | None, size: int) -> None:
     model = HashModel(size=size, seed=1, levels=levels)
-    batch = sentences(64, 7)
+    batch = sentences(40, 7)
     limits = [2 * len(sentence) + 3 for sentence in batch]
     n_best = max(1, beam_size)
     expected = search(model, batch, beam_size=beam_size, n_best=n_best, longest=limits)
@@ -114,7 +123,7 @@ def test_neighbours_and_order_change_nothing(beam_size: int, levels: int | None,
             part = slice(start, start + width)
             found += search(model, batch[part], beam_size=beam_size, n_best=n_best, longest=limits[part])
         assert found == expected
-    order = torch.randperm(64, generator=torch.Generator().manual_seed(3)).tolist()
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(3)).tolist()
     shuffled = search(
         model,
         [batch[index] for index in order],

@@ -31,6 +31,7 @@ def tiny_config(**model: Any) -> Config:
             },
             "model": {
                 "embedding_size": 16,
+                "scale_embeddings": False,
                 "encoder": {"hidden_size": 12},
                 "decoder": {"hidden_size": 24},
                 **model,
@@ -60,14 +61,17 @@ def tiny_subword_model(size: int = 300) -> SubwordModel:
     return SubwordModel(model.getvalue())
 
 
-def tiny_network(config: Config, seed: int = 1) -> Seq2Seq:
-    """Random weights, drawn so large that the output depends on the input, and with an inclination to end."""
-    torch.manual_seed(seed)
+def tiny_network(config: Config) -> Seq2Seq:
+    """Random weights, drawn so large that the output depends on the input, and with an inclination to end.
+
+    Not larger, though: a chaotic network makes a visible difference out of the last bit.
+    """
+    torch.manual_seed(1)
     size = tiny_subword_model().size
     network = build_model(config.model, source_size=size, target_size=size)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.normal_(std=0.6)
+            parameter.normal_(std=0.5)
         network.output.bias[3] += 2.0
     return network.eval()
 
@@ -76,11 +80,12 @@ def tiny_tokenizers() -> Tokenizers:
     return Tokenizers(tiny_subword_model(), tiny_subword_model())
 
 
-def tiny_translator(*, seed: int = 1, max_source_pieces: int | None = 40, **decoding: Any) -> Translator:
+@functools.cache
+def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> Translator:
     config = tiny_config()
     options = config.decoding.model_copy(update={"device": "cpu", **decoding})
     return Translator(
-        tiny_network(config, seed),
+        tiny_network(config),
         tiny_tokenizers(),
         decoding=options,
         device=torch.device("cpu"),

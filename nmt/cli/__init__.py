@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nmt.cli.app import app, main
+from nmt.cli.program import app, main
 
 __all__ = ["app", "main"]

@@ -12,7 +12,6 @@ from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.config.schema import Evaluation
     from nmt.evaluation.evaluate import Result
 
 
@@ -61,66 +60,70 @@ def evaluate(
 
       nmt evaluate --hypothesis translated.de --reference news.de --json
     """
-    _check_combination(model, source, reference, hypothesis, output)
-    from nmt.evaluation.evaluate import evaluate_file, evaluate_tests
-
-    if hypothesis is not None:
-        assert reference is not None
-        language, options = _language_and_options(model, target_language, reference)
-        results = [
-            evaluate_file(
-                str(hypothesis), str(reference), name=hypothesis.name, options=options, target_language=language
-            )
-        ]
-    else:
-        from nmt.cli.opening import open_translator
-        from nmt.config.schema import TestSet
-
-        translator, config = open_translator(
-            model, beam_size=beam_size, batch_sentences=batch_size, device=device, threads=threads
-        )
-        tests = config.data.test
-        if source is not None and reference is not None:
-            tests = [TestSet(name=source.name, source=str(source), target=str(reference))]
-        if not tests:
-            raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
-        results = list(
-            evaluate_tests(
-                translator,
-                tests,
-                options=config.evaluation,
-                target_language=config.data.target_language,
-                output_folder=output,
-                overwrite=overwrite,
-            )
-        )
-    _print(results, as_json=as_json)
-
-
-def _check_combination(
-    model: Path | None, source: Path | None, reference: Path | None, hypothesis: Path | None, output: Path | None
-) -> None:
     if hypothesis is not None:
         if source is not None or output is not None:
             other = "--source" if source is not None else "-o"
             raise UsageError(f"--hypothesis is a translation already; {other} goes with translating")
         if reference is None:
             raise UsageError("--hypothesis is scored against --reference; give both")
-    elif (source is None) != (reference is None):
-        raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
+        results = [_score(model, hypothesis, reference, target_language)]
+    else:
+        if (source is None) != (reference is None):
+            raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
+        if target_language is not None:
+            raise UsageError("--target-language goes with --hypothesis; otherwise it is that of the model")
+        given = None if source is None or reference is None else (source, reference)
+        decoding = {"beam_size": beam_size, "batch_sentences": batch_size, "device": device, "threads": threads}
+        results = _translate_and_score(model, given, decoding, output=output, overwrite=overwrite)
+    _print(results, as_json=as_json)
 
 
-def _language_and_options(model: Path | None, language: str | None, reference: Path) -> tuple[str, Evaluation]:
-    """The target language and how to score: of the model if one is given, else of the files and by default."""
+def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
+    """Score a translation; how, says the model if one is given, else the files and the defaults."""
+    from nmt.cli.opening import open_model
     from nmt.cli.starting_files import language_of
     from nmt.config.schema import Evaluation
+    from nmt.evaluation.evaluate import evaluate_file
 
     if model is None:
-        return language or language_of(reference, "target"), Evaluation()
-    from nmt.inference.model_file import find_model, load_model
+        language, options = language or language_of(reference, "target"), Evaluation()
+    else:
+        config = open_model(model).config
+        language, options = language or config.data.target_language, config.evaluation
+    return evaluate_file(
+        str(hypothesis), str(reference), name=hypothesis.name, options=options, target_language=language
+    )
 
-    config = load_model(find_model(model)).config
-    return language or config.data.target_language, config.evaluation
+
+def _translate_and_score(
+    model: Path | None,
+    given: tuple[Path, Path] | None,
+    decoding: dict[str, Any],
+    *,
+    output: Path | None,
+    overwrite: bool,
+) -> list[Result]:
+    """Translate and score the given source and reference, or the test sets of the model's configuration."""
+    from nmt.cli.opening import make_translator, open_model
+
+    file = open_model(model)
+    from nmt.config.schema import TestSet
+    from nmt.evaluation.evaluate import evaluate_tests
+
+    tests = file.config.data.test
+    if given is not None:
+        tests = [TestSet(name=given[0].name, source=str(given[0]), target=str(given[1]))]
+    if not tests:
+        raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
+    results = evaluate_tests(
+        make_translator(file, **decoding),
+        tests,
+        options=file.config.evaluation,
+        target_language=file.config.data.target_language,
+        output_folder=output,
+        overwrite=overwrite,
+    )
+    return list(results)
 
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}

@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def info(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="A model file or the folder of a run.", show_default=False),
+        typer.Argument(metavar="MODEL", help="A model file or the folder of a run.", show_default=False),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -31,9 +31,11 @@ def info(
       nmt info best.safetensors --json
     """
     from nmt.cli.summary import describe_model
-    from nmt.inference.model_file import find_model, load_model
+    from nmt.inference.find import find_model
 
-    path = find_model(model)
+    path = find_model(model)  # before the slow import, so that a wrong path is told at once
+    from nmt.inference.model_file import load_model
+
     facts = describe_model(path, load_model(path))
     if not as_json:
         del facts["config"]  # `nmt config show` prints that of a run

@@ -7,26 +7,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.config import Config
+    from nmt.inference.model_file import ModelFile
     from nmt.inference.translator import Translator
 
 
-def open_translator(model: Path | None, **decoding: Any) -> tuple[Translator, Config]:
-    """Load the translator that is meant, with decoding options in place of its own; return its configuration too.
-
-    Args:
-        model: A model file or the folder of a run; None: that of $NMT_MODEL, or of the newest run.
-        decoding: Options as they come from the command line; None is the model's own.
+def open_model(model: Path | None) -> ModelFile:
+    """Load the model that is meant: a file, the folder of a run, or (None) what `find_model` finds.
 
     Raises:
-        UsageError: there is no model, or the options cannot be used.
+        UsageError: there is no model.
         CheckpointError: the file is not a model file, or is damaged.
     """
     from nmt.inference.find import find_model
 
-    path = find_model(model)
+    path = find_model(model)  # before the slow import, so that a wrong path is told at once
     from nmt.inference.model_file import load_model
+
+    return load_model(path)
+
+
+def make_translator(model: ModelFile, **decoding: Any) -> Translator:
+    """Make a translator, with decoding options as they come from the command line (None is the model's own).
+
+    Raises:
+        UsageError: the options cannot be used.
+        CheckpointError: the model's weights do not fit its configuration.
+    """
     from nmt.inference.translator import Translator
 
     given = {name: value.value if isinstance(value, Enum) else value for name, value in decoding.items()}
-    return Translator.load(path, decoding=given), load_model(path).config
+    return Translator.from_model_file(model, decoding=given)

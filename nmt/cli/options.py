@@ -13,14 +13,16 @@ from nmt import log
 from nmt.errors import UsageError
 
 
-def _be_quiet(wanted: bool) -> None:
+def _be_quiet(wanted: bool) -> bool:
     if wanted:
         log.setup(level=logging.WARNING)
+    return wanted
 
 
-def _be_verbose(wanted: bool) -> None:
+def _be_verbose(wanted: bool) -> bool:
     if wanted:
         log.setup(level=logging.DEBUG)
+    return wanted
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
@@ -52,7 +54,7 @@ ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experime
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY.PATH=VALUE]...",
+        metavar="KEY.PATH=VALUE",
         help="Options that win over the file, such as training.max_epochs=10 or data.train.0.weight=2.",
         show_default=False,
         autocompletion=complete_override,

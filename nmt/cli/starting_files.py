@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     for path in (side for part in files.values() for side in (part.source, part.target)):
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already; move it away, or replace it with --overwrite")
+    for side in (train.source, train.target):
+        deque(read_lines(side, keep_broken=False), maxlen=0)  # what cannot be read is found before anything is written
     stride = total // count
     rows = {"valid": range(0, stride * count, stride), "test": range(stride // 2, stride * count, stride)}
     for part, outcome in files.items():

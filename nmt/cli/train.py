@@ -71,8 +71,9 @@ def train(
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])
-    from nmt.inference.model_file import find_model
-    from nmt.training import train as run_training
+    from nmt.inference.find import find_model
 
     parent = find_model(init_from) if init_from is not None else None
+    from nmt.training import train as run_training
+
     typer.echo(run_training(loaded, resume=resume, overwrite=overwrite, init_from=parent))

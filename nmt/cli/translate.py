@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
@@ -28,6 +29,7 @@ from nmt.cli.options import (
     refuse_existing,
 )
 from nmt.errors import UsageError
+from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translation
@@ -42,7 +44,7 @@ class Format(str, Enum):
 
 def translate(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="Text to translate, a sentence a line; - is standard input.")
+        Path, typer.Argument(metavar="FILE", help="Text to translate, a sentence a line; - is standard input.")
     ] = Path("-"),
     model: Model = None,
     output: Annotated[
@@ -86,10 +88,10 @@ def translate(
         raise UsageError("--n-best gives several translations for a line, text has room for one: add --format jsonl")
     if output is not None:
         _refuse(output, file, overwrite=overwrite)
-    from nmt.cli.opening import open_translator
+    from nmt.cli.opening import make_translator, open_model
 
-    translator, _ = open_translator(
-        model,
+    translator = make_translator(
+        open_model(model),
         beam_size=beam_size,
         n_best=n_best,
         length_normalization=length_normalization,
@@ -102,6 +104,8 @@ def translate(
     )
     from nmt.data.lines import read_lines
 
+    if str(file) == "-" and sys.stdin is not None and sys.stdin.isatty():
+        logger.info("one sentence a line; Ctrl-D ends")
     sources: deque[str] = deque()
     lines = _noted(read_lines(file, keep_broken=False), sources)
     texts = (_render(sources.popleft(), result, format) for result in translator.translate(lines))

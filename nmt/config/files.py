@@ -11,6 +11,9 @@ from nmt.config.checks import Contradiction, every_pair
 from nmt.config.problems import shorten, show
 from nmt.config.schema import Config
 
+MADE_BY = {"data/exercise": "scripts/make_exercise_corpus", "data/multi30k": "scripts/fetch_data multi30k"}
+"""Folders of the corpora that scripts of this project make."""
+
 
 def missing_files(config: Config, config_file: Path) -> Iterator[Contradiction]:
     """One problem for each file of `data` that cannot be read. Paths are relative to the current folder."""
@@ -48,6 +51,9 @@ def file_problem(file: str, config_file: Path) -> tuple[str, str] | None:
 
 def _similar(file: Path, config_file: Path) -> str:
     """Where the file may be instead."""
+    for made, script in MADE_BY.items():
+        if file.parent == Path(made):
+            return f"{script} puts it there"
     beside = config_file.parent / file
     if not file.is_absolute() and beside.is_file():
         return f"paths are relative to the current folder: write {beside}"

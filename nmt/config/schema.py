@@ -181,6 +181,9 @@ class Model(Section):
 
     embedding_size: Count = 256
     """Features of a piece's embedding, on both sides."""
+    scale_embeddings: bool = True
+    """Multiply embeddings by sqrt(embedding_size), so that a table that suits the output layer suits the input too
+    (Vaswani et al. 2017)."""
     encoder: Encoder = Encoder()
     """Reads the source sentence."""
     decoder: Decoder = Decoder()

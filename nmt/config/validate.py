@@ -119,6 +119,8 @@ def _number_hint(option: Option, value: Any) -> str | None:
         return None
     if isinstance(value, float) and option.kind is int and value.is_integer() and abs(value) < 2**31:
         return f"write {int(value)}"
+    if isinstance(value, (int, float)) and value >= 2**31:
+        return "no number may be larger than 2147483647"
     if value is None and not option.nullable:
         return f"leave the line out for the default, {option.default:g}"
     return option.doc or None

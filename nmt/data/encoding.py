@@ -96,12 +96,7 @@ def encode(
         The share of unknown pieces, by side.
     """
     unknown = Unknown(), Unknown()
-    store = StoreWriter(
-        folder,
-        source_size=tokenizers.source.size,
-        target_size=tokenizers.target.size,
-        with_text=config.tokenizer.sampling > 0,
-    )
+    store = StoreWriter(folder, source_size=tokenizers.source.size, target_size=tokenizers.target.size)
     bounds = [0]
     for corpus, options in zip(selection.corpora, config.data.train, strict=True):
         tag = f"{options.tag} " if options.tag is not None else ""
@@ -117,10 +112,9 @@ def encode(
                 corpus.tally.add(reason, int(selection.lines[numbers[row]]), sources[row], targets[row])
             if reasons:
                 rows = rows[0].select(fits), rows[1].select(fits)
-                sources, targets = [sources[row] for row in fits], [targets[row] for row in fits]
             for side, count in zip(rows, unknown, strict=True):
                 count.add(side)
-            store.add(rows, (sources, targets))
+            store.add(rows)
             bar.update(len(numbers))
         bounds.append(len(store))
     store.close(bounds)

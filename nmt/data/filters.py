@@ -24,9 +24,11 @@ Reason = Literal[
 # Chinese, Japanese, Korean and Thai, whose words are not (or not all) separated by spaces.
 LANGUAGES_BY_CHARACTER = {"zh", "zho", "chi", "cmn", "yue", "wuu", "lzh", "ja", "jpn", "ko", "kor", "th", "tha"}
 CHARACTERS_PER_WORD = 4  # what `max_words` is multiplied with for these languages
+MAX_CHARACTERS_PER_WORD = 100  # on average; beyond it there are no words, and segmentation would take much memory
 
-# U+FFFD marks text that was broken before it came here. Lone surrogates are bytes that are not UTF-8.
-_BROKEN = re.compile("[\ud800-\udfff\ufffd]")
+# Lone surrogates are bytes that are not UTF-8; U+FFFD marks text that was broken before it came here.
+REPLACEMENT = "\ufffd"
+_BROKEN = re.compile(f"[\ud800-\udfff{REPLACEMENT}]")
 # Control characters except the tab, and the two line and paragraph separators. Joiners and marks of direction are text.
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -46,6 +48,7 @@ class PairFilter:
     Attributes:
         max_source: Longest source, in words or characters.
         max_target: Longest target, in words or characters.
+        max_characters: Longest side, in characters.
         max_ratio: Longer side over shorter side.
         identical: Leave out pairs with the same text on both sides.
         source_by_character: Count the source's characters (spaces aside), not its words.
@@ -54,6 +57,7 @@ class PairFilter:
 
     max_source: int
     max_target: int
+    max_characters: int
     max_ratio: float
     identical: bool
     source_by_character: bool
@@ -61,7 +65,8 @@ class PairFilter:
 
     def judge(self, source: str, target: str) -> Reason | None:
         """The first reason to leave this pair out, or None to keep it."""
-        if not (source.isprintable() and target.isprintable()):
+        plain = source.isprintable() and target.isprintable()
+        if not plain or REPLACEMENT in source or REPLACEMENT in target:
             both = f"{source}\t{target}"
             if _BROKEN.search(both):
                 return "wrong encoding"
@@ -69,6 +74,8 @@ class PairFilter:
                 return "control characters"
             if is_blank(source) or is_blank(target):
                 return "empty"
+        if len(source) > self.max_characters or len(target) > self.max_characters:
+            return "too long"
         source_words, target_words = source.split(), target.split()
         if not source_words or not target_words:
             return "empty"
@@ -100,6 +107,7 @@ def make_filter(
     return PairFilter(
         max_source=max_words * (CHARACTERS_PER_WORD if source_by_character else 1),
         max_target=max_words * (CHARACTERS_PER_WORD if target_by_character else 1),
+        max_characters=max_words * MAX_CHARACTERS_PER_WORD,
         max_ratio=max_ratio,
         identical=identical,
         source_by_character=source_by_character,

@@ -129,7 +129,6 @@ def _fingerprint(config: Config, inputs: _Inputs, given: Tokenizers | None) -> s
         "valid": [file.digest for file in inputs.valid],
         "filters": data.filters.model_dump(mode="json"),
         "tokenizer": subwords,
-        "with_text": tokenizer.sampling > 0,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +21,9 @@ from nmt.errors import DataError
 from nmt.log import Progress
 
 BLOCK_PAIRS = 10_000
+BLOCK_CHARACTERS = 10_000_000  # of both sides: a block of very long lines has fewer pairs
 MAX_EXAMPLES = 3  # of each reason, in the report
 MAX_EXAMPLE_CHARACTERS = 100
-
-Item = TypeVar("Item")
 
 
 @dataclass
@@ -73,8 +71,8 @@ class Selection:
         for first in range(start, end, BLOCK_PAIRS):
             part = self.kept[first : min(first + BLOCK_PAIRS, end)]
             numbers: NDArray[np.int64] = np.flatnonzero(part == kept) + first
-            if len(numbers):
-                yield numbers
+            sizes = np.cumsum(self.sources.sizes(numbers) + self.targets.sizes(numbers)) // BLOCK_CHARACTERS
+            yield from (block for block in np.split(numbers, np.flatnonzero(np.diff(sizes)) + 1) if len(block))
 
 
 def select(data: Data, folder: Path, held_out: Sequence[HeldOut], bar: Progress) -> Selection:
@@ -134,21 +132,24 @@ def _select_corpus(
     judge = pair_filter.judge
     for block in _blocks(read_training(corpus)):
         pairs: list[tuple[str, str]] = []
-        normal: list[tuple[str, str]] = []
         lines: list[int] = []
+        kept: list[tuple[str, str]] = []
+        normal: list[tuple[str, str]] = []
         for line, pair in enumerate(block, start=read + 1):
             if isinstance(pair, Malformed):
                 tally.add("wrong number of columns", line, pair.line, "")
                 continue
-            source, target = pair
-            reason = judge(source, target)
+            normal.append(_normal(pair))
+            reason = judge(*pair)
             if reason is None:
                 pairs.append(pair)
-                normal.append(_normal(pair))
+                kept.append(normal[-1])
                 lines.append(line)
             else:
-                tally.add(reason, line, source, target)
-        writer.add(pairs, normal, lines)
+                tally.add(reason, line, *pair)
+        for held in held_out:
+            held.look(normal)
+        writer.add(pairs, kept, lines)
         read += len(block)
         bar.update(len(block))
     return SelectedCorpus(files=paths(corpus), read=read, start=start, end=writer.pairs, tally=tally)
@@ -182,7 +183,14 @@ def _normal(pair: tuple[str, str]) -> tuple[str, str]:
     return " ".join(pair[0].split()), " ".join(pair[1].split())
 
 
-def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while block := list(islice(iterator, BLOCK_PAIRS)):
+def _blocks(pairs: Iterable[tuple[str, str] | Malformed]) -> Iterator[list[tuple[str, str] | Malformed]]:
+    block: list[tuple[str, str] | Malformed] = []
+    characters = 0
+    for pair in pairs:
+        block.append(pair)
+        characters += sum(map(len, pair))
+        if len(block) == BLOCK_PAIRS or characters > BLOCK_CHARACTERS:
+            yield block
+            block, characters = [], 0
+    if block:
         yield block

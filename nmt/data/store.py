@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.arrays import ArrayWriter, map_array
-from nmt.data.texts import Texts, TextWriter
 from nmt.errors import DataError
 
 SIDES = ("source", "target")
@@ -51,21 +50,19 @@ def make_rows(rows: Sequence[Sequence[int]], dtype: type[np.generic]) -> Rows:
 class StoreWriter:
     """Writes a store, block by block."""
 
-    def __init__(self, folder: Path, *, source_size: int, target_size: int, with_text: bool) -> None:
+    def __init__(self, folder: Path, *, source_size: int, target_size: int) -> None:
         """Starts an empty store in an existing folder.
 
         Args:
             folder: Where the files go.
             source_size: Number of source pieces there are.
             target_size: Number of target pieces there are.
-            with_text: Keep the text too, to sample other segmentations of it.
         """
         self._folder = folder
         self._dtypes = [_id_type(source_size), _id_type(target_size)]
         self._ids = [ArrayWriter(folder / f"{side}.ids", kind) for side, kind in zip(SIDES, self._dtypes, strict=True)]
         self._offsets = [ArrayWriter(folder / f"{side}.offsets", np.int64) for side in SIDES]
         self._lengths = [ArrayWriter(folder / f"{side}.lengths", np.int32) for side in SIDES]
-        self._texts = [TextWriter(folder, side) for side in SIDES] if with_text else []
         self._ends = [0, 0]
         self._pairs = 0
         for offsets in self._offsets:
@@ -74,15 +71,13 @@ class StoreWriter:
     def __len__(self) -> int:
         return self._pairs
 
-    def add(self, ids: tuple[Rows, Rows], lines: tuple[Sequence[str], Sequence[str]]) -> None:
-        """Appends pairs: the ids of both sides, and their lines (used only if the text is kept)."""
+    def add(self, ids: tuple[Rows, Rows]) -> None:
+        """Appends pairs: the ids of sources and targets."""
         for side, rows in enumerate(ids):
             self._ids[side].add(rows.ids)
             self._lengths[side].add(rows.lengths)
             self._offsets[side].add(self._ends[side] + np.cumsum(rows.lengths))
             self._ends[side] += len(rows.ids)
-        for texts, text in zip(self._texts, lines, strict=False):
-            texts.add(text)
         self._pairs += len(ids[0].lengths)
 
     def close(self, bounds: Sequence[int]) -> None:
@@ -93,14 +88,11 @@ class StoreWriter:
         """
         for arrays in (*self._ids, *self._offsets, *self._lengths):
             arrays.close()
-        for texts in self._texts:
-            texts.close()
         facts = {
             "pairs": self._pairs,
             "bounds": list(bounds),
             "id_types": [np.dtype(kind).str for kind in self._dtypes],
             "ids": self._ends,
-            "text": bool(self._texts),
         }
         (self._folder / "store.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -112,7 +104,6 @@ class Store:
         source_lengths: Pieces of each source, without EOS; int32.
         target_lengths: Pieces of each target, without EOS; int32.
         bounds: Where each corpus starts, and where the last one ends; the pairs of a corpus are together.
-        has_text: Whether `texts` can be asked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +115,6 @@ class Store:
         try:
             facts = json.loads((folder / "store.json").read_text(encoding="utf-8"))
             self.bounds: tuple[int, ...] = tuple(facts["bounds"])
-            self.has_text: bool = facts["text"]
             id_types: list[str] = facts["id_types"]
             pairs, ids = facts["pairs"], facts["ids"]
         except (OSError, ValueError, KeyError) as error:
@@ -132,8 +122,7 @@ class Store:
         self._ids = [map_array(folder / f"{side}.ids", kind) for side, kind in zip(SIDES, id_types, strict=True)]
         self._offsets = [map_array(folder / f"{side}.offsets", np.int64) for side in SIDES]
         self.source_lengths, self.target_lengths = (map_array(folder / f"{side}.lengths", np.int32) for side in SIDES)
-        self._texts = [Texts(folder, side) for side in SIDES] if self.has_text else []
-        sizes = [len(self.source_lengths), len(self.target_lengths), *map(len, self._texts)]
+        sizes = [len(self.source_lengths), len(self.target_lengths)]
         if [*map(len, self._ids)] != ids or {*sizes, *(len(offsets) - 1 for offsets in self._offsets)} != {pairs}:
             raise DataError(f"{folder}: is damaged; its files do not have the sizes they were written with.")
 
@@ -156,17 +145,6 @@ class Store:
                 self._ids, self._offsets, (self.source_lengths, self.target_lengths), strict=True
             )
         )
-        return source, target
-
-    def texts(self, indices: NDArray[Any]) -> tuple[list[str], list[str]]:
-        """The lines of these pairs: sources (with the corpus's tag) and targets.
-
-        Raises:
-            DataError: The store was made without text.
-        """
-        if not self.has_text:
-            raise DataError("This store has no text, which tokenizer.sampling needs. Run `nmt preprocess` again.")
-        source, target = (texts.lines(indices) for texts in self._texts)
         return source, target
 
     def _row(self, side: int, index: int) -> NDArray[Any]:

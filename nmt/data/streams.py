@@ -121,10 +121,16 @@ def _errors_named(path: Path | str) -> Iterator[None]:
         raise DataError(f"{describe(path)}: is a folder; a file is needed.") from error
     except PermissionError as error:
         raise DataError(f"{describe(path)}: permission denied.") from error
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, _DamagedError) as error:
-        raise DataError(f"{describe(path)}: the packed data is damaged or cut short ({error}).") from error
+    except (EOFError, zlib.error, lzma.LZMAError, _DamagedError) as error:
+        raise _damaged(path, error) from error
     except OSError as error:
-        raise DataError(f"{describe(path)}: {error.strerror or error}.") from error
+        if error.errno is None:  # not from the system: from gzip or bz2
+            raise _damaged(path, error) from error
+        raise DataError(f"{describe(path)}: {error.strerror}.") from error
+
+
+def _damaged(path: Path | str, error: Exception) -> DataError:
+    return DataError(f"{describe(path)}: the packed data is damaged or cut short ({error}).")
 
 
 class _DamagedError(Exception):

@@ -16,6 +16,7 @@ from nmt.log import logger
 
 THREADS = 4  # fixed, because the sums of unigram training are grouped by thread: the same model on every machine
 MAX_LINE_BYTES = 4192  # SentencePiece's own limit; longer lines are no help in finding pieces
+MIN_COVERAGE = 0.98  # SentencePiece's own limit
 RESERVED = re.compile(r"<unk>|<s>|</s>|<pad>|<0x[0-9A-F]{2}>")
 
 
@@ -54,16 +55,22 @@ def train_subwords(
         what: What messages call this model, such as `source`.
 
     Raises:
+        ConfigError: The character coverage is too low.
         DataError: The vocabulary is too small for the characters of the text, or there is no text.
     """
+    if options.character_coverage < MIN_COVERAGE:
+        raise ConfigError(
+            f"tokenizer.character_coverage must be from {MIN_COVERAGE} to 1: all but the rarest characters."
+        )
     seen = TrainingText()
+    symbol_count = len((PAD, UNK, BOS, EOS)) + len(symbols) + (256 if options.byte_fallback else 0)
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=_fitting(lines, seen),
             model_writer=model,
             model_type=options.kind,
-            vocab_size=options.vocabulary_size,
+            vocab_size=max(options.vocabulary_size, symbol_count),  # below it, the error would not say what is needed
             hard_vocab_limit=False,  # a small corpus gives fewer pieces
             character_coverage=options.character_coverage,
             byte_fallback=options.byte_fallback,
@@ -79,6 +86,10 @@ def train_subwords(
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise _explained(error, options=options, seen=seen, what=what) from error
+    if seen.too_long:
+        logger.info(
+            "%s lines of more than %d bytes did not train the subword model.", f"{seen.too_long:,}", MAX_LINE_BYTES
+        )
     trained = SubwordModel(model.getvalue())
     if trained.size < options.vocabulary_size:
         logger.warning(
@@ -106,7 +117,8 @@ def _explained(error: Exception, *, options: Tokenizer, seen: TrainingText, what
     if required:
         return DataError(
             f"tokenizer.vocabulary_size {options.vocabulary_size} is too small for the {what} text: its characters "
-            f"alone need {max(map(int, required.groups()))}. Raise it, or lower tokenizer.character_coverage."
+            f"and symbols need at least {max(map(int, required.groups()))}. "
+            "Raise it, or lower tokenizer.character_coverage."
         )
     if seen.lines == 0:
         return DataError(f"There is no {what} text to train a subword model on.")

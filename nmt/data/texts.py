@@ -1,4 +1,4 @@
-"""Lines of text on disk that can be read by number: one file of bytes, one of offsets."""
+"""Lines of text on disk between two passes: one file of bytes, one of offsets."""
 
 from __future__ import annotations
 
@@ -39,10 +39,15 @@ class TextWriter:
 
 
 class Texts:
-    """Lines that a `TextWriter` wrote, memory-mapped."""
+    """Lines that a `TextWriter` wrote, for passes from first to last."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._bytes = map_array(folder / BYTES_NAME.format(name=name), np.uint8)
+        """Opens them.
+
+        Raises:
+            DataError: Files are missing or damaged.
+        """
+        self._path = folder / BYTES_NAME.format(name=name)
         self._offsets = map_array(folder / OFFSETS_NAME.format(name=name), np.int64)
 
     def __len__(self) -> int:
@@ -51,10 +56,23 @@ class Texts:
     @property
     def size(self) -> int:
         """Bytes of all lines."""
-        return len(self._bytes)
+        return int(self._offsets[-1])
+
+    def sizes(self, indices: NDArray[Any]) -> NDArray[np.int64]:
+        """The bytes of the lines with these numbers."""
+        sizes: NDArray[np.int64] = self._offsets[indices + 1] - self._offsets[indices]
+        return sizes
 
     def lines(self, indices: NDArray[Any]) -> list[str]:
-        """The lines with these numbers. Ascending numbers are read fastest."""
+        """The lines with these numbers, which ascend and are close together: all between them is read at once.
+
+        The bytes are not memory-mapped, since a pass over the whole corpus would fill memory with it.
+        """
+        if not len(indices):
+            return []
         starts, ends = self._offsets[indices].tolist(), self._offsets[indices + 1].tolist()
-        view = self._bytes.data
-        return [str(view[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
+        with open(self._path, "rb") as stream:
+            stream.seek(starts[0])
+            view = memoryview(stream.read(ends[-1] - starts[0]))
+        first = starts[0]
+        return [str(view[start - first : end - first], "utf-8") for start, end in zip(starts, ends, strict=True)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sentencepiece
 
@@ -14,8 +14,8 @@ from nmt.errors import DataError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
-# SentencePiece has one random seed for the whole process.
-_sampling_lock = threading.Lock()
+WORD_START = "\u2581"
+"""What SentencePiece writes for the space before a word."""
 
 
 class SubwordModel:
@@ -29,6 +29,8 @@ class SubwordModel:
         """
         sentencepiece.set_min_log_level(2)
         try:
+            if not model:
+                raise ValueError("it is empty")
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             found = tuple(getattr(self._processor, name)() for name in ("pad_id", "unk_id", "bos_id", "eos_id"))
         except (RuntimeError, TypeError, ValueError) as error:
@@ -52,36 +54,40 @@ class SubwordModel:
         ids: list[list[int]] = self._encode(_clean(lines), num_threads=threads)
         return ids
 
-    def sample(self, lines: Sequence[str], *, strength: float, seed: int) -> list[list[int]]:
-        """Random ids of each line, the same for the same lines and seed, whatever was sampled before.
+    def best_segmentations(self, word: str, *, most: int) -> list[tuple[int, ...]]:
+        """The ids of the best ways to cut `word`, which starts with WORD_START or stands within a sentence.
 
-        Args:
-            lines: Text.
-            strength: For a BPE model, the probability with which each merge is left out (BPE-dropout, Provilkov et
-                al. 2020). For a unigram model, the exponent of the probability of a segmentation: the smaller, the
-                more varied (subword regularisation, Kudo 2018).
-            seed: Any whole number.
+        Only unigram models can tell; a word that SentencePiece would not give back unchanged has none.
         """
-        clean = _clean(lines)
-        result: list[list[int]] = []
-        errors: list[BaseException] = []
+        if not word.startswith(WORD_START):
+            return []
+        found: list[list[int]] = self._processor.nbest_encode(word[len(WORD_START) :], nbest_size=most, out_type=int)
+        return [tuple(ids) for ids in found if "".join(self.pieces(ids)) == word]
 
-        # Each thread has its own random generator, seeded with the process's seed when it is first used: only a new
-        # thread starts at its beginning.
-        def run() -> None:
-            try:
-                sentencepiece.set_random_generator_seed(seed % 2**32)
-                result.extend(self._encode(clean, num_threads=1, enable_sampling=True, nbest_size=-1, alpha=strength))
-            except BaseException as error:  # raised again below, in the caller's thread
-                errors.append(error)
+    def is_ordinary(self, piece: int) -> bool:
+        """Whether `piece` is text that was learnt: not a byte, a symbol of the user's, or one with a meaning."""
+        processor = self._processor
+        return not (
+            processor.is_byte(piece)
+            or processor.is_control(piece)
+            or processor.is_unknown(piece)
+            or processor.is_unused(piece)
+            # Symbols of the user's have the score +0; the first merge of a BPE model has -0.
+            or math.copysign(1.0, processor.get_score(piece)) > 0
+        )
 
-        with _sampling_lock:
-            thread = threading.Thread(target=run, name="subword-sampling")
-            thread.start()
-            thread.join()
-        if errors:
-            raise errors[0]
-        return result
+    @property
+    def kind(self) -> Literal["unigram", "bpe"]:
+        """The algorithm of the model."""
+        try:
+            self._processor.nbest_encode("a", nbest_size=1)
+        except RuntimeError:
+            return "bpe"
+        return "unigram"
+
+    def scores(self) -> list[float]:
+        """The score of each piece: unigram, its log-probability; BPE, the higher the earlier it is merged."""
+        return [float(self._processor.get_score(piece)) for piece in range(self.size)]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids, on one line (a line end that was written as a byte becomes a space)."""

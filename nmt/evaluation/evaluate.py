@@ -113,7 +113,7 @@ def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -
         return None
     path = folder / f"{name}.translated.{language}"
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already. Move it away, choose another folder, or allow to overwrite it.")
+        raise UsageError(f"{path} exists already. Move it away, choose another folder, or replace it with --overwrite.")
     return path
 
 

@@ -65,7 +65,8 @@ class ModelFile:
             )
         _check_weights(model, self.weights)
         loaded = {
-            id(parameter): nn.Parameter(self.weights[name].to(device)) for name, parameter in model.named_parameters()
+            id(parameter): nn.Parameter(self.weights[name].to(device, copy=True))
+            for name, parameter in model.named_parameters()
         }
         every = model.named_parameters(remove_duplicate=False)
         model.load_state_dict({name: loaded[id(parameter)] for name, parameter in every}, assign=True)

@@ -14,7 +14,7 @@ from nmt.config.schema import Decoding
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.inference.batches import Searcher
-from nmt.inference.model_file import find_model, load_model
+from nmt.inference.model_file import ModelFile, find_model, load_model
 from nmt.inference.text import clean, one_line, part_separator, split_long
 from nmt.inference.windows import WindowSize, windows
 from nmt.log import logger
@@ -113,7 +113,17 @@ class Translator:
             CheckpointError: The file is no model file, or it is damaged.
         """
         file = load_model(find_model(None if path is None else Path(path)))
-        options = change_decoding(file.config.decoding, decoding or {})
+        return cls.from_model_file(file, decoding=decoding or {})
+
+    @classmethod
+    def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any]) -> Translator:
+        """Make a translator of a model file that has been read; see `load`.
+
+        Raises:
+            UsageError: The options cannot be used.
+            CheckpointError: The weights do not fit the configuration.
+        """
+        options = change_decoding(file.config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
         device = choose_device(options.device)

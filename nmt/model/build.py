@@ -62,6 +62,7 @@ def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Emb
     return Embeddings(
         vocabulary_size=vocabulary_size,
         size=config.embedding_size,
+        scale=config.embedding_size**0.5 if config.scale_embeddings else 1.0,
         dropout=config.dropout.embedding,
         word_dropout=word_dropout,
     )

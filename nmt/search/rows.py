@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.search.interface import SelectableT
 
 # Sentences that are done leave the batch when they are this share of it: copying the others has its price too.
-DONE_SHARE = 1 / 8
+DONE_SHARE = 1 / 16
 
 
 def to_host(values: Tensor) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import yaml
 from nmt.config import Config, dump_yaml
 from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.log import logger
+from nmt.training.checkpoint import Checkpoint, load_checkpoint
 
 RUNS = Path("runs")
 
@@ -39,7 +40,7 @@ class RunFolder:
         self.last = self.path / "last"
         self.translations = self.path / "translations"
 
-    def refuse_existing(self, *, overwrite: bool) -> None:
+    def check_new(self, *, overwrite: bool) -> None:
         """Check that a new run may be made here; nothing is touched.
 
         Raises:
@@ -58,8 +59,8 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(dump_yaml(config), encoding="utf-8")
 
-    def continue_with(self, config: Config) -> Path:
-        """Check that `config` continues this run; return its newest checkpoint.
+    def check_resumable(self, config: Config) -> None:
+        """Check that `config` continues this run; nothing is touched.
 
         Raises:
             UsageError: There is no such run, or nothing to resume in it.
@@ -75,9 +76,22 @@ class RunFolder:
                 f"{self.path}: these options differ from the run that --resume should continue:\n{listed}\n"
                 f"put them back, or start afresh from its weights with --init-from {self.best} and another name=..."
             )
-        checkpoint = self.newest_checkpoint()
-        if checkpoint is None:
+        if not self.all_checkpoints():
             raise UsageError(f"{self.path}: no checkpoint to resume yet; start it anew with --overwrite")
+
+    def reopen(self, config: Config, *, fingerprint: str) -> Checkpoint:
+        """Make a run that passed `check_resumable` ready to be continued; return its newest checkpoint.
+
+        Raises:
+            CheckpointError: It cannot be read, or the training data is no longer that of `fingerprint`.
+        """
+        checkpoint = load_checkpoint(self.all_checkpoints()[-1])
+        if checkpoint.state["fingerprint"] != fingerprint:
+            raise CheckpointError(
+                f"{self.path}: the training data has changed since this run was started, so --resume cannot continue "
+                f"it exactly; start a new run from its weights with --init-from"
+            )
+        self._forget_after(checkpoint.state["progress"]["update"])
         self.config.write_text(dump_yaml(config), encoding="utf-8")
         return checkpoint
 
@@ -92,11 +106,6 @@ class RunFolder:
         found = [path for path in self.checkpoints.iterdir() if re.fullmatch(r"update-\d+", path.name)]
         return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
-    def newest_checkpoint(self) -> Path | None:
-        """Return the newest complete checkpoint."""
-        checkpoints = self.all_checkpoints()
-        return checkpoints[-1] if checkpoints else None
-
     def keep_newest(self, count: int) -> None:
         """Point `last` to the newest checkpoint and delete all but the `count` newest."""
         checkpoints = self.all_checkpoints()
@@ -108,7 +117,7 @@ class RunFolder:
         """Point `runs/latest` to this run."""
         link(RUNS / "latest", self.path)
 
-    def forget_after(self, update: int) -> None:
+    def _forget_after(self, update: int) -> None:
         """Drop metrics that a killed run wrote after the checkpoint of `update`: they are about to be made again."""
         if not self.metrics.exists():
             return
@@ -157,16 +166,3 @@ def flatten(tree: Any, path: str = "") -> dict[str, Any]:
     for key, value in items:
         leaves |= flatten(value, f"{path}.{key}" if path else str(key))
     return leaves
-
-
-def check_fingerprint(saved: str, now: str) -> None:
-    """Refuse to resume on other data.
-
-    Raises:
-        CheckpointError: The corpus or its preparation has changed since the checkpoint.
-    """
-    if saved != now:
-        raise CheckpointError(
-            "the training data has changed since this run was started, so --resume cannot continue it exactly; "
-            "start a new run from its weights with --init-from"
-        )

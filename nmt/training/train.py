@@ -50,11 +50,12 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
     keep_freed_memory()
     parent = load_model(init_from) if init_from is not None else None
     if resume:
-        run.continue_with(config)
+        run.check_resumable(config)
     else:
-        run.refuse_existing(overwrite=overwrite)
+        run.check_new(overwrite=overwrite)
     prepared = prepare(config)
-    if not resume:
+    checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
+    if checkpoint is None:
         run.start(config)
     run.mark_latest()
     log.add_file(run.log)
@@ -72,8 +73,8 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
         metrics=run.metrics, tensorboard=run.tensorboard if config.training.tensorboard else None
     ) as reporter:
         trainer = _make_trainer(config, prepared, model, run, reporter, device, dtype)
-        if resume:
-            trainer.resume()
+        if checkpoint is not None:
+            trainer.resume(checkpoint)
         else:
             _rehearse(trainer)
         trainer.train()

@@ -20,12 +20,12 @@ from nmt.inference.model_file import save_model
 from nmt.log import logger, progress
 from nmt.training.averaging import Weights
 from nmt.training.batches import Prefetcher
-from nmt.training.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
+from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
 from nmt.training.learner import Learned, Learner
 from nmt.training.optim import optimizer_tensors, restore_optimizer
 from nmt.training.provenance import provenance
 from nmt.training.report import Reporter, duration
-from nmt.training.run import RunFolder, check_fingerprint
+from nmt.training.run import RunFolder
 from nmt.training.signals import StopRequest
 from nmt.training.validation import Validator, goodness, write_translations
 
@@ -275,16 +275,8 @@ class Trainer:
         save_checkpoint(self.run.checkpoint_folder(self.progress.update), checkpoint)
         self.run.keep_newest(self.options.keep_checkpoints)
 
-    def resume(self) -> None:
-        """Continue from the newest checkpoint.
-
-        Raises:
-            CheckpointError: It cannot be read, or belongs to other data.
-        """
-        newest = self.run.newest_checkpoint()
-        assert newest is not None
-        checkpoint = load_checkpoint(newest)
-        check_fingerprint(checkpoint.state["fingerprint"], self.fingerprint)
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from `checkpoint`."""
         saved = checkpoint.state["progress"]
         self.progress = Progress(
             **{**saved, "position": Position(**saved["position"]), "window": Window(**saved["window"])}
@@ -295,7 +287,6 @@ class Trainer:
         self.learner.average.restore(checkpoint.average)
         self.learner.rate.restore(checkpoint.state["rate"])
         restore_random(checkpoint.random)
-        self.run.forget_after(self.progress.update)
         logger.info("resuming %s at update %d", self.run.path, self.progress.update)
 
     def _interrupted(self, signal_number: int) -> None:

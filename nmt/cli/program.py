@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -100,11 +101,11 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     _speak_utf8()
     signal.signal(signal.SIGTERM, _terminate)
-    code: Any = 0
+    code = 0
     try:
         app(prog_name="nmt")
     except SystemExit as request:
-        code = request.code
+        code = request.code if isinstance(request.code, int) else 0
     except Exception as error:
         log.logger.error(
             "unexpected %s: %s\n"
@@ -114,7 +115,12 @@ def main() -> NoReturn:
             exc_info=True,
         )
         code = 1
-    sys.exit(_flush() or code)
+    code = _flush() or code
+    if threading.active_count() > 1:
+        # A thread may be waiting for a line of standard input that never comes, and holds what Python needs to end.
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _speak_utf8() -> None:

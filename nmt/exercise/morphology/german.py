@@ -123,7 +123,7 @@ def personal_pronoun(person: int, plural: bool, gender: Gender, case: Case) -> s
 
 def reflexive_pronoun(person: int, plural: bool) -> str:
     """The reflexive pronoun in the accusative."""
-    return REFLEXIVE.get((person, plural), "sich")
+    return "sich" if person == 3 else REFLEXIVE[person, plural]
 
 
 # ------------------------------------------------------------------------------------------------------------ verbs

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NamedTuple
 
-from nmt.exercise.english import DO, HAVE, EnglishVerb, english_verb
-from nmt.exercise.german import HABEN, IRREGULAR_PRESENT, PLURAL, SEIN, WERDEN
-from nmt.exercise.nominals import Agreement
-from nmt.exercise.verbs import Modal, Verb
-from nmt.exercise.words import Leaf, Word, Words, words
-
-
-class Tense(Enum):
-    """English tense; the German one is Präsens, Präteritum, Perfekt, Plusquamperfekt, Futur."""
-
-    PRESENT = "present"
-    PAST = "simple past"
-    PERFECT = "present perfect"
-    PLUPERFECT = "past perfect"
-    FUTURE = "will"
+from nmt.exercise.grammar.nominals import Agreement
+from nmt.exercise.grammar.words import Leaf, Word, Words, words
+from nmt.exercise.lexicon.verbs import Modal, Verb
+from nmt.exercise.morphology.english import DO, HAVE, EnglishVerb, english_verb
+from nmt.exercise.morphology.german import HABEN, IRREGULAR_PRESENT, PLURAL, SEIN, WERDEN
+from nmt.exercise.morphology.tense import Tense
 
 
 @dataclass(frozen=True)

@@ -4,45 +4,50 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nmt.exercise.adjectives import ADJECTIVES_OF, Adjective
-from nmt.exercise.adverbials import NAMES
-from nmt.exercise.dice import Dice
-from nmt.exercise.german import Gender
-from nmt.exercise.nominals import (
-    A,
-    Agreement,
-    Attribute,
+from nmt.exercise.grammar.determiners import (
     BARE,
-    Degree,
-    Determiner,
     EVERY,
     MANY,
-    Name,
     NO,
-    Nominal,
-    NounPhrase,
-    Pair,
     POSSESSIVES,
-    Pronoun,
     SOME,
     THE,
     THIS,
+    A,
+    Attribute,
+    Degree,
+    Determiner,
     attribute,
     ordinal,
 )
-from nmt.exercise.nouns import Noun, group
+from nmt.exercise.grammar.nominals import Agreement, Name, Nominal, NounPhrase, Pair
+from nmt.exercise.grammar.pronouns import Pronoun
+from nmt.exercise.lexicon.adjectives import ADJECTIVES_OF, Adjective
+from nmt.exercise.lexicon.adverbials import NAMES
+from nmt.exercise.lexicon.noun_groups import group
+from nmt.exercise.lexicon.nouns import NOUNS, Noun
+from nmt.exercise.morphology.german import Gender
+from nmt.exercise.sampling.dice import Dice
 
+MAN = NOUNS["man"]
 MASS_KINDS = ("staple", "drink")
 BARE_KINDS = ("language", "hobby")
 THE_ONLY = {noun.singular for noun in group("weather,sea")}
-UNOWNED = {noun.singular for noun in group("king,queen,prince,thief,judge,tourist,man,woman,lady,policeman,soldier,place")}
-OWNED_PLACES = {"house", "garden", "kitchen", "room", "office", "school", "city", "village", "shop", "hotel", "farm"}
-FAMILY = group("aunt,brother,daughter,father,friend,grandfather,grandmother,mother,neighbour,sister,son,uncle,colleague")
-POSSESSED = {noun.singular for noun in (*FAMILY, *group("owned,clothing,text,key,ring,guitar,car,house,garden,idea,plan"))}
-CROWDS = {noun.singular for noun in group("tourist,student,guest,pupil,soldier,child,animal,food,text,object,clothing")}
-PARTS = {"door": "building,car,room,kitchen", "window": "building,car,room,kitchen", "roof": "building", "wall": "building"}
+UNOWNED = {noun.singular for noun in group("king,queen,thief,tourist,man,woman,policeman,place")}
+OWNED_PLACES = {"house", "garden", "kitchen", "room", "school", "city", "village", "hotel"}
+FAMILY = group("brother,daughter,father,friend,grandfather,grandmother,mother,neighbour,sister,son,uncle")
+POSSESSED = {noun.singular for noun in (*FAMILY, *group("owned,clothing,text,key,ring,idea,plan"))}
+CROWDS = {
+    noun.singular for noun in group("tourist,student,child,girl,boy,man,woman,animal,food,text,object,clothing,vehicle")
+}
+PARTS = {
+    "door": "building,car,room,kitchen",
+    "window": "building,car,room,kitchen",
+    "roof": "building",
+    "wall": "house,room,kitchen,bathroom",
+}
 OLD_AND_SUCH = {"old", "new", "small", "big", "beautiful", "expensive", "long", "short", "cheap"}
-RED_AND_SUCH = {"red", "blue", "green", "black", "white", "yellow", "brown", "grey"}
+RED_AND_SUCH = {"red", "blue", "green", "black", "white"}
 PERSONS = (
     (Agreement(1, False, Gender.MASCULINE), 3.0),
     (Agreement(2, False, Gender.MASCULINE), 2.0),
@@ -104,7 +109,7 @@ class NominalSampler:
         """
         dice = self._dice
         noun = dice.pick(group(names))
-        if noun.kind == "person" and names != noun.singular:
+        if noun.kind == "person" and MAN in group(names):
             if dice.chance(0.22 - 0.12 * richness):
                 return self.pronoun(third_singular=False, unlike=owner)
             if dice.chance(0.12):
@@ -198,7 +203,7 @@ class NominalSampler:
             determiner = THE
         if dice.chance(0.3):
             dice.note("number")
-            high = 99 if noun.singular in CROWDS and dice.chance(0.5) else 12
+            high = 99 if noun.singular in CROWDS and dice.chance(0.6) else 12
             determiner = BARE if determiner in (SOME, MANY, BARE, THIS) else determiner
             return NounPhrase(noun, determiner or self.possessive(owner), True, number=dice.between(2, high))
         return NounPhrase(noun, determiner or self.possessive(owner), True)
@@ -207,9 +212,9 @@ class NominalSampler:
         dice = self._dice
         if dice.chance(0.4):
             return self.name()
-        people = FAMILY if noun.kind != "person" else group("teacher,doctor,king,farmer,queen,judge,lawyer,prince")
+        people = FAMILY if noun.kind != "person" else group("teacher,doctor,king,farmer,queen")
         determiner = dice.pick((THE, THIS)) if noun.kind == "person" or dice.chance(0.5) else self.possessive(None)
-        return self._attributes(NounPhrase(dice.pick(people), determiner, dice.chance(0.1)), 0.1)
+        return self._attributes(NounPhrase(dice.pick(people), determiner, False), 0.1)
 
     # ------------------------------------------------------------------------------------------- in front of it
 
@@ -230,7 +235,7 @@ class NominalSampler:
         return replace(phrase, attributes=attributes)
 
     def _ordinal(self, phrase: NounPhrase) -> tuple[Attribute, ...]:
-        suitable = phrase.noun.kind in ("event", "text", "vehicle", "place") and phrase.noun.countable
+        suitable = phrase.noun.kind in ("event", "text", "vehicle") and phrase.noun.countable
         if not suitable or phrase.many or phrase.determiner is not THE or not self._dice.chance(0.15):
             return ()
         self._dice.note("ordinal number")
@@ -239,7 +244,7 @@ class NominalSampler:
     def _superlative(self, phrase: NounPhrase, possible: tuple[Adjective, ...]) -> tuple[Attribute, ...]:
         gradable = [adjective for adjective in possible if adjective.gradable]
         fits = phrase.determiner is THE and phrase.number is None and phrase.noun.countable
-        if not fits or not gradable or not self._dice.chance(0.1):
+        if not fits or not gradable or not self._dice.chance(0.14):
             return ()
         self._dice.note("superlative")
         return (attribute(self._dice.pick(gradable), Degree.SUPERLATIVE),)

@@ -1,4 +1,4 @@
-"""Everything that can be a subject or an object: noun phrases, names, pronouns, and lists of them.
+"""Everything that can be a subject or an object: noun phrases, names, and lists of them; pronouns are in `pronouns`.
 
 A nominal is written in both languages by the clause that uses it, because its form depends on its role there.
 """
@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from nmt.exercise import english as english_forms
-from nmt.exercise import german as german_forms
-from nmt.exercise.adjectives import Adjective
-from nmt.exercise.german import Case, Gender
-from nmt.exercise.nouns import Noun
-from nmt.exercise.numerals import english_cardinal, english_ordinal, german_cardinal, german_ordinal
-from nmt.exercise.words import COMMA, Fragment, Leaf, Phrase, Word, Words, phrase, words
+from nmt.exercise.grammar.determiners import THE, Attribute, Declension, Determiner
+from nmt.exercise.grammar.words import COMMA, Fragment, Leaf, Phrase, Word, Words, phrase, words
+from nmt.exercise.lexicon.nouns import Noun
+from nmt.exercise.morphology.english import genitive, indefinite_article
+from nmt.exercise.morphology.german import CONTRACTIONS, Case, Gender, cell
+from nmt.exercise.morphology.numerals import english_cardinal, german_cardinal
 
 
 class Role(Enum):
@@ -60,7 +59,7 @@ class Nominal(Protocol):
     def german(self, case: Case) -> Phrase: ...
 
 
-class _Ordinary:
+class Ordinary:
     """What most nominals have in common."""
 
     @property
@@ -76,104 +75,11 @@ class _Ordinary:
         return False
 
 
-# ----------------------------------------------------------------------------------------------------- determiners
-
-
-class Declension(Enum):
-    """Which endings an adjective takes after a determiner."""
-
-    WEAK = german_forms.WEAK
-    MIXED = german_forms.MIXED
-    STRONG = german_forms.STRONG
-
-
-@dataclass(frozen=True)
-class Determiner:
-    """An article or what stands in its place.
-
-    Attributes:
-        singular: English before a singular; `a` becomes `an` where it must.
-        plural: English before a plural.
-        stem: German stem, or "" for no word at all; the definite article has a table of its own.
-        endings: Table of the German endings, or of the whole words if there is no stem.
-        declension: Endings of adjectives behind it.
-        definite: See `Nominal`.
-    """
-
-    singular: str
-    plural: str
-    stem: str
-    endings: german_forms.Table | None
-    declension: Declension
-    definite: bool
-
-    def german(self, case: Case, gender: Gender, plural: bool) -> str:
-        return "" if self.endings is None else self.stem + german_forms.cell(self.endings, case, gender, plural)
-
-
-def _ein_word(singular: str, plural: str, stem: str, definite: bool) -> Determiner:
-    return Determiner(singular, plural, stem, german_forms.EIN_ENDINGS, Declension.MIXED, definite)
-
-
-def _dieser_word(singular: str, plural: str, stem: str) -> Determiner:
-    return Determiner(singular, plural, stem, german_forms.DIESER_ENDINGS, Declension.WEAK, True)
-
-
-THE = Determiner("the", "the", "", german_forms.DEFINITE, Declension.WEAK, True)
-A = _ein_word("a", "", "ein", False)
-NO = _ein_word("no", "no", "kein", False)
-ANY = _ein_word("a", "any", "kein", False)  # under a negated verb, whose *not* belongs to it; mass nouns: *any*
-BARE = Determiner("", "", "", None, Declension.STRONG, False)
-THIS = _dieser_word("this", "these", "dies")
-EVERY = _dieser_word("every", "", "jed")
-WHICH = _dieser_word("which", "which", "welch")
-SOME = Determiner("", "some", "einig", german_forms.STRONG, Declension.STRONG, False)
-MANY = Determiner("", "many", "viel", german_forms.STRONG, Declension.STRONG, False)
-POSSESSIVES = {
-    "my": _ein_word("my", "my", "mein", True),
-    "your": _ein_word("your", "your", "dein", True),
-    "his": _ein_word("his", "his", "sein", True),
-    "her": _ein_word("her", "her", "ihr", True),
-    "our": _ein_word("our", "our", "unser", True),
-    "their": _ein_word("their", "their", "ihr", True),
-}
-
-
-# ----------------------------------------------------------------------------------------- adjectives and numbers
-
-
-class Degree(Enum):
-    """Index of the forms of an adjective."""
-
-    POSITIVE = 0
-    COMPARATIVE = 1
-    SUPERLATIVE = 2
-
-
-class Attribute(NamedTuple):
-    """An adjective or ordinal number in front of a noun."""
-
-    english: str
-    stem: str
-    leaf: Leaf
-
-
-def attribute(adjective: Adjective, degree: Degree) -> Attribute:
-    """An adjective in front of a noun."""
-    stem = adjective.stem if degree is Degree.POSITIVE else adjective.german[degree.value]
-    return Attribute(adjective.english[degree.value], stem, Leaf())
-
-
-def ordinal(number: int) -> Attribute:
-    """An ordinal number in front of a noun."""
-    return Attribute(english_ordinal(number), german_ordinal(number), Leaf())
-
-
 # ---------------------------------------------------------------------------------------------------- noun phrases
 
 
 @dataclass(frozen=True)
-class NounPhrase(_Ordinary):
+class NounPhrase(Ordinary):
     """A noun with all that belongs to it.
 
     Attributes:
@@ -232,11 +138,11 @@ class NounPhrase(_Ordinary):
     def _english_front(self, following: str) -> Words:
         if self.possessor is not None:
             *others, last = self.possessor.english(Role.OBJECT)
-            text = english_forms.genitive(last.text, self.possessor.agreement.plural)
+            text = genitive(last.text, self.possessor.agreement.plural)
             return (*others, Word(text, (*last.leaves, self.determiner_leaf)))
         article = self.determiner.plural if self.many else self.determiner.singular
         if article == "a":
-            article = "any" if not self.noun.countable else english_forms.indefinite_article(following)
+            article = "any" if not self.noun.countable else indefinite_article(following)
         return words(article, self.determiner_leaf)
 
     def german(self, case: Case) -> Phrase:
@@ -250,7 +156,7 @@ class NounPhrase(_Ordinary):
             declension = self.determiner.declension
         if self.number is not None:
             result += words(german_cardinal(self.number), self.number_leaf)
-        ending = german_forms.cell(declension.value, case, gender, self.many)
+        ending = cell(declension.value, case, gender, self.many)
         for attribute in self.attributes:
             result += words(attribute.stem + ending, attribute.leaf)
         result += words(noun.form(case, self.many), self.noun_leaf) + owner
@@ -266,7 +172,7 @@ class NounPhrase(_Ordinary):
 
 
 @dataclass(frozen=True)
-class Name(_Ordinary):
+class Name(Ordinary):
     """A person's name, the same in both languages."""
 
     name: str
@@ -277,6 +183,10 @@ class Name(_Ordinary):
     def agreement(self) -> Agreement:
         return Agreement(3, False, self.gender)
 
+    def is_same_person(self, other: Nominal) -> bool:
+        """Whether the other one is the same name."""
+        return isinstance(other, Name) and other.name == self.name
+
     def english(self, role: Role) -> Words:
         return words(self.name, self.leaf)
 
@@ -285,106 +195,7 @@ class Name(_Ordinary):
 
 
 @dataclass(frozen=True)
-class Pronoun(_Ordinary):
-    """A personal pronoun. The third person singular neuter is *it*, whatever its German gender is.
-
-    Attributes:
-        agreement: Its person, number and German gender.
-        thing: Whether it is *it*.
-    """
-
-    agreement: Agreement
-    thing: bool
-    leaf: Leaf = field(default_factory=Leaf)
-
-    @property
-    def pronominal(self) -> bool:
-        return True
-
-    def english(self, role: Role) -> Words:
-        person, plural, gender = self.agreement
-        index = 0 if role is Role.SUBJECT else 1
-        if (person, plural) != (3, False):
-            text = english_forms.PRONOUNS[person, plural][index]
-        elif self.thing:
-            text = "it"
-        else:
-            text = (("he", "him") if gender is Gender.MASCULINE else ("she", "her"))[index]
-        return words(text, self.leaf)
-
-    def german(self, case: Case) -> Phrase:
-        return phrase(words(german_forms.personal_pronoun(*self.agreement, case), self.leaf))
-
-
-@dataclass(frozen=True)
-class RelativePronoun(_Ordinary):
-    """*who*, *whom*, *which*, *that* and their German counterpart, which agrees with what it stands for."""
-
-    agreement: Agreement
-    human: bool
-    leaf: Leaf = field(default_factory=Leaf)
-
-    def english(self, role: Role) -> Words:
-        if self.human:
-            text = "who" if role is Role.SUBJECT else "whom"
-        else:
-            text = "which" if role is Role.AFTER_PREPOSITION else "that"
-        return words(text, self.leaf)
-
-    def german(self, case: Case) -> Phrase:
-        _, plural, gender = self.agreement
-        return phrase(words(german_forms.cell(german_forms.RELATIVE, case, gender, plural), self.leaf))
-
-
-@dataclass(frozen=True)
-class RelativeOwner(_Ordinary):
-    """*whose* with a noun: *the man whose dog barks*."""
-
-    owner: Agreement
-    noun: Noun
-    many: bool
-    leaf: Leaf = field(default_factory=Leaf)
-    noun_leaf: Leaf = field(default_factory=Leaf)
-
-    @property
-    def agreement(self) -> Agreement:
-        return Agreement(3, self.many, self.noun.german.gender)
-
-    def english(self, role: Role) -> Words:
-        return words("whose", self.leaf) + words(self.noun.english(self.many), self.noun_leaf)
-
-    def german(self, case: Case) -> Phrase:
-        _, plural, gender = self.owner
-        relative = german_forms.cell(german_forms.RELATIVE, Case.GENITIVE, gender, plural)
-        return phrase(words(relative, self.leaf) + words(self.noun.german.form(case, self.many), self.noun_leaf))
-
-
-WHO = ("wer", "wen", "wem")
-WHAT = ("was", "was")
-
-
-@dataclass(frozen=True)
-class Question(_Ordinary):
-    """*who*, *whom* or *what* in a question."""
-
-    human: bool
-    leaf: Leaf = field(default_factory=Leaf)
-
-    @property
-    def agreement(self) -> Agreement:
-        return Agreement(3, False, Gender.MASCULINE)
-
-    def english(self, role: Role) -> Words:
-        if not self.human:
-            return words("what", self.leaf)
-        return words("who" if role is Role.SUBJECT else "whom", self.leaf)
-
-    def german(self, case: Case) -> Phrase:
-        return phrase(words((WHO if self.human else WHAT)[case], self.leaf))
-
-
-@dataclass(frozen=True)
-class Pair(_Ordinary):
+class Pair(Ordinary):
     """Two nominals joined by *and*."""
 
     first: Nominal
@@ -408,7 +219,7 @@ class Pair(_Ordinary):
 
 
 @dataclass(frozen=True)
-class Correction(_Ordinary):
+class Correction(Ordinary):
     """*not a ... but a ...*, *kein..., sondern ein...*: an object under a negated verb."""
 
     denied: NounPhrase
@@ -439,7 +250,7 @@ def prepositional_phrase(*, english: str, german_preposition: str, case: Case, n
     leaf = Leaf()
     left = words(english, leaf) + nominal.english(Role.AFTER_PREPOSITION if english else Role.OBJECT)
     body, tail = nominal.german(case)
-    contraction = german_forms.CONTRACTIONS.get((german_preposition, body[0].text))
+    contraction = CONTRACTIONS.get((german_preposition, body[0].text))
     if contraction is not None and nominal.contractible:
         return Fragment(left, Phrase((Word(contraction, (leaf, *body[0].leaves)), *body[1:]), tail))
     return Fragment(left, Phrase(words(german_preposition, leaf) + body, tail))

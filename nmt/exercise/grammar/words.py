@@ -7,6 +7,7 @@ contractions (*zum* stands for the leaves of *to* and *the*) need no further tho
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -106,9 +107,9 @@ def line(sentence: Iterable[Word], end: str) -> Line:
 
 def alignment(english: Line, german: Line) -> list[tuple[int, int]]:
     """The pairs (English index, German index) of tokens that share a leaf, in order."""
-    places: dict[Leaf, list[int]] = {}
+    places: defaultdict[Leaf, list[int]] = defaultdict(list)
     for position, leaves in enumerate(german.leaves):
         for leaf in leaves:
-            places.setdefault(leaf, []).append(position)
-    links = {(i, j) for i, leaves in enumerate(english.leaves) for leaf in leaves for j in places.get(leaf, ())}
+            places[leaf].append(position)
+    links = {(i, j) for i, leaves in enumerate(english.leaves) for leaf in leaves for j in places[leaf]}
     return sorted(links)

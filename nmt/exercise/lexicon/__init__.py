@@ -1,0 +1,1 @@
+"""The words, and what they need around them."""

@@ -1,0 +1,1 @@
+"""Inflection of German and English words, and numbers."""

@@ -1,0 +1,1 @@
+"""Random choices: what to say."""

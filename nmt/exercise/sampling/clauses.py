@@ -1,0 +1,258 @@
+"""Draws clauses: a verb, what it needs, and what may be added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nmt.exercise.grammar.clause_kinds import dependent
+from nmt.exercise.grammar.clauses import Clause, Slot
+from nmt.exercise.grammar.determiners import BARE, THE, WHICH
+from nmt.exercise.grammar.nominals import Name, Nominal, NounPhrase, prepositional_phrase
+from nmt.exercise.grammar.pronouns import Question, RelativeOwner, RelativePronoun
+from nmt.exercise.grammar.verb_phrases import VerbPhrase
+from nmt.exercise.grammar.words import Fragment
+from nmt.exercise.lexicon.adjectives import ADJECTIVES_OF
+from nmt.exercise.lexicon.adverbials import PLACES
+from nmt.exercise.lexicon.noun_groups import group
+from nmt.exercise.lexicon.verbs import BE, MODALS, Verb
+from nmt.exercise.morphology.german import Case
+from nmt.exercise.morphology.tense import Tense
+from nmt.exercise.sampling.additions import AdditionSampler, deniable
+from nmt.exercise.sampling.adverbials import AdverbialSampler
+from nmt.exercise.sampling.dice import Dice
+from nmt.exercise.sampling.nominals import BARE_KINDS, NominalSampler
+from nmt.exercise.sampling.plans import Plan
+from nmt.exercise.sampling.predicates import PredicateSampler
+from nmt.exercise.sampling.roles import ROLES, SIMPLE_VERBS, is_person, of_people, suits
+
+DESCRIBED = group("animal,object,clothing,text,vehicle,food,place,furniture,event,device,part,idea,problem,question")
+"""What *be* is said of, besides people."""
+OUT = {noun.singular for noun in group("out")}
+
+
+def stands_in_front(nominal: Nominal) -> bool:
+    """Whether it begins its clause: relative pronouns and question words."""
+    if isinstance(nominal, NounPhrase):
+        return nominal.determiner is WHICH
+    return isinstance(nominal, RelativePronoun | Question)
+
+
+class ClauseSampler:
+    """Draws clauses.
+
+    Args:
+        dice: Where the choices come from.
+    """
+
+    def __init__(self, *, dice: Dice) -> None:
+        self._dice = dice
+        self.nominals = NominalSampler(dice=dice)
+        self.adverbials = AdverbialSampler(dice=dice, nominals=self.nominals)
+        self._additions = AdditionSampler(dice=dice, adverbials=self.adverbials)
+        self.predicates = PredicateSampler(dice=dice, nominals=self.nominals, adverbials=self.adverbials)
+
+    # ------------------------------------------------------------------------------------------ the whole clause
+
+    def clause(self, plan: Plan, subject: Nominal | None) -> Clause:
+        """A clause with any verb, or with *be*; `subject` None stands for any."""
+        given = {} if subject is None else {Slot.SUBJECT: subject}
+        if not plan.dynamic and plan.tense in (Tense.PRESENT, Tense.PAST) and self._dice.chance(0.25):
+            return self.copular(plan, given)
+        return self.with_verb(self.verb(plan, subject), plan, given)
+
+    def verb(self, plan: Plan, subject: Nominal | None) -> Verb:
+        """A verb for a clause."""
+        while True:
+            verb = self._dice.pick(SIMPLE_VERBS)
+            if suits(verb, subject, plan.tense) and not (plan.dynamic and verb.state):
+                return verb
+
+    def with_verb(self, verb: Verb, plan: Plan, given: Mapping[Slot, Nominal]) -> Clause:
+        """A clause with this verb; `given` are the nominals that are already chosen."""
+        parts = (verb.accusative, verb.dative, verb.prepositional, verb.place, verb.direction)
+        spare = max(0, plan.room - 3 - 2 * sum(map(bool, parts)))
+        subject = given.get(Slot.SUBJECT) or self._subject(verb, plan.tense, min(0.6, spare / 18))
+        clause = Clause(verb=self._verb_phrase(verb, plan, subject), subject=subject)
+        relative = spare >= 6 and plan.depth > 0 and not plan.closed and self._dice.chance(0.4)
+        if relative:
+            spare -= 6
+            plan = plan._replace(closed=True)
+        richness = min(0.6, spare / 20)
+        clause = self._complete(clause, richness, given, plan.depth if relative else 0)
+        return self._extend(clause, spare, plan)
+
+    def copular(self, plan: Plan, given: Mapping[Slot, Nominal]) -> Clause:
+        """A clause with *be*."""
+        spare = max(0, plan.room - 4)
+        richness = min(0.5, spare / 14)
+        subject = given.get(Slot.SUBJECT) or self._described(plan.tense, richness)
+        self._dice.note(f"tense: {plan.tense.value}")
+        negated = not (plan.plain or plan.positive) and deniable(subject) and self._dice.chance(0.12)
+        predicate = self.predicates.predicate(subject, room=plan.room - 3, richness=richness, negated=negated)
+        verb = VerbPhrase(BE, plan.tense)
+        if negated:
+            self._dice.note("kein" if predicate.negation else "nicht")
+            negation = predicate.negation or verb.auxiliary_leaf
+            verb = replace(verb, negation=negation, nicht=predicate.negation is None)
+        clause = Clause(verb=verb, subject=subject, prepositional=(predicate.words,))
+        rest = spare - 2 if predicate.passing else 0
+        return self._extend(clause, rest, plan._replace(closed=True, plain=True))
+
+    def _extend(self, clause: Clause, spare: int, plan: Plan) -> Clause:
+        """The clause with about `spare` words more."""
+        subject = clause.subject
+        crowded = clause.accusative or clause.dative or clause.prepositional or plan.main
+        fits = spare >= 6 and plan.depth > 0 and bool(crowded)
+        if fits and isinstance(subject, NounPhrase) and not subject.place and self._dice.chance(0.5):
+            clause = replace(clause, subject=self.with_relative(subject, plan.tense, depth=plan.depth))
+            spare -= 6
+        return self._additions.enrich(clause, spare, plan)
+
+    # --------------------------------------------------------------------------------------- what a verb needs
+
+    def _subject(self, verb: Verb, tense: Tense, richness: float) -> Nominal:
+        singular = tense is Tense.PAST and not verb.tense_is_visible
+        while True:
+            subject = self.nominals.subject(verb.subject, richness=richness, singular=singular)
+            if tense not in (Tense.PAST, Tense.PLUPERFECT) or subject.agreement.person != 2:
+                return subject
+
+    def _described(self, tense: Tense, richness: float) -> Nominal:
+        """A subject for *be*."""
+        if self._dice.chance(0.45):
+            return self._subject(BE, tense, richness)
+        while True:
+            noun = self._dice.pick(DESCRIBED)
+            subject = self.nominals.noun_phrase(noun, richness=richness, singular=False, owner=None)
+            if len(self.predicates.adjectives(subject)) >= 2:
+                break
+        if noun.kind in ("place", "furniture", "vehicle") and richness > 0.1 and self._dice.chance(0.25):
+            self._dice.note("place behind a noun")
+            return replace(subject, place=self.adverbials.beside(richness=0.1))
+        return subject
+
+    def _verb_phrase(self, verb: Verb, plan: Plan, subject: Nominal) -> VerbPhrase:
+        """The verb in its tense, perhaps with a modal verb or *gern*."""
+        dice, tense = self._dice, plan.tense
+        if verb.german.prefix:
+            dice.note("separable verb")
+        if verb.german.reflexive:
+            dice.note("reflexive verb")
+        if (
+            not (plan.plain or verb.state or verb.accident)
+            and is_person(subject)
+            and tense in (Tense.PRESENT, Tense.PAST)
+        ):
+            present = tense is Tense.PRESENT
+            if present and verb.fun and dice.chance(0.2):
+                dice.note("gern")
+                return VerbPhrase(verb, tense, gladly=True)
+            if dice.chance(0.25 if present else 0.15):
+                dice.note("modal verb")
+                return VerbPhrase(verb, tense, modal=dice.pick([m for m in MODALS if present or m.english_past]))
+        dice.note(f"tense: {tense.value}")
+        return VerbPhrase(verb, tense)
+
+    def _complete(self, clause: Clause, richness: float, given: Mapping[Slot, Nominal], depth: int) -> Clause:
+        """Adds what the verb needs; with `depth` the last noun in English gets a relative clause."""
+        verb, tense = clause.verb.verb, clause.verb.tense
+        owner = clause.subject.agreement
+        front = next((slot for slot, nominal in given.items() if stands_in_front(nominal)), Slot.SUBJECT)
+
+        def chosen(slot: Slot, names: str, last: bool) -> Nominal | None:
+            if slot in given or not names:
+                return given.get(slot)
+            nominal = self.nominals.object(names, richness=richness, owner=owner)
+            while isinstance(nominal, Name) and nominal.is_same_person(clause.subject):
+                nominal = self.nominals.name()
+            if slot is Slot.DATIVE and isinstance(nominal, NounPhrase) and nominal.determiner is BARE:
+                nominal = replace(nominal, determiner=THE)
+            return decorate(nominal) if last and isinstance(nominal, NounPhrase) else nominal
+
+        def decorate(phrase: NounPhrase) -> NounPhrase:
+            return self.with_relative(phrase, tense, depth=depth) if depth else phrase
+
+        around = bool(verb.prepositional or verb.place or verb.direction)
+        dative = chosen(Slot.DATIVE, verb.dative, not around and (verb.dative_to or not verb.accusative))
+        dative_first = dative is None or (not verb.dative_to and (dative.definite or dative.pronominal))
+        accusative = chosen(Slot.ACCUSATIVE, verb.accusative, not around and dative_first)
+        prepositional: list[Fragment] = []
+        if verb.prepositional is not None:
+            self._dice.note("prepositional object")
+            needs = verb.prepositional
+            nominal = chosen(Slot.PREPOSITIONAL, needs.nouns, True)
+            assert nominal is not None
+            prepositional.append(
+                prepositional_phrase(
+                    english=needs.english, german_preposition=needs.german, case=needs.case, nominal=nominal
+                )
+            )
+        if verb.place:
+            prepositional.append(self.adverbials.needed_place(verb.place, richness=richness, decorate=decorate))
+        if verb.direction:
+            prepositional.append(self.adverbials.direction(verb.direction, richness=richness, decorate=decorate))
+        if verb.dative:
+            self._dice.note("two objects" if verb.accusative else "dative object")
+        return replace(clause, accusative=accusative, dative=dative, prepositional=tuple(prepositional), front=front)
+
+    # --------------------------------------------------------------------------------------- relative clauses
+
+    def with_relative(self, phrase: NounPhrase, tense: Tense, *, depth: int) -> NounPhrase:
+        """The noun phrase with a relative clause, in a tense that goes with `tense`."""
+        dice = self._dice
+        tense = self._relative_tense(tense)
+        noun = phrase.noun
+        pronoun = RelativePronoun(noun, phrase.many)
+        choices: list[tuple[Slot | str, float]] = [
+            (slot, 4.0 if slot is Slot.SUBJECT else 2.0)
+            for slot, verbs in ROLES[noun.singular].items()
+            if any(suits(verb, None if slot is not Slot.SUBJECT else pronoun, tense) for verb in verbs)
+        ]
+        if tense in (Tense.PRESENT, Tense.PAST):
+            choices += [("be", 2.0)] if ADJECTIVES_OF[noun.singular] and not phrase.attributes else []
+            choices += [("whose", 1.5)] if noun.kind == "person" else []
+        choices += [("where", 3.0)] if noun.singular in OUT else []
+        if not choices or noun.kind in BARE_KINDS:
+            return phrase
+        kind = dice.weighted(choices)
+        room = dice.between(4, 8)
+        if kind == "be":
+            given: dict[Slot, Nominal] = {Slot.SUBJECT: pronoun}
+            clause = self.copular(Plan(tense=tense, room=room), given)
+        elif kind == "whose":
+            thing = dice.pick(group("owned"))
+            given = {Slot.SUBJECT: RelativeOwner(phrase.agreement, thing, dice.chance(0.25))}
+            clause = self.copular(Plan(tense=tense, room=5), given)
+        elif kind == "where":
+            clause = self._inside(pronoun, tense, room)
+        else:
+            assert isinstance(kind, Slot)
+            clause = self._with_gap(kind, pronoun, tense, room, depth - 1)
+        dice.note(f"relative clause, {kind.value if isinstance(kind, Slot) else kind}")
+        return replace(phrase, relative=dependent(clause, None))
+
+    def _with_gap(self, slot: Slot, pronoun: RelativePronoun, tense: Tense, room: int, depth: int) -> Clause:
+        verbs = ROLES[pronoun.noun.singular][slot]
+        while True:
+            verb = self._dice.pick(verbs)
+            if suits(verb, pronoun if slot is Slot.SUBJECT else None, tense):
+                return self.with_verb(verb, Plan(tense=tense, room=room, depth=depth), {slot: pronoun})
+
+    def _inside(self, pronoun: RelativePronoun, tense: Tense, room: int) -> Clause:
+        """*the garden in which the man works*."""
+        verbs = [verb for verb in SIMPLE_VERBS if of_people(verb) and not (verb.state or verb.place or verb.direction)]
+        while True:
+            verb = self._dice.pick(verbs)
+            if verb.water:
+                continue
+            clause = self.with_verb(verb, Plan(tense=tense, room=0), {})
+            english, german = PLACES[pronoun.noun.singular].where
+            place = prepositional_phrase(english=english, german_preposition=german, case=Case.DATIVE, nominal=pronoun)
+            return replace(clause, place=place, front=Slot.PLACE)
+
+    def _relative_tense(self, tense: Tense) -> Tense:
+        dice = self._dice
+        if tense in (Tense.PAST, Tense.PLUPERFECT):
+            return Tense.PAST
+        return dice.weighted(((Tense.PRESENT, 6.0), (Tense.PAST, 2.0), (Tense.PERFECT, 2.0)))
