@@ -49,16 +49,14 @@ def set_threads(threads: int | None) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Keep freed memory in the process for the next tensor instead of giving it back to the system each time.
+    """Keep large freed blocks in the process for the next tensor, where the C library is glibc.
 
-    By default glibc maps every large block anew, and the kernel clears it page by page: a training step allocates
-    hundreds of megabytes, and on virtual machines this has been seen to take most of its time. Where there is no
-    glibc nothing happens.
+    By default they go back to the system and are got again page by page, which takes up to a tenth of a training step.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    trim_threshold, mmap_max = -1, -4
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
+    trim_threshold, mmap_threshold = -1, -3
+    mallopt(mmap_threshold, 32 * 2**20)
+    mallopt(trim_threshold, 2**30)

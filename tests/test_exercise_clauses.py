@@ -154,7 +154,8 @@ STATEMENTS = [
         "Er kauft heute das Buch nicht.",
     ),
     (
-        with_not(clause(he(), "warten", tense=PERFECT, prepositional=(where("for", "auf", Case.ACCUSATIVE, the("bus")),))),
+        with_not(clause(he(), "warten", tense=PERFECT,
+                        prepositional=(where("for", "auf", Case.ACCUSATIVE, the("bus")),))),
         "He has not waited for the bus.",
         "Er hat nicht auf den Bus gewartet.",
     ),
@@ -248,7 +249,8 @@ STATEMENTS = [
     ),
     # subordinate clauses
     (
-        clause(the("man"), "sagen", closing=(closing(clause(the("child"), "aufstehen", tense=PERFECT), "that", "dass"),)),
+        clause(the("man"), "sagen",
+               closing=(closing(clause(the("child"), "aufstehen", tense=PERFECT), "that", "dass"),)),
         "The man says that the child has got up.",
         "Der Mann sagt, dass das Kind aufgestanden ist.",
     ),
@@ -357,7 +359,10 @@ RELATIVE_CLAUSES = [
         "der Freund, dem er den Schlüssel gibt",
     ),
     (
-        related(the("lamp"), lambda that: clause(he(), "einschalten", tense=PERFECT, accusative=that, front=Slot.ACCUSATIVE)),
+        related(
+            the("lamp"),
+            lambda that: clause(he(), "einschalten", tense=PERFECT, accusative=that, front=Slot.ACCUSATIVE),
+        ),
         "the lamp that he has turned on",
         "die Lampe, die er eingeschaltet hat",
     ),

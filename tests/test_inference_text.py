@@ -83,3 +83,13 @@ def test_nothing_is_lost_and_every_part_is_short_enough(text: str, longest: int)
     parts = split_long(text, longest=longest, count=characters)
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(0 < len(part) <= longest for part in parts)
+
+
+@given(st.text(alphabet="ab ,.。!\u00a0", max_size=60), st.integers(1, 8))
+def test_spaces_may_count_nothing(text: str, longest: int) -> None:
+    def letters(texts: Sequence[str]) -> list[int]:
+        return [len("".join(one.split())) for one in texts]
+
+    parts = split_long(text, longest=longest, count=letters)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(0 < letters([part])[0] <= longest for part in parts)

@@ -38,7 +38,9 @@ def test_fused_loss_is_the_textbook_loss(smoothing: float, chunk: int, monkeypat
     textbook = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")
 
     torch.testing.assert_close(fused.loss, textbook)
-    torch.testing.assert_close(fused.negative_log_likelihood, F.cross_entropy(logits, targets, reduction="sum").detach())
+    torch.testing.assert_close(
+        fused.negative_log_likelihood, F.cross_entropy(logits, targets, reduction="sum").detach()
+    )
     gradients = torch.autograd.grad(3 * fused.loss, (states, weight, bias))
     for found, expected in zip(gradients, torch.autograd.grad(3 * textbook, (states, weight, bias)), strict=True):
         torch.testing.assert_close(found, expected)
@@ -49,7 +51,9 @@ def test_fused_loss_in_bf16_is_close() -> None:
     states, weight = torch.randn(200, 32) / 4, torch.randn(500, 32) / 4
     targets = torch.randint(0, 500, (200,))
     exact, rounded = (
-        fused_loss(states.requires_grad_(), weight.requires_grad_(), torch.zeros(500), targets, smoothing=0.1, dtype=dtype)
+        fused_loss(
+            states.requires_grad_(), weight.requires_grad_(), torch.zeros(500), targets, smoothing=0.1, dtype=dtype
+        )
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert abs(1 - rounded.loss.item() / exact.loss.item()) < 2e-3
@@ -59,7 +63,9 @@ def test_fused_loss_in_bf16_is_close() -> None:
 
 def test_a_hopeless_target_costs_much_but_not_infinitely() -> None:
     states = torch.tensor([[1000.0]], requires_grad=True)
-    loss = fused_loss(states, torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]), smoothing=0.0, dtype=torch.float32)
+    loss = fused_loss(
+        states, torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]), smoothing=0.0, dtype=torch.float32
+    )
     assert 50 < float(loss.loss.detach()) < math.inf
 
 
@@ -179,7 +185,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nmt.training.checkpoint.save_file", no_room)
-    with pytest.raises(CheckpointError, match="No space left on device.*--resume"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         save_checkpoint(folder, make_checkpoint(2.0))
     monkeypatch.undo()
     assert float(load_checkpoint(folder).weights["w"][0]) == 1.0
@@ -203,7 +209,9 @@ def test_optimizer_state_round_trip(kind: str) -> None:
             optimizer.step()
             optimizer.zero_grad()
 
-    options = Optimizer.model_validate({"kind": kind, "weight_decay": 0.1} | ({"momentum": 0.5} if kind == "sgd" else {}))
+    options = Optimizer.model_validate(
+        {"kind": kind, "weight_decay": 0.1} | ({"momentum": 0.5} if kind == "sgd" else {})
+    )
     torch.manual_seed(0)
     first, second = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
     optimizer = make_optimizer(first, options)

@@ -224,12 +224,20 @@ def test_max_minutes_ends_a_run(folder: Path) -> None:
 def make_learner(**options: Any) -> Learner:
     torch.manual_seed(0)
     model = build_model(
-        Model.model_validate({"embedding_size": 8, "encoder": {"hidden_size": 4}, "decoder": {"hidden_size": 8},
-                              "dropout": {"embedding": 0, "layers": 0, "output": 0}}),
+        Model.model_validate(
+            {
+                "embedding_size": 8,
+                "encoder": {"hidden_size": 4},
+                "decoder": {"hidden_size": 8},
+                "dropout": {"embedding": 0, "layers": 0, "output": 0},
+            }
+        ),
         source_size=20,
         target_size=20,
     )
-    training = Training.model_validate({"optimizer": {"kind": "sgd", "learning_rate": 1.0}, "clip_norm": None} | options)
+    training = Training.model_validate(
+        {"optimizer": {"kind": "sgd", "learning_rate": 1.0}, "clip_norm": None} | options
+    )
     return Learner(model=model, options=training, total_updates=10, device=torch.device("cpu"), dtype=torch.float32)
 
 
@@ -271,7 +279,7 @@ def test_an_undefined_gradient_skips_the_update() -> None:
 def test_divergence_stops_the_run_and_keeps_the_best(folder: Path) -> None:
     path = run("name=diverges", "training.max_epochs=1")
     best = (path / "best.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match="diverged.*learning_rate"):
+    with pytest.raises(TrainingError, match=r"diverged.*learning_rate"):
         run(
             "training.optimizer.learning_rate=1000000",
             "training.clip_norm=null",
@@ -318,8 +326,14 @@ def test_killed_at_random_times_the_newest_checkpoint_always_loads(folder: Path)
         process.kill()
         process.communicate()
         resume = ["--resume"]
-    done = nmt_process("train", "toy.yaml", "training.max_epochs=200", "training.checkpoint_every_updates=1",
-                       "training.validation.patience=null", "training.max_updates=1", "--resume", folder=folder)
+    done = nmt_process(
+        "train",
+        "toy.yaml",
+        "training.max_epochs=200",
+        "training.checkpoint_every_updates=1",
+        "training.validation.patience=null",
+        "training.max_updates=1",
+        "--resume",
+        folder=folder,
+    )
     assert done.code == 0, done.stderr
-
-

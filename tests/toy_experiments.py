@@ -60,7 +60,7 @@ decoding:
 
 
 def write_toy_experiment(folder: Path, *, pairs: int = 300) -> Path:
-    """Write corpora and `toy.yaml` into `folder`; paths in it are relative to `folder`. Return the configuration's path."""
+    """Write corpora and `toy.yaml`, with paths relative to `folder`; return the configuration's path."""
     every = toy_pairs(pairs + 60, seed=1)
     parts = {"valid": every[:30], "test": every[30:60], "train": every[60:]}
     for name, part in parts.items():

@@ -18,6 +18,8 @@ class Contradiction:
     paths: tuple[KeyPath, ...]
     text: str
     hint: str
+    switched_off: bool = False
+    """The first option is set but has no effect, because of the second one."""
 
 
 Check = Callable[[Config], Iterator[Contradiction]]
@@ -239,7 +241,7 @@ def without_effect(config: Config) -> Iterator[Contradiction]:
             message = f"found {value:g}, but it has no effect with {rule.switch} {chosen}"
             back = "null" if default is None else f"{default:g}"
             hint = f"leave it out (its default is {back}), or write `{switch[-1]}: {others}`"
-            yield Contradiction((option, switch), message, hint)
+            yield Contradiction((option, switch), message, hint, switched_off=True)
 
 
 # ------------------------------------------------------------------------------------------ training, decoding

@@ -53,6 +53,8 @@ def _contradictions(config: Config, document: Document, checked: Checked, *, che
     if check_files:
         found += missing_files(config, Path(document.file))
     for contradiction in found:
+        if contradiction.switched_off and _overridden(document, contradiction.paths[1]):
+            continue  # Whoever tries out another kind need not clear away the old one's options.
         if not any(_touches(path, broken) for path in contradiction.paths for broken in checked.broken):
             path, place = _locate(document, contradiction.paths)
             yield Problem(place, path, contradiction.text, contradiction.hint)
@@ -63,9 +65,14 @@ def _touches(path: KeyPath, broken: KeyPath) -> bool:
     return path[:shared] == broken[:shared]
 
 
+def _overridden(document: Document, path: KeyPath) -> bool:
+    """Whether the command line sets an option."""
+    return path in document.places and document.places[path].override is not None
+
+
 def _locate(document: Document, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:
     """Which of the options to point at: one set on the command line, else the first that the file sets."""
     written = [path for path in paths if path in document.places]
-    overridden = [path for path in written if document.places[path].override is not None]
+    overridden = [path for path in written if _overridden(document, path)]
     path = (overridden or written or list(paths))[0]
     return path, document.place(path)

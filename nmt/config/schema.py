@@ -97,7 +97,7 @@ class Tokenizer(Section):
     """Number of pieces (for each side, when `joint` is false). Lowered with a warning if the corpus is too small."""
     joint: bool = True
     """One subword model for both languages; false: one for each."""
-    character_coverage: Annotated[float, Field(gt=0, le=1)] = 1.0
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 1.0
     """Share of characters that become pieces; use 0.9995 for Chinese and Japanese."""
     byte_fallback: bool = True
     """Write characters without a piece as bytes, so that nothing is ever unknown."""

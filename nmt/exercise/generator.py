@@ -64,7 +64,9 @@ class Generator:
     def _pair(self, low: int, high: int) -> tuple[int, Pair]:
         """A pair of very roughly `low` to `high` English words, and how many it has; 0 if German is out of range."""
         self._dice.notes.clear()
-        sentence, end = self._sentences.sentence(self._dice.between(low, high))
+        room = self._dice.between(low, high)
+        room += room // 6 if room > 30 else 0  # long sentences come out shorter than asked for
+        sentence, end = self._sentences.sentence(room)
         english, german = line(sentence.english, end), line(sentence.german.words, end)
         links = tuple(alignment(english, german))
         fits = SHORTEST <= len(german.tokens) <= LONGEST

@@ -61,7 +61,7 @@ def _split(text: str, longest: int, count: Callable[[Sequence[str]], list[int]],
         if size > longest and len(segment) > 1:
             parts += _split(segment, longest, count, min(level + 1, len(CUTS)))
             room = 0
-        elif size <= room:
+        elif parts and size <= room:
             parts[-1] += segment
             room -= size
         else:

@@ -87,7 +87,7 @@ class Attention(nn.Module):
         return keys
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Attend with `queries` [B, Q, H]; return contexts [B, Q, M] and weights [B, Q, S] (float32, zero on padding)."""
+        """Attend with `queries` [B, Q, H]; return contexts [B, Q, M] and float32 weights [B, Q, S], zero on padding."""
         scores = self.score(queries, memory.keys).float()
         weights = torch.softmax(scores.masked_fill(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
         return torch.bmm(weights.to(memory.states.dtype), memory.states), weights

@@ -1,4 +1,7 @@
-"""The bridge: the decoder's first state from what the encoder saw.   B batch, M memory size, L layers, H hidden size."""
+"""The bridge: the decoder's first state from what the encoder saw.
+
+B batch, M memory size, L layers, H hidden size.
+"""
 
 from __future__ import annotations
 

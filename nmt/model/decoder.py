@@ -1,6 +1,7 @@
 """The decoder: target pieces so far, and attention, to attentional states.
 
-B sentences, R rows (K hypotheses for each sentence), T target length, H hidden size, M memory size, O output size, L layers.
+B sentences, R rows (K hypotheses for each sentence), T target length, H hidden size, M memory size, O output size,
+L layers.
 
 No recurrence here depends on what attention finds at the same layer, so a known target runs through each LSTM whole,
 and all its positions attend in one product. One step is the same computation with T = 1.

@@ -15,7 +15,7 @@ _LEVELS = 256
 
 
 def keep_mask(shape: torch.Size | tuple[int, ...], probability: float, *, dtype: torch.dtype) -> Tensor:
-    """Draw a mask of `shape` on the CPU: 0 with `probability` (rounded to 1/256), else the inverse of the kept share."""
+    """Draw a mask on the CPU: 0 with `probability` (rounded to 1/256), else the inverse of the kept share."""
     count = 1
     for size in shape:
         count *= size
@@ -40,8 +40,10 @@ class Dropout(nn.Module):
         shape = (*values.shape[:-1], 1) if self.per_row else values.shape
         if values.device.type == "cpu":
             return values * keep_mask(shape, self.probability, dtype=values.dtype)
-        return values * F.dropout(values.new_ones(shape), self.probability) if self.per_row else F.dropout(
-            values, self.probability
+        return (
+            values * F.dropout(values.new_ones(shape), self.probability)
+            if self.per_row
+            else F.dropout(values, self.probability)
         )
 
     def extra_repr(self) -> str:

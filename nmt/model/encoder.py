@@ -14,7 +14,14 @@ class Encoder(nn.Module):
     """A deep LSTM, bidirectional at every layer or not at all."""
 
     def __init__(
-        self, *, embeddings: Embeddings, embedding_size: int, hidden_size: int, layers: int, bidirectional: bool, dropout: float
+        self,
+        *,
+        embeddings: Embeddings,
+        embedding_size: int,
+        hidden_size: int,
+        layers: int,
+        bidirectional: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.embeddings = embeddings

@@ -17,10 +17,8 @@ def lstm(input_size: int, hidden_size: int) -> nn.LSTM:
 
 
 def run_lstm(layer: nn.LSTM, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Run `layer` over `inputs` [B, S, I] from `hidden` and `cell` [B, H]; return outputs [B, S, H], hidden, cell [B, H]."""
-    outputs, (hidden, cell) = layer(
-        inputs, (hidden.unsqueeze(0).to(inputs.dtype), cell.unsqueeze(0).to(inputs.dtype))
-    )
+    """Run `layer` over `inputs` [B, S, I] from `hidden` and `cell` [B, H]; return outputs [B, S, H] and both."""
+    outputs, (hidden, cell) = layer(inputs, (hidden.unsqueeze(0).to(inputs.dtype), cell.unsqueeze(0).to(inputs.dtype)))
     return outputs, hidden.squeeze(0), cell.squeeze(0)
 
 

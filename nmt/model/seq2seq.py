@@ -56,7 +56,7 @@ class Seq2Seq(nn.Module):
         return StepOutput(log_probs, state, None if weights is None else weights.squeeze(1))
 
     def decode(self, target_input: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """Run a known target [B, T] (BOS first): attentional states [B, T, O] ready for `output`, weights [B, T, S] or None."""
+        """Run a known target [B, T]: attentional states [B, T, O] for `output`, and weights [B, T, S] or None."""
         outputs, _, weights = self.decoder(target_input, self.init_state(memory), memory)
         return self.output_dropout(outputs), weights
 

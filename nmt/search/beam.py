@@ -153,7 +153,7 @@ class _Beams:
 
     def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Move:
         """Let sentences that are `done` [b] leave, if they are many or the last ones."""
-        stay = np.arange(self.count)
+        stay: IntArray = np.arange(self.count)
         if done.sum() >= DONE_SHARE * self.count:
             stay = np.flatnonzero(~done)
         rows = stay[:, np.newaxis] * self._totals.shape[1] + parents[stay]

@@ -84,7 +84,7 @@ class _Record:
         chosen, values = np.zeros(len(self._limits), np.int64), np.zeros(len(self._limits), np.float64)
         chosen[sentences], values[sentences] = pieces, log_probs
         self._steps.append((chosen, values))
-        stay = np.arange(len(sentences))
+        stay: IntArray = np.arange(len(sentences))
         over = self._lengths[sentences] >= 0
         if over.sum() >= DONE_SHARE * len(over):
             stay = np.flatnonzero(~over)

@@ -61,7 +61,7 @@ class Prefetcher:
             for item in batches.iterate(position):
                 if not self._put(item):
                     return
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that trains
+        except BaseException as error:
             self._put(error)
 
     def _put(self, item: tuple[Batch, Position] | BaseException) -> bool:

@@ -87,7 +87,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
-            f"cannot write checkpoint {folder}: {error}; earlier checkpoints are intact: make room, then continue with --resume"
+            f"cannot write checkpoint {folder}: {error}; earlier checkpoints are intact: make room, "
+            f"then continue with --resume"
         ) from error
 
 
@@ -108,5 +109,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"cannot read checkpoint {folder}: {error}") from error
     if state.pop("format", None) != FORMAT:
-        raise CheckpointError(f"{folder}: written by another version of this toolkit; it cannot be continued with this one")
+        raise CheckpointError(
+            f"{folder}: written by another version of this toolkit; it cannot be continued with this one"
+        )
     return Checkpoint(**parts, state=state)

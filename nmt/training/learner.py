@@ -103,7 +103,7 @@ class Learner:
         )
 
     def model_with(self, weights: Weights) -> Seq2Seq:
-        """Return a model that computes with `weights`, sharing their storage; the trained model itself if they are its own."""
+        """Return a model that computes with `weights`, sharing their storage (its own: the model itself)."""
         if weights is self.weights:
             return self.model
         if self._twin is None:

@@ -35,7 +35,13 @@ class LossSums(NamedTuple):
 class _FusedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float, dtype: torch.dtype
+        ctx: FunctionCtx,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        smoothing: float,
+        dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight.shape[0]
         share = smoothing / vocabulary
@@ -86,7 +92,7 @@ def fused_loss(
         bias: Output bias.
         targets: Ids of the right pieces.
         smoothing: Probability spread evenly over the vocabulary.
-        dtype: Of the matrix products: bfloat16, float32 or float64. Gradients of `weight` and `bias` are summed in theirs.
+        dtype: Of the matrix products: bfloat16, float32 or float64. Gradients are summed in the weights' own.
     """
-    loss, nll = _FusedLoss.apply(states, weight, bias, targets, smoothing, dtype)
+    loss, nll = _FusedLoss.apply(states, weight, bias, targets, smoothing, dtype)  # type: ignore[no-untyped-call]
     return LossSums(loss, nll.detach())

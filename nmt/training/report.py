@@ -38,7 +38,7 @@ class Reporter:
             except ImportError:
                 logger.debug("TensorBoard is not installed: no curves are written for it")
             else:
-                self._board = SummaryWriter(str(tensorboard))  # type: ignore[no-untyped-call]
+                self._board = SummaryWriter(str(tensorboard))
 
     def __enter__(self) -> Reporter:
         return self
@@ -92,7 +92,9 @@ class Reporter:
     def valid(self, *, update: int, epoch: int, scores: dict[str, float], seconds: float, best: bool) -> None:
         """Report a validation: its scores, how long it took, and whether it is the best so far."""
         shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        logger.info("validation at update %d  %s  (%s)%s", update, shown, duration(seconds), "  best so far" if best else "")
+        logger.info(
+            "validation at update %d  %s  (%s)%s", update, shown, duration(seconds), "  best so far" if best else ""
+        )
         self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best})
 
     def _write(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:

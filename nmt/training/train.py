@@ -53,7 +53,7 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
         run.check_resumable(config)
     else:
         run.check_new(overwrite=overwrite)
-    prepared = prepare(config)
+    prepared = prepare(config, tokenizers=parent.tokenizers if parent is not None else None)
     checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
     if checkpoint is None:
         run.start(config)

@@ -58,7 +58,7 @@ class Progress:
     """Where a run stands."""
 
     update: int = 0
-    position: Position = Position(0, 0, 0)
+    position: Position = field(default_factory=lambda: Position(0, 0, 0))
     seconds: float = 0.0
     """Spent on updates and validations, in earlier sittings too."""
     best: float = -math.inf
@@ -112,7 +112,7 @@ class Trainer:
         state = self.progress
         prefetcher = Prefetcher(self.batches, state.position)
         try:
-            with StopRequest() as stop, progress(self.options.max_updates, "training", "update") as bar:
+            with StopRequest() as stop, progress(self.learner.total_updates, "training", "update") as bar:
                 bar.update(state.update)
                 groups = self._groups(prefetcher)
                 while not self._done():
@@ -247,7 +247,11 @@ class Trainer:
             state.best, state.best_update = worth, state.update
             self._save_model(weights, validated.scores)
         if self.learner.rate.observe(best):
-            logger.info("no better %s for a while: learning rate lowered to %.2g", options.metric, self.learner.rate.at(state.update + 1))
+            logger.info(
+                "no better %s for a while: learning rate lowered to %.2g",
+                options.metric,
+                self.learner.rate.at(state.update + 1),
+            )
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
@@ -300,5 +304,6 @@ class Trainer:
         kept = f"; the best model so far is intact: {self.run.best}" if self.run.best.exists() else ""
         raise TrainingError(
             f"training has diverged at update {self.progress.update}: {what}{kept}. "
-            f"Try a lower training.optimizer.learning_rate, a longer training.schedule.warmup or a smaller training.clip_norm"
+            f"Try a lower training.optimizer.learning_rate, a longer training.schedule.warmup "
+            f"or a smaller training.clip_norm"
         )

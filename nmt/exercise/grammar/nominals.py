@@ -242,12 +242,14 @@ class Correction(Ordinary):
         return phrase((*start, *self.asserted.german(case).words))
 
 
-def prepositional_phrase(*, english: str, german_preposition: str, case: Case, nominal: Nominal) -> Fragment:
+def prepositional_phrase(
+    *, english: str, german_preposition: str, case: Case, nominal: Nominal, verb: Leaf | None = None
+) -> Fragment:
     """A preposition with its nominal in the case it governs, the article contracted where German does.
 
-    Either preposition may be "" for none.
+    The English preposition may be "" for none; then the German one belongs to `verb` (*remember*, *sich erinnern an*).
     """
-    leaf = Leaf()
+    leaf = verb if verb is not None and not english else Leaf()
     left = words(english, leaf) + nominal.english(Role.AFTER_PREPOSITION if english else Role.OBJECT)
     body, tail = nominal.german(case)
     contraction = CONTRACTIONS.get((german_preposition, body[0].text))

@@ -9,7 +9,7 @@ from nmt.exercise.lexicon.nouns import KINDS, NOUNS, Noun
 GROUPS = {
     "animate": "person animal",
     "goods": "food staple drink text clothing object device furniture vehicle",
-    "portable": "text clothing object",
+    "portable": "book letter newspaper clothing object",
     "edible": "food staple",
     "cookable": "soup potato egg rice meat sausage",
     "bakeable": "cake bread pizza",
@@ -21,9 +21,8 @@ GROUPS = {
     "closable": "door window box suitcase bag",
     "repairable": "vehicle device watch roof door chair table bed",
     "tidy": "room kitchen house cupboard desk",
-    "gettable": "letter message gift report key",
     "sendable": "letter message gift picture report flower",
-    "givable": "object text apple banana pear",
+    "givable": "object book letter newspaper apple banana pear",
     "hangable": "picture mirror watch",
     "upright": "bottle lamp cup glass plate chair candle suitcase",
     "layable": "book newspaper letter key knife ring hat scarf glove",
@@ -58,6 +57,7 @@ GROUPS = {
     "returning": "beach church cinema city forest hospital lake library market museum park restaurant school sea "
     "station university village",
     "outdoors": "beach bridge city forest garden market mountain park street village",
+    "crossed": "city forest garden park village",
     "surface": "table desk chair bed sofa shelf cupboard",
     "beside": "table desk chair bed sofa shelf cupboard door window lamp tree",
     "inside": "box bag suitcase cupboard",

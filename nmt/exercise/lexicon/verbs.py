@@ -48,9 +48,11 @@ class Verb:
         lasting: Whether it is an activity that can last for hours.
         home: Whether it is done at home rather than anywhere.
         accident: Whether it happens to somebody, who cannot want it, try it or be told to.
+        benefit: Whether it may be done for somebody.
         fun: Whether one may like to do it (*gern*).
         water: Whether it is done in the water.
-        manner: English adverbs of manner that suit it.
+        manner: English adverbs of manner that suit it, `vehicle` for
+            *by train* and the like, `company` for *with his sister*.
     """
 
     english: EnglishVerb
@@ -68,6 +70,7 @@ class Verb:
     lasting: bool
     home: bool
     accident: bool
+    benefit: bool
     fun: bool
     water: bool
     manner: tuple[str, ...]
@@ -82,22 +85,22 @@ class Verb:
 # the objects, `via:` an English preposition before the accusative object, `to-dat:` a dative that English always says
 # with `to`, `prep:` English and German preposition, case and nouns of an object. Subjects are people by default.
 TABLE = """
-  buy bought bought / kaufen kauft kaufte gekauft / acc:goods manner:quickly
+  buy bought bought / kaufen kauft kaufte gekauft / acc:goods manner:quickly benefit
   sell sold sold / verkaufen verkauft verkaufte verkauft / acc:goods
   eat ate eaten / essen isst aß gegessen / acc:edible manner:slowly,quickly fun
   drink drank drunk / trinken trinkt trank getrunken / acc:drink manner:slowly,quickly fun
-  cook cooked cooked / kochen kocht kochte gekocht / acc:cookable home fun
-  bake baked baked / backen bäckt backte gebacken / acc:bakeable home fun
+  cook cooked cooked / kochen kocht kochte gekocht / acc:cookable home fun benefit
+  bake baked baked / backen bäckt backte gebacken / acc:bakeable home fun benefit
   read read read / lesen liest las gelesen / acc:text manner:slowly,carefully fun
-  write wrote written / schreiben schreibt schrieb geschrieben / acc:writable manner:quickly,carefully fun
+  write wrote written / schreiben schreibt schrieb geschrieben / acc:writable manner:quickly,carefully fun benefit
   see saw seen / sehen sieht sah gesehen / acc:visible on:animate accident
   hear heard heard / hören hört hörte gehört / acc:audible on:animate accident
   find found found / finden findet fand gefunden / acc:portable accident
   lose lost lost / verlieren verliert verlor verloren / acc:portable accident
   look looked looked / suchen sucht suchte gesucht / via:for acc:portable manner:patiently
   repair repaired repaired / reparieren repariert reparierte repariert / acc:repairable manner:carefully,quickly
-  build built built / bauen baut baute gebaut / acc:buildable manner:quickly
-  paint painted painted / malen malt malte gemalt / acc:paintable manner:carefully fun
+  build built built / bauen baut baute gebaut / acc:buildable manner:quickly benefit
+  paint painted painted / malen malt malte gemalt / acc:paintable manner:carefully fun benefit
   clean cleaned cleaned / putzen putzt putzte geputzt / acc:cleanable manner:carefully home
   wash washed washed / waschen wäscht wusch gewaschen / acc:washable manner:carefully home
   open opened opened / öffnen öffnet öffnete geöffnet / acc:openable manner:slowly,carefully
@@ -112,7 +115,7 @@ TABLE = """
   take took taken off / aus-ziehen zieht zog ausgezogen / acc:clothing
   throw threw thrown away / weg-werfen wirft warf weggeworfen / acc:portable
   tidy tidied tidied up / auf-räumen räumt räumte aufgeräumt / acc:tidy manner:quickly,carefully
-  prepare prepared prepared / vor-bereiten bereitet bereitete vorbereitet / acc:celebration manner:carefully
+  prepare prepared prepared / vor-bereiten bereitet bereitete vorbereitet / acc:celebration manner:carefully benefit
   visit visited visited / besuchen besucht besuchte besucht / acc:person,visitable fun
   meet met met / treffen trifft traf getroffen / acc:person accident
   know knew known / kennen kennt kannte gekannt / acc:person,visitable state
@@ -153,7 +156,7 @@ TABLE = """
   remember remembered remembered / sich erinnern erinnert erinnerte erinnert / prep:-,an,acc,memorable state
   apologize apologized apologized / sich entschuldigen entschuldigt entschuldigte entschuldigt / prep:to,bei,dat,person
   sleep slept slept / schlafen schläft schlief geschlafen / on:animate manner:badly,quietly lasting
-  work worked worked / arbeiten arbeitet arbeitete gearbeitet / manner:carefully,quickly,alone lasting
+  work worked worked / arbeiten arbeitet arbeitete gearbeitet / manner:carefully,quickly,alone,company lasting
   laugh laughed laughed / lachen lacht lachte gelacht / manner:loudly accident
   dance danced danced / tanzen tanzt tanzte getanzt / manner:beautifully lasting fun
   sing sang sung / singen singt sang gesungen / on:person,bird manner:loudly,quietly,beautifully fun
@@ -164,7 +167,7 @@ TABLE = """
   fall fell fallen asleep / ein-schlafen schläft schlief eingeschlafen sein / on:animate manner:quickly accident
   arrive arrived arrived / an-kommen kommt kam angekommen sein / on:arriving,person accident
   depart departed departed / ab-fahren fährt fuhr abgefahren sein / on:departing
-  come came come back / zurück-kommen kommt kam zurückgekommen sein / direction:from
+  come came come back / zurück-kommen kommt kam zurückgekommen sein / direction:from manner:vehicle,company
   begin began begun / beginnen beginnt begann begonnen / on:schedule
   stay stayed stayed / bleiben bleibt blieb geblieben sein / place:stay
   live lived lived / wohnen wohnt wohnte gewohnt / place:live state
@@ -172,14 +175,14 @@ TABLE = """
   lie lay lain / liegen liegt lag gelegen / on:layable,cat,dog place:thing state
   hang hung hung / hängen hängt hing gehangen / on:hangable place:wall state
   sit sat sat / sitzen sitzt saß gesessen / on:person,cat,dog place:seat lasting
-  go went gone / gehen geht ging gegangen sein / direction:go manner:slowly,alone
+  go went gone / gehen geht ging gegangen sein / direction:go manner:slowly,alone,company
   run ran run / laufen läuft lief gelaufen sein / on:child,boy,girl,dog,horse,fox,rabbit direction:go manner:quickly
-  drive drove driven / fahren fährt fuhr gefahren sein / direction:drive manner:slowly,quickly,alone fun
-  travel travelled travelled / reisen reist reiste gereist sein / direction:travel manner:alone fun
+  drive drove driven / fahren fährt fuhr gefahren sein / direction:drive manner:slowly,quickly,alone,company fun
+  travel travelled travelled / reisen reist reiste gereist sein / direction:travel manner:alone,company,vehicle fun
   fly flew flown / fliegen fliegt flog geflogen sein / direction:travel
   jump jumped jumped / springen springt sprang gesprungen sein / on:cat,dog,monkey,child,boy,girl direction:onto
   climb climbed climbed / klettern klettert kletterte geklettert sein / on:cat,monkey,boy,girl,child direction:up
-  come came come / kommen kommt kam gekommen sein / direction:from
+  come came come / kommen kommt kam gekommen sein / direction:from manner:vehicle,company
   sit sat sat down / sich setzen setzt setzte gesetzt / direction:seat manner:slowly,quietly
   put put put / legen legt legte gelegt / acc:layable direction:put manner:carefully
   place placed placed / stellen stellt stellte gestellt / acc:upright direction:put manner:carefully
@@ -229,6 +232,7 @@ def _verb(row: str) -> Verb:
         lasting="lasting" in flags,
         home="home" in flags,
         accident="accident" in flags,
+        benefit="benefit" in flags,
         fun="fun" in flags,
         water="water" in flags,
         manner=tuple(filter(None, parts["manner"].split(","))),

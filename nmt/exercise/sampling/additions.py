@@ -45,6 +45,8 @@ class AdditionSampler:
         steps = ["time", "place", "manner", "frequency", "cause"]
         if plan.timeless:
             steps.remove("time")
+        if plan.positive:
+            steps.remove("frequency")  # not "until he never ..."
         dice.shuffle(steps)
         fronted = not plan.main
         for step in steps:
@@ -76,7 +78,7 @@ class AdditionSampler:
             if phrase.tense in FREQUENCY and not clause.time and deniable(clause.subject):
                 return replace(clause, frequency=self._adverbials.frequency(phrase.tense))
         elif step == "manner" and verb.manner and not clause.place and clause.frequency is None:
-            return replace(clause, manner=self._adverbials.manner(verb))
+            return replace(clause, manner=self._adverbials.manner(verb, clause.subject.agreement))
         elif step == "place" and dynamic and spare >= 3 and not clause.manner and of_people(verb):
             visited = clause.accusative is not None and is_place(clause.accusative)
             if not (verb.place or verb.direction or visited):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nmt.exercise.grammar.determiners import THE, A
-from nmt.exercise.grammar.nominals import NounPhrase, prepositional_phrase
+from nmt.exercise.grammar.nominals import Agreement, NounPhrase, prepositional_phrase
 from nmt.exercise.grammar.words import Fragment, chunks, fragment, phrase, words
 from nmt.exercise.lexicon.adverbials import (
     BESIDE,
@@ -22,7 +22,7 @@ from nmt.exercise.lexicon.verbs import Verb
 from nmt.exercise.morphology.german import Case
 from nmt.exercise.morphology.tense import Tense
 from nmt.exercise.sampling.dice import Dice
-from nmt.exercise.sampling.nominals import NominalSampler
+from nmt.exercise.sampling.nominals import FAMILY, NominalSampler
 from nmt.exercise.sampling.times import TimeSampler
 
 Decorate = Callable[[NounPhrase], NounPhrase]
@@ -59,7 +59,7 @@ class AdverbialSampler:
     def scene(self, verb: Verb) -> Fragment:
         """Where something is done, for verbs that need not be told."""
         if verb.water:
-            return self._two_way("in", "in", Case.DATIVE, "swimming", 0.1, plain)
+            return self._at_noun("in", "in", Case.DATIVE, "swimming", 0.1, plain)
         return self.place("at_home" if verb.home else "out", richness=0.1, decorate=plain)
 
     def needed_place(self, kind: str, *, richness: float, decorate: Decorate) -> Fragment:
@@ -76,9 +76,9 @@ class AdverbialSampler:
                 return self._proper("in", "in", dice.pick(CITIES + COUNTRIES))
             return self.place("living", richness=richness, decorate=decorate)
         if kind == "wall":
-            return self._two_way("on", "an", Case.DATIVE, "wall", richness, decorate)
+            return self._at_noun("on", "an", Case.DATIVE, "wall", richness, decorate)
         if kind == "seat":
-            return self._two_way("on", "auf", Case.DATIVE, "seat", richness, decorate)
+            return self._at_noun("on", "auf", Case.DATIVE, "seat", richness, decorate)
         return self._spot(Case.DATIVE, richness, decorate)
 
     def direction(self, kind: str, *, richness: float, decorate: Decorate) -> Fragment:
@@ -87,19 +87,22 @@ class AdverbialSampler:
         if kind == "from":
             return self._origin(richness, decorate)
         if kind == "onto":
-            return self._two_way("onto", "auf", Case.ACCUSATIVE, "jumped_onto", richness, decorate)
+            return self._at_noun("onto", "auf", Case.ACCUSATIVE, "jumped_onto", richness, decorate)
         if kind == "up":
-            return self._two_way("onto", "auf", Case.ACCUSATIVE, "climbed", richness, decorate)
+            return self._at_noun("onto", "auf", Case.ACCUSATIVE, "climbed", richness, decorate)
         if kind == "put":
             return self._spot(Case.ACCUSATIVE, richness, decorate)
         if kind == "hang":
-            return self._two_way("on", "an", Case.ACCUSATIVE, "wall", richness, decorate)
+            return self._at_noun("on", "an", Case.ACCUSATIVE, "wall", richness, decorate)
         if kind == "seat":
-            return self._two_way("on", "auf", Case.ACCUSATIVE, "seat", richness, decorate)
+            return self._at_noun("on", "auf", Case.ACCUSATIVE, "seat", richness, decorate)
         if kind in ("go", "drive") and dice.chance(0.15):
             return chunks("home=nach+Hause")
         if kind == "go" and dice.chance(0.15):
             return self._to_somebody("to", "zu", richness)
+        if kind in ("go", "drive") and dice.chance(0.15):
+            dice.note("durch")
+            return self._at_noun("through", "durch", Case.ACCUSATIVE, "crossed", richness, decorate)
         if kind == "travel" and dice.chance(0.65):
             return self._proper("to", "nach", dice.pick(CITIES + COUNTRIES))
         names = {"go": "walking", "drive": "driving", "travel": "travelling"}[kind]
@@ -140,10 +143,11 @@ class AdverbialSampler:
             return replace(noun, determiner=THE, many=False)
         return noun
 
-    def _two_way(
+    def _at_noun(
         self, english: str, german: str, case: Case, names: str, richness: float, decorate: Decorate
     ) -> Fragment:
-        self._dice.note("two-way preposition, " + case.name.lower())
+        if german != "durch":
+            self._dice.note("two-way preposition, " + case.name.lower())
         noun = self._nominals.noun_phrase(self._dice.pick(group(names)), richness=richness, singular=True, owner=None)
         return prepositional_phrase(english=english, german_preposition=german, case=case, nominal=decorate(noun))
 
@@ -151,12 +155,12 @@ class AdverbialSampler:
         """In, on or beside a piece of furniture and the like, where it is or where it goes."""
         kind = self._dice.weighted((("on", 5.0), ("in", 2.0), ("beside", 3.0)))
         if kind == "on":
-            return self._two_way("on", "auf", case, "surface", richness, decorate)
+            return self._at_noun("on", "auf", case, "surface", richness, decorate)
         if kind == "in":
             into = "in" if case is Case.DATIVE else "into"
-            return self._two_way(into, "in", case, "inside", richness, decorate)
+            return self._at_noun(into, "in", case, "inside", richness, decorate)
         english, german = self._dice.pick(BESIDE)
-        return self._two_way(english, german, case, "beside", richness, decorate)
+        return self._at_noun(english, german, case, "beside", richness, decorate)
 
     def _origin(self, richness: float, decorate: Decorate) -> Fragment:
         dice = self._dice
@@ -196,13 +200,30 @@ class AdverbialSampler:
         self._dice.note("adverb of frequency")
         return chunks(self._dice.pick(FREQUENCY[tense]))
 
-    def manner(self, verb: Verb) -> Fragment:
-        """How."""
-        self._dice.note("adverb of manner")
+    def manner(self, verb: Verb, subject: Agreement) -> Fragment:
+        """How, by what vehicle, or in whose company."""
         english = self._dice.pick(verb.manner)
+        if english == "vehicle":
+            return self._by_vehicle()
+        if english == "company":
+            return self._company(subject)
+        self._dice.note("adverb of manner")
         return fragment(english, MANNER[english])
 
-    def by_vehicle(self) -> Fragment:
+    def for_somebody(self, *, richness: float, subject: Agreement) -> Fragment:
+        """*for his mother*, *für seine Mutter*."""
+        self._dice.note("für")
+        person = self._nominals.object("person", richness=richness, owner=subject)
+        return prepositional_phrase(english="for", german_preposition="für", case=Case.ACCUSATIVE, nominal=person)
+
+    def _company(self, subject: Agreement) -> Fragment:
+        """*with his sister*, *without his brother*."""
+        self._dice.note("company")
+        english, german, case = self._dice.pick((("with", "mit", Case.DATIVE), ("without", "ohne", Case.ACCUSATIVE)))
+        person = NounPhrase(self._dice.pick(FAMILY), self._nominals.possessive(subject), False)
+        return prepositional_phrase(english=english, german_preposition=german, case=case, nominal=person)
+
+    def _by_vehicle(self) -> Fragment:
         """*by train*, *mit dem Zug*."""
         self._dice.note("by vehicle")
         noun = NounPhrase(self._dice.pick(group("bus,train,car,bicycle")), THE, False)

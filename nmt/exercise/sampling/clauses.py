@@ -105,7 +105,8 @@ class ClauseSampler:
         crowded = clause.accusative or clause.dative or clause.prepositional or plan.main
         fits = spare >= 6 and plan.depth > 0 and bool(crowded)
         if fits and isinstance(subject, NounPhrase) and not subject.place and self._dice.chance(0.5):
-            clause = replace(clause, subject=self.with_relative(subject, plan.tense, depth=plan.depth))
+            related = self.with_relative(subject, plan.tense, depth=plan.depth, other_than=clause.verb.verb)
+            clause = replace(clause, subject=related)
             spare -= 6
         return self._additions.enrich(clause, spare, plan)
 
@@ -113,7 +114,9 @@ class ClauseSampler:
 
     def _subject(self, verb: Verb, tense: Tense, richness: float) -> Nominal:
         singular = tense is Tense.PAST and not verb.tense_is_visible
+        noted = set(self._dice.notes)
         while True:
+            self._dice.notes = set(noted)  # of what is thrown away nothing remains
             subject = self.nominals.subject(verb.subject, richness=richness, singular=singular)
             if tense not in (Tense.PAST, Tense.PLUPERFECT) or subject.agreement.person != 2:
                 return subject
@@ -122,7 +125,9 @@ class ClauseSampler:
         """A subject for *be*."""
         if self._dice.chance(0.45):
             return self._subject(BE, tense, richness)
+        noted = set(self._dice.notes)
         while True:
+            self._dice.notes = set(noted)
             noun = self._dice.pick(DESCRIBED)
             subject = self.nominals.noun_phrase(noun, richness=richness, singular=False, owner=None)
             if len(self.predicates.adjectives(subject)) >= 2:
@@ -171,9 +176,10 @@ class ClauseSampler:
             return decorate(nominal) if last and isinstance(nominal, NounPhrase) else nominal
 
         def decorate(phrase: NounPhrase) -> NounPhrase:
-            return self.with_relative(phrase, tense, depth=depth) if depth else phrase
+            return self.with_relative(phrase, tense, depth=depth, other_than=verb) if depth else phrase
 
-        around = bool(verb.prepositional or verb.place or verb.direction)
+        benefit = verb.benefit and self._dice.chance(0.15)
+        around = bool(verb.prepositional or verb.place or verb.direction or benefit)
         dative = chosen(Slot.DATIVE, verb.dative, not around and (verb.dative_to or not verb.accusative))
         dative_first = dative is None or (not verb.dative_to and (dative.definite or dative.pronominal))
         accusative = chosen(Slot.ACCUSATIVE, verb.accusative, not around and dative_first)
@@ -185,71 +191,76 @@ class ClauseSampler:
             assert nominal is not None
             prepositional.append(
                 prepositional_phrase(
-                    english=needs.english, german_preposition=needs.german, case=needs.case, nominal=nominal
+                    english=needs.english,
+                    german_preposition=needs.german,
+                    case=needs.case,
+                    nominal=nominal,
+                    verb=clause.verb.verb_leaf,
                 )
             )
         if verb.place:
             prepositional.append(self.adverbials.needed_place(verb.place, richness=richness, decorate=decorate))
         if verb.direction:
             prepositional.append(self.adverbials.direction(verb.direction, richness=richness, decorate=decorate))
+        if benefit:
+            prepositional.append(self.adverbials.for_somebody(richness=richness, subject=owner))
         if verb.dative:
             self._dice.note("two objects" if verb.accusative else "dative object")
         return replace(clause, accusative=accusative, dative=dative, prepositional=tuple(prepositional), front=front)
 
     # --------------------------------------------------------------------------------------- relative clauses
 
-    def with_relative(self, phrase: NounPhrase, tense: Tense, *, depth: int) -> NounPhrase:
-        """The noun phrase with a relative clause, in a tense that goes with `tense`."""
+    def with_relative(self, phrase: NounPhrase, tense: Tense, *, depth: int, other_than: Verb) -> NounPhrase:
+        """The noun phrase with a relative clause.
+
+        Args:
+            phrase: The noun phrase.
+            tense: The tense of the clause around it, which that of the relative clause goes with.
+            depth: How deep relative clauses may be nested, this one included.
+            other_than: The verb of the clause around it, which is not said twice.
+        """
         dice = self._dice
-        tense = self._relative_tense(tense)
-        noun = phrase.noun
+        noun, tense = phrase.noun, self._relative_tense(tense)
+        if noun.kind in BARE_KINDS:
+            return phrase
         pronoun = RelativePronoun(noun, phrase.many)
-        choices: list[tuple[Slot | str, float]] = [
-            (slot, 4.0 if slot is Slot.SUBJECT else 2.0)
-            for slot, verbs in ROLES[noun.singular].items()
-            if any(suits(verb, None if slot is not Slot.SUBJECT else pronoun, tense) for verb in verbs)
-        ]
+        verbs = {slot: self._fitting(slot, pronoun, tense, other_than) for slot in ROLES[noun.singular]}
+        choices = [(slot.value, 4.0 if slot is Slot.SUBJECT else 2.0) for slot, fitting in verbs.items() if fitting]
         if tense in (Tense.PRESENT, Tense.PAST):
             choices += [("be", 2.0)] if ADJECTIVES_OF[noun.singular] and not phrase.attributes else []
             choices += [("whose", 1.5)] if noun.kind == "person" else []
         choices += [("where", 3.0)] if noun.singular in OUT else []
-        if not choices or noun.kind in BARE_KINDS:
+        if not choices:
             return phrase
         kind = dice.weighted(choices)
-        room = dice.between(4, 8)
+        dice.note(f"relative clause, {kind}")
+        plan = Plan(tense=tense, room=dice.between(4, 8), depth=depth - 1)
         if kind == "be":
-            given: dict[Slot, Nominal] = {Slot.SUBJECT: pronoun}
-            clause = self.copular(Plan(tense=tense, room=room), given)
+            clause = self.copular(plan._replace(depth=0), {Slot.SUBJECT: pronoun})
         elif kind == "whose":
-            thing = dice.pick(group("owned"))
-            given = {Slot.SUBJECT: RelativeOwner(phrase.agreement, thing, dice.chance(0.25))}
-            clause = self.copular(Plan(tense=tense, room=5), given)
+            owner = RelativeOwner(phrase.agreement, dice.pick(group("owned")), dice.chance(0.25))
+            clause = self.copular(plan._replace(room=5, depth=0), {Slot.SUBJECT: owner})
         elif kind == "where":
-            clause = self._inside(pronoun, tense, room)
+            clause = self._inside(pronoun, tense, other_than)
         else:
-            assert isinstance(kind, Slot)
-            clause = self._with_gap(kind, pronoun, tense, room, depth - 1)
-        dice.note(f"relative clause, {kind.value if isinstance(kind, Slot) else kind}")
+            clause = self.with_verb(dice.pick(verbs[Slot(kind)]), plan, {Slot(kind): pronoun})
         return replace(phrase, relative=dependent(clause, None))
 
-    def _with_gap(self, slot: Slot, pronoun: RelativePronoun, tense: Tense, room: int, depth: int) -> Clause:
+    def _fitting(self, slot: Slot, pronoun: RelativePronoun, tense: Tense, other_than: Verb) -> list[Verb]:
+        """The verbs of a relative clause whose pronoun is in this place."""
+        subject = pronoun if slot is Slot.SUBJECT else None
         verbs = ROLES[pronoun.noun.singular][slot]
-        while True:
-            verb = self._dice.pick(verbs)
-            if suits(verb, pronoun if slot is Slot.SUBJECT else None, tense):
-                return self.with_verb(verb, Plan(tense=tense, room=room, depth=depth), {slot: pronoun})
+        return [verb for verb in verbs if suits(verb, subject, tense) and verb is not other_than]
 
-    def _inside(self, pronoun: RelativePronoun, tense: Tense, room: int) -> Clause:
+    def _inside(self, pronoun: RelativePronoun, tense: Tense, other_than: Verb) -> Clause:
         """*the garden in which the man works*."""
-        verbs = [verb for verb in SIMPLE_VERBS if of_people(verb) and not (verb.state or verb.place or verb.direction)]
-        while True:
-            verb = self._dice.pick(verbs)
-            if verb.water:
-                continue
-            clause = self.with_verb(verb, Plan(tense=tense, room=0), {})
-            english, german = PLACES[pronoun.noun.singular].where
-            place = prepositional_phrase(english=english, german_preposition=german, case=Case.DATIVE, nominal=pronoun)
-            return replace(clause, place=place, front=Slot.PLACE)
+        verb = other_than
+        while verb is other_than or verb.state or verb.place or verb.direction or verb.water or not of_people(verb):
+            verb = self._dice.pick(SIMPLE_VERBS)
+        clause = self.with_verb(verb, Plan(tense=tense, room=0), {})
+        english, german = PLACES[pronoun.noun.singular].where
+        place = prepositional_phrase(english=english, german_preposition=german, case=Case.DATIVE, nominal=pronoun)
+        return replace(clause, place=place, front=Slot.PLACE)
 
     def _relative_tense(self, tense: Tense) -> Tense:
         dice = self._dice

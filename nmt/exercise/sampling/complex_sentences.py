@@ -159,8 +159,10 @@ class ComplexSampler:
         plan = Plan(tense=self._tenses.any(), room=room // 2, main=True, dynamic=True, closed=True)
         while verb is None or verb.accident or not of_people(verb):
             verb = self._clauses.verb(plan, None)
+        noted = set(self._dice.notes)
         main = self._clauses.with_verb(verb, plan, {})
         while not is_person(main.subject):
+            self._dice.notes = set(noted)  # of what is thrown away nothing remains
             main = self._clauses.with_verb(verb, plan, {})
         self._dice.note("um ... zu")
         return statement(

@@ -68,7 +68,9 @@ class PatternSampler:
         """A thing and then *it*: *buys a book and reads it*, *sells the car because it is old*."""
         dice = self._dice
         plan = Plan(tense=self._tenses.any(), room=3, plain=True)
+        noted = set(dice.notes)
         while True:
+            dice.notes = set(noted)  # of what is thrown away nothing remains
             verb = dice.pick(SIMPLE_VERBS)
             if not suits(verb, None, plan.tense) or verb.subject != "person" or verb.via:
                 continue

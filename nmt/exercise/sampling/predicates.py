@@ -17,7 +17,7 @@ from nmt.exercise.sampling.adverbials import AdverbialSampler
 from nmt.exercise.sampling.dice import Dice
 from nmt.exercise.sampling.nominals import NominalSampler
 
-INTENSIFIABLE = {"tired", "hungry", "ill", "angry", "dirty", "strange"}
+INTENSIFIABLE = {"tired", "hungry", "ill", "angry"}
 INTENSIFIERS = ("very=sehr", "too=zu", "quite=ziemlich")
 MOVABLE_KINDS = ("animal", "object", "clothing", "text", "vehicle")
 
