@@ -184,13 +184,18 @@ RELATIVE = {"der", "die", "das", "den", "dem", "denen", "dessen", "deren"}
 
 
 def segments(words: list[str]) -> list[list[str]]:
-    """The words between commas."""
+    """The words between commas, without comparisons behind the verb (*weil er älter ist als ich*)."""
     result: list[list[str]] = [[]]
     for word in words:
         result[-1].append(word.rstrip(","))
         if word.endswith(","):
             result.append([])
-    return result
+    return [part[: end_before_comparison(part)] for part in result]
+
+
+def end_before_comparison(part: list[str]) -> int:
+    ends = [i for i in range(1, len(part)) if part[i] in ("als", "wie") and part[i - 1] in FINITE]
+    return ends[0] if ends else len(part)
 
 
 def is_relative(segment: list[str]) -> bool:

@@ -43,7 +43,7 @@ def lstm_by_hand(
 
 
 def encode_by_hand(model: Seq2Seq, ids: list[int]) -> list[Tensor]:
-    states = [model.encoder.embeddings.table.weight[i] for i in ids]
+    states = [math.sqrt(6) * model.encoder.embeddings.table.weight[i] for i in ids]
     for layer in model.encoder.layers:
         zero = torch.zeros(layer.rightward.hidden_size, dtype=torch.float64)
         right, _ = lstm_by_hand(layer.rightward, states, zero, zero)
@@ -78,7 +78,10 @@ def translate_by_hand(
     start = torch.tanh(model.bridge.projection.weight @ mean + model.bridge.projection.bias).chunk(2)
     zero = torch.zeros(8, dtype=torch.float64)
     below, _ = lstm_by_hand(
-        model.decoder.layers[0], [model.decoder.embeddings.table.weight[i] for i in target], start[0], zero
+        model.decoder.layers[0],
+        [math.sqrt(6) * model.decoder.embeddings.table.weight[i] for i in target],
+        start[0],
+        zero,
     )
     contexts, weights = [], []
     if placement == "bottom":

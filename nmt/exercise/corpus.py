@@ -14,9 +14,6 @@ from nmt.errors import DataError
 from nmt.exercise.generator import Generator, Pair, constructions
 from nmt.log import logger
 
-VERSION = 1
-"""Of the grammar. To be raised with every change after which the same seed gives other text."""
-
 NOTE = "corpus.json"
 SIDES = ("en", "de", "align")
 
@@ -38,7 +35,7 @@ def make_corpus(*, folder: Path, seed: int, sizes: Mapping[str, int]) -> bool:
     Raises:
         DataError: The folder cannot be made or written to.
     """
-    recipe = {"version": VERSION, "seed": seed, "sizes": dict(sizes)}
+    recipe = {"seed": seed, "sizes": dict(sizes), "grammar": _grammar_fingerprint()}
     if _is_up_to_date(folder, recipe):
         logger.info("The exercise corpus in %s is up to date.", folder)
         return False
@@ -65,6 +62,15 @@ def make_corpus(*, folder: Path, seed: int, sizes: Mapping[str, int]) -> bool:
     counts = ", ".join(f"{size} {name}" for name, size in sizes.items())
     logger.info("Wrote the exercise corpus to %s: %s pairs, in %.1f s.", folder, counts, time.perf_counter() - start)
     return True
+
+
+def _grammar_fingerprint() -> str:
+    """A checksum of this package's source: with another grammar the same seed gives other text."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _columns(pairs: Sequence[Pair]) -> tuple[list[str], list[str], list[str]]:

@@ -35,6 +35,7 @@ class Clause:
         prepositional: What is closest to the verb: prepositional object, direction, predicate.
         frequency: An adverb such as *often*.
         manner: An adverb of manner.
+        company: With whom, or by what vehicle.
         place: Where it happens.
         time: When it happens; the order of several is already that of each language.
         cause: *because of the rain*.
@@ -51,6 +52,7 @@ class Clause:
     prepositional: tuple[Fragment, ...] = ()
     frequency: Fragment | None = None
     manner: Fragment | None = None
+    company: Fragment | None = None
     place: Fragment | None = None
     time: Fragment | None = None
     cause: Fragment | None = None

@@ -48,6 +48,8 @@ def english_predicate(clause: Clause, first: Words, rest: Words) -> Words:
         result += clause.manner.english
     for part in clause.prepositional_behind():
         result += part.english
+    if clause.company is not None:
+        result += clause.company.english
     for slot, adverbial in ((Slot.PLACE, clause.place), (Slot.TIME, clause.time), (Slot.CAUSE, clause.cause)):
         if adverbial is not None and clause.front is not slot:
             result += adverbial.english

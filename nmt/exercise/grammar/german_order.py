@@ -1,9 +1,9 @@
 """The German word order of a clause.
 
-By fields: front, finite verb, middle, right bracket, end; in a subordinate clause all verbs are in the right
-bracket. The middle is ordered: subject, pronouns (reflexive, accusative, dative), time, cause, adverb, definite objects
-(dative, accusative), *nicht*, manner, place, indefinite objects, prepositional object or direction. A relative clause
-that only adverbs or nothing would separate from the end moves behind the right bracket.
+By fields: front, finite verb, middle, right bracket, end; in a subordinate clause all verbs are in the right bracket.
+The middle is ordered: subject, pronouns (reflexive, accusative, dative), time, cause, adverb, definite objects (dative,
+accusative), *nicht*, manner, company, place, indefinite objects, prepositional object or direction. A relative clause
+or comparison (*als ...*) that only adverbs or nothing would separate from the end moves behind the right bracket.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _objects(clause: Clause) -> tuple[tuple[Nominal | None, Case, Slot], ...]:
 
 
 class _Part(NamedTuple):
-    """A part of the middle; a relative clause cannot pass a heavy one on its way to the end."""
+    """A part of the middle; a relative clause or comparison cannot pass a heavy one on its way to the end."""
 
     phrase: Phrase
     heavy: bool
@@ -98,6 +98,7 @@ def _german_middle(clause: Clause) -> list[_Part]:
         *(_Part(noun, True) for definite, noun in nouns if definite),
         _Part(phrase(nicht), False),
         *([] if clause.manner is None else [_Part(clause.manner.german, False)]),
+        *_heavy(clause.company, False),
         *_heavy(clause.place, clause.front is Slot.PLACE),
         *(_Part(noun, True) for definite, noun in nouns if not definite),
         *(_Part(part.german, True) for part in clause.prepositional_behind()),

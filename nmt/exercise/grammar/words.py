@@ -32,7 +32,7 @@ COMMA = Word(",", ())
 
 
 class Phrase(NamedTuple):
-    """German words; `tail` is a relative clause, commas included, that may move behind the end of its clause."""
+    """German words. `tail` may move behind the end of its clause: a relative clause with its commas, or *als ...*."""
 
     words: Words
     tail: Words

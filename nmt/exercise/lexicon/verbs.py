@@ -128,7 +128,7 @@ TABLE = """
   forget forgot forgotten / vergessen vergisst vergaß vergessen / acc:forgettable accident
   understand understood understood / verstehen versteht verstand verstanden / acc:knowable,person state
   learn learned learned / lernen lernt lernte gelernt / acc:language manner:quickly
-  sing sang sung / singen singt sang gesungen / acc:song manner:loudly,quietly,beautifully fun
+  sing sang sung / singen singt sang gesungen / acc:song manner:loudly,quietly fun
   choose chose chosen / aus-wählen wählt wählte ausgewählt / acc:clothing,book,film,song,gift manner:carefully
   help helped helped / helfen hilft half geholfen / dat:person fun
   thank thanked thanked / danken dankt dankte gedankt / dat:person

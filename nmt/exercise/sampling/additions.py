@@ -15,6 +15,9 @@ from nmt.exercise.sampling.dice import Dice
 from nmt.exercise.sampling.plans import Plan
 from nmt.exercise.sampling.roles import is_place, of_people
 
+STEPS = {"time": 0.6, "place": 0.6, "manner": 0.6, "frequency": 0.25, "cause": 0.25}
+"""What can be added, and how likely it is tried."""
+
 
 def deniable(subject: Nominal) -> bool:
     """Whether *not* means the same in both languages with this subject."""
@@ -35,57 +38,66 @@ class AdditionSampler:
 
     def enrich(self, clause: Clause, spare: int, plan: Plan) -> Clause:
         """Adds what there is room for: about `spare` words."""
-        dice = self._dice
-        verb = clause.verb.verb
-        if verb.subject == "schedule":
-            time = self._adverbials.times.day_and_clock() if spare > 3 else self._adverbials.times.clock("at", "um")
-            return replace(clause, time=time)
+        dice, times = self._dice, self._adverbials.times
+        if clause.verb.verb.subject == "schedule":
+            return replace(clause, time=times.day_and_clock() if spare > 3 else times.clock("at", "um"))
         if not (plan.plain or plan.positive) and deniable(clause.subject) and dice.chance(0.1):
             clause = self._negated(clause)
-        steps = ["time", "place", "manner", "frequency", "cause"]
-        if plan.timeless:
-            steps.remove("time")
-        if plan.positive:
-            steps.remove("frequency")  # not "until he never ..."
+        steps = list(STEPS)
         dice.shuffle(steps)
-        fronted = not plan.main
         for step in steps:
-            if spare < 1 or not dice.chance(0.25 if step in ("cause", "frequency") else 0.6):
+            if spare < 1 or not dice.chance(STEPS[step]) or not self._suits(clause, step, spare, plan):
                 continue
-            may_end = not plan.closed
-            in_front = not fronted and step in ("time", "place", "cause") and (plan.closed or dice.chance(0.5))
-            if step == "manner" and plan.closed and (clause.accusative or clause.dative):
+            free = plan.main and clause.front is Slot.SUBJECT and step in ("time", "place", "cause")
+            in_front = free and (plan.closed or dice.chance(0.5))
+            if plan.closed and not in_front and step not in ("frequency", "manner"):
                 continue
-            added = self._add(clause, step, spare) if may_end or in_front or step in ("frequency", "manner") else clause
-            if added is clause:
-                continue
-            clause, spare = added, spare - 3
+            clause, spare = self._with(clause, step, spare, plan), spare - 3
             if in_front:
                 dice.note("inversion")
-                clause, fronted = replace(clause, front=Slot(step)), True
+                clause = replace(clause, front=Slot(step))
         return clause
 
-    def _add(self, clause: Clause, step: str, spare: int) -> Clause:
-        """The clause with one adverbial more, if it can have it."""
+    def _suits(self, clause: Clause, step: str, spare: int, plan: Plan) -> bool:
+        """Whether the clause can have this adverbial."""
         phrase, verb = clause.verb, clause.verb.verb
-        denied, copula = phrase.negation is not None, verb is BE
-        dynamic = not verb.state
-        if step == "time" and not clause.frequency and (dynamic or copula) and phrase.tense in ONE_WORD_TIMES:
-            return replace(clause, time=self._adverbials.times.time(phrase.tense, room=min(spare, 6), simple=False))
-        if denied:
-            return clause
-        if step == "frequency" and phrase.modal is None and not phrase.gladly and (dynamic or copula):
-            if phrase.tense in FREQUENCY and not clause.time and deniable(clause.subject):
-                return replace(clause, frequency=self._adverbials.frequency(phrase.tense))
-        elif step == "manner" and verb.manner and not clause.place and clause.frequency is None:
-            return replace(clause, manner=self._adverbials.manner(verb, clause.subject.agreement))
-        elif step == "place" and dynamic and spare >= 3 and not clause.manner and of_people(verb):
+        happens = not verb.state
+        if step == "time":
+            known = phrase.tense in ONE_WORD_TIMES and (happens or verb is BE)
+            return known and not clause.frequency and not plan.timeless
+        if phrase.negation is not None:
+            return False
+        if step == "frequency":
+            known = phrase.tense in FREQUENCY and (happens or verb is BE) and not (phrase.modal or phrase.gladly)
+            # not "no man never", "every day often", "until he never"
+            return known and deniable(clause.subject) and not clause.time and not plan.positive
+        if step == "manner":
+            in_the_way = plan.closed and (clause.accusative or clause.dative)
+            return bool(verb.manner) and not (clause.place or clause.frequency or in_the_way)
+        if step == "place":
             visited = clause.accusative is not None and is_place(clause.accusative)
-            if not (verb.place or verb.direction or visited):
-                return replace(clause, place=self._adverbials.scene(verb))
-        elif step == "cause" and dynamic and spare >= 3 and clause.time is None:
-            return replace(clause, cause=self._adverbials.cause(richness=0.2))
-        return clause
+            said_already = bool(verb.place or verb.direction or visited or clause.manner)
+            return happens and of_people(verb) and spare >= 3 and not said_already
+        return happens and spare >= 3 and clause.time is None
+
+    def _with(self, clause: Clause, step: str, spare: int, plan: Plan) -> Clause:
+        """The clause with this adverbial."""
+        adverbials, verb, tense = self._adverbials, clause.verb.verb, clause.verb.tense
+        if step == "time":
+            return replace(clause, time=adverbials.times.time(tense, room=min(spare, 6)))
+        if step == "frequency":
+            return replace(clause, frequency=adverbials.frequency(tense))
+        if step == "place":
+            return replace(clause, place=adverbials.scene(verb))
+        if step == "cause":
+            return replace(clause, cause=adverbials.cause(richness=0.2))
+        how = self._dice.pick(verb.manner)
+        if how not in ("vehicle", "company"):
+            return replace(clause, manner=adverbials.manner(how))
+        if plan.closed:
+            return clause
+        with_whom = adverbials.company(clause.subject.agreement) if how == "company" else adverbials.by_vehicle()
+        return replace(clause, company=with_whom)
 
     # ---------------------------------------------------------------------------------------------- negation
 

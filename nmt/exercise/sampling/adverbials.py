@@ -1,4 +1,4 @@
-"""Draws places, directions and other adverbials; the times are in `time_sampler`."""
+"""Draws places, directions and other adverbials; the times are in `times`."""
 
 from __future__ import annotations
 
@@ -66,11 +66,9 @@ class AdverbialSampler:
         """Where, for verbs that need to be told: `stay`, `live`, `thing`, `wall`, `seat`."""
         dice = self._dice
         if kind == "stay":
-            return (
-                chunks("at=zu home=Hause")
-                if dice.chance(0.4)
-                else self.place("staying", richness=richness, decorate=decorate)
-            )
+            if dice.chance(0.4):
+                return chunks("at=zu home=Hause")
+            return self.place("staying", richness=richness, decorate=decorate)
         if kind == "live":
             if dice.chance(0.4):
                 return self._proper("in", "in", dice.pick(CITIES + COUNTRIES))
@@ -200,13 +198,8 @@ class AdverbialSampler:
         self._dice.note("adverb of frequency")
         return chunks(self._dice.pick(FREQUENCY[tense]))
 
-    def manner(self, verb: Verb, subject: Agreement) -> Fragment:
-        """How, by what vehicle, or in whose company."""
-        english = self._dice.pick(verb.manner)
-        if english == "vehicle":
-            return self._by_vehicle()
-        if english == "company":
-            return self._company(subject)
+    def manner(self, english: str) -> Fragment:
+        """How."""
         self._dice.note("adverb of manner")
         return fragment(english, MANNER[english])
 
@@ -216,14 +209,14 @@ class AdverbialSampler:
         person = self._nominals.object("person", richness=richness, owner=subject)
         return prepositional_phrase(english="for", german_preposition="für", case=Case.ACCUSATIVE, nominal=person)
 
-    def _company(self, subject: Agreement) -> Fragment:
+    def company(self, subject: Agreement) -> Fragment:
         """*with his sister*, *without his brother*."""
         self._dice.note("company")
         english, german, case = self._dice.pick((("with", "mit", Case.DATIVE), ("without", "ohne", Case.ACCUSATIVE)))
         person = NounPhrase(self._dice.pick(FAMILY), self._nominals.possessive(subject), False)
         return prepositional_phrase(english=english, german_preposition=german, case=case, nominal=person)
 
-    def _by_vehicle(self) -> Fragment:
+    def by_vehicle(self) -> Fragment:
         """*by train*, *mit dem Zug*."""
         self._dice.note("by vehicle")
         noun = NounPhrase(self._dice.pick(group("bus,train,car,bicycle")), THE, False)

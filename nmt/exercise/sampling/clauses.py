@@ -221,7 +221,7 @@ class ClauseSampler:
         """
         dice = self._dice
         noun, tense = phrase.noun, self._relative_tense(tense)
-        if noun.kind in BARE_KINDS:
+        if noun.kind in BARE_KINDS or phrase.part_of is not None:  # "the roof of the house that is old": which of them?
             return phrase
         pronoun = RelativePronoun(noun, phrase.many)
         verbs = {slot: self._fitting(slot, pronoun, tense, other_than) for slot in ROLES[noun.singular]}

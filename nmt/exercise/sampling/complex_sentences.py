@@ -112,7 +112,7 @@ class ComplexSampler:
         """*so that the child can sleep*."""
         tense = self._tenses.simple()
         main = self._clauses.clause(Plan(tense=tense, room=room // 2, main=True, dynamic=True, depth=1), None)
-        plan = Plan(tense=tense, room=room // 2, plain=True, dynamic=True)
+        plan = Plan(tense=tense, room=room // 2, plain=True, dynamic=True, timeless=main.time is not None)
         while True:
             verb = self._clauses.verb(plan, None)
             if of_people(verb):

@@ -51,7 +51,7 @@ class ExpletiveSampler:
         adverbials = self._clauses.adverbials
         if room >= 6:
             clause = replace(clause, place=adverbials.place("outdoors", richness=0.1, decorate=plain))
-        clause = replace(clause, time=adverbials.times.time(tense, room=min(room - 3, 3), simple=True))
+        clause = replace(clause, time=adverbials.times.time(tense, room=min(room - 3, 3)))
         return statement(replace(clause, front=self._dice.pick((Slot.SUBJECT, Slot.TIME))))
 
     def weather(self, tense: Tense) -> Clause:

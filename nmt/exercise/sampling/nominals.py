@@ -170,7 +170,8 @@ class NominalSampler:
             dice.note("genitive of a thing")
             whole = self._plain(dice.pick(group(PARTS[noun.singular])), owner)
             whole = replace(whole, many=False, determiner=THE)
-            return self._attributes(NounPhrase(noun, THE, noun.singular == "window", part_of=whole), richness)
+            many = not singular and noun.singular == "window"
+            return self._attributes(NounPhrase(noun, THE, many, part_of=whole), richness)
         if not singular and dice.chance(0.3):
             return self._attributes(self._plural(noun, owner), richness)
         return self._attributes(self._plain(noun, owner), richness)
@@ -179,7 +180,8 @@ class NominalSampler:
         """A possessive, mostly that of the owner."""
         dice = self._dice
         dice.note("possessive")
-        if owner is None or owner.gender is Gender.NEUTER or dice.chance(0.2):
+        named = owner is not None and (owner.plural or owner.gender is not Gender.NEUTER)  # not the child and the girl
+        if owner is None or not named or dice.chance(0.2):
             return POSSESSIVES[dice.pick(("my", "my", "your", "his", "her", "our", "their"))]
         if owner.plural:
             return POSSESSIVES["our" if owner.person == 1 else "their"]

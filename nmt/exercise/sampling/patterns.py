@@ -58,10 +58,16 @@ class PatternSampler:
 
     def two_verbs(self, room: int) -> Fragment:
         """*buys a book and reads the newspaper*."""
+        dice = self._dice
         plan = Plan(tense=self._tenses.any(), room=room // 2, main=True, plain=True, dynamic=True)
-        first = self._clauses.clause(plan, None)
-        second = self._clauses.clause(plan._replace(main=False, timeless=first.time is not None), first.subject)
-        self._dice.note("coordinated verb phrases")
+        noted = set(dice.notes)
+        while True:
+            dice.notes = set(noted)  # of what is thrown away nothing remains
+            first = self._clauses.clause(plan, None)
+            second = self._clauses.clause(plan._replace(main=False, timeless=first.time is not None), first.subject)
+            if first.verb.verb is not second.verb.verb:
+                break
+        dice.note("coordinated verb phrases")
         return statement(replace(first, conjunct=(chunks("and=und"), second)))
 
     def about_thing(self, room: int) -> Fragment:

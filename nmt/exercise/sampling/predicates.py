@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nmt.exercise.grammar.determiners import ANY, BARE, THE, A, Attribute, Degree, attribute
 from nmt.exercise.grammar.nominals import Nominal, NounPhrase, Pair, Role
 from nmt.exercise.grammar.pronouns import noun_of
-from nmt.exercise.grammar.words import Fragment, Leaf, chunks, fragment, phrase, words
+from nmt.exercise.grammar.words import Fragment, Leaf, Phrase, chunks, fragment, words
 from nmt.exercise.lexicon.adjectives import ABOUT_PEOPLE, ADJECTIVES_OF, Adjective
 from nmt.exercise.lexicon.noun_groups import group
 from nmt.exercise.morphology.german import Case, Gender
@@ -128,8 +128,9 @@ class PredicateSampler:
         else:
             english, german = adjective.english[1], adjective.german[1]
             start = chunks(f"{english.replace(' ', '+')}={german} than=als")
-        english_other, german_other = other.english(Role.SUBJECT), other.german(Case.NOMINATIVE)
-        return Fragment(start.english + english_other, phrase(start.german.words + german_other.words))
+        *before, als = start.german.words  # in a subordinate clause the verb goes before als or wie
+        tail = (als, *other.german(Case.NOMINATIVE).words)
+        return Fragment(start.english + other.english(Role.SUBJECT), Phrase(tuple(before), tail))
 
     def _profession(self, richness: float, *, negated: bool) -> Predicate:
         """*a teacher*, *Lehrer*; *a good teacher*, *ein guter Lehrer*; *not a teacher*, *kein Lehrer*."""

@@ -29,15 +29,15 @@ class TimeSampler:
     def __init__(self, *, dice: Dice) -> None:
         self._dice = dice
 
-    def time(self, tense: Tense, *, room: int, simple: bool) -> Fragment:
-        """When, in about `room` words. `simple`: nothing with a noun of its own such as *during the film*."""
+    def time(self, tense: Tense, *, room: int) -> Fragment:
+        """When, in about `room` words."""
         dice = self._dice
         choices = [("word", 2.0)]
         if room >= 2:
             choices += [("phrase", 3.0), ("day", 2.5), ("month", 1.2), ("part", 1.2)]
         if room >= 3:
             choices += [("clock", 3.0), ("distance", 2.0 if tense is not Tense.PRESENT else 0.0), ("date", 1.0)]
-            choices += [("during", 0.0 if simple else 1.5)]
+            choices += [("during", 1.5)]
         if room >= 5:
             choices += [("day and clock", 3.0)]
         kind = dice.weighted(choices)
