@@ -10,7 +10,7 @@ from nmt.exercise.grammar.words import alignment, line
 from nmt.exercise.sampling.dice import Dice
 from nmt.exercise.sampling.sentences import SentenceSampler
 
-LENGTHS = (((3, 10), 0.36), ((11, 20), 0.34), ((21, 30), 0.14), ((31, 45), 0.10), ((46, 60), 0.06))
+LENGTHS = (((3, 10), 0.39), ((11, 20), 0.35), ((21, 30), 0.12), ((31, 45), 0.09), ((46, 60), 0.05))
 """Ranges of English length in words, and the share of each."""
 
 SHORTEST, LONGEST = 3, 60
