@@ -10,7 +10,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, Position
+from nmt.data.preprocess import Prepared
+
+
+def make_batches(config: Config, prepared: Prepared) -> Batches:
+    """Return the stream of training batches of `config`."""
+    options = config.training
+    return Batches(
+        prepared.train,
+        prepared.tokenizers,
+        batch_tokens=options.batch_tokens,
+        batch_sentences=options.batch_sentences,
+        shuffle_window=options.shuffle_window,
+        sampling=config.tokenizer.sampling,
+        seed=config.seed,
+        weights=[corpus.weight for corpus in config.data.train],
+    )
 
 
 class TensorBatch(NamedTuple):

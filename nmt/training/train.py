@@ -11,13 +11,14 @@ import torch
 
 from nmt import log
 from nmt.config.schema import Config
-from nmt.data.batching import Batches, fixed_batches
+from nmt.data.batching import fixed_batches
 from nmt.data.preprocess import Prepared, prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.errors import CheckpointError, TrainingError
 from nmt.inference.model_file import ModelFile, load_model
 from nmt.log import logger
 from nmt.model import Seq2Seq, build_model
+from nmt.training.batches import make_batches
 from nmt.training.learner import Learner
 from nmt.training.report import Reporter
 from nmt.training.run import RunFolder
@@ -113,16 +114,7 @@ def _make_trainer(
     dtype: torch.dtype,
 ) -> Trainer:
     options, tokenizers = config.training, prepared.tokenizers
-    batches = Batches(
-        prepared.train,
-        tokenizers,
-        batch_tokens=options.batch_tokens,
-        batch_sentences=options.batch_sentences,
-        shuffle_window=options.shuffle_window,
-        sampling=config.tokenizer.sampling,
-        seed=config.seed,
-        weights=[corpus.weight for corpus in config.data.train],
-    )
+    batches = make_batches(config, prepared)
     validation_batches = fixed_batches(
         tokenizers.source.encode([source for source, _ in prepared.valid]),
         tokenizers.target.encode([target for _, target in prepared.valid]),

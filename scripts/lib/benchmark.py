@@ -17,10 +17,11 @@ import torch
 
 from nmt import log
 from nmt.config import load_config
-from nmt.data.batching import Batch, Batches, Position
+from nmt.data.batching import Batch, Position
 from nmt.data.preprocess import prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.model import Seq2Seq, build_model
+from nmt.training.batches import make_batches
 from nmt.training.learner import Learner
 
 PEAK_SIZE = 2048
@@ -69,16 +70,7 @@ def main() -> None:
     tokenizers = prepared.tokenizers
     model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size).to(device)
     learner = Learner(model=model, options=config.training, total_updates=10**6, device=device, dtype=dtype)
-    stream = Batches(
-        prepared.train,
-        tokenizers,
-        batch_tokens=config.training.batch_tokens,
-        batch_sentences=config.training.batch_sentences,
-        shuffle_window=config.training.shuffle_window,
-        sampling=config.tokenizer.sampling,
-        seed=config.seed,
-        weights=[corpus.weight for corpus in config.data.train],
-    )
+    stream = make_batches(config, prepared)
     warmup = 5
     batches = [batch for batch, _ in islice(stream.iterate(Position(0, 0, 0)), options.updates + warmup)]
     for number, batch in enumerate(batches[:warmup], 1):
