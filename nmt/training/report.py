@@ -65,7 +65,7 @@ class Reporter:
         """Report training since the last report: mean loss in nats a piece, speed in target pieces a second."""
         logger.info(
             "epoch %d  update %d  loss %.3f  perplexity %.2f  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
-            epoch,
+            epoch + 1,  # People count from one; the metrics count finished epochs.
             update,
             loss,
             perplexity(loss),
