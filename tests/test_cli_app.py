@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -197,7 +198,7 @@ def test_output_is_utf8_whatever_the_locale_says(folder: Path) -> None:
 
 
 def test_a_closed_pipe_ends_without_complaint(folder: Path) -> None:
-    command = f"{' '.join(COMMAND)} config schema | head -1; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.join(COMMAND)} config schema | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], env=environment(), cwd=folder, capture_output=True, text=True, check=False
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -149,7 +150,7 @@ def test_a_line_is_answered_at_once_and_waiting_can_be_ended(end: Any, code: int
 
 
 def test_translating_without_end_stops_when_nobody_reads(folder: Path) -> None:
-    command = f"yes 'the dog runs .' | {' '.join(COMMAND)} translate --quiet | head -2; exit ${{PIPESTATUS[1]}}"
+    command = f"yes 'the dog runs .' | {shlex.join(COMMAND)} translate --quiet | head -2; exit ${{PIPESTATUS[1]}}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, timeout=60, check=False
     )
