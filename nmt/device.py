@@ -51,7 +51,8 @@ def set_threads(threads: int | None) -> None:
 def keep_freed_memory() -> None:
     """Keep large freed blocks in the process for the next tensor, where the C library is glibc.
 
-    By default they go back to the system and are got again page by page, which was seen to take a twentieth of training.
+    By default they go back to the system and are got again page by page, which was seen to take a twentieth of
+    training.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
