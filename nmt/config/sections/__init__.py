@@ -1,0 +1,1 @@
+"""The sections of a configuration. `nmt.config.schema` puts them together."""
