@@ -37,6 +37,19 @@ def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if setting == "bf16" else torch.float32
 
 
+def choose_precision(setting: str, device: torch.device) -> str:
+    """Return "fp32", "bf16" or "int8" for `setting`, which may also be "auto".
+
+    Raises:
+        UsageError: int8 on another device than a processor.
+    """
+    if setting == "int8":
+        if device.type != "cpu":
+            raise UsageError("decoding.precision int8 is for processors: use --device cpu, or bf16")
+        return setting
+    return "bf16" if choose_dtype(setting, device) == torch.bfloat16 else "fp32"
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which matrix products on `device` use `dtype`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)

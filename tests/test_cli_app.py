@@ -25,6 +25,8 @@ COMMANDS = (
     ["train"],
     ["translate"],
     ["evaluate"],
+    ["plot"],
+    ["attention"],
     ["config", "check"],
     ["config", "show"],
     ["config", "schema"],

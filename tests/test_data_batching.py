@@ -89,7 +89,9 @@ def test_the_shape_of_a_batch() -> None:
     assert batch.target_lengths.tolist() == [2, 3]
     assert batch.target_tokens == 5
     assert len(batch) == 2
-    assert {array.dtype for array in vars(batch).values()} == {np.dtype(np.int64)}
+    assert batch.links is None
+    arrays = [value for name, value in vars(batch).items() if name != "links"]
+    assert {array.dtype for array in arrays} == {np.dtype(np.int64)}
 
 
 def test_a_batch_of_nothing_to_say() -> None:

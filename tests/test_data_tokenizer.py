@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nmt.config.schema import Tokenizer
 from nmt.data.subword_training import train_subwords, user_symbols
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
+from nmt.data.words import Segmenter, WordSegmenter, make_segmenter
 from nmt.errors import ConfigError, DataError
 
 LINES = [line for pair in make_pairs(300, seed=1, longest=12) for line in pair]
@@ -25,6 +26,11 @@ def model(request: pytest.FixtureRequest) -> SubwordModel:
     return make_model(LINES, kind=request.param, normalization="identity", user_symbols=["<bt>", "New York"])
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def spaceless(request: pytest.FixtureRequest) -> SubwordModel:
+    return make_model(LINES, kind=request.param, user_symbols=["<bt>"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_comes_back(kind: str) -> None:
     model = make_model(LINES, kind=kind)
@@ -33,6 +39,34 @@ def test_text_comes_back(kind: str) -> None:
     assert {PAD, UNK, BOS, EOS}.isdisjoint(piece for row in ids for piece in row)
     assert max(max(row) for row in ids) < model.size
     assert ids == model.encode_many(LINES, threads=3)
+
+
+def rows_of(segmenter: Segmenter, lines: list[str]) -> list[list[int]]:
+    rows = segmenter.rows(lines)
+    starts_and_lengths = zip(rows.starts.tolist(), rows.lengths.tolist(), strict=True)
+    return [rows.ids[start : start + length].tolist() for start, length in starts_and_lengths]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=40).map(lambda text: text.replace("\n", " ")), max_size=4))
+def test_word_by_word_is_as_line_by_line(spaceless: SubwordModel, lines: list[str]) -> None:
+    segmenter = make_segmenter(spaceless, threads=1)
+    assert isinstance(segmenter, WordSegmenter)
+    for block in (lines, [*LINES[:3], *lines, "", "<bt> a<bt>", lines[0] if lines else ""]):
+        assert rows_of(segmenter, block) == spaceless.encode(block)
+
+
+def test_symbols_with_spaces_are_found_line_by_line(model: SubwordModel) -> None:
+    lines = ["in New York", "New", "York New York"]
+    assert rows_of(make_segmenter(model, threads=2), lines) == model.encode(lines)
+
+
+def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.words.MOST_WORDS", 5)
+    model = make_model(LINES)
+    segmenter = make_segmenter(model, threads=1)
+    for line in LINES[:20]:
+        assert rows_of(segmenter, [line]) == model.encode([line])
 
 
 @settings(deadline=None)

@@ -178,18 +178,20 @@ def test_pad_unk_and_bos_are_never_generated(beam_size: int) -> None:
 def test_a_model_that_never_ends_is_cut_at_the_limit_of_each_sentence(beam_size: int) -> None:
     log_probs = torch.full((12, 12), -30.0)
     log_probs[:, 5] = -0.001
+    log_probs[:, EOS] = -60.0
     limits = [3, 0, 40, 7]
     model = FixedModel(log_probs)
     found = search(model, [[5], [6], [7], [8]], beam_size=beam_size, longest=limits, normalization=NONE)
     assert [len(best.ids) for [best] in found] == limits
     assert not any(best.finished for [best] in found)
-    assert [best.log_probability for [best] in found] == pytest.approx([-0.001 * limit - 30 for limit in limits])
+    assert [best.log_probability for [best] in found] == pytest.approx([-0.001 * limit - 60 for limit in limits])
     assert model.steps == 41
 
 
 def test_a_cut_hypothesis_is_given_only_where_none_has_ended() -> None:
     log_probs = torch.full((8, 8), -30.0)
     log_probs[:, 5] = -0.001
+    log_probs[:, EOS] = -60.0
     log_probs[BOS, EOS] = -7.0
     [found] = search(FixedModel(log_probs), [[5]], beam_size=2, n_best=2, longest=6)
     assert [(one.ids, one.finished) for one in found] == [([], True)]
@@ -198,6 +200,7 @@ def test_a_cut_hypothesis_is_given_only_where_none_has_ended() -> None:
 def test_done_sentences_cost_nothing() -> None:
     log_probs = torch.full((12, 12), -30.0)
     log_probs[:, 5] = -0.001
+    log_probs[:, EOS] = -60.0
     model = FixedModel(log_probs)
     search(model, [[5]] * 16, beam_size=3, longest=[1] * 15 + [99])
     assert model.rows == 16 + 16 * 3 + 98 * 3

@@ -66,9 +66,9 @@ def tiny_network(config: Config) -> Seq2Seq:
 
     Not larger, though: a chaotic network makes a visible difference out of the last bit.
     """
-    torch.manual_seed(1)
     size = tiny_subword_model().size
     network = build_model(config.model, source_size=size, target_size=size)
+    torch.manual_seed(8)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(std=0.5)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose
+from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Shortlist, Threads, Verbose
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def evaluate(
         typer.Option("-o", "--output", metavar="FOLDER", help="Keep the translations here.", show_default=False),
     ] = None,
     beam_size: BeamSize = None,
+    shortlist: Shortlist = None,
     batch_size: BatchSize = None,
     device: Device = None,
     threads: Threads = None,
@@ -73,7 +74,13 @@ def evaluate(
         if target_language is not None:
             raise UsageError("--target-language goes with --hypothesis; otherwise it is that of the model")
         given = None if source is None or reference is None else (source, reference)
-        decoding = {"beam_size": beam_size, "batch_sentences": batch_size, "device": device, "threads": threads}
+        decoding = {
+            "beam_size": beam_size,
+            "shortlist": shortlist,
+            "batch_sentences": batch_size,
+            "device": device,
+            "threads": threads,
+        }
         results = _translate_and_score(model, given, decoding, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 

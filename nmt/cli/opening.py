@@ -35,5 +35,9 @@ def make_translator(model: ModelFile, **decoding: Any) -> Translator:
     """
     from nmt.inference.translator import Translator
 
-    given = {name: value.value if isinstance(value, Enum) else value for name, value in decoding.items()}
-    return Translator.from_model_file(model, decoding=given)
+    return Translator.from_model_file(model, decoding=decoding_options(**decoding))
+
+
+def decoding_options(**decoding: Any) -> dict[str, Any]:
+    """Return decoding options as they come from the command line in the form of the configuration."""
+    return {name: value.value if isinstance(value, Enum) else value for name, value in decoding.items()}

@@ -114,6 +114,15 @@ Alpha = Annotated[float | None, _decoding("--alpha", "Exponent of the length nor
 MaxLengthRatio = Annotated[
     float | None, _decoding("--max-length-ratio", "Longest translation, in pieces for each piece of the source.", 0)
 ]
+Shortlist = Annotated[
+    bool | None,
+    typer.Option(
+        "--shortlist/--no-shortlist",
+        help="Look only at likely translations of a sentence's pieces: faster, and a little less good.",
+        show_default=False,
+        rich_help_panel="Decoding",
+    ),
+]
 BatchSize = Annotated[
     int | None, _decoding("--batch-size", "Sentences translated together; changes speed, never text.", 1)
 ]

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__, log
-from nmt.cli import config, evaluate, inspect, train, translate
+from nmt.cli import attention, compare, config, evaluate, inspect, plot, shortlist, train, translate
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
 
@@ -92,6 +92,10 @@ app.command("preprocess")(train.preprocess)
 app.command("train")(train.train)
 app.command("translate")(translate.translate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("attention")(attention.attention)
+app.command("plot")(plot.plot)
+app.command("shortlist")(shortlist.shortlist)
 app.add_typer(config.app, name="config")
 app.command("info")(inspect.info)
 app.command("doctor")(inspect.doctor)

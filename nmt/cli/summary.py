@@ -40,9 +40,17 @@ def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
         "target_pieces": model.tokenizers.target.size,
         "network": _network(model.config),
         "parameters": sum(weights.numel() for weights in model.weights.values()),
+        "shortlist": _shortlist(model),
         "provenance": model.provenance,
         "config": model.config.model_dump(mode="json"),
     }
+
+
+def _shortlist(model: ModelFile) -> str:
+    if model.shortlist is None:
+        return "none"
+    translations, frequent = model.shortlist.translations.shape[1] - 1, len(model.shortlist.frequent)
+    return f"{translations} translations of each piece, {frequent} frequent pieces"
 
 
 def _network(config: Config) -> dict[str, str]:

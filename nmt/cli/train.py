@@ -50,6 +50,13 @@ def train(
             show_default=False,
         ),
     ] = None,
+    new_vocabulary: Annotated[
+        bool,
+        typer.Option(
+            "--new-vocabulary",
+            help="With --init-from: learn a new subword model; what the model knows of pieces that remain is kept.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,6 +75,8 @@ def train(
     if resume and (overwrite or init_from is not None):
         other = "--overwrite" if overwrite else "--init-from"
         raise UsageError(f"--resume continues a run, {other} starts one: use one of the two")
+    if new_vocabulary and init_from is None:
+        raise UsageError("--new-vocabulary says what to do with the model of --init-from, which is not given")
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])
@@ -76,4 +85,6 @@ def train(
     parent = find_model(init_from) if init_from is not None else None
     from nmt.training import train as run_training
 
-    typer.echo(run_training(loaded, resume=resume, overwrite=overwrite, init_from=parent))
+    typer.echo(
+        run_training(loaded, resume=resume, overwrite=overwrite, init_from=parent, new_vocabulary=new_vocabulary)
+    )

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.config.checks import Contradiction, every_pair
-from nmt.config.problems import shorten, show
+from nmt.config.checks.base import key
+from nmt.config.problems import KeyPath, shorten, show
 from nmt.config.schema import Config
 
 MADE_BY = {"data/exercise": "scripts/make_exercise_corpus", "data/multi30k": "scripts/fetch_data multi30k"}
@@ -16,7 +17,7 @@ MADE_BY = {"data/exercise": "scripts/make_exercise_corpus", "data/multi30k": "sc
 
 
 def missing_files(config: Config, config_file: Path) -> Iterator[Contradiction]:
-    """One problem for each file of `data` that cannot be read. Paths are relative to the current folder."""
+    """One problem for each file that is named and cannot be read. Paths are relative to the current folder."""
     for path, pair in every_pair(config):
         for side in ("source", "target", "tsv"):
             file = getattr(pair, side)
@@ -25,6 +26,22 @@ def missing_files(config: Config, config_file: Path) -> Iterator[Contradiction]:
             problem = file_problem(file, config_file)
             if problem is not None:
                 yield Contradiction(((*path, side),), *problem)
+    for path, file in other_files(config):
+        problem = file_problem(file, config_file)
+        if problem is not None:
+            yield Contradiction((path,), *problem)
+
+
+def other_files(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Files besides the parallel text: alignments and vectors."""
+    for index, corpus in enumerate(config.data.train):
+        if corpus.alignment is not None:
+            yield key(f"data.train.{index}.alignment"), corpus.alignment
+    initialization = config.model.initialization
+    for name in ("source_embeddings", "target_embeddings"):
+        file = getattr(initialization, name)
+        if file is not None:
+            yield key(f"model.initialization.{name}"), file
 
 
 def file_problem(file: str, config_file: Path) -> tuple[str, str] | None:

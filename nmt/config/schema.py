@@ -7,11 +7,19 @@ has a file of its own in `nmt/config/sections/`.
 from __future__ import annotations
 
 from nmt.config.sections.base import Section, Whole
-from nmt.config.sections.data import Corpus, Data, Filters, Pair, TestSet
+from nmt.config.sections.data import Corpus, Data, Filters, Pair, Shortlist, TestSet
 from nmt.config.sections.decoding import Decoding, Evaluation
 from nmt.config.sections.model import Attention, Decoder, Dropout, Encoder, Initialization, Model
 from nmt.config.sections.tokenizer import Tokenizer
-from nmt.config.sections.training import Averaging, Optimizer, Schedule, Training, Validation
+from nmt.config.sections.training import (
+    Averaging,
+    GuidedAlignment,
+    MinimumRisk,
+    Optimizer,
+    Schedule,
+    Training,
+    Validation,
+)
 
 __all__ = [
     "Attention",
@@ -25,12 +33,15 @@ __all__ = [
     "Encoder",
     "Evaluation",
     "Filters",
+    "GuidedAlignment",
     "Initialization",
+    "MinimumRisk",
     "Model",
     "Optimizer",
     "Pair",
     "Schedule",
     "Section",
+    "Shortlist",
     "TestSet",
     "Tokenizer",
     "Training",

@@ -29,6 +29,10 @@ class ArrayWriter:
         os.fsync(self._stream.fileno())
         self._stream.close()
 
+    def discard(self) -> None:
+        """Closes the file as it is; does nothing after `close`."""
+        self._stream.close()
+
 
 def map_array(path: Path, dtype: DTypeLike) -> NDArray[Any]:
     """The numbers in a file, memory-mapped for reading.

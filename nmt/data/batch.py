@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.alignments import Links
 from nmt.data.store import Rows, make_rows
 from nmt.data.tokenizer import BOS, EOS, PAD
 
@@ -22,6 +23,7 @@ class Batch:
         target_input: BOS and pieces, what the decoder is fed; int64 [B, T].
         target_output: Pieces and EOS, what it is to predict; int64 [B, T].
         target_lengths: EOS included; int64 [B].
+        links: Given links between the pieces of the pairs; None where they are not asked for.
     """
 
     source: NDArray[np.int64]
@@ -29,6 +31,7 @@ class Batch:
     target_input: NDArray[np.int64]
     target_output: NDArray[np.int64]
     target_lengths: NDArray[np.int64]
+    links: Links | None = None
 
     @property
     def target_tokens(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.alignments import Linker, no_links
 from nmt.data.batch import Batch, cut, fixed_batches, make_batch, pad
 from nmt.data.order import EpochOrder, make_key, scramble, scramble_unit
 from nmt.data.sampling import SubwordSampler
-from nmt.data.store import Rows, Store
+from nmt.data.store import Rows, Store, make_rows
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import DataError
 
@@ -51,6 +53,7 @@ class Batches:
         sampling: float,
         seed: int,
         weights: Sequence[float],
+        aligned: bool = False,
     ) -> None:
         """Prepares the stream; reads nothing but lengths.
 
@@ -64,6 +67,7 @@ class Batches:
                 long as the longest stored one is not used (the stored one is).
             seed: Another seed, another order.
             weights: How often an epoch shows the pairs of each corpus.
+            aligned: Whether batches carry the links between pieces that the store has.
 
         Raises:
             DataError: The longest pair alone is more than `batch_tokens`, or the store does not fit the options.
@@ -76,6 +80,7 @@ class Batches:
         self._shuffle_window = shuffle_window
         models = (tokenizers.source, tokenizers.target)
         self._samplers = [SubwordSampler(model, strength=sampling) for model in models] if sampling > 0 else []
+        self._linker = Linker(tokenizers) if aligned else None
         self._seed = seed
         self._weights = tuple(weights)
         self._sizes = [end - start for start, end in pairwise(store.bounds)]
@@ -106,7 +111,7 @@ class Batches:
                         following = Position(epoch, window + 1, 0)
                     else:
                         following = Position(epoch + 1, 0, 0)
-                    yield pad(loaded.sources, loaded.targets, loaded.batches[number]), following
+                    yield self._batch(loaded, loaded.batches[number]), following
                 window, batch = window + 1, 0
             epoch, window, batch = epoch + 1, 0, 0
 
@@ -132,7 +137,14 @@ class Batches:
         longest = self._store.rows(np.array([self._store.source_lengths.argmax(), self._store.target_lengths.argmax()]))
         source_ids = np.resize(longest[0].ids[: longest[0].lengths[0]], source - 1)
         target_ids = np.resize(longest[1].ids[longest[1].starts[1] :], target - 1)
-        return make_batch([source_ids.tolist()] * rows, [target_ids.tolist()] * rows)
+        worst = make_batch([source_ids.tolist()] * rows, [target_ids.tolist()] * rows)
+        if self._linker is not None:
+            pieces = (
+                make_rows([source_ids.tolist()] * rows, np.int64),
+                make_rows([target_ids.tolist()] * rows, np.int64),
+            )
+            worst = dataclasses.replace(worst, links=self._linker.link(no_links(rows), *pieces))
+        return worst
 
     # --------------------------------------------------------------------------------------------------- inside
 
@@ -170,7 +182,16 @@ class Batches:
             sources = self._sampled(sources, 0, key)
             targets = self._sampled(targets, 1, key)
         key = make_key(self._seed, 2, epoch, window)
-        return _Window(sources, targets, self._cut(sources.lengths, targets.lengths, key))
+        links = self._store.links(pairs) if self._linker is not None else None
+        return _Window(sources, targets, links, self._cut(sources.lengths, targets.lengths, key))
+
+    def _batch(self, window: _Window, pairs: NDArray[np.int64]) -> Batch:
+        batch = pad(window.sources, window.targets, pairs)
+        if self._linker is None:
+            return batch
+        words = no_links(len(pairs)) if window.links is None else window.links.select(pairs)
+        links = self._linker.link(words, window.sources.select(pairs), window.targets.select(pairs))
+        return dataclasses.replace(batch, links=links)
 
     def _sampled(self, stored: Rows, side: int, key: int) -> Rows:
         sampled = self._samplers[side].sample(stored, key=make_key(key, side))
@@ -212,4 +233,5 @@ class _Window(NamedTuple):
 
     sources: Rows
     targets: Rows
+    links: Rows | None
     batches: list[NDArray[np.int64]]

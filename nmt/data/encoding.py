@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, Corpus
+from nmt.data.alignments import LinkReader, PieceWords, no_links
 from nmt.data.filters import Reason
 from nmt.data.selection import Selection, describe_left_out
-from nmt.data.store import SIDES, Rows, StoreWriter, make_rows
+from nmt.data.store import SIDES, Rows, StoreWriter
 from nmt.data.subword_training import TrainingText, train_subwords, user_symbols
 from nmt.data.texts import Texts
-from nmt.data.tokenizer import UNK, SubwordModel, Tokenizers
+from nmt.data.tokenizer import UNK, Tokenizers
+from nmt.data.words import Segmenter, make_segmenter
 from nmt.errors import DataError
 from nmt.log import Progress
 
@@ -79,9 +82,18 @@ class Unknown:
         return self.unknown / self.pieces if self.pieces else 0.0
 
 
+class Encoded(NamedTuple):
+    """What was found while the store was written."""
+
+    unknown: dict[str, float]
+    """The share of unknown pieces, by side."""
+    alignments: list[dict[str, int] | None]
+    """Of each corpus with an alignment: pairs with links, links, and pairs whose links could not be used."""
+
+
 def encode(
     config: Config, selection: Selection, tokenizers: Tokenizers, folder: Path, *, threads: int, bar: Progress
-) -> dict[str, float]:
+) -> Encoded:
     """Writes the ids of the kept pairs to a store, leaving out those with too many pieces.
 
     Args:
@@ -92,39 +104,79 @@ def encode(
         threads: Processor threads for segmentation; changes speed alone.
         bar: Counts pairs.
 
-    Returns:
-        The share of unknown pieces, by side.
+    Raises:
+        DataError: No pair is left, or an alignment does not fit its text.
     """
     unknown = Unknown(), Unknown()
-    store = StoreWriter(folder, source_size=tokenizers.source.size, target_size=tokenizers.target.size)
-    bounds = [0]
-    for corpus, options in zip(selection.corpora, config.data.train, strict=True):
-        tag = f"{options.tag} " if options.tag is not None else ""
-        for numbers in selection.blocks(corpus.start, corpus.end, kept=True):
-            sources = [tag + line for line in selection.sources.lines(numbers)]
-            targets = selection.targets.lines(numbers)
-            rows = (
-                _encode(tokenizers.source, sources, threads),
-                _encode(tokenizers.target, targets, threads),
-            )
-            fits, reasons = _judge(rows, config.data.filters.max_pieces)
-            for row, reason in reasons:
-                corpus.tally.add(reason, int(selection.lines[numbers[row]]), sources[row], targets[row])
-            if reasons:
-                rows = rows[0].select(fits), rows[1].select(fits)
-            for side, count in zip(rows, unknown, strict=True):
-                count.add(side)
-            store.add(rows)
-            bar.update(len(numbers))
-        bounds.append(len(store))
-    store.close(bounds)
+    segmenters = _segmenters(tokenizers, threads)
+    readers = _link_readers(config.data.train, tokenizers)
+    with StoreWriter(
+        folder,
+        source_size=tokenizers.source.size,
+        target_size=tokenizers.target.size,
+        link_size=config.data.filters.max_pieces if any(readers) else None,
+    ) as store:
+        bounds = [0]
+        for corpus, options, reader in zip(selection.corpora, config.data.train, readers, strict=True):
+            tag = f"{options.tag} " if options.tag is not None else ""
+            for numbers in selection.blocks(corpus.start, corpus.end, kept=True):
+                block = _encode_block(selection, numbers, tag, segmenters)
+                fits, reasons = _judge(block.rows, config.data.filters.max_pieces)
+                for row, reason in reasons:
+                    corpus.tally.add(reason, int(block.lines[row]), block.sources[row], block.targets[row])
+                if reasons:
+                    block = block.select(fits)
+                for side, count in zip(block.rows, unknown, strict=True):
+                    count.add(side)
+                links = no_links(len(fits)) if reader is None else reader.read(*block)
+                store.add(block.rows, links if any(readers) else None)
+                bar.update(len(numbers))
+            bounds.append(len(store))
+        store.close(bounds)
     if not len(store):
         raise DataError(f"No training pair is left: {describe_left_out(selection.corpora)}")
-    return dict(zip(SIDES, (side.rate for side in unknown), strict=True))
+    rates = dict(zip(SIDES, (side.rate for side in unknown), strict=True))
+    return Encoded(rates, [None if reader is None else reader.found() for reader in readers])
 
 
-def _encode(model: SubwordModel, lines: Sequence[str], threads: int) -> Rows:
-    return make_rows(model.encode_many(lines, threads=threads), np.uint32)
+class _Block(NamedTuple):
+    """Some pairs of a corpus."""
+
+    lines: NDArray[np.int64]
+    """Their numbers in the corpus, from 1."""
+    sources: list[str]
+    """With the corpus's tag."""
+    targets: list[str]
+    rows: tuple[Rows, Rows]
+
+    def select(self, rows: NDArray[np.int64]) -> _Block:
+        sources, targets = ([side[row] for row in rows] for side in (self.sources, self.targets))
+        return _Block(self.lines[rows], sources, targets, (self.rows[0].select(rows), self.rows[1].select(rows)))
+
+
+def _encode_block(
+    selection: Selection, numbers: NDArray[np.int64], tag: str, segmenters: Sequence[Segmenter]
+) -> _Block:
+    sources = [tag + line for line in selection.sources.lines(numbers)]
+    targets = selection.targets.lines(numbers)
+    rows = segmenters[0].rows(sources), segmenters[1].rows(targets)
+    return _Block(selection.lines[numbers], sources, targets, rows)
+
+
+def _link_readers(corpora: Sequence[Corpus], tokenizers: Tokenizers) -> list[LinkReader | None]:
+    """A reader for each corpus that has an alignment."""
+    words = PieceWords(tokenizers.source), PieceWords(tokenizers.target)
+    return [
+        None if corpus.alignment is None else LinkReader(corpus.alignment, words, tagged=corpus.tag is not None)
+        for corpus in corpora
+    ]
+
+
+def _segmenters(tokenizers: Tokenizers, threads: int) -> list[Segmenter]:
+    """One for each side; both sides of a joint model share the words that they know."""
+    models = [tokenizers.source] if tokenizers.source is tokenizers.target else [tokenizers.source, tokenizers.target]
+    made = [make_segmenter(model, threads=threads) for model in models]
+    return [made[0], made[-1]]
 
 
 def _judge(rows: tuple[Rows, Rows], max_pieces: int) -> tuple[NDArray[np.int64], list[tuple[int, Reason]]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config.schema import Config
+from nmt.data.alignments import inspect_alignment
 from nmt.data.corpus import Contents, inspect_pair, read_parallel
 from nmt.data.encoding import encode, learn
 from nmt.data.folders import whole_folder
@@ -31,6 +32,7 @@ from nmt.data.report import (
     write_report,
 )
 from nmt.data.selection import look_for, select
+from nmt.data.shortlist import ShortlistTable, shortlist_of
 from nmt.data.store import Store
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import DataError
@@ -51,6 +53,7 @@ class Prepared:
         valid: The validation pairs, as raw text: (source, target).
         fingerprint: Of the text and of the options that it was prepared with.
         report: What preprocessing found; see `nmt.data.report.Report`.
+        shortlist: The likely translations of each piece; None where the configuration wants none.
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class Prepared:
     valid: list[tuple[str, str]]
     fingerprint: str
     report: Report
+    shortlist: ShortlistTable | None
 
 
 def prepare(config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None) -> Prepared:
@@ -80,10 +84,12 @@ def prepare(config: Config, *, force: bool = False, tokenizers: Tokenizers | Non
         train=[inspect_pair(corpus) for corpus in config.data.train],
         valid=inspect_pair(config.data.valid),
         test=[inspect_pair(test) for test in config.data.test],
+        alignments=[],
     )
+    for corpus, files in zip(config.data.train, inputs.train, strict=True):
+        inputs.alignments.append(inspect_alignment(corpus, files[0].lines))
     fingerprint = _fingerprint(config, inputs, tokenizers)
-    languages = f"{config.data.source_language}-{config.data.target_language}"
-    folder = Path(config.data.prepared_folder) / f"{languages}-{fingerprint[:12]}"
+    folder = _folder(config, fingerprint)
     held_out = _held_out(config, inputs)
     lines = sum(files[0].lines for files in inputs.train)
     with _disk_errors_explained(folder):
@@ -95,14 +101,31 @@ def prepare(config: Config, *, force: bool = False, tokenizers: Tokenizers | Non
             report = _refreshed(config, folder, held_out)
             logger.info("The data in %s is up to date.", folder)
             log_held_out(report)
+    store, tokenizers = Store(folder), _read_models(folder)
     return Prepared(
         folder=folder,
-        tokenizers=_read_models(folder),
-        train=Store(folder),
+        tokenizers=tokenizers,
+        train=store,
         valid=held_out[0].pairs,
         fingerprint=fingerprint,
         report=report,
+        shortlist=shortlist_of(folder, store, tokenizers, config.data.shortlist),
     )
+
+
+def open_prepared(config: Config, fingerprint: str) -> tuple[Store, Tokenizers]:
+    """Opens the training pairs and subword models that were prepared earlier, whatever has become of the text.
+
+    Raises:
+        DataError, OSError: They are not there, or damaged.
+    """
+    folder = _folder(config, fingerprint)
+    return Store(folder), _read_models(folder)
+
+
+def _folder(config: Config, fingerprint: str) -> Path:
+    languages = f"{config.data.source_language}-{config.data.target_language}"
+    return Path(config.data.prepared_folder) / f"{languages}-{fingerprint[:12]}"
 
 
 class _Inputs(NamedTuple):
@@ -111,6 +134,7 @@ class _Inputs(NamedTuple):
     train: list[tuple[Contents, ...]]
     valid: tuple[Contents, ...]
     test: list[tuple[Contents, ...]]
+    alignments: list[Contents | None]
 
 
 def _fingerprint(config: Config, inputs: _Inputs, given: Tokenizers | None) -> str:
@@ -123,8 +147,8 @@ def _fingerprint(config: Config, inputs: _Inputs, given: Tokenizers | None) -> s
         "format": FORMAT,
         "languages": [data.source_language, data.target_language],
         "train": [
-            [[file.digest for file in files], corpus.tag]
-            for files, corpus in zip(inputs.train, data.train, strict=True)
+            [[file.digest for file in files], corpus.tag] + ([] if links is None else [links.digest])
+            for files, corpus, links in zip(inputs.train, data.train, inputs.alignments, strict=True)
         ],
         "valid": [file.digest for file in inputs.valid],
         "filters": data.filters.model_dump(mode="json"),
@@ -190,17 +214,17 @@ def _build(
     descriptions = [describe_held_out(held, tokenizers) for held in held_out]
     check_unknown("the validation set", descriptions[0]["unknown"])
     with progress(selection.count_kept(), "Segmenting", "pairs") as bar:
-        unknown = encode(config, selection, tokenizers, folder, threads=_threads(config), bar=bar)
-    check_unknown("the training text", unknown)
+        encoded = encode(config, selection, tokenizers, folder, threads=_threads(config), bar=bar)
+    check_unknown("the training text", encoded.unknown)
     store = Store(folder)
     report = Report(
         fingerprint=fingerprint,
         languages=[config.data.source_language, config.data.target_language],
         pairs={"read": sum(corpus.read for corpus in selection.corpora), "kept": len(store)},
-        corpora=describe_corpora(selection.corpora, store.bounds),
+        corpora=describe_corpora(selection.corpora, store.bounds, encoded.alignments),
         tokenizer=describe_tokenizer(config.tokenizer, tokenizers, text),
         lengths=describe_lengths(store),
-        unknown=unknown,
+        unknown=encoded.unknown,
         held_out=descriptions,
     )
     (folder / SOURCE_MODEL).write_bytes(tokenizers.source.model_bytes)

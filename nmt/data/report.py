@@ -60,8 +60,10 @@ def write_report(folder: Path, report: Report) -> None:
         stream.write((json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def describe_corpora(corpora: Sequence[SelectedCorpus], bounds: Sequence[int]) -> list[dict[str, Any]]:
-    """What became of each corpus: pairs read and kept, and what was left out, with examples."""
+def describe_corpora(
+    corpora: Sequence[SelectedCorpus], bounds: Sequence[int], alignments: Sequence[dict[str, int] | None]
+) -> list[dict[str, Any]]:
+    """What became of each corpus: pairs read and kept, what was left out, with examples, and its alignment, if any."""
     return [
         {
             "files": list(corpus.files),
@@ -72,7 +74,8 @@ def describe_corpora(corpora: Sequence[SelectedCorpus], bounds: Sequence[int]) -
                 for reason, count, examples in corpus.tally
             ],
         }
-        for number, corpus in enumerate(corpora)
+        | ({} if found is None else {"alignment": found})
+        for number, (corpus, found) in enumerate(zip(corpora, alignments, strict=True))
     ]
 
 
@@ -139,6 +142,8 @@ def log_report(report: Report) -> None:
                 example["source"],
                 example["target"],
             )
+        if "alignment" in corpus:
+            _log_alignment(corpus["alignment"])
     tokenizer = report["tokenizer"]
     logger.info("Subword pieces: %d source, %d target.", tokenizer["source_size"], tokenizer["target_size"])
     for side, spread in report["lengths"].items():
@@ -150,6 +155,15 @@ def log_report(report: Report) -> None:
             spread["longest"],
         )
     log_held_out(report)
+
+
+def _log_alignment(found: dict[str, int]) -> None:
+    logger.info("    alignment: %s links in %s pairs", f"{found['links']:,}", f"{found['pairs_with_links']:,}")
+    if found["pairs_not_matched"]:
+        logger.warning(
+            "    the links of %s pairs are not used: the subword model sees other words than those between spaces",
+            f"{found['pairs_not_matched']:,}",
+        )
 
 
 def log_held_out(report: Report) -> None:

@@ -15,6 +15,7 @@ from nmt.data.arrays import ArrayWriter, map_array
 from nmt.errors import DataError
 
 SIDES = ("source", "target")
+LINKS = "links"
 LARGEST_SHORT_VOCABULARY = 1 << 16  # ids of a larger one take four bytes
 GATHER_ROWS = 1 << 16  # rows whose positions are computed at once; bounds memory
 
@@ -50,13 +51,14 @@ def make_rows(rows: Sequence[Sequence[int]], dtype: type[np.generic]) -> Rows:
 class StoreWriter:
     """Writes a store, block by block."""
 
-    def __init__(self, folder: Path, *, source_size: int, target_size: int) -> None:
+    def __init__(self, folder: Path, *, source_size: int, target_size: int, link_size: int | None = None) -> None:
         """Starts an empty store in an existing folder.
 
         Args:
             folder: Where the files go.
             source_size: Number of source pieces there are.
             target_size: Number of target pieces there are.
+            link_size: Most words of a sentence, if pairs come with links between words.
         """
         self._folder = folder
         self._dtypes = [_id_type(source_size), _id_type(target_size)]
@@ -65,19 +67,32 @@ class StoreWriter:
         self._lengths = [ArrayWriter(folder / f"{side}.lengths", np.int32) for side in SIDES]
         self._ends = [0, 0]
         self._pairs = 0
+        self._link_type = None if link_size is None else _id_type(link_size)
+        if self._link_type is not None:
+            self._ids.append(ArrayWriter(folder / f"{LINKS}.ids", self._link_type))
+            self._offsets.append(ArrayWriter(folder / f"{LINKS}.offsets", np.int64))
+            self._lengths.append(ArrayWriter(folder / f"{LINKS}.lengths", np.int32))
+            self._ends.append(0)
         for offsets in self._offsets:
             offsets.add(np.zeros(1, dtype=np.int64))
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for arrays in (*self._ids, *self._offsets, *self._lengths):
+            arrays.discard()
 
     def __len__(self) -> int:
         return self._pairs
 
-    def add(self, ids: tuple[Rows, Rows]) -> None:
-        """Appends pairs: the ids of sources and targets."""
-        for side, rows in enumerate(ids):
-            self._ids[side].add(rows.ids)
-            self._lengths[side].add(rows.lengths)
-            self._offsets[side].add(self._ends[side] + np.cumsum(rows.lengths))
-            self._ends[side] += len(rows.ids)
+    def add(self, ids: tuple[Rows, Rows], links: Rows | None = None) -> None:
+        """Appends pairs: ids of sources and targets, and the links (source word, target word, ...) if there are any."""
+        for number, rows in enumerate(ids if links is None else (*ids, links)):
+            self._ids[number].add(rows.ids)
+            self._lengths[number].add(rows.lengths)
+            self._offsets[number].add(self._ends[number] + np.cumsum(rows.lengths))
+            self._ends[number] += len(rows.ids)
         self._pairs += len(ids[0].lengths)
 
     def close(self, bounds: Sequence[int]) -> None:
@@ -92,8 +107,10 @@ class StoreWriter:
             "pairs": self._pairs,
             "bounds": list(bounds),
             "id_types": [np.dtype(kind).str for kind in self._dtypes],
-            "ids": self._ends,
+            "ids": self._ends[: len(SIDES)],
         }
+        if self._link_type is not None:
+            facts["links"] = {"type": np.dtype(self._link_type).str, "numbers": self._ends[-1]}
         (self._folder / "store.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -117,6 +134,7 @@ class Store:
             self.bounds: tuple[int, ...] = tuple(facts["bounds"])
             id_types: list[str] = facts["id_types"]
             pairs, ids = facts["pairs"], facts["ids"]
+            links: dict[str, Any] | None = facts.get("links")
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{folder}: is not a complete store of training pairs.") from error
         self._ids = [map_array(folder / f"{side}.ids", kind) for side, kind in zip(SIDES, id_types, strict=True)]
@@ -125,6 +143,7 @@ class Store:
         sizes = [len(self.source_lengths), len(self.target_lengths)]
         if [*map(len, self._ids)] != ids or {*sizes, *(len(offsets) - 1 for offsets in self._offsets)} != {pairs}:
             raise DataError(f"{folder}: is damaged; its files do not have the sizes they were written with.")
+        self._links = None if links is None else _read_links(folder, links, pairs)
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -147,9 +166,22 @@ class Store:
         )
         return source, target
 
+    def links(self, indices: NDArray[Any]) -> Rows | None:
+        """Copies the links of these pairs into memory: source word, target word, ...; None if none are kept."""
+        return None if self._links is None else self._links.select(indices)
+
     def _row(self, side: int, index: int) -> NDArray[Any]:
         start, end = self._offsets[side][index], self._offsets[side][index + 1]
         return np.asarray(self._ids[side][start:end])
+
+
+def _read_links(folder: Path, facts: dict[str, Any], pairs: int) -> Rows:
+    ids = map_array(folder / f"{LINKS}.ids", facts["type"])
+    offsets = map_array(folder / f"{LINKS}.offsets", np.int64)
+    lengths = map_array(folder / f"{LINKS}.lengths", np.int32)
+    if (len(ids), len(offsets) - 1, len(lengths)) != (facts["numbers"], pairs, pairs):
+        raise DataError(f"{folder}: is damaged; its files do not have the sizes they were written with.")
+    return Rows(ids, offsets[:-1], lengths)
 
 
 def _id_type(size: int) -> type[np.generic]:

@@ -54,6 +54,12 @@ class SubwordModel:
         ids: list[list[int]] = self._encode(_clean(lines), num_threads=threads)
         return ids
 
+    def has_pieces_across_spaces(self) -> bool:
+        """Whether a piece holds a space between other characters, as a symbol of the user's may."""
+        return any(
+            WORD_START in self._processor.id_to_piece(piece)[1:].rstrip(WORD_START) for piece in range(self.size)
+        )
+
     def best_segmentations(self, word: str, *, most: int) -> list[tuple[int, ...]]:
         """The ids of the best ways to cut `word`, which starts with WORD_START or stands within a sentence.
 

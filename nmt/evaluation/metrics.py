@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError, NMTError
 
@@ -70,12 +70,26 @@ def score(
     check_counts(len(hypotheses), len(references))
     hypotheses = [line.rstrip() for line in hypotheses]
     references = [line.rstrip() for line in references]
+    options: dict[str, Any] = {
+        "bleu_tokenizer": bleu_tokenizer,
+        "lowercase": lowercase,
+        "target_language": target_language,
+    }
+    return {name: _score_one(make_metric(name, **options), hypotheses, references) for name in metrics}
+
+
+def make_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_language: str) -> Metric:
+    """Make one of sacreBLEU's metrics: `bleu`, `chrf` or `ter`; see `score` for the options.
+
+    Raises:
+        NMTError: If the tokenizer that BLEU needs is not installed.
+    """
     makers: dict[str, Callable[[], Metric]] = {
         "bleu": lambda: make_bleu(resolve_tokenizer(bleu_tokenizer, target_language), lowercase=lowercase),
         "chrf": lambda: _make_chrf(lowercase=lowercase),
         "ter": lambda: _make_ter(target_language),
     }
-    return {name: _score_one(makers[name](), hypotheses, references) for name in metrics}
+    return makers[name]()
 
 
 def check_counts(hypotheses: int, references: int) -> None:
@@ -106,8 +120,8 @@ def base_language(code: str) -> str:
     return CODES.get(language, language)
 
 
-def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp") -> BLEU:
-    """Make sacreBLEU's BLEU with one of its tokenizers.
+def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp", effective_order: bool = False) -> BLEU:
+    """Make sacreBLEU's BLEU with one of its tokenizers; `effective_order` is for single sentences.
 
     Raises:
         NMTError: If the tokenizer is not installed, or its model cannot be downloaded.
@@ -116,7 +130,13 @@ def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp") ->
 
     try:
         # `force` silences sacreBLEU's own warning of tokenised text: nmt.evaluation.oddities has a better one.
-        return BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, smooth_method=smooth_method)
+        return BLEU(
+            tokenize=tokenizer,
+            lowercase=lowercase,
+            force=True,
+            smooth_method=smooth_method,
+            effective_order=effective_order,
+        )
     except (RuntimeError, ImportError) as error:
         if tokenizer not in EXTRAS:
             raise NMTError(f"sacreBLEU's tokenizer {tokenizer} cannot be used: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from nmt.config.schema import Decoding
 from nmt.data.tokenizer import EOS, PAD
 from nmt.device import autocast
 from nmt.errors import NMTError
+from nmt.inference.shortlist import Shortlist
 from nmt.log import logger
 from nmt.search import Hypothesis, Normalization, StepModel, beam_search, greedy_search
 
 # A batch has room for its number of sentences at this length, so that many long ones make smaller batches.
 ROOMY_LENGTH = 100
+
+# The longest translation for each source piece, for a network that was not trained by `nmt train`, which sets it.
+UNKNOWN_LENGTH_RATIO = 2.0
 
 Sentence = Sequence[int]
 
@@ -32,12 +37,14 @@ class Searcher:
         normalization: Normalization,
         device: torch.device,
         dtype: torch.dtype,
+        shortlist: Shortlist | None = None,
     ) -> None:
         self._model = model
         self._decoding = decoding
         self._normalization = normalization
         self._device = device
         self._dtype = dtype
+        self._shortlist = shortlist
 
     def search(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
         """Return the hypotheses of each sentence (source ids without EOS), best first.
@@ -45,19 +52,44 @@ class Searcher:
         Raises:
             NMTError: One sentence alone does not fit into memory.
         """
+        workers = self._workers(len(sentences))
+        size = min(self._decoding.batch_sentences, -(-len(sentences) // workers))
+        batches = list(self._batches(sentences, size))
         found: list[list[Hypothesis]] = [[]] * len(sentences)
-        for batch in self._batches(sentences):
-            for index, hypotheses in zip(batch, self._search([sentences[index] for index in batch]), strict=True):
+        parts = [[sentences[index] for index in batch] for batch in batches]
+        for batch, results in zip(batches, self._all(parts, workers), strict=True):
+            for index, hypotheses in zip(batch, results, strict=True):
                 found[index] = hypotheses
         return found
 
-    def _batches(self, sentences: Sequence[Sentence]) -> Iterator[list[int]]:
+    def _workers(self, sentences: int) -> int:
+        """Return how many batches to search at once: as many as there are processor threads, each with one thread.
+
+        The products of a search are small: two threads that share each one wait for each other most of the time.
+        """
+        return max(1, min(torch.get_num_threads(), sentences)) if self._device.type == "cpu" else 1
+
+    def _all(self, batches: list[list[Sentence]], workers: int) -> Iterator[list[list[Hypothesis]]]:
+        """Search for each batch, in order of the batches."""
+        if workers == 1:
+            yield from map(self._search, batches)
+            return
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(workers, "search", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                yield from pool.map(self._search, batches)
+            finally:
+                pool.shutdown(cancel_futures=True)
+                # A worker's setting is its own, but also what threads that start later begin with.
+                torch.set_num_threads(threads)
+
+    def _batches(self, sentences: Sequence[Sentence], size: int) -> Iterator[list[int]]:
         """Cut the sentences into batches of like length, the longest first: whatever may fail does so at once."""
-        room = self._decoding.batch_sentences * ROOMY_LENGTH
+        room = size * ROOMY_LENGTH
         batch: list[int] = []
         width = 0
         for index in sorted(range(len(sentences)), key=lambda index: -len(sentences[index])):
-            if batch and (len(batch) == self._decoding.batch_sentences or (len(batch) + 1) * width > room):
+            if batch and (len(batch) == size or (len(batch) + 1) * width > room):
                 yield batch
                 batch = []
             if not batch:
@@ -92,23 +124,31 @@ class Searcher:
             row[: len(sentence)] = sentence
             row[len(sentence)] = EOS
         ratio, constant = self._decoding.max_length_ratio, self._decoding.max_length_constant
+        ratio = UNKNOWN_LENGTH_RATIO if ratio is None else ratio
         max_lengths = torch.from_numpy(((lengths - 1) * ratio).astype(np.int64) + constant)
         source = torch.from_numpy(rows).to(self._device)
         source_lengths = torch.from_numpy(lengths).to(self._device)
         with torch.inference_mode(), autocast(self._device, self._dtype):
-            if self._decoding.beam_size == 1:
-                return greedy_search(
-                    self._model, source, source_lengths, max_lengths=max_lengths, normalization=self._normalization
-                )
-            return beam_search(
-                self._model,
-                source,
-                source_lengths,
-                beam_size=self._decoding.beam_size,
-                n_best=self._decoding.n_best,
-                max_lengths=max_lengths,
-                normalization=self._normalization,
-            )
+            if self._shortlist is None:
+                return self._find(self._model, source, source_lengths, max_lengths)
+            model = self._shortlist.limit(source)
+            return model.with_ids(self._find(model, source, source_lengths, max_lengths))
+
+    def _find(
+        self, model: StepModel[Any, Any], source: torch.Tensor, lengths: torch.Tensor, max_lengths: torch.Tensor
+    ) -> list[list[Hypothesis]]:
+        """Search as the options say."""
+        if self._decoding.beam_size == 1:
+            return greedy_search(model, source, lengths, max_lengths=max_lengths, normalization=self._normalization)
+        return beam_search(
+            model,
+            source,
+            lengths,
+            beam_size=self._decoding.beam_size,
+            n_best=self._decoding.n_best,
+            max_lengths=max_lengths,
+            normalization=self._normalization,
+        )
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

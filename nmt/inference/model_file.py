@@ -8,6 +8,8 @@ Weights (a tensor that several layers share is there once), and in the metadata,
     target_tokenizer   base64: that of the target; left out when both are one
     provenance         JSON: where the model comes from
 
+and the shortlist table, where there is one, as the tensors shortlist.translations and shortlist.frequent (int32).
+
 No pickle, so that loading a file never runs code from it. The same content always makes the same bytes.
 """
 
@@ -29,6 +31,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import Config
+from nmt.data.shortlist import ShortlistTable
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.find import find_model
@@ -38,6 +41,7 @@ __all__ = ["FORMAT_VERSION", "ModelFile", "find_model", "load_model", "save_mode
 
 FORMAT_VERSION = 1
 SHOWN_NAMES = 8
+PREFIX, SHORTLIST = "shortlist.", ("translations", "frequent")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class ModelFile:
     """By the names of the network's parameters; each shared one under its first name only."""
     provenance: dict[str, Any]
     format_version: int
+    shortlist: ShortlistTable | None = None
+    """Which pieces a translation may use, with `decoding.shortlist`."""
 
     def network(self, device: torch.device) -> Seq2Seq:
         """Return the network with these weights on `device`, ready to translate.
@@ -74,7 +80,13 @@ class ModelFile:
 
 
 def save_model(
-    path: Path, *, weights: Mapping[str, Tensor], config: Config, tokenizers: Tokenizers, provenance: Mapping[str, Any]
+    path: Path,
+    *,
+    weights: Mapping[str, Tensor],
+    config: Config,
+    tokenizers: Tokenizers,
+    provenance: Mapping[str, Any],
+    shortlist: ShortlistTable | None = None,
 ) -> None:
     """Write a model file. It appears under its name when it is whole and on the disk.
 
@@ -84,6 +96,7 @@ def save_model(
         config: The resolved configuration.
         tokenizers: The subword models.
         provenance: Where the model comes from; anything that JSON can hold.
+        shortlist: Which pieces a translation may use.
 
     Raises:
         CheckpointError: The file cannot be written.
@@ -96,7 +109,11 @@ def save_model(
     }
     if tokenizers.target.model_bytes != tokenizers.source.model_bytes:
         metadata["target_tokenizer"] = base64.b64encode(tokenizers.target.model_bytes).decode("ascii")
-    content = _serialize(_without_copies(weights), metadata)
+    tensors = _without_copies(weights)
+    if shortlist is not None:
+        for name in SHORTLIST:
+            tensors[PREFIX + name] = torch.from_numpy(getattr(shortlist, name))
+    content = _serialize(tensors, metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -130,12 +147,15 @@ def load_model(path: Path) -> ModelFile:
         target = source
         if "target_tokenizer" in metadata:
             target = SubwordModel(base64.b64decode(metadata["target_tokenizer"], validate=True))
+        tokenizers = Tokenizers(source, target)
+        shortlist = _take_shortlist(weights, tokenizers)
         return ModelFile(
             config=Config.model_validate(json.loads(metadata["config"])),
-            tokenizers=Tokenizers(source, target),
+            tokenizers=tokenizers,
             weights=weights,
             provenance=json.loads(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
+            shortlist=shortlist,
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
@@ -146,6 +166,20 @@ def load_model(path: Path) -> ModelFile:
         ) from error
     except (ValueError, DataError, binascii.Error) as error:
         raise CheckpointError(f"{path}: the model file is damaged: {error}") from error
+
+
+def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> ShortlistTable | None:
+    """Take the shortlist table out of a file's tensors.
+
+    Raises:
+        KeyError: One of its tensors is missing.
+        DataError: It does not belong to these subword models.
+    """
+    if not any(name.startswith(PREFIX) for name in tensors):
+        return None
+    table = ShortlistTable(*(tensors.pop(PREFIX + name).numpy() for name in SHORTLIST))
+    table.check(tokenizers)
+    return table
 
 
 class _NoInitialization(TorchFunctionMode):

@@ -12,12 +12,17 @@ import torch
 from nmt.config.decoding import change_decoding
 from nmt.config.schema import Decoding
 from nmt.data.tokenizer import Tokenizers
-from nmt.device import choose_device, choose_dtype, set_threads
+from nmt.device import choose_device, choose_dtype, choose_precision, set_threads
+from nmt.errors import UsageError
 from nmt.inference.batches import Searcher
 from nmt.inference.model_file import ModelFile, find_model, load_model
+from nmt.inference.packing import PackedNetwork, ready_to_search
+from nmt.inference.shortlist import Shortlist
 from nmt.inference.text import clean, one_line, part_separator, split_long
 from nmt.inference.windows import WindowSize, windows
 from nmt.log import logger
+from nmt.model import Seq2Seq
+from nmt.model.output import OutputLayer
 from nmt.search import Hypothesis, Normalization, StepModel, make_normalization
 
 # A window holds this many full batches: sorted by length, little of them is padding.
@@ -75,6 +80,7 @@ class Translator:
         device: torch.device,
         max_source_pieces: int | None = None,
         separator: str = " ",
+        shortlist: Shortlist | None = None,
     ) -> None:
         """Keeps what it is given.
 
@@ -85,6 +91,7 @@ class Translator:
             device: Where.
             max_source_pieces: Longer lines are translated in parts. None: none are.
             separator: What stands between the translations of such parts.
+            shortlist: The pieces that translations may use; takes the place of `model`. None: all.
         """
         self.tokenizers = tokenizers
         self.decoding = decoding
@@ -96,7 +103,9 @@ class Translator:
             decoding=decoding,
             normalization=self.normalization,
             device=device,
-            dtype=choose_dtype(decoding.precision, device),
+            # On a processor the precision is that of the packed products.
+            dtype=choose_dtype(decoding.precision, device) if device.type == "cuda" else torch.float32,
+            shortlist=shortlist,
         )
 
     @classmethod
@@ -127,13 +136,17 @@ class Translator:
         if options.threads is not None:
             set_threads(options.threads)
         device = choose_device(options.device)
+        network = file.network(device)
+        precision = choose_precision(options.precision, device)
+        model = ready_to_search(network, options.precision, device)
         return cls(
-            file.network(device),
+            model,
             file.tokenizers,
             decoding=options,
             device=device,
             max_source_pieces=file.config.data.filters.max_pieces,
             separator=part_separator(file.config.data.target_language),
+            shortlist=_shortlist(file, model, network.output, precision) if options.shortlist else None,
         )
 
     def translate(self, lines: Iterable[str]) -> Iterator[Translation]:
@@ -229,6 +242,15 @@ class Translator:
             piece_log_probabilities=log_probs,
             finished=all(part.finished for part in parts),
         )
+
+
+def _shortlist(file: ModelFile, model: Seq2Seq | PackedNetwork, output: OutputLayer, precision: str) -> Shortlist:
+    if file.shortlist is None:
+        raise UsageError(
+            "--shortlist: the model file has no table for it. `nmt shortlist MODEL` adds one, in the folder where the "
+            "model was trained; --no-shortlist looks at the whole vocabulary."
+        )
+    return Shortlist(model, output, file.shortlist, precision=precision)
 
 
 class _LongLines:

@@ -15,7 +15,7 @@ class Bridge(nn.Module):
     """Initial hidden states of the decoder; cells start at zero.
 
     `kind` is "zero", "last" (the encoder's last states, layer by layer), "mean" (of the memory states, for every
-    layer), or a tanh layer over either: "learned_last", "learned_mean" (Sennrich et al. 2017).
+    layer), or a tanh layer over either: "learned_last" (of the top layer), "learned_mean" (Sennrich et al. 2017).
     """
 
     def __init__(self, *, kind: str, memory_size: int, hidden_size: int, layers: int) -> None:
@@ -32,7 +32,7 @@ class Bridge(nn.Module):
         if self.kind == "zero":
             return State(zeros, zeros)
         if self.kind == "last":
-            return State(memory.final, zeros)
+            return State(torch.stack(memory.final), zeros)
         summary = memory.final[-1] if self.kind == "learned_last" else _mean(memory)
         if self.projection is None:
             return State(summary.unsqueeze(0).expand(self.layers, -1, -1), zeros)

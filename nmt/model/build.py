@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
-from nmt.config.schema import Initialization, Model
-from nmt.model.attention import Attention, make_score
+from nmt.config.schema import Model
+from nmt.model.attention import Attention, make_attention
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import Decoder
-from nmt.model.embeddings import PAD, Embeddings
+from nmt.model.dropout import Dropout
+from nmt.model.embeddings import Embeddings
 from nmt.model.encoder import Encoder
+from nmt.model.initialization import initialize
+from nmt.model.lexical import LexicalModel
 from nmt.model.output import OutputLayer
 from nmt.model.seq2seq import Seq2Seq
 
@@ -21,41 +21,75 @@ def build_model(config: Model, *, source_size: int, target_size: int) -> Seq2Seq
     source_embeddings = _embeddings(config, source_size, config.dropout.source_words)
     if config.tying == "three_way":
         source_embeddings.table = target_embeddings.table
-    encoder = Encoder(
-        embeddings=source_embeddings,
-        embedding_size=config.embedding_size,
-        hidden_size=config.encoder.hidden_size,
-        layers=config.encoder.layers,
-        bidirectional=config.encoder.bidirectional,
-        dropout=config.dropout.layers,
-    )
+    encoder = _encoder(config, source_embeddings)
     tied = config.tying != "none"
     output_size = config.embedding_size if tied else config.decoder.hidden_size
-    decoder = Decoder(
-        embeddings=target_embeddings,
-        embedding_size=config.embedding_size,
-        hidden_size=config.decoder.hidden_size,
-        layers=config.decoder.layers,
-        memory_size=encoder.output_size,
-        output_size=output_size,
-        attention=_attention(config, encoder.output_size),
-        attend_at_bottom=config.attention.placement == "bottom",
-        dropout=config.dropout.layers,
-    )
+    decoder = _decoder(config, target_embeddings, memory_size=encoder.output_size, output_size=output_size)
     bridge = Bridge(
         kind=config.decoder.bridge,
         memory_size=encoder.output_size,
         hidden_size=config.decoder.hidden_size,
         layers=config.decoder.layers,
     )
+    lexical = config.lexical_model and decoder.attention is not None
     output = OutputLayer(
-        vocabulary_size=target_size, size=output_size, tied_to=target_embeddings.table if tied else None
+        vocabulary_size=target_size,
+        size=output_size,
+        tied_to=target_embeddings.table if tied else None,
+        lexical_size=config.embedding_size if lexical else 0,
     )
     model = Seq2Seq(
-        encoder=encoder, bridge=bridge, decoder=decoder, output=output, output_dropout=config.dropout.output
+        encoder=encoder,
+        bridge=bridge,
+        decoder=decoder,
+        lexical=LexicalModel(embedding_size=config.embedding_size) if lexical else None,
+        output=output,
+        output_dropout=Dropout(config.dropout.output, variational=config.dropout.variational),
     )
     initialize(model, config.initialization)
     return model
+
+
+def _encoder(config: Model, embeddings: Embeddings) -> Encoder:
+    options = config.encoder
+    both = options.bidirectional_layers or options.layers
+    return Encoder(
+        embeddings=embeddings,
+        embedding_size=config.embedding_size,
+        cell=options.cell,
+        hidden_size=options.hidden_size,
+        layers=options.layers,
+        bidirectional_layers=both if options.bidirectional else 0,
+        alternating=options.alternating,
+        residual_from=options.residual_from,
+        read_reversed=options.reversed,
+        dropout=config.dropout.layers,
+        recurrent_dropout=config.dropout.recurrent,
+        variational=config.dropout.variational,
+    )
+
+
+def _decoder(config: Model, embeddings: Embeddings, *, memory_size: int, output_size: int) -> Decoder:
+    options = config.decoder
+    attention = _attention(config, memory_size)
+    attends = attention is not None
+    return Decoder(
+        embeddings=embeddings,
+        embedding_size=config.embedding_size,
+        cell=options.cell,
+        hidden_size=options.hidden_size,
+        layers=options.layers,
+        residual_from=options.residual_from,
+        output_size=output_size,
+        output=options.output,
+        attention=attention,
+        placement=config.attention.placement if attends else "top",
+        input_feeding=attends and config.attention.input_feeding,
+        context_gate=attends and config.attention.context_gate,
+        dropout=config.dropout.layers,
+        recurrent_dropout=config.dropout.recurrent,
+        variational=config.dropout.variational,
+    )
 
 
 def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Embeddings:
@@ -64,6 +98,7 @@ def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Emb
         size=config.embedding_size,
         scale=config.embedding_size**0.5 if config.scale_embeddings else 1.0,
         dropout=config.dropout.embedding,
+        variational=config.dropout.variational,
         word_dropout=word_dropout,
     )
 
@@ -71,46 +106,14 @@ def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Emb
 def _attention(config: Model, memory_size: int) -> Attention | None:
     if config.attention.score == "none":
         return None
-    score = make_score(
-        config.attention.score,
+    return make_attention(
+        score=config.attention.score,
+        scope=config.attention.scope,
+        heads=config.attention.heads,
+        window=config.attention.window,
+        coverage=config.attention.coverage,
         query_size=config.decoder.hidden_size,
         memory_size=memory_size,
         size=config.attention.size or config.decoder.hidden_size,
+        dropout=config.dropout.attention,
     )
-    return Attention(score)
-
-
-@torch.no_grad()
-def initialize(model: Seq2Seq, options: Initialization) -> None:
-    """Draw all weights anew: matrices from the chosen distribution, biases zero but for the forget gates."""
-    if next(model.parameters()).is_meta:
-        return
-    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    for parameter in model.parameters():
-        if parameter.dim() < 2:
-            nn.init.zeros_(parameter)
-        elif options.kind == "uniform":
-            nn.init.uniform_(parameter, -options.scale, options.scale)
-        elif options.kind == "normal":
-            nn.init.normal_(parameter, std=options.scale)
-        elif any(parameter is table for table in tables) or parameter is model.output.weight:
-            # Xavier's scale would shrink with the vocabulary; rows of unit length suit input and tied output alike.
-            nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
-        else:
-            nn.init.xavier_uniform_(parameter)
-    for table in tables:
-        table[PAD].zero_()
-    for module in model.modules():
-        if isinstance(module, nn.LSTM):
-            _initialize_lstm(module, options)
-
-
-def _initialize_lstm(layer: nn.LSTM, options: Initialization) -> None:
-    """Treat the four gates, stacked in one matrix in the order input, forget, cell, output, one by one."""
-    size = layer.hidden_size
-    for name, parameter in layer.named_parameters():
-        if parameter.dim() == 2 and options.kind == "xavier":
-            for gate in parameter.chunk(4):
-                nn.init.xavier_uniform_(gate) if name.startswith("weight_ih") else nn.init.orthogonal_(gate)
-        if name.startswith("bias_ih"):
-            parameter[size : 2 * size].fill_(options.forget_bias)

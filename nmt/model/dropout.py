@@ -26,25 +26,43 @@ def keep_mask(shape: torch.Size | tuple[int, ...], probability: float, *, dtype:
 
 
 class Dropout(nn.Module):
-    """Zero features with `probability` while training; `per_row` drops whole vectors (the last dimension together)."""
+    """Zero features with `probability` while training.
 
-    def __init__(self, probability: float, *, per_row: bool = False) -> None:
+    `per_row` drops whole vectors (the last dimension together). `variational` drops the same features at every
+    position of a sequence (the last but one dimension; Gal & Ghahramani 2016).
+    """
+
+    def __init__(self, probability: float, *, per_row: bool = False, variational: bool = False) -> None:
         super().__init__()
         self.probability = probability
         self.per_row = per_row
+        self.variational = variational
 
     def forward(self, values: Tensor) -> Tensor:
         """Return `values`, of any shape, with some features (or rows) zeroed and the others scaled up."""
         if not self.training or self.probability == 0.0:
             return values
-        shape = (*values.shape[:-1], 1) if self.per_row else values.shape
+        if values.device.type != "cpu" and not self.per_row and not self.variational:
+            return F.dropout(values, self.probability)
+        kept = self.mask(values, values.shape)
+        assert kept is not None
+        return values * kept
+
+    def mask(self, values: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+        """Draw what values of `shape`, with device and type of `values`, are to be multiplied by.
+
+        Returns:
+            A mask that broadcasts to `shape`; None when nothing is dropped.
+        """
+        if not self.training or self.probability == 0.0:
+            return None
+        if self.per_row:
+            shape = (*shape[:-1], 1)
+        if self.variational and len(shape) > 2:
+            shape = (*shape[:-2], 1, shape[-1])
         if values.device.type == "cpu":
-            return values * keep_mask(shape, self.probability, dtype=values.dtype)
-        return (
-            values * F.dropout(values.new_ones(shape), self.probability)
-            if self.per_row
-            else F.dropout(values, self.probability)
-        )
+            return keep_mask(shape, self.probability, dtype=values.dtype)
+        return F.dropout(values.new_ones(shape), self.probability)
 
     def extra_repr(self) -> str:
-        return f"{self.probability}, per_row={self.per_row}"
+        return f"{self.probability}, per_row={self.per_row}, variational={self.variational}"

@@ -13,30 +13,57 @@ class Memory(NamedTuple):
     states: Tensor
     """Encoder outputs [B, S, M]."""
     keys: Tensor
-    """The outputs as attention compares them [B, S, A]; for the dot score the same tensor as `states`."""
+    """The outputs as attention compares them [B, S, A], with heads [B, N, S, A/N]; for the dot score the same tensor as
+    `states`."""
     mask: Tensor
     """True at real positions [B, S]."""
-    final: Tensor
-    """Last state of each layer, both directions side by side [L, B, M]."""
+    final: tuple[Tensor, ...]
+    """Last state of each layer, both directions side by side [B, D * H]: D directions of H units."""
+    values: Tensor | None = None
+    """What attention sums where heads project the outputs [B, N, S, M/N]; None: `states` themselves."""
+    embeddings: Tensor | None = None
+    """Source embeddings [B, S, E], for the lexical model; None without."""
 
     def select(self, rows: Tensor) -> Memory:
         """Return the memory of the sentences `rows` (indices [B'])."""
         states = self.states.index_select(0, rows)
-        keys = states if self.keys is self.states else self.keys.index_select(0, rows)
-        return Memory(states, keys, self.mask.index_select(0, rows), self.final.index_select(1, rows))
+        return Memory(
+            states,
+            states if self.keys is self.states else self.keys.index_select(0, rows),
+            self.mask.index_select(0, rows),
+            tuple(last.index_select(0, rows) for last in self.final),
+            _select(self.values, rows),
+            _select(self.embeddings, rows),
+        )
 
 
 class State(NamedTuple):
-    """The decoder's recurrent state."""
+    """The decoder's recurrent state. Fields are None where the configuration does not need them."""
 
     hidden: Tensor
     """[L, R, H]"""
     cell: Tensor
-    """[L, R, H]"""
+    """[L, R, H]; zeros where cells have no memory."""
+    feed: Tensor | None = None
+    """With input feeding: the last attentional state [R, O]."""
+    coverage: Tensor | None = None
+    """With coverage: the sum of the attention weights so far [R, S], float32."""
+    position: Tensor | None = None
+    """With a window around the target's position: the number of pieces so far [R], int64."""
 
     def select(self, rows: Tensor) -> State:
         """Return the state of `rows` (indices [R'])."""
-        return State(self.hidden.index_select(1, rows), self.cell.index_select(1, rows))
+        return State(
+            self.hidden.index_select(1, rows),
+            self.cell.index_select(1, rows),
+            _select(self.feed, rows),
+            _select(self.coverage, rows),
+            _select(self.position, rows),
+        )
+
+
+def _select(values: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if values is None else values.index_select(0, rows)
 
 
 class StepOutput(NamedTuple):

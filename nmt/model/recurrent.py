@@ -1,8 +1,8 @@
-"""LSTM layers over padded batches.   B batch, S length, I input size, H hidden size.
+"""Recurrent layers over padded batches.   B batch, S length, I input size, H hidden size, D directions.
 
-Each direction of each layer is one fused ``nn.LSTM`` over the whole padded batch: packed sequences would miss the
-fast kernels. Padding never leaks: it stands to the right, where a forward LSTM has finished, and the backward
-direction reads each row reversed within its own length.
+Each direction of each layer runs over the whole padded batch: packed sequences would miss the fast kernels. Padding
+never leaks: it stands to the right, where a rightward layer has finished, and the leftward direction reads each row
+reversed within its own length.
 """
 
 from __future__ import annotations
@@ -10,16 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
-def lstm(input_size: int, hidden_size: int) -> nn.LSTM:
-    """Return one LSTM layer in one direction (Hochreiter & Schmidhuber 1997, with forget gate)."""
-    return nn.LSTM(input_size, hidden_size, batch_first=True)
-
-
-def run_lstm(layer: nn.LSTM, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Run `layer` over `inputs` [B, S, I] from `hidden` and `cell` [B, H]; return outputs [B, S, H] and both."""
-    outputs, (hidden, cell) = layer(inputs, (hidden.unsqueeze(0).to(inputs.dtype), cell.unsqueeze(0).to(inputs.dtype)))
-    return outputs, hidden.squeeze(0), cell.squeeze(0)
+from nmt.model.cells import Carried, Cell, make_cell
+from nmt.model.dropout import Dropout
 
 
 def reversal_index(lengths: Tensor, width: int) -> Tensor:
@@ -37,12 +29,22 @@ def take_positions(values: Tensor, index: Tensor) -> Tensor:
 
 
 class RecurrentLayer(nn.Module):
-    """One LSTM layer over a padded batch, in one direction or both."""
+    """One recurrent layer over a padded batch: left to right, right to left, or both."""
 
-    def __init__(self, *, input_size: int, hidden_size: int, bidirectional: bool) -> None:
+    def __init__(
+        self,
+        *,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        rightward: bool,
+        leftward: bool,
+        recurrent_dropout: float,
+    ) -> None:
         super().__init__()
-        self.rightward = lstm(input_size, hidden_size)
-        self.leftward = lstm(input_size, hidden_size) if bidirectional else None
+        self.rightward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if rightward else None
+        self.leftward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if leftward else None
+        self.recurrent_dropout = Dropout(recurrent_dropout)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Read `inputs` [B, S, I] of `lengths` [B].
@@ -50,12 +52,21 @@ class RecurrentLayer(nn.Module):
         Returns:
             The outputs [B, S, D * H] and each row's last state [B, D * H], D being 1 or 2 directions.
         """
-        outputs, _ = self.rightward(inputs)
-        final = take_positions(outputs, (lengths - 1).unsqueeze(1)).squeeze(1)
-        if self.leftward is None:
-            return outputs, final
-        reverse = reversal_index(lengths, inputs.shape[1])
-        reversed_outputs, _ = self.leftward(take_positions(inputs, reverse))
-        final_left = take_positions(reversed_outputs, (lengths - 1).unsqueeze(1)).squeeze(1)
-        both = torch.cat([outputs, take_positions(reversed_outputs, reverse)], dim=-1)
-        return both, torch.cat([final, final_left], dim=-1)
+        results = []
+        if self.rightward is not None:
+            results.append(self._read(self.rightward, inputs, lengths))
+        if self.leftward is not None:
+            reverse = reversal_index(lengths, inputs.shape[1])
+            outputs, final = self._read(self.leftward, take_positions(inputs, reverse), lengths)
+            results.append((take_positions(outputs, reverse), final))
+        if len(results) == 1:
+            return results[0]
+        (right, right_final), (left, left_final) = results
+        return torch.cat([right, left], dim=-1), torch.cat([right_final, left_final], dim=-1)
+
+    def _read(self, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Run `cell` over `inputs` [B, S, I] from zeros; return outputs [B, S, H] and those at the last positions."""
+        zeros = inputs.new_zeros(len(inputs), cell.hidden_size)
+        kept = self.recurrent_dropout.mask(inputs, (len(inputs), cell.hidden_size))
+        outputs, _ = cell.run(inputs, Carried(zeros, zeros), kept)
+        return outputs, take_positions(outputs, (lengths - 1).unsqueeze(1)).squeeze(1)

@@ -9,7 +9,7 @@ on (see `Normalization.upper_bound`), so stopping early never changes the result
 depend on how many are asked for. At the length limit only EOS can follow. A hypothesis that is cut there is given
 only if its sentence has no other; the log-probability of EOS counts, so that all scores mean the same.
 
-Equal values: the hypothesis that ended earlier, then the one that continues the better row, then its better piece.
+Equal values: the hypothesis that ended earlier, then the one that continues the better row, then the smaller piece.
 
 The network's part stays on its device; the book-keeping, a few numbers for each row, is done on the host for all
 sentences at once, with one transfer a step.
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import top_pieces
+from nmt.search.candidates import continue_best
 from nmt.search.history import FloatArray, History, IntArray
 from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
@@ -64,10 +64,11 @@ def beam_search(
     beams = _Beams(max_lengths=to_host(max_lengths), beam_size=beam_size, n_best=n_best, normalization=normalization)
     ids = torch.full_like(lengths, BOS)
     while True:
-        output = model.step(ids, state, memory)
-        log_probs, pieces = top_pieces(output.log_probs, beam_size)
+        behind = torch.from_numpy(beams.behind()).to(source.device)
+        output = continue_best(model, ids, state, memory, behind, beam_size)
         before = beams.count
-        move = beams.advance(to_host(log_probs), to_host(pieces), output.log_probs[:, EOS])
+        best = output.continuations
+        move = beams.advance(to_host(best.log_probs), to_host(best.rows), to_host(best.pieces), output.eos)
         if not beams.count:
             return beams.history.hypotheses()
         memory = pick(memory, move.sentences, of=before, device=source.device)
@@ -102,24 +103,30 @@ class _Beams:
         """Number of sentences in the batch, b."""
         return len(self._sentences)
 
-    def advance(self, log_probs: FloatArray, pieces: IntArray, eos: Tensor) -> _Move:
+    def behind(self) -> NDArray[np.float32]:
+        """Return how far each hypothesis is behind its sentence's best one [b, k]; -inf: no hypothesis.
+
+        Differences and not sums, so that float32 is enough to tell continuations apart.
+        """
+        best = self._totals.max(axis=1, keepdims=True)
+        differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
+        return differences
+
+    def advance(self, log_probs: FloatArray, rows: IntArray, pieces: IntArray, eos: Tensor) -> _Move:
         """Continue all hypotheses by one piece.
 
         Args:
-            log_probs: The best continuations of each row [b * k, c], best first.
-            pieces: Their pieces [b * k, c].
+            log_probs: Of the best continuations of each sentence [b, c].
+            rows: Which of the sentence's hypotheses they continue [b, c].
+            pieces: With which piece [b, c].
             eos: The log-probability of EOS for each row [b * k].
         """
-        choices = log_probs.shape[1]
-        candidates = self._totals[:, :, np.newaxis] + log_probs.reshape(*self._totals.shape, choices)
-        candidates = candidates.reshape(self.count, -1)
+        candidates = np.take_along_axis(self._totals, rows, axis=1) + log_probs
         if np.isnan(candidates).any():
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
-        order = np.argsort(-candidates, axis=1, kind="stable")[:, : self._beam_size]
-        places = order + np.arange(self.count)[:, np.newaxis] * candidates.shape[1]
-        totals, values, chosen = candidates.take(places), log_probs.take(places), pieces.take(places)
-        parents = order // choices
-
+        order = np.lexsort((pieces, rows, -candidates), axis=1)[:, : self._beam_size]
+        totals, values = np.take_along_axis(candidates, order, axis=1), np.take_along_axis(log_probs, order, axis=1)
+        parents, chosen = np.take_along_axis(rows, order, axis=1), np.take_along_axis(pieces, order, axis=1)
         ended = chosen == EOS
         if ended.any():
             self._end(self._sentences, np.where(ended, totals, -np.inf), values, parents, finished=True)

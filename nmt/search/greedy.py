@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import top_pieces
+from nmt.search.candidates import continue_best
 from nmt.search.history import FloatArray, IntArray
 from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
@@ -44,10 +44,11 @@ def greedy_search(
     record = _Record(max_lengths=to_host(max_lengths))
     ids = torch.full_like(lengths, BOS)
     while True:
-        output = model.step(ids, state, memory)
-        log_probs, pieces = top_pieces(output.log_probs, 1)
+        totals = torch.zeros(len(ids), 1, device=source.device)
+        output = continue_best(model, ids, state, memory, totals, 1)
+        best = output.continuations
         before = len(ids)
-        next_ids, stay = record.add(to_host(log_probs)[:, 0], to_host(pieces)[:, 0], output.log_probs[:, EOS])
+        next_ids, stay = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
         if not len(stay):
             return [[hypothesis] for hypothesis in record.hypotheses(normalization)]
         memory = pick(memory, stay, of=before, device=source.device)

@@ -8,7 +8,7 @@ each of its members, a test double. Search never asks what is inside a memory or
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -54,6 +54,35 @@ class StepModel(Protocol[MemoryT, StateT]):
 
     def step(self, ids: Tensor, state: StateT, memory: MemoryT) -> StepOutput[StateT]:
         """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B)."""
+
+
+class Continuations(NamedTuple):
+    """The best continuations of each sentence's hypotheses by one piece, best first.   B sentences, C of each."""
+
+    log_probs: Tensor
+    """Of the piece [B, C], float32."""
+    rows: Tensor
+    """Which of the sentence's rows is continued [B, C], counted from 0."""
+    pieces: Tensor
+    """The pieces [B, C]."""
+
+
+class BestOutput(NamedTuple, Generic[StateT]):
+    """What one step gives to a search that asks for the best continuations alone."""
+
+    continuations: Continuations
+    eos: Tensor
+    """Log-probability of EOS for each row [R]."""
+    state: StateT
+    """The state after the step, R rows."""
+
+
+@runtime_checkable
+class SelectiveModel(Protocol):
+    """A model that finds the best continuations itself, faster than a search can in all log-probabilities."""
+
+    def continue_best(self, ids: Tensor, state: Any, memory: Any, totals: Tensor, count: int) -> BestOutput[Any]:
+        """Do what `nmt.search.candidates.continue_best` does."""
 
 
 class Hypothesis(NamedTuple):

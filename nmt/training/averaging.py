@@ -20,8 +20,12 @@ def copy_weights(weights: Weights) -> Weights:
 
 
 def mean_weights(snapshots: list[Weights]) -> Weights:
-    """Return the mean of several sets of weights."""
-    return {name: torch.stack([weights[name] for weights in snapshots]).mean(0) for name in snapshots[0]}
+    """Return the mean of several sets of weights; where all are equal, exactly that."""
+    first, *others = snapshots
+    return {
+        name: value + torch.stack([torch.zeros_like(value), *(weights[name] - value for weights in others)]).mean(0)
+        for name, value in first.items()
+    }
 
 
 class NoAverage:

@@ -10,9 +10,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, Training
+from nmt.data.alignments import Links
 from nmt.data.batching import Batch, Batches, Position
 from nmt.data.preprocess import Prepared
+
+
+def needs_links(options: Training) -> bool:
+    """Whether training reads the given links between pieces."""
+    guided = options.guided_alignment
+    return guided.weight > 0 or (guided.final_weight or 0.0) > 0
 
 
 def make_batches(config: Config, prepared: Prepared) -> Batches:
@@ -27,7 +34,33 @@ def make_batches(config: Config, prepared: Prepared) -> Batches:
         sampling=config.tokenizer.sampling,
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
+        aligned=needs_links(options),
     )
+
+
+class TensorLinks(NamedTuple):
+    """Given links between the pieces of a batch, N of them; see `nmt.data.alignments.Links`."""
+
+    rows: Tensor
+    """[N]"""
+    targets: Tensor
+    """[N]"""
+    sources: Tensor
+    """[N]"""
+    shares: Tensor
+    """Those of one target piece sum to 1 [N]."""
+    linked: int
+    """Target pieces that have links."""
+
+    def twice(self, pairs: int) -> TensorLinks:
+        """Return the links of a batch of `pairs` with all of its pairs a second time, below."""
+        return TensorLinks(
+            torch.cat([self.rows, self.rows + pairs]),
+            torch.cat([self.targets, self.targets]),
+            torch.cat([self.sources, self.sources]),
+            torch.cat([self.shares, self.shares]),
+            2 * self.linked,
+        )
 
 
 class TensorBatch(NamedTuple):
@@ -44,6 +77,34 @@ class TensorBatch(NamedTuple):
     target_mask: Tensor
     """True at real target positions [B, T]."""
     target_tokens: int
+    links: TensorLinks | None = None
+
+    def twice(self) -> TensorBatch:
+        """Return the batch with all of its pairs a second time, below."""
+        source, source_lengths, target_input, target_output, target_mask = (
+            torch.cat([values, values]) for values in self._tensors()
+        )
+        return TensorBatch(
+            source,
+            source_lengths,
+            target_input,
+            target_output,
+            target_mask,
+            2 * self.target_tokens,
+            None if self.links is None else self.links.twice(len(self.source)),
+        )
+
+    def split(self, size: int) -> list[TensorBatch]:
+        """Cut the batch into parts of at most `size` pairs, without their links."""
+        parts = []
+        for start in range(0, len(self.source), size):
+            rows = slice(start, start + size)
+            source, source_lengths, target_input, target_output, mask = (values[rows] for values in self._tensors())
+            parts.append(TensorBatch(source, source_lengths, target_input, target_output, mask, int(mask.sum())))
+        return parts
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.source, self.source_lengths, self.target_input, self.target_output, self.target_mask
 
 
 def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
@@ -57,6 +118,17 @@ def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
         torch.from_numpy(batch.target_output).to(device),
         mask.to(device),
         batch.target_tokens,
+        None if batch.links is None else _link_tensors(batch.links, device),
+    )
+
+
+def _link_tensors(links: Links, device: torch.device) -> TensorLinks:
+    return TensorLinks(
+        torch.from_numpy(links.rows).to(device),
+        torch.from_numpy(links.targets).to(device),
+        torch.from_numpy(links.sources).to(device),
+        torch.from_numpy(links.shares).to(device),
+        links.linked,
     )
 
 

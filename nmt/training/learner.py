@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 
 from nmt.config.schema import Training
 from nmt.data.batching import Batch
-from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.averaging import Weights, make_average
 from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.loss import LossSums, fused_loss
+from nmt.training.objectives import Terms, make_objective
+from nmt.training.objectives.minimum_risk import Judge
+from nmt.training.objectives.parent_l2 import ParentL2
 from nmt.training.optim import make_optimizer, set_learning_rate
 from nmt.training.schedule import LearningRate
 
@@ -30,6 +31,8 @@ class Learned(NamedTuple):
     """Before clipping."""
     applied: bool
     """False when a gradient was infinite or undefined: the weights are as they were."""
+    parts: dict[str, tuple[float, int]]
+    """What else the loss is made of, by name: a sum, and what it is over."""
 
 
 class Learner:
@@ -43,7 +46,20 @@ class Learner:
         total_updates: int,
         device: torch.device,
         dtype: torch.dtype,
+        judge: Judge | None = None,
+        parent: Weights | None = None,
     ) -> None:
+        """Make the optimiser and what goes with it.
+
+        Args:
+            model: The model, on the device; what is not to be trained requires no gradient.
+            options: The training section.
+            total_updates: Where schedules end.
+            device: Where to compute.
+            dtype: Of matrix products.
+            judge: What scores samples, for minimum risk training.
+            parent: The weights that training started with, for `parent_l2`.
+        """
         self.model = model
         self.options = options
         self.device = device
@@ -55,20 +71,30 @@ class Learner:
         )
         self.average = make_average(options.averaging)
         self.weights: Weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        self.objective = make_objective(model, options, dtype=dtype, judge=judge)
+        self.pull: ParentL2 | None = None
+        if parent is not None and options.parent_l2 > 0:
+            self.pull = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
         self._twin: Seq2Seq | None = None
 
     def update(self, group: Sequence[Batch], number: int) -> Learned:
         """Make update `number`: one optimiser step on the mean loss of all target pieces in `group`.
 
-        The mean is over the pieces of the whole group, so that accumulation gives the gradient of one large batch.
+        The mean is over the pieces (minimum risk: sentences) of the whole group, so that accumulation gives the
+        gradient of one large batch.
         """
         self.model.train()
-        tokens = sum(batch.target_tokens for batch in group)
-        total = 0.0
+        units = sum(self.objective.units(batch) for batch in group)
+        total, parts = 0.0, dict[str, tuple[float, int]]()
         for batch in group:
-            sums = self.loss(to_tensors(batch, self.device))
-            (sums.loss / tokens).backward()  # type: ignore[no-untyped-call]
-            total += float(sums.negative_log_likelihood)
+            for piece in self.objective.split(to_tensors(batch, self.device)):
+                terms = self.loss(piece, number)
+                (terms.loss / units).backward()  # type: ignore[no-untyped-call]
+                total += float(terms.negative_log_likelihood)
+                add_parts(parts, {name: (float(part.total), part.over) for name, part in terms.parts.items()})
+        if self.pull is not None:
+            self.pull.add_gradients()
+            parts["distance"] = (self.pull.distance(), 1)
         limit = math.inf if self.options.clip_norm is None else self.options.clip_norm
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         applied = math.isfinite(norm) and math.isfinite(total)
@@ -77,30 +103,21 @@ class Learner:
             self.optimizer.step()
             self.average.after_update(self.weights, number)
         self.optimizer.zero_grad(set_to_none=True)
-        return Learned(total, tokens, norm, applied)
+        tokens = sum(batch.target_tokens for batch in group)
+        return Learned(total, tokens, norm, applied, parts)
 
     def rehearse(self, batch: Batch) -> None:
         """Run `batch` forwards and backwards without learning from it, to see whether memory suffices."""
         generator = torch.get_rng_state()
         self.model.train()
-        self.loss(to_tensors(batch, self.device)).loss.backward()  # type: ignore[no-untyped-call]
+        largest = self.objective.split(to_tensors(batch, self.device))[0]
+        self.loss(largest).loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
         torch.set_rng_state(generator)
 
-    def loss(self, batch: TensorBatch) -> LossSums:
-        """Return the loss sums of `batch`; padding takes no part."""
-        with autocast(self.device, self.dtype):
-            memory = self.model.encode(batch.source, batch.source_lengths)
-            states, _ = self.model.decode(batch.target_input, memory)
-        output = self.model.output
-        return fused_loss(
-            states[batch.target_mask],
-            output.weight,
-            output.bias,
-            batch.target_output[batch.target_mask],
-            smoothing=self.options.label_smoothing,
-            dtype=self.dtype,
-        )
+    def loss(self, batch: TensorBatch, number: int = 1) -> Terms:
+        """Return the loss of `batch` at update `number`; padding takes no part."""
+        return self.objective.loss(batch, number)
 
     def model_with(self, weights: Weights) -> Seq2Seq:
         """Return a model that computes with `weights`, sharing their storage (its own: the model itself)."""
@@ -111,3 +128,10 @@ class Learner:
         for name, parameter in self._twin.named_parameters():
             parameter.data = weights[name]
         return self._twin
+
+
+def add_parts(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
+    """Add to the sums and counts of each part of a loss."""
+    for name, (total, count) in more.items():
+        before = sums.get(name, (0.0, 0))
+        sums[name] = (before[0] + total, before[1] + count)

@@ -53,6 +53,7 @@ class _FusedLoss(torch.autograd.Function):
         nll = weight.new_zeros(())
         loss = weight.new_zeros(())
         rows = max(1, _CHUNK_ELEMENTS // vocabulary)
+        ones = inputs.new_ones(1, rows)
         for start in range(0, len(targets), rows):
             part = inputs[start : start + rows]
             target = targets[start : start + rows].unsqueeze(1)
@@ -68,7 +69,7 @@ class _FusedLoss(torch.autograd.Function):
             probs.scatter_(1, target, right - (1 - smoothing))
             grad_states[start : start + rows] = torch.addmm(row_sum.to(dtype), probs, matrix, beta=-share)
             grad_weight += probs.t() @ part
-            grad_bias += probs.sum(0, dtype=weight.dtype)
+            grad_bias += (ones[:, : len(part)] @ probs).squeeze(0)
         grad_weight -= share * inputs.sum(0, dtype=weight.dtype)
         grad_bias -= share * len(targets)
         ctx.save_for_backward(grad_states, grad_weight, grad_bias)

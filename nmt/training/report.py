@@ -58,17 +58,23 @@ class Reporter:
         loss: float,
         learning_rate: float,
         gradient_norm: float,
+        parts: dict[str, float],
         speed: float,
         skipped: int,
         remaining: float | None,
     ) -> None:
-        """Report training since the last report: mean loss in nats a piece, speed in target pieces a second."""
+        """Report training since the last report: mean loss in nats a piece, speed in target pieces a second.
+
+        `parts` are the means of what else went into the loss: `alignment` (nats a linked piece), `coverage` and
+        `r_drop` (nats a piece), `risk` (a sentence), `distance` (squared, from the parent).
+        """
         logger.info(
-            "epoch %d  update %d  loss %.3f  perplexity %.2f  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
+            "epoch %d  update %d  loss %.3f  perplexity %.2f%s  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
             epoch + 1,  # People count from one; the metrics count finished epochs.
             update,
             loss,
             perplexity(loss),
+            "".join(f"  {name} {value:.4g}" for name, value in parts.items()),
             learning_rate,
             gradient_norm,
             f"{speed:,.0f}",
@@ -84,6 +90,7 @@ class Reporter:
                 "perplexity": perplexity(loss),
                 "learning_rate": learning_rate,
                 "gradient_norm": gradient_norm,
+                **parts,
                 "target_tokens_per_second": speed,
                 "skipped_updates": skipped,
             },

@@ -20,7 +20,7 @@ RUNS = Path("runs")
 
 # Options that only say how long, how often reported, or on what machine: a resumed run may change them.
 _MAY_CHANGE = (
-    r"name|data\.test(\..*)?|data\.prepared_folder|decoding\..*|evaluation\..*|"
+    r"name|data\.test(\..*)?|data\.prepared_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|keep_checkpoints|"
     r"tensorboard|validation\.(patience|samples))"
 )
@@ -37,6 +37,7 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.best = self.path / "best.safetensors"
+        self.initial = self.path / "initial.safetensors"
         self.last = self.path / "last"
         self.translations = self.path / "translations"
 
@@ -68,7 +69,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise UsageError(f"{self.path}: no such run to resume; leave out --resume to start it")
-        before = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        before = self._config_before()
         conflicts = contradictions(before, config.model_dump(mode="json"))
         if conflicts:
             listed = "\n".join(f"  {key}: {old!r} in the run, {new!r} now" for key, old, new in conflicts)
@@ -78,6 +79,16 @@ class RunFolder:
             )
         if not self.all_checkpoints():
             raise UsageError(f"{self.path}: no checkpoint to resume yet; start it anew with --overwrite")
+
+    def _config_before(self) -> dict[str, Any]:
+        """The options the run was started with; those that an older version did not have at their defaults."""
+        try:
+            written = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            return Config.model_validate(written).model_dump(mode="json")
+        except (ValueError, yaml.YAMLError) as error:
+            raise ConfigError(
+                f"{self.config}: this version of nmt cannot read the options of the run: {error}"
+            ) from error
 
     def reopen(self, config: Config, *, fingerprint: str) -> Checkpoint:
         """Make a run that passed `check_resumable` ready to be continued; return its newest checkpoint.

@@ -12,14 +12,17 @@ import torch
 from nmt import log
 from nmt.config.schema import Config
 from nmt.data.batching import fixed_batches
+from nmt.data.lengths import length_ratio
 from nmt.data.preprocess import Prepared, prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
-from nmt.errors import CheckpointError, TrainingError
-from nmt.inference.model_file import ModelFile, load_model
+from nmt.errors import TrainingError
+from nmt.inference.model_file import load_model
 from nmt.log import logger
-from nmt.model import Seq2Seq, build_model
+from nmt.model import Seq2Seq
 from nmt.training.batches import make_batches
+from nmt.training.initial import Parent, check_parent, load_initial, make_initial, parent_weights, save_initial
 from nmt.training.learner import Learner
+from nmt.training.objectives.minimum_risk import make_judge
 from nmt.training.report import Reporter
 from nmt.training.run import RunFolder
 from nmt.training.trainer import Trainer
@@ -29,7 +32,9 @@ _VALIDATION_TOKENS = 2048
 """Pieces in a batch of the validation loss: it changes memory and speed only."""
 
 
-def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | None) -> Path:
+def train(
+    config: Config, *, resume: bool, overwrite: bool, init_from: Path | None, new_vocabulary: bool = False
+) -> Path:
     """Train the model of `config` and return the run's folder.
 
     Args:
@@ -37,9 +42,10 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
         resume: Continue the run from its newest checkpoint, bit for bit.
         overwrite: Start anew where a run of that name exists.
         init_from: Model file whose weights and subword model the new run starts with.
+        new_vocabulary: With `init_from`: learn new subword models, and take over the rows of the pieces that remain.
 
     Raises:
-        UsageError: The run exists (or, with `resume`, does not).
+        UsageError: The run exists (or, with `resume`, does not), or options need a parent that is not given.
         ConfigError: `resume` with options that contradict the run.
         DataError, CheckpointError, TrainingError, Interrupted: As they say.
     """
@@ -49,19 +55,28 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
     dtype = choose_dtype(config.training.precision, device)
     set_threads(config.training.threads)
     keep_freed_memory()
-    parent = load_model(init_from) if init_from is not None else None
+    parent: Parent | None
     if resume:
         run.check_resumable(config)
+        parent = load_initial(run.initial)
     else:
+        parent = Parent(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
+        check_parent(config, parent)
         run.check_new(overwrite=overwrite)
     prepared = prepare(config, tokenizers=parent.tokenizers if parent is not None else None)
+    config = _with_length_limit(config, prepared)
     checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
-    if checkpoint is None:
+    _seed(config.seed)
+    initial = make_initial(config, prepared.tokenizers, parent, resumed=resume)
+    if not resume:
         run.start(config)
+        if parent is not None:
+            save_initial(run.initial, initial.model, config, prepared.tokenizers, parent)
     run.mark_latest()
     log.add_file(run.log)
-    _seed(config.seed)
-    model = _make_model(config, prepared, parent).to(device)
+    for note in initial.notes:
+        logger.info("%s", note)
+    model = initial.model.to(device)
     logger.info(
         "%s: %s parameters, %s in %s on %s",
         run.path,
@@ -82,26 +97,21 @@ def train(config: Config, *, resume: bool, overwrite: bool, init_from: Path | No
     return run.path
 
 
+def _with_length_limit(config: Config, prepared: Prepared) -> Config:
+    """Return `config` with the longest translation that its training text suggests, where none is given."""
+    decoding = config.decoding
+    if decoding.max_length_ratio is not None:
+        return config
+    ratio = length_ratio(
+        prepared.train.source_lengths, prepared.train.target_lengths, constant=decoding.max_length_constant
+    )
+    return config.model_copy(update={"decoding": decoding.model_copy(update={"max_length_ratio": ratio})})
+
+
 def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def _make_model(config: Config, prepared: Prepared, parent: ModelFile | None) -> Seq2Seq:
-    tokenizers = prepared.tokenizers
-    model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size)
-    if parent is not None:
-        own = dict(model.named_parameters())
-        if {name: value.shape for name, value in own.items()} != {n: v.shape for n, v in parent.weights.items()}:
-            raise CheckpointError(
-                "--init-from: the parent's network has another shape than this configuration's model section; "
-                "copy that section from `nmt info` of the parent"
-            )
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(parent.weights[name])
-    return model
 
 
 def _make_trainer(
@@ -138,6 +148,8 @@ def _make_trainer(
         total_updates=total_updates,
         device=device,
         dtype=dtype,
+        judge=make_judge(config, tokenizers.target) if options.objective == "minimum_risk" else None,
+        parent=parent_weights(run.initial) if options.parent_l2 > 0 else None,
     )
     return Trainer(
         config=config,
@@ -148,6 +160,7 @@ def _make_trainer(
         run=run,
         reporter=reporter,
         fingerprint=prepared.fingerprint,
+        shortlist=prepared.shortlist,
     )
 
 

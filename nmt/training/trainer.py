@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, Position
+from nmt.data.shortlist import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
 from nmt.inference.model_file import save_model
@@ -21,7 +22,7 @@ from nmt.log import logger, progress
 from nmt.training.averaging import Weights
 from nmt.training.batches import Prefetcher
 from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
-from nmt.training.learner import Learned, Learner
+from nmt.training.learner import Learned, Learner, add_parts
 from nmt.training.optim import optimizer_tensors, restore_optimizer
 from nmt.training.provenance import provenance
 from nmt.training.report import Reporter, duration
@@ -40,6 +41,8 @@ class Window:
     updates: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    parts: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """What else the loss was made of: sums, and what they are over."""
 
     def add(self, learned: Learned, seconds: float) -> None:
         """Count one update that took `seconds`."""
@@ -48,6 +51,7 @@ class Window:
             self.loss += learned.negative_log_likelihood
             self.tokens += learned.tokens
             self.norm += learned.gradient_norm
+            add_parts(self.parts, learned.parts)
             self.updates += 1
         else:
             self.skipped += 1
@@ -87,6 +91,7 @@ class Trainer:
         run: RunFolder,
         reporter: Reporter,
         fingerprint: str,
+        shortlist: ShortlistTable | None,
     ) -> None:
         self.config = config
         self.options = config.training
@@ -97,6 +102,7 @@ class Trainer:
         self.run = run
         self.reporter = reporter
         self.fingerprint = fingerprint
+        self.shortlist = shortlist
         self.progress = Progress()
         self.uniform_loss = math.log(learner.model.output.weight.shape[0])
 
@@ -208,6 +214,7 @@ class Trainer:
             loss=loss,
             learning_rate=self.learner.rate.at(state.update),
             gradient_norm=window.norm / window.updates,
+            parts={name: total / max(count, 1) for name, (total, count) in window.parts.items()},
             speed=window.tokens / window.seconds,
             skipped=window.skipped,
             remaining=self._remaining(),
@@ -264,6 +271,7 @@ class Trainer:
             provenance=provenance(
                 fingerprint=self.fingerprint, update=self.progress.update, seconds=self.progress.seconds, scores=scores
             ),
+            shortlist=self.shortlist,
         )
 
     def save(self) -> None:

@@ -16,6 +16,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.evaluation.metrics import score
+from nmt.inference.packing import ready_to_search
 from nmt.inference.text import part_separator
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -101,7 +102,7 @@ class Validator:
     def _translate(self, model: Seq2Seq) -> list[str]:
         decoding = self.config.decoding.model_copy(update={"beam_size": self.options.beam_size, "n_best": 1})
         translator = Translator(
-            model,
+            ready_to_search(model, decoding.precision, self.device),
             self.tokenizers,
             decoding=decoding,
             device=self.device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nmt.config.sections.base import Count, Positive, Section
+from nmt.config.sections.base import Count, Positive, Section, Whole
 
 
 class Pair(Section):
@@ -25,6 +25,9 @@ class Corpus(Pair):
     """How many times an epoch shows each pair: 2 shows all pairs twice, 0.5 a different half each epoch."""
     tag: str | None = None
     """A symbol put before each source sentence, such as `<bt>` for back-translated text."""
+    alignment: str | None = None
+    """File with the word alignment of each pair: links `i-j` from 0, words being what spaces separate in the line
+    (Pharaoh format). What `training.guided_alignment` learns from."""
 
 
 class TestSet(Pair):
@@ -49,6 +52,15 @@ class Filters(Section):
     """Leave out pairs that came before, word for word, in the same corpus or an earlier one."""
 
 
+class Shortlist(Section):
+    """Likely translations of each piece, learnt from the training text (IBM Model 1) and kept in the model file."""
+
+    translations: Whole = 20
+    """Target pieces for each source piece, besides the frequent ones; 0: no table is made."""
+    frequent: Whole = 200
+    """The most frequent target pieces, which every translation may use."""
+
+
 class Data(Section):
     """The text to learn from and to be measured on."""
 
@@ -64,5 +76,7 @@ class Data(Section):
     """The test sets of `nmt evaluate`."""
     filters: Filters = Filters()
     """Which training pairs are left out."""
+    shortlist: Shortlist = Shortlist()
+    """Likely translations of each piece, for `decoding.shortlist`."""
     prepared_folder: str = "prepared"
     """Where `nmt preprocess` keeps its results, one subfolder for each combination of text and options."""

@@ -21,14 +21,19 @@ class Decoding(Section):
     2016)."""
     alpha: Annotated[float, Field(ge=0)] | None = None
     """Exponent of the length normalisation; by default 1 for average and 0.6 for gnmt."""
-    max_length_ratio: Annotated[float, Field(ge=0)] = 2.0
-    """Longest translation, in pieces: this times the source's pieces plus `max_length_constant`."""
-    max_length_constant: Whole = 20
+    max_length_ratio: Annotated[float, Field(ge=0)] | None = None
+    """Longest translation, in pieces: this times the source's pieces plus `max_length_constant`. By default training
+    sets it so that one of its pairs in 10,000 has a longer target: a search that need not look further ends sooner."""
+    max_length_constant: Whole = 10
     """Pieces that every translation may have, however short its source."""
+    shortlist: bool = False
+    """Look only at the likely translations of a sentence's pieces, and at frequent pieces: faster, and a little less
+    good. Needs the table of `data.shortlist`."""
     batch_sentences: Count = 64
     """Sentences translated together; changes speed, never text."""
-    precision: Literal["auto", "bf16", "fp32"] = "fp32"
-    """Of matrix products; with fp32 a translation does not depend on its batch."""
+    precision: Literal["auto", "bf16", "fp32", "int8"] = "fp32"
+    """Of matrix products. fp32 gives the translations of the trained weights, and so does bf16 but for about one line
+    in a thousand; int8 (on processors) is the fastest and rounds more."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto: on a CUDA device where there is one."""
     threads: Count | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.config.sections.base import Count, Positive, Section, Share, Whole
+from nmt.config.sections.base import Count, Positive, Section, Share, Weight, Whole
 
 
 class Optimizer(Section):
@@ -74,9 +74,42 @@ class Validation(Section):
     """Stop after this many validations without improvement; null: never."""
 
 
+class GuidedAlignment(Section):
+    """Attention learns from given word alignments, the `alignment` files of `data.train` (Chen et al. 2016)."""
+
+    weight: Weight = 0.0
+    """Of the cross-entropy between given alignment and attention, beside the likelihood; 0: not learnt from."""
+    final_weight: Weight | None = None
+    """Weight at the end of `decay_updates`; by default the weight stays."""
+    decay_updates: Count | None = None
+    """Updates over which the weight changes to `final_weight`, in a straight line."""
+
+
+class MinimumRisk(Section):
+    """Minimum risk training: sampled translations that score better become more probable (Shen et al. 2016)."""
+
+    metric: Literal["bleu", "chrf"] = "bleu"
+    """Score of a sampled sentence; 1 minus it is the risk. BLEU is smoothed."""
+    samples: Count = 20
+    """Translations drawn for each sentence; equal ones count once."""
+    sharpness: Positive = 0.005
+    """Exponent of the probabilities before they are shared out among the samples (the paper's alpha)."""
+    reference: bool = True
+    """Count the reference among the samples."""
+    likelihood_weight: Weight = 0.0
+    """Of the reference's negative log-likelihood a piece, added to the risk."""
+    max_length_ratio: Positive = 1.5
+    """Longest sample, in pieces: this times the reference's pieces plus `max_length_constant`."""
+    max_length_constant: Whole = 5
+    """Pieces that every sample may have, however short its reference."""
+
+
 class Training(Section):
     """The training run."""
 
+    objective: Literal["likelihood", "minimum_risk"] = "likelihood"
+    """What an update improves: the probability of the references, or the expected score of sampled translations.
+    The second fine-tunes a model (`--init-from`)."""
     batch_tokens: Count = 4096
     """Pieces in a batch on its longer side, padding included."""
     batch_sentences: Count | None = None
@@ -103,6 +136,20 @@ class Training(Section):
     """Largest norm of the gradient; null: no clipping."""
     label_smoothing: Share = 0.1
     """Probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    r_drop: Weight = 0.0
+    """Weight of the divergence between two passes with different dropout (the alpha of Wu et al. 2021); doubles the
+    time of an update. 0: one pass."""
+    coverage_loss: Weight = 0.0
+    """Weight of attention to source positions that were attended to before (See et al. 2017)."""
+    guided_alignment: GuidedAlignment = GuidedAlignment()
+    """Attention learns from given word alignments."""
+    minimum_risk: MinimumRisk = MinimumRisk()
+    """Options of the objective `minimum_risk`."""
+    parent_l2: Weight = 0.0
+    """With `--init-from`: weight of the squared distance from the weights that training starts with (Barone et al.
+    2017), beside the loss a piece."""
+    frozen: list[str] = []
+    """Parameters that keep their values, by name, such as `encoder.*` or `*.embeddings.*`."""
     max_nonfinite: Count = 20
     """Updates in a row skipped for infinite or undefined gradients before the run stops."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"

@@ -1,0 +1,173 @@
+"""Writes what `nmt attention` has computed: text, pictures, a page, JSON, alignments."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from nmt.cli.attention_output import IMAGES, Format, Level, Output
+from nmt.data.streams import open_whole
+from nmt.inference.alignment import AttentionMap, pharaoh
+from nmt.log import logger
+from nmt.pictures.page import Entry, page
+from nmt.pictures.terminal import LEGEND, text_map
+
+if TYPE_CHECKING:
+    from nmt.inference.attention import Attended
+
+DECIMALS = 5
+STANDARD_STREAM = Path("-")
+
+Lines = Iterable["Attended | None"]
+"""One for each line of text; None for a blank one."""
+
+
+def write(output: Output, lines: Lines, *, source_language: str, target_language: str) -> None:
+    """Write lines as they come.
+
+    Args:
+        output: Where and how.
+        lines: What to write.
+        source_language: Code of the source's language.
+        target_language: Likewise.
+
+    Raises:
+        DataError: A file cannot be written.
+    """
+    if output.format in IMAGES:
+        _write_pictures(output, lines)
+        return
+    if output.format is Format.text and output.path is None and sys.stdout is not None and sys.stdout.isatty():
+        console = Console(highlight=False)
+        for text in _screen(lines, output.level, width=console.width):
+            console.print(text, no_wrap=True, crop=False, overflow="ignore")
+        return
+    if output.format is Format.html:
+        entries = (_entry(line, output.level) for line in lines if line is not None)
+        parts = page(entries, source_language=source_language, target_language=target_language)
+    else:
+        parts = TEXTS[output.format](lines, output.level)
+    _write_texts(output, parts)
+
+
+def _write_texts(output: Output, parts: Iterable[str]) -> None:
+    with open_whole(output.path or STANDARD_STREAM) as stream:
+        for part in parts:
+            stream.write(part.encode())
+            if output.path is None:
+                stream.flush()  # somebody may be waiting for it
+    if output.path is not None:
+        logger.info("wrote %s", output.path)
+
+
+def _map(line: Attended, level: Level) -> AttentionMap:
+    return line.words if level is Level.words else line.pieces
+
+
+def _remark(line: Attended) -> str:
+    """Say what the reader of a picture must know."""
+    return f"translated in {line.parts} parts, which do not look at each other" if line.parts > 1 else ""
+
+
+def _entry(line: Attended, level: Level) -> Entry:
+    return Entry(line.line, line.source, line.translation, _map(line, level), _remark(line))
+
+
+def _plain(lines: Lines, level: Level) -> Iterator[str]:
+    for text in _screen(lines, level, width=None):
+        yield f"{text.plain}\n"
+
+
+def _screen(lines: Lines, level: Level, *, width: int | None) -> Iterator[Text]:
+    """Give the heat maps as lines of text, each below its sentences."""
+    shown = False
+    for line in lines:
+        if line is None:
+            continue
+        label = f"line {line.line}: "
+        yield Text(f"{label}{line.source}")
+        for text in filter(None, (line.translation, _remark(line))):
+            yield Text(" " * len(label) + text)
+        yield from (Text(), *text_map(_map(line, level), width=width), Text())
+        shown = True
+    if shown:
+        yield Text(LEGEND, style="dim")
+
+
+def _as_json(line: Attended, level: Level) -> str:
+    attention = _map(line, level)
+    return json.dumps(
+        {
+            "line": line.line,
+            "source": line.source,
+            "translation": line.translation,
+            "level": level.value,
+            f"source_{level.value}": attention.source.texts,
+            f"target_{level.value}": attention.target.texts,
+            "weights": [[round(weight, DECIMALS) for weight in row] for row in attention.weights.tolist()],
+            "alignment": attention.links(),
+        },
+        ensure_ascii=False,
+    )
+
+
+def _json(lines: Lines, level: Level) -> Iterator[str]:
+    """Give a list of objects, each on a line of its own."""
+    before = "[\n"
+    for line in lines:
+        if line is not None:
+            yield before + _as_json(line, level)
+            before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _jsonl(lines: Lines, level: Level) -> Iterator[str]:
+    for line in lines:
+        if line is not None:
+            yield _as_json(line, level) + "\n"
+
+
+def _pharaoh(lines: Lines, level: Level) -> Iterator[str]:
+    """Give a line for each line of text, so that the files stay parallel."""
+    for line in lines:
+        yield ("" if line is None else pharaoh(_map(line, level).links())) + "\n"
+
+
+TEXTS: dict[Format, Callable[[Lines, Level], Iterator[str]]] = {
+    Format.text: _plain,
+    Format.json: _json,
+    Format.jsonl: _jsonl,
+    Format.pharaoh: _pharaoh,
+}
+
+
+def _write_pictures(output: Output, lines: Lines) -> None:
+    """Draw each line into a file of the folder, or the only one into the file."""
+    from nmt.pictures.fonts import Fonts
+    from nmt.pictures.heatmap import heatmap
+
+    format: Literal["png", "svg"] = "svg" if output.format is Format.svg else "png"
+    fonts, count = Fonts(), 0
+    if output.folder and output.path is not None:
+        output.path.mkdir(parents=True, exist_ok=True)
+    for line in lines:
+        if line is None:
+            continue
+        attention = _map(line, output.level)
+        families = fonts.families([*attention.source.texts, *attention.target.texts])
+        titles = [f"line {line.line}" if output.folder else "", _remark(line)]
+        image = heatmap(attention, families=families, title=": ".join(filter(None, titles)), format=format)
+        path = output.path or STANDARD_STREAM
+        with open_whole(path / output.picture(line.line) if output.folder else path) as stream:
+            stream.write(image)
+        count += 1
+    if output.folder:
+        logger.info("wrote %d picture%s into %s", count, "" if count == 1 else "s", output.path)
+    elif output.path is not None:
+        logger.info("wrote %s", output.path)

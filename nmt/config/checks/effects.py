@@ -1,0 +1,39 @@
+"""Options that another option switches off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nmt.config.checks.base import Contradiction, key, value_at
+from nmt.config.schema import Config
+
+
+@dataclass(frozen=True)
+class OnlyWith:
+    """An option that does nothing unless another one, its `switch`, has one of a few values (as YAML writes them)."""
+
+    option: str
+    switch: str
+    values: tuple[str, ...]
+
+
+def written(value: Any) -> str:
+    """An option's value as YAML has it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def without_effect(config: Config, rules: tuple[OnlyWith, ...]) -> Iterator[Contradiction]:
+    """Options that were changed and that another option switches off."""
+    for rule in rules:
+        option, switch = key(rule.option), key(rule.switch)
+        default = type(value_at(config, option[:-1])).model_fields[str(option[-1])].default
+        value, chosen = value_at(config, option), value_at(config, switch)
+        if written(chosen) not in rule.values and value != default:
+            others = " or ".join(rule.values)
+            message = f"found {written(value)}, but it has no effect with {rule.switch} {written(chosen)}"
+            hint = f"leave it out (its default is {written(default)}), or write `{switch[-1]}: {others}`"
+            yield Contradiction((option, switch), message, hint, switched_off=True)

@@ -1,0 +1,83 @@
+"""Contradictions among the options of what training improves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nmt.config.checks.base import Check, Contradiction, key
+from nmt.config.checks.effects import OnlyWith, without_effect
+from nmt.config.schema import Config, MinimumRisk
+
+OBJECTIVE = "training.objective"
+ONLY_WITH = tuple(
+    OnlyWith(f"training.minimum_risk.{name}", OBJECTIVE, ("minimum_risk",)) for name in MinimumRisk.model_fields
+) + tuple(
+    OnlyWith(f"training.{name}", OBJECTIVE, ("likelihood",))
+    for name in ("r_drop", "coverage_loss", "guided_alignment.weight", "guided_alignment.final_weight")
+)
+
+
+def switched_off(config: Config) -> Iterator[Contradiction]:
+    """Options that were changed and that another option switches off."""
+    return without_effect(config, ONLY_WITH)
+
+
+def r_drop(config: Config) -> Iterator[Contradiction]:
+    """Two passes differ by nothing but dropout."""
+    dropout = config.model.dropout
+    rates = [name for name, value in dropout if isinstance(value, float)]
+    if config.training.r_drop > 0 and not any(getattr(dropout, name) > 0 for name in rates):
+        paths = (key("training.r_drop"), *(key(f"model.dropout.{name}") for name in rates))
+        message = "r_drop compares two passes with different dropout, but every model.dropout is 0"
+        yield Contradiction(
+            paths, message, "write `output: 0.2` or another one under model.dropout, or leave r_drop out"
+        )
+
+
+def attention_terms(config: Config) -> Iterator[Contradiction]:
+    """What reads attention weights needs some, and links need a file."""
+    training, guided = config.training, config.training.guided_alignment
+    weight, final = key("training.guided_alignment.weight"), key("training.guided_alignment.final_weight")
+    updates, score = key("training.guided_alignment.decay_updates"), key("model.attention.score")
+    links = guided.weight > 0 or (guided.final_weight or 0.0) > 0
+    if config.model.attention.score == "none":
+        for path, wanted in ((key("training.coverage_loss"), training.coverage_loss > 0), (weight, links)):
+            if wanted:
+                message = f"{path[-1] if len(path) == 2 else path[-2]} reads attention weights, but score is none"
+                yield Contradiction((path, score), message, "leave it out, or choose a score under model.attention")
+    if links and not any(corpus.alignment is not None for corpus in config.data.train):
+        message = "guided_alignment has a weight, but no corpus of data.train has an alignment"
+        paths = (weight, key("data.train"))
+        yield Contradiction(paths, message, "name the file of links with `alignment:` beside source and target")
+    if (guided.final_weight is None) != (guided.decay_updates is None):
+        given, missing = (updates, final) if guided.final_weight is None else (final, updates)
+        message = f"{given[-1]} given without {missing[-1]}"
+        yield Contradiction((given, missing), message, "give both, or leave both out for a weight that stays")
+    elif guided.final_weight is not None and guided.final_weight == guided.weight:
+        message = f"final_weight is {guided.final_weight:g}, as weight is: nothing would change"
+        yield Contradiction((final, weight), message, "leave out final_weight and decay_updates")
+
+
+def embeddings(config: Config) -> Iterator[Contradiction]:
+    """One table cannot be filled from two files."""
+    given = config.model.initialization
+    if (
+        config.model.tying == "three_way"
+        and given.source_embeddings is not None
+        and given.target_embeddings is not None
+    ):
+        paths = tuple(key(f"model.initialization.{side}_embeddings") for side in ("target", "source"))
+        message = "three_way tying shares one table between both sides, but each has a file of vectors"
+        hint = "put the vectors of both languages into one file, and name that as source_embeddings"
+        yield Contradiction((*paths, key("model.tying")), message, hint)
+
+
+def frozen(config: Config) -> Iterator[Contradiction]:
+    """A pattern is the name of something."""
+    for index, pattern in enumerate(config.training.frozen):
+        if not pattern.strip():
+            path = key(f"training.frozen.{index}")
+            yield Contradiction((path,), "found an empty name", "write the name of a parameter, such as encoder.*")
+
+
+CHECKS: tuple[Check, ...] = (switched_off, r_drop, attention_terms, embeddings, frozen)

@@ -1,0 +1,244 @@
+"""Word alignments: links between words in a file, links between pieces in a batch.
+
+A word is what white space separates in the raw line, as in the Pharaoh format; a line of a script without spaces is
+one long word. The subword model may see words a little differently (it takes a zero-width space for a space), so links
+are stored between the words that its pieces spell: each piece that starts with U+2581 begins one. That holds for every
+segmentation of the same text, so links of words become links of pieces when a batch is made, whatever was sampled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config.schema import Corpus
+from nmt.data.corpus import Contents, inspect_file, paths
+from nmt.data.lines import read_lines
+from nmt.data.store import Rows, make_rows
+from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.errors import DataError
+
+LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links between the pieces of a batch, one entry each. Pieces without a link have no entry.
+
+    Attributes:
+        rows: Row of the batch; int64.
+        targets: Position in the target, without BOS; int64.
+        sources: Position in the source; int64.
+        shares: 1 / (links of this target piece): those of one piece sum to 1; float32.
+    """
+
+    rows: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    shares: NDArray[np.float32]
+
+    @property
+    def linked(self) -> int:
+        """Target pieces that have links."""
+        return round(float(self.shares.sum(dtype=np.float64)))
+
+
+def inspect_alignment(corpus: Corpus, pairs: int) -> Contents | None:
+    """Looks at the alignment file of a corpus of `pairs` lines; None when there is none.
+
+    Raises:
+        DataError: It cannot be read, or has another number of lines.
+    """
+    if corpus.alignment is None:
+        return None
+    contents = inspect_file(corpus.alignment)
+    if contents.lines != pairs:
+        raise DataError(
+            f"{corpus.alignment} has {contents.lines:,} lines, but {paths(corpus)[0]} has {pairs:,}. "
+            "Each line must have the links of the same line of the text; it may be empty."
+        )
+    return contents
+
+
+def parse_links(line: str, *, source_words: int, target_words: int) -> list[tuple[int, int]]:
+    """The links of one line, each once, in order.
+
+    Raises:
+        ValueError: A link is no `i-j`, or names a word that is not there.
+    """
+    links = set()
+    for text in line.split():
+        found = LINK.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no link; a link is two numbers from 0 with a dash between, such as 3-4")
+        source, target = int(found[1]), int(found[2])
+        for side, word, words in (("source", source, source_words), ("target", target, target_words)):
+            if word >= words:
+                raise ValueError(
+                    f"the link {text} names {side} word {word}, but the {side} has {words} words, counted from 0"
+                )
+        links.add((source, target))
+    return sorted(links)
+
+
+class PieceWords:
+    """Tells which word each piece belongs to."""
+
+    def __init__(self, model: SubwordModel) -> None:
+        self._model = model
+        self._starts = np.array([piece.startswith(WORD_START) for piece in model.pieces(range(model.size))])
+
+    def spans(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The words of rows that lie one after another, none empty.
+
+        Returns:
+            The number of each row's first word among all words; each word's first piece in its row; each word's pieces.
+        """
+        begins = self._starts[rows.ids]
+        begins[rows.starts] = True
+        first = np.flatnonzero(begins)
+        words_before = np.searchsorted(first, rows.starts)
+        row_of_word = np.searchsorted(rows.starts, first, side="right") - 1
+        pieces = np.diff(np.append(first, len(rows.ids)))
+        return words_before, first - rows.starts[row_of_word], pieces
+
+    def counts(self, rows: Rows) -> NDArray[np.int64]:
+        """How many words each row has."""
+        before, first, _ = self.spans(rows)
+        counts: NDArray[np.int64] = np.diff(np.append(before, len(first)))
+        return counts
+
+    def match(self, tokens: Sequence[str], words: int) -> list[range] | None:
+        """The words that each white-space token of a line became; None if the line's `words` are not made of these."""
+        if len(tokens) == words:
+            return [range(word, word + 1) for word in range(words)]
+        sizes = [self._alone(ids) for ids in self._model.encode(tokens)]
+        if sum(sizes) != words:
+            return None
+        ends = np.cumsum(sizes).tolist()
+        return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+    def _alone(self, ids: list[int]) -> int:
+        return int(np.count_nonzero(self._starts[ids][1:])) + 1 if ids else 0
+
+
+class LinkReader:
+    """Reads the alignment of one corpus beside its pairs, and counts what it finds."""
+
+    def __init__(self, file: str, words: tuple[PieceWords, PieceWords], *, tagged: bool) -> None:
+        """Opens the file.
+
+        Args:
+            file: The alignment file.
+            words: Of source and target.
+            tagged: A tag stands before each source line, and is no word of the alignment.
+        """
+        self._file = file
+        self._words = words
+        self._shift = int(tagged)
+        self._lines: Iterator[str] = read_lines(file, keep_broken=False)
+        self._next = 1
+        self.links = self.aligned = self.unmatched = 0
+
+    def read(
+        self, numbers: NDArray[np.int64], sources: Sequence[str], targets: Sequence[str], rows: tuple[Rows, Rows]
+    ) -> Rows:
+        """The links of the pairs at these lines of the corpus.
+
+        Args:
+            numbers: Line numbers from 1, ascending, and greater than those of the last call.
+            sources: Raw source lines, with their tag.
+            targets: Raw target lines.
+            rows: Their pieces.
+
+        Returns:
+            A row for each pair: source word, target word, source word, ...
+
+        Raises:
+            DataError: A line cannot be read, or does not fit its pair.
+        """
+        counts = [words.counts(side).tolist() for words, side in zip(self._words, rows, strict=True)]
+        found = []
+        for place, number in enumerate(numbers.tolist()):
+            tokens = sources[place].split(), targets[place].split()
+            links = self._parse(number, tokens)
+            spans = [
+                words.match(side, count[place]) for words, side, count in zip(self._words, tokens, counts, strict=True)
+            ]
+            if spans[0] is None or spans[1] is None:
+                self.unmatched += bool(links)
+                links = []
+            spread = {(s, t) for i, j in links for s in (spans[0] or [])[i] for t in (spans[1] or [])[j]}
+            self.links += len(links)
+            self.aligned += bool(links)
+            found.append(list(chain.from_iterable(sorted(spread))))
+        return make_rows(found, np.int64)
+
+    def found(self) -> dict[str, int]:
+        """What was read so far, for the report."""
+        return {"links": self.links, "pairs_with_links": self.aligned, "pairs_not_matched": self.unmatched}
+
+    def _parse(self, number: int, tokens: tuple[list[str], list[str]]) -> list[tuple[int, int]]:
+        line = next(islice(self._lines, number - self._next, None))
+        self._next = number + 1
+        try:
+            links = parse_links(line, source_words=len(tokens[0]) - self._shift, target_words=len(tokens[1]))
+        except ValueError as error:
+            raise DataError(f"{self._file}, line {number}: {error}.") from None
+        return [(source + self._shift, target) for source, target in links]
+
+
+class _Expanded(NamedTuple):
+    """The words of the links: their first pieces and how many they have."""
+
+    first: NDArray[np.int64]
+    pieces: NDArray[np.int64]
+
+
+class Linker:
+    """Turns stored links of words into links of the pieces of a batch."""
+
+    def __init__(self, tokenizers: Tokenizers) -> None:
+        self._words = PieceWords(tokenizers.source), PieceWords(tokenizers.target)
+
+    def link(self, words: Rows, sources: Rows, targets: Rows) -> Links:
+        """Link pieces.
+
+        All pieces of a source word are linked with all pieces of a target word.
+
+        Args:
+            words: The stored links of each pair.
+            sources: The source pieces of the same pairs, one row after another.
+            targets: The target pieces.
+        """
+        pairs = words.select(np.arange(len(words.lengths))).ids.reshape(-1, 2).astype(np.int64)
+        rows = np.repeat(np.arange(len(words.lengths)), words.lengths // 2)
+        source, target = (
+            self._expand(side, row_pieces, rows, pairs[:, side]) for side, row_pieces in enumerate((sources, targets))
+        )
+        sizes = source.pieces * target.pieces
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        width = np.repeat(source.pieces, sizes)
+        link_rows = np.repeat(rows, sizes)
+        target_places = np.repeat(target.first, sizes) + within // width
+        source_places = np.repeat(source.first, sizes) + within % width
+        places = link_rows * (int(targets.lengths.max(initial=0)) + 1) + target_places
+        _, same, counts = np.unique(places, return_inverse=True, return_counts=True)
+        shares = (1.0 / counts[same]).astype(np.float32)
+        return Links(link_rows, target_places, source_places, shares)
+
+    def _expand(self, side: int, pieces: Rows, rows: NDArray[np.int64], words: NDArray[np.int64]) -> _Expanded:
+        before, first, sizes = self._words[side].spans(pieces)
+        places = before[rows] + words
+        return _Expanded(first[places], sizes[places])
+
+
+def no_links(pairs: int) -> Rows:
+    """Rows of no links, for pairs of a corpus without alignment."""
+    return make_rows([[]] * pairs, np.int64)

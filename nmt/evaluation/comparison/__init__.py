@@ -1,0 +1,1 @@
+"""Several translations of one test set side by side: scores, whether they differ by more than chance, and where."""

@@ -1,0 +1,151 @@
+"""The model that training starts with: random, with pretrained embeddings, or a parent's; and what of it is frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from nmt.config.schema import Config
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import UsageError
+from nmt.inference.model_file import ModelFile, load_model, save_model
+from nmt.model import Seq2Seq, build_model
+from nmt.training.frozen import freeze
+from nmt.training.pretrained import load_vectors
+from nmt.training.remap import remap
+
+
+class Parent(NamedTuple):
+    """The model that a run starts from."""
+
+    file: Path
+    model: ModelFile
+    new_vocabulary: bool
+    """Whether the run learns subword models of its own."""
+
+    @property
+    def tokenizers(self) -> Tokenizers | None:
+        """The subword models that the run takes over."""
+        return None if self.new_vocabulary else self.model.tokenizers
+
+
+class Initial(NamedTuple):
+    """A model before its first update."""
+
+    model: Seq2Seq
+    notes: list[str]
+    """What was done, for the log."""
+
+
+def check_parent(config: Config, parent: Parent | None) -> None:
+    """Check that a new run has the parent that its options need, and none where they do not go together.
+
+    Raises:
+        UsageError: It has not.
+    """
+    training, initialization = config.training, config.model.initialization
+    if parent is None:
+        if training.parent_l2 > 0:
+            raise UsageError("training.parent_l2 keeps weights near those of a parent: name it with --init-from")
+        if training.objective == "minimum_risk":
+            raise UsageError(
+                "training.objective minimum_risk improves a model that translates already: train one with the "
+                "objective likelihood first, then name it with --init-from"
+            )
+    elif initialization.source_embeddings is not None or initialization.target_embeddings is not None:
+        raise UsageError(
+            "--init-from brings its own embeddings: leave out model.initialization.source_embeddings and "
+            "target_embeddings"
+        )
+
+
+def make_initial(config: Config, tokenizers: Tokenizers, parent: Parent | None, *, resumed: bool) -> Initial:
+    """Build the model, draw its weights, and put in what is known before training.
+
+    Args:
+        config: The experiment.
+        tokenizers: Its subword models.
+        parent: What it starts from.
+        resumed: Leave the weights random: a checkpoint brings them.
+
+    Raises:
+        ConfigError: `training.frozen` names what is not there.
+        DataError: A file of vectors cannot be used.
+        CheckpointError: The parent is of another shape.
+    """
+    model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size)
+    notes = []
+    if parent is not None:
+        counts = remap(model, parent.model.weights, parent=parent.model.tokenizers, new=tokenizers)
+        notes.append(f"starting from {parent.file}")
+        if parent.new_vocabulary:
+            notes += [
+                f"  {side} vocabulary: {found.kept:,} pieces kept, {found.new:,} new (each starts as the mean of the "
+                f"parent's pieces of its text), {found.dropped:,} dropped"
+                for side, found in counts.items()
+            ]
+    elif not resumed:
+        notes += _load_embeddings(config, tokenizers, model)
+    if config.training.frozen:
+        frozen = freeze(model, config.training.frozen)
+        total = sum(parameter.numel() for parameter in model.parameters())
+        notes.append(f"frozen: {frozen.parameters:,} of {total:,} parameters ({', '.join(frozen.names)})")
+    return Initial(model, notes)
+
+
+def _load_embeddings(config: Config, tokenizers: Tokenizers, model: Seq2Seq) -> list[str]:
+    options = config.model.initialization
+    notes = []
+    for side, file, tokenizer, embeddings in (
+        ("source", options.source_embeddings, tokenizers.source, model.encoder.embeddings),
+        ("target", options.target_embeddings, tokenizers.target, model.decoder.embeddings),
+    ):
+        if file is not None:
+            found = load_vectors(file, tokenizer, embeddings.table.weight)
+            notes.append(
+                f"{file}: vectors for {found.matched:,} of {found.pieces:,} {side} pieces "
+                f"({found.matched / max(found.pieces, 1):.0%}; {found.lowercased:,} in lower case), of mean length "
+                f"{found.length:.2f}"
+            )
+    return notes
+
+
+# ------------------------------------------------------------------------------------------- kept in the run's folder
+
+
+def save_initial(file: Path, model: Seq2Seq, config: Config, tokenizers: Tokenizers, parent: Parent) -> None:
+    """Keep what the run started from: a resumed run needs its subword models, and `parent_l2` its weights.
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    save_model(
+        file,
+        weights=dict(model.named_parameters()),
+        config=config,
+        tokenizers=tokenizers,
+        provenance={
+            "init_from": str(parent.file),
+            "new_vocabulary": parent.new_vocabulary,
+            "parent": parent.model.provenance,
+        },
+    )
+
+
+def load_initial(file: Path) -> Parent | None:
+    """Return what `save_initial` kept; None if the run has no parent.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    if not file.exists():
+        return None
+    model = load_model(file)
+    return Parent(file, model, bool(model.provenance["new_vocabulary"]))
+
+
+def parent_weights(file: Path) -> dict[str, Tensor]:
+    """Return the weights that a run with a parent started with."""
+    return load_model(file).weights
