@@ -232,7 +232,7 @@ def test_a_signal_ends_a_waiting_command(number: signal.Signals, code: int, fold
         "def wait(*arguments, **options):\n"
         "    print('waiting', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
-        "nmt.config.load_config = wait\n"
+        "nmt.config.load_with_origins = wait\n"
         "from nmt.cli import main\n"
         "main()\n",
         encoding="utf-8",
@@ -262,7 +262,7 @@ def test_errors_become_exit_codes(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("nmt.config.load_config", fail)
+    monkeypatch.setattr("nmt.config.load_with_origins", fail)
     monkeypatch.setattr("nmt.cli.program._ignore_output", lambda: None)
     outcome = nmt("config", "check", "good.yaml")
     assert outcome.code == code
@@ -276,7 +276,7 @@ def test_what_should_not_happen_asks_for_a_report(verbose: bool, folder: Path) -
         "import nmt.config\n"
         "def fail(*arguments, **options):\n"
         "    raise KeyError('odd')\n"
-        "nmt.config.load_config = fail\n"
+        "nmt.config.load_with_origins = fail\n"
         "from nmt.cli import main\n"
         "main()\n",
         encoding="utf-8",

@@ -176,7 +176,7 @@ def test_every_option_can_be_overridden_with_its_default() -> None:
     Path("x.yaml").write_text(GOOD, encoding="utf-8")
     config = load_config(Path("x.yaml"), check_files=False)
     overrides = []
-    for path, option in walk():
+    for path, option in walk(Config):
         value: Any = config
         for part in path:
             if isinstance(part, int) and not value:
@@ -227,7 +227,7 @@ def test_comments_explain_every_option() -> None:
     assert commented.count("\n") > 150
     for path, option in walk():
         assert option.doc, f"{dotted(path)} has no documentation"
-        if 0 not in path:
+        if 0 not in path and path != ("base",):
             assert f"# {option.doc}\n" in commented
 
 
@@ -238,7 +238,7 @@ def test_the_json_schema_knows_every_option() -> None:
     assert schema["properties"]["seed"]["description"]
     definitions = schema["$defs"]
     assert definitions["Optimizer"]["properties"]["kind"]["enum"] == ["adam", "adamw", "sgd"]
-    assert definitions["Data"]["required"] == ["source_language", "target_language", "train", "valid"]
+    assert schema["else"]["properties"]["data"]["required"] == ["source_language", "target_language", "train", "valid"]
     for definition in definitions.values():
         assert definition["additionalProperties"] is False
 

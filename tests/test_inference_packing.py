@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nmt.inference.packing import PackedNetwork, pack
 from nmt.model import Seq2Seq
-from nmt.search.candidates import continue_best
+from nmt.search.candidates import selective
 
 LARGER = {"embedding_size": 64, "encoder": {"hidden_size": 32}, "decoder": {"hidden_size": 64, "layers": 2}}
 BEAM = 3
@@ -98,7 +98,7 @@ def test_search_asks_a_packed_network_for_the_best_alone() -> None:
         found = []
         for one in (model, PackedNetwork(model, "fp32")):
             memory = one.encode(SOURCE, LENGTHS)
-            found.append(continue_best(one, ids, one.init_state(memory), memory, totals, 4))
+            found.append(selective(one).continue_best(ids, one.init_state(memory), memory, totals, 4))
     plain, packed = (output.continuations for output in found)
     assert torch.equal(plain.pieces, packed.pieces)
     torch.testing.assert_close(plain.log_probs, packed.log_probs, rtol=1e-4, atol=1e-4)

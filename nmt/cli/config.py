@@ -28,11 +28,11 @@ def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False,
       nmt config check experiment.yaml model.attention.score=general
     """
     from nmt.cli.summary import describe_config
-    from nmt.config import load_config
+    from nmt.config import load_with_origins
 
-    loaded = load_config(config, overrides or [])
+    loaded = load_with_origins(config, overrides or [])
     typer.echo(f"ok: {config}")
-    for name, value in describe_config(loaded):
+    for name, value in describe_config(loaded.config, loaded.bases):
         typer.echo(f"  {name:<12} {value}")
 
 
@@ -41,6 +41,9 @@ def show(
     config: ConfigFile,
     overrides: Overrides = None,
     comments: Annotated[bool, typer.Option("--comments", help="Explain every option.")] = False,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="Say of each value that is not a default where it was written.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -53,10 +56,13 @@ def show(
       nmt config show experiment.yaml
 
       nmt config show experiment.yaml --comments
-    """
-    from nmt.config import dump_yaml, load_config
 
-    typer.echo(dump_yaml(load_config(config, overrides or [], check_files=False), comments=comments), nl=False)
+      nmt config show experiment.yaml --origins training.max_epochs=10
+    """
+    from nmt.config import dump_yaml, load_with_origins
+
+    loaded = load_with_origins(config, overrides or [], check_files=False)
+    typer.echo(dump_yaml(loaded.config, comments=comments, origins=loaded.origins if origins else None), nl=False)
 
 
 @app.command()

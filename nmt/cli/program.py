@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from nmt import __version__, log
 from nmt.cli import attention, compare, config, evaluate, inspect, plot, shortlist, train, translate
+from nmt.cli.libraries import set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
 
@@ -101,20 +102,9 @@ app.command("info")(inspect.info)
 app.command("doctor")(inspect.doctor)
 
 
-def _set_up_libraries() -> None:
-    """Say what torch's libraries should do, before they are loaded. What the user has set stays."""
-    # How often a thread looks for work before it sleeps. Alone on two cores a small network trained at 23.7k
-    # pieces/s with this, 20.9k with the default and 11.8k with none (one run each); on shared cores it is unsettled.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # oneDNN, and torch's layer above it, keep what they prepared for the last 1,024 shapes of operands each. Batches of
-    # text have so many shapes that this grows by gigabytes; few cost no time.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
-    os.environ.setdefault("LRU_CACHE_CAPACITY", "8")
-
-
 def main() -> NoReturn:
     """Run the command line and exit."""
-    _set_up_libraries()
+    set_up_threads()
     _speak_utf8()
     signal.signal(signal.SIGTERM, _terminate)
     code = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from nmt.config.schema import Pair
     from nmt.inference.model_file import ModelFile
 
+CELLS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "layer_norm_lstm": "LSTM with layer normalisation"}
+PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "between two transitions"}
 
-def describe_config(config: Config) -> Iterator[tuple[str, str]]:
-    """Names and values that say what a configuration would do."""
+
+def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names and values that say what a configuration, which rests on the files `bases`, would do."""
     data = config.data
+    for index, base in enumerate(bases):
+        yield "base" if index == 0 else "", base
     yield "run", f"runs/{config.name}"
     yield "languages", f"{data.source_language} to {data.target_language}"
     for index, corpus in enumerate(data.train):
@@ -55,11 +60,13 @@ def _shortlist(model: ModelFile) -> str:
 
 def _network(config: Config) -> dict[str, str]:
     encoder, decoder, attention = config.model.encoder, config.model.decoder, config.model.attention
-    direction = "bidirectional" if encoder.bidirectional else "forward"
+    direction = "bidirectional" if encoder.bidirectional else "backward" if encoder.reversed else "forward"
+    if encoder.bidirectional_layers is not None:
+        direction = f"(the first {encoder.bidirectional_layers} bidirectional)"
     return {
-        "encoder": f"{encoder.layers} x {encoder.hidden_size} {direction} LSTM",
-        "decoder": f"{decoder.layers} x {decoder.hidden_size} LSTM, bridge {decoder.bridge}",
-        "attention": "none" if attention.score == "none" else f"{attention.score}, {attention.placement} layer",
+        "encoder": f"{encoder.layers} x {encoder.hidden_size} {direction} {CELLS[encoder.cell]}",
+        "decoder": f"{decoder.layers} x {decoder.hidden_size} {CELLS[decoder.cell]}, bridge {decoder.bridge}",
+        "attention": "none" if attention.score == "none" else f"{attention.score}, {PLACEMENTS[attention.placement]}",
     }
 
 

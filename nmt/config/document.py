@@ -52,7 +52,8 @@ class CoreLoader(yaml.SafeLoader):
 class Document:
     """Plain values, the place of each, and what was wrong with the text itself.
 
-    `unread` are the key paths whose value could not be read; it is None in `data`.
+    `unread` are the key paths whose value could not be read; it is None in `data`. `bases` are the files that this one
+    rests on, the nearest first; the document is `incomplete` if one of them could not be read.
     """
 
     file: str
@@ -60,12 +61,21 @@ class Document:
     places: dict[KeyPath, Place]
     problems: list[Problem] = field(default_factory=list)
     unread: set[KeyPath] = field(default_factory=set)
+    bases: list[str] = field(default_factory=list)
+    incomplete: bool = False
 
     def place(self, path: KeyPath) -> Place:
         """The place of the value at `path`, or of the nearest section around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, Place(self.file, 1))
+
+    def remove(self, path: KeyPath) -> None:
+        """Leave out the value at `path`, which is inside nothing but sections."""
+        section = self.data
+        for part in path[:-1]:
+            section = section[str(part)]
+        del section[str(path[-1])], self.places[path]
 
 
 def read_document(path: Path) -> Document:
@@ -131,9 +141,9 @@ def _read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise Unreadable(Place(str(path)), "no such file", _similar_file(path)) from None
+        raise Unreadable(Place(str(path)), "no such file", _file_hint(path)) from None
     except IsADirectoryError:
-        raise Unreadable(Place(str(path)), "a folder, expected a YAML file", _similar_file(path / "*.yaml")) from None
+        raise Unreadable(Place(str(path)), "a folder, expected a YAML file", _file_hint(path / "*.yaml")) from None
     except OSError as error:
         raise Unreadable(
             Place(str(path)), f"cannot be read ({error.strerror})", "check the path and its permissions"
@@ -148,8 +158,14 @@ def _read_text(path: Path) -> str:
         raise Unreadable(Place(str(path), line), message, "save the file as UTF-8 in your editor") from None
 
 
-def _similar_file(path: Path) -> str:
-    """A hint for a path that is not there: a file of nearly the same name, or how to make one."""
+def _file_hint(path: Path) -> str:
+    """What to do about a path that is not there."""
+    near = similar_file(path)
+    return f"did you mean {near}?" if near else "`nmt config init` writes a configuration to start from"
+
+
+def similar_file(path: Path) -> Path | None:
+    """The configuration file beside it that was probably meant by a path that is not there."""
     import difflib
 
     try:
@@ -157,9 +173,7 @@ def _similar_file(path: Path) -> str:
     except OSError:
         names = []
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6) or (sorted(names) if len(names) == 1 else [])
-    if near:
-        return f"did you mean {path.parent / near[0]}?"
-    return "`nmt config init` writes a configuration to start from"
+    return path.parent / near[0] if near else None
 
 
 def _refuse_tab_indentation(file: str, text: str) -> None:

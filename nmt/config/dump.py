@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
 from nmt.config.document import implicit_resolvers
 from nmt.config.options import options_of
-from nmt.config.schema import Config, Section
+from nmt.config.problems import KeyPath, Place
+from nmt.config.schema import Config, Section, WithBase
 
 
 def _cautious_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -34,27 +35,41 @@ def _quote_line_breaks(dumper: CautiousDumper, text: str) -> yaml.ScalarNode:
 CautiousDumper.add_representer(str, _quote_line_breaks)
 
 
-def dump_yaml(config: Config, *, comments: bool = False) -> str:
-    """All options with their values, as YAML; with `comments`, each under its documentation."""
-    return "\n".join(_lines(config, "", comments=comments)) + "\n"
+def dump_yaml(config: Config, *, comments: bool = False, origins: Mapping[KeyPath, Place] | None = None) -> str:
+    """All options with their values, as YAML.
+
+    Args:
+        config: The configuration.
+        comments: Put each option's documentation above it.
+        origins: Put behind each value the place that it comes from, if it is here.
+    """
+    return "\n".join(_lines(config, (), comments=comments, origins=origins or {})) + "\n"
 
 
-def _lines(section: Section, margin: str, *, comments: bool) -> Iterator[str]:
+def _lines(section: Section, path: KeyPath, *, comments: bool, origins: Mapping[KeyPath, Place]) -> Iterator[str]:
+    margin = "  " * len(path)
     for name, option in options_of(type(section)).items():
-        value = getattr(section, name)
+        value, inner = getattr(section, name), (*path, name)
         if comments and option.doc:
             yield f"{margin}# {option.doc}"
         if isinstance(value, Section):
             yield f"{margin}{name}:"
-            yield from _lines(value, f"{margin}  ", comments=comments)
+            yield from _lines(value, inner, comments=comments, origins=origins)
         elif isinstance(value, list) and value and isinstance(value[0], Section):
             yield f"{margin}{name}:"
-            for entry in value:
-                first, *rest = _lines(entry, f"{margin}    ", comments=False)
+            for index, entry in enumerate(value):
+                first, *rest = _lines(entry, (*inner, index), comments=False, origins=origins)
                 yield f"{margin}  - {first.lstrip(' ')}"
                 yield from rest
         else:
-            yield f"{margin}{name}: {one_line(value)}"
+            yield f"{margin}{name}: {one_line(value)}{_origin(origins.get(inner))}"
+
+
+def _origin(place: Place | None) -> str:
+    if place is None:
+        return ""
+    where = f"{place.file}:{place.line}" if place.override is None else "command line"
+    return f" # {' '.join(where.split())}"
 
 
 def one_line(value: Any) -> str:
@@ -64,6 +79,12 @@ def one_line(value: Any) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a configuration file, for editors that complete and check YAML."""
-    schema = Config.model_json_schema()
+    """The JSON Schema of a configuration file, for editors that complete and check YAML.
+
+    What must be there may be in the base, if there is one.
+    """
+    schema = WithBase.model_json_schema()
+    data = schema["$defs"]["Data"].pop("required")
+    whole = {"required": schema.pop("required"), "properties": {"data": {"required": data}}}
+    schema |= {"if": {"required": ["base"]}, "else": whole}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nmt configuration"}

@@ -1,18 +1,35 @@
-"""Loads a configuration: file, overrides, schema, contradictions, files. Every problem is reported at once."""
+"""Loads a configuration: file, bases, overrides, schema, contradictions, files. Every problem is reported at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.config.bases import add_bases
 from nmt.config.checks import contradictions, remarks
 from nmt.config.document import Document, read_document
 from nmt.config.files import missing_files
-from nmt.config.overrides import apply_override
+from nmt.config.overrides import apply_override, names_base
 from nmt.config.problems import KeyPath, Place, Problem, Unreadable, config_error
 from nmt.config.schema import Config
 from nmt.config.validate import Checked, validate
 from nmt.log import logger
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration, and where it comes from.
+
+    Attributes:
+        config: the configuration, its bases merged into it.
+        bases: the files that the given one rests on, the nearest first.
+        origins: the place of each option that is not left at its default.
+    """
+
+    config: Config
+    bases: list[str]
+    origins: dict[KeyPath, Place]
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Config:
@@ -26,17 +43,17 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, check_files: bool 
     Raises:
         ConfigError: lists every problem with its file and line, key path, what was found and what was expected.
     """
+    return load_with_origins(path, overrides, check_files=check_files).config
+
+
+def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Loaded:
+    """Do as `load_config`, and say where everything comes from."""
     path = Path(path)
-    try:
-        document = read_document(path)
-    except Unreadable as error:
-        raise config_error(str(path), [error.problem]) from None
-    for number, override in enumerate(overrides):
-        apply_override(document, override, number=number)
-    checked = validate(document)
+    document = _read(path, overrides)
+    checked = _validate(document)
     config = checked.config
     problems = checked.problems
-    if config is not None:
+    if config is not None and not document.incomplete:
         if config.name is None:
             config = config.model_copy(update={"name": path.stem})
         problems = [*problems, *_contradictions(config, document, checked, check_files=check_files)]
@@ -44,7 +61,53 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, check_files: bool 
         raise config_error(document.file, problems)
     for remark in remarks(config):
         logger.warning("%s: %s", path, remark)
-    return config
+    return Loaded(config, document.bases, document.places)
+
+
+def _read(path: Path, overrides: Sequence[str]) -> Document:
+    """Read a file; put its bases below what it says, and the overrides above.
+
+    Raises:
+        ConfigError: the file cannot be read. All other problems are those of the document.
+    """
+    try:
+        document = read_document(path)
+    except Unreadable as error:
+        raise config_error(str(path), [error.problem]) from None
+    numbered = list(enumerate(overrides))
+    for number, override in numbered:
+        if names_base(override):
+            apply_override(document, override, number=number)
+    add_bases(document)
+    for number, override in numbered:
+        if not names_base(override):
+            apply_override(document, override, number=number)
+    return document
+
+
+def _validate(document: Document) -> Checked:
+    """Hold a document against the schema, without the options that give way.
+
+    Whoever chooses another kind of something, on the command line or in a file with a base, need not clear away the
+    options of the old kind: they go back to their defaults.
+    """
+    checked = validate(document)
+    while checked.config is not None and (paths := _giving_way(checked.config, document)):
+        for path in paths:
+            document.remove(path)
+        checked = validate(document)
+    return checked
+
+
+def _giving_way(config: Config, document: Document) -> list[KeyPath]:
+    """Options that are switched off by another one which was set nearer to the command line."""
+    pairs = [found.paths[:2] for found in contradictions(config) if found.switched_off]
+    places = document.places
+    return [
+        option
+        for option, switch in pairs
+        if option in places and switch in places and places[switch].rank < places[option].rank
+    ]
 
 
 def _contradictions(config: Config, document: Document, checked: Checked, *, check_files: bool) -> Iterator[Problem]:
@@ -53,8 +116,6 @@ def _contradictions(config: Config, document: Document, checked: Checked, *, che
     if check_files:
         found += missing_files(config, Path(document.file))
     for contradiction in found:
-        if contradiction.switched_off and _overridden(document, contradiction.paths[1]):
-            continue  # Whoever tries out another kind need not clear away the old one's options.
         if not any(_touches(path, broken) for path in contradiction.paths for broken in checked.broken):
             path, place = _locate(document, contradiction.paths)
             yield Problem(place, path, contradiction.text, contradiction.hint)
@@ -65,14 +126,8 @@ def _touches(path: KeyPath, broken: KeyPath) -> bool:
     return path[:shared] == broken[:shared]
 
 
-def _overridden(document: Document, path: KeyPath) -> bool:
-    """Whether the command line sets an option."""
-    return path in document.places and document.places[path].override is not None
-
-
 def _locate(document: Document, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:
-    """Which of the options to point at: one set on the command line, else the first that the file sets."""
+    """Which of the options to point at: the one that wins, on the command line, in the file, or in its bases."""
     written = [path for path in paths if path in document.places]
-    overridden = [path for path in written if _overridden(document, path)]
-    path = (overridden or written or list(paths))[0]
+    path = min(written, key=lambda path: document.places[path].rank) if written else paths[0]
     return path, document.place(path)

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from nmt.config.problems import KeyPath, dotted
-from nmt.config.schema import Config, Section
+from nmt.config.schema import Section, WithBase
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def options_of(section: type[Section]) -> dict[str, Option]:
 
 def find(path: KeyPath) -> Option | None:
     """The option at a key path (a list's items count as one option each), or None when there is none."""
-    current = Option(Config, nullable=False, bounds="", item=None, doc="", required=True, default=None)
+    current = Option(WithBase, nullable=False, bounds="", item=None, doc="", required=True, default=None)
     for part in path:
         following: Option | None = None
         if isinstance(part, int):
@@ -130,7 +130,7 @@ def find(path: KeyPath) -> Option | None:
     return current
 
 
-def walk(section: type[Section] = Config, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Option]]:
+def walk(section: type[Section] = WithBase, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Option]]:
     """Every option with its path; an item of a list of sections counts as number 0."""
     for name, entry in options_of(section).items():
         yield (*path, name), entry
@@ -140,6 +140,9 @@ def walk(section: type[Section] = Config, path: KeyPath = ()) -> Iterator[tuple[
 
 
 OTHER_NAMES = {
+    "extends": "base",
+    "include": "base",
+    "inherit": "base",
     "src": "source",
     "tgt": "target",
     "trg": "target",

@@ -10,6 +10,11 @@ from nmt.config.options import find
 from nmt.config.problems import KeyPath, Place, Problem, Unreadable, dotted
 
 
+def names_base(override: str) -> bool:
+    """Whether an override sets `base`, which must be known before anything else is read."""
+    return override.partition("=")[0].strip().split(".")[0] == "base"
+
+
 def apply_override(document: Document, override: str, *, number: int) -> None:
     """Change `document` as `key.path=value` says, or note in it what is wrong with the override.
 

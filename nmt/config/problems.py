@@ -20,11 +20,20 @@ def dotted(path: KeyPath) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value was written: a line of a file (0: the file as a whole), or an override, the `line`th."""
+    """Where a value was written: a line of a file (0: the file as a whole), or an override, the `line`th.
+
+    `depth` is 0 in the file that was asked for, 1 in its base, 2 in that one's base.
+    """
 
     file: str
     line: int = 0
     override: str | None = None
+    depth: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Who wins: of two values for one option, the one of the lower rank."""
+        return self.depth if self.override is None else -1
 
     def __str__(self) -> str:
         if self.override is not None:
@@ -57,10 +66,13 @@ class Unreadable(Exception):
 
 
 def config_error(file: str, problems: Iterable[Problem]) -> ConfigError:
-    """One error that lists all problems, in the order of the file, overrides last."""
-    ordered = sorted(
-        dict.fromkeys(problems), key=lambda problem: (problem.place.override is not None, problem.place.line)
-    )
+    """One error that lists all problems, in the order of the file, then those of its bases, overrides last."""
+
+    def order(problem: Problem) -> tuple[bool, int, int]:
+        place = problem.place
+        return place.override is not None, place.depth, place.line
+
+    ordered = sorted(dict.fromkeys(problems), key=order)
     if len(ordered) == 1:
         return ConfigError(ordered[0].render("").lstrip())
     lines = "\n".join(problem.render("  ") for problem in ordered)

@@ -46,6 +46,7 @@ __all__ = [
     "Tokenizer",
     "Training",
     "Validation",
+    "WithBase",
 ]
 
 
@@ -53,7 +54,7 @@ class Config(Section):
     """A whole experiment."""
 
     name: str | None = None
-    """Name of the run, `runs/<name>/`; by default the file's name."""
+    """Name of the run, `runs/<name>/`; by default the file's name, never that of its base."""
     seed: Whole = 1
     """Seed of everything random."""
     data: Data
@@ -68,3 +69,11 @@ class Config(Section):
     """How translations are searched for."""
     evaluation: Evaluation = Evaluation()
     """How translations are scored."""
+
+
+class WithBase(Config):
+    """An experiment as a file has it: whole, or what differs from another file."""
+
+    base: str | None = None
+    """Another configuration file: its options hold wherever this one says nothing. Lists are replaced as a whole. The
+    path is relative to this file (on the command line, to the current folder)."""

@@ -43,7 +43,8 @@ def validate(document: Document) -> Checked:
     problems = list(document.problems)
     for detail in details:
         path = detail["loc"]
-        if path not in broken:
+        may_be_in_base = document.incomplete and detail["type"] == "missing"
+        if path not in broken and not may_be_in_base:
             problems.append(_problem(document, path, detail))
         broken.add(path)
         if detail["type"] == "extra_forbidden":

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import continue_best
+from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, History, IntArray
 from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
@@ -63,9 +63,10 @@ def beam_search(
     state = model.init_state(memory)
     beams = _Beams(max_lengths=to_host(max_lengths), beam_size=beam_size, n_best=n_best, normalization=normalization)
     ids = torch.full_like(lengths, BOS)
+    steps = selective(model)
     while True:
         behind = torch.from_numpy(beams.behind()).to(source.device)
-        output = continue_best(model, ids, state, memory, behind, beam_size)
+        output = steps.continue_best(ids, state, memory, behind, beam_size)
         before = beams.count
         best = output.continuations
         move = beams.advance(to_host(best.log_probs), to_host(best.rows), to_host(best.pieces), output.eos)
@@ -121,12 +122,13 @@ class _Beams:
             pieces: With which piece [b, c].
             eos: The log-probability of EOS for each row [b * k].
         """
-        candidates = np.take_along_axis(self._totals, rows, axis=1) + log_probs
+        sentence = np.arange(self.count)[:, np.newaxis]
+        candidates = self._totals[sentence, rows] + log_probs
         if np.isnan(candidates).any():
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
-        order = np.lexsort((pieces, rows, -candidates), axis=1)[:, : self._beam_size]
-        totals, values = np.take_along_axis(candidates, order, axis=1), np.take_along_axis(log_probs, order, axis=1)
-        parents, chosen = np.take_along_axis(rows, order, axis=1), np.take_along_axis(pieces, order, axis=1)
+        order = sentence, np.lexsort((pieces, rows, -candidates), axis=1)[:, : self._beam_size]
+        totals, values, parents, chosen = candidates[order], log_probs[order], rows[order], pieces[order]
+
         ended = chosen == EOS
         if ended.any():
             self._end(self._sentences, np.where(ended, totals, -np.inf), values, parents, finished=True)

@@ -5,6 +5,8 @@ B sentences, K rows (hypotheses) each, R = B x K rows in all, V vocabulary, C co
 
 from __future__ import annotations
 
+from typing import Generic
+
 import torch
 from torch import Tensor
 
@@ -14,25 +16,23 @@ from nmt.search.interface import BestOutput, Continuations, MemoryT, SelectiveMo
 BLOCK = 64
 
 
-def continue_best(
-    model: StepModel[MemoryT, StateT], ids: Tensor, state: StateT, memory: MemoryT, totals: Tensor, count: int
-) -> BestOutput[StateT]:
-    """Feed one piece to each row, and return the best continuations of each sentence.
+def selective(model: StepModel[MemoryT, StateT]) -> SelectiveModel[MemoryT, StateT]:
+    """Return `model` itself, if it finds the best continuations on its own, else in a form that does."""
+    return model if isinstance(model, SelectiveModel) else _Selective(model)
 
-    Args:
-        model: Asked for just those, if it is a `SelectiveModel`; else for all log-probabilities.
-        ids: The last pieces [R].
-        state: The rows' state.
-        memory: The sentences.
-        totals: The log-probability of each hypothesis so far [B, K], or its difference to that of the sentence's best
-            one; -inf: no hypothesis.
-        count: C.
-    """
-    if isinstance(model, SelectiveModel):
-        best: BestOutput[StateT] = model.continue_best(ids, state, memory, totals, count)
-        return best
-    output = model.step(ids, state, memory)
-    return BestOutput(best_continuations(output.log_probs, totals, count), output.log_probs[:, EOS], output.state)
+
+class _Selective(Generic[MemoryT, StateT]):
+    """A model that is asked for all log-probabilities, and the best among them."""
+
+    def __init__(self, model: StepModel[MemoryT, StateT]) -> None:
+        self._model = model
+
+    def continue_best(
+        self, ids: Tensor, state: StateT, memory: MemoryT, totals: Tensor, count: int
+    ) -> BestOutput[StateT]:
+        output = self._model.step(ids, state, memory)
+        log_probs = output.log_probs
+        return BestOutput(best_continuations(log_probs, totals, count), log_probs[:, EOS], output.state)
 
 
 def best_continuations(log_probs: Tensor, totals: Tensor, count: int) -> Continuations:

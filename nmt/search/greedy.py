@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import continue_best
+from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, IntArray
 from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
@@ -43,9 +43,10 @@ def greedy_search(
     state = model.init_state(memory)
     record = _Record(max_lengths=to_host(max_lengths))
     ids = torch.full_like(lengths, BOS)
+    steps = selective(model)
     while True:
         totals = torch.zeros(len(ids), 1, device=source.device)
-        output = continue_best(model, ids, state, memory, totals, 1)
+        output = steps.continue_best(ids, state, memory, totals, 1)
         best = output.continuations
         before = len(ids)
         next_ids, stay = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)

@@ -8,7 +8,7 @@ each of its members, a test double. Search never asks what is inside a memory or
 
 from __future__ import annotations
 
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -24,6 +24,7 @@ class Selectable(Protocol):
 
 MemoryT = TypeVar("MemoryT", bound=Selectable)
 StateT = TypeVar("StateT", bound=Selectable)
+MemoryT_contra = TypeVar("MemoryT_contra", bound=Selectable, contravariant=True)
 StateT_co = TypeVar("StateT_co", bound=Selectable, covariant=True)
 
 
@@ -78,11 +79,22 @@ class BestOutput(NamedTuple, Generic[StateT]):
 
 
 @runtime_checkable
-class SelectiveModel(Protocol):
+class SelectiveModel(Protocol[MemoryT_contra, StateT]):
     """A model that finds the best continuations itself, faster than a search can in all log-probabilities."""
 
-    def continue_best(self, ids: Tensor, state: Any, memory: Any, totals: Tensor, count: int) -> BestOutput[Any]:
-        """Do what `nmt.search.candidates.continue_best` does."""
+    def continue_best(
+        self, ids: Tensor, state: StateT, memory: MemoryT_contra, totals: Tensor, count: int
+    ) -> BestOutput[StateT]:
+        """Feed one piece to each row, and return the best continuations of each sentence.
+
+        Args:
+            ids: The last pieces [R].
+            state: The rows' state.
+            memory: The sentences.
+            totals: The log-probability of each hypothesis so far [B, K], or its difference to that of the sentence's
+                best one; -inf: no hypothesis.
+            count: How many continuations are wanted; fewer come back if there are fewer.
+        """
 
 
 class Hypothesis(NamedTuple):

@@ -56,7 +56,7 @@ def corpus_config(folder: Path, *, vocabulary: int, threads: int, seed: int) -> 
                 "valid": files("valid"),
                 "prepared_folder": str(folder / "prepared"),
             },
-            "tokenizer": {"vocabulary_size": vocabulary, "byte_fallback": False},
+            "tokenizer": {"vocabulary_size": vocabulary},
             "training": {"threads": threads},
         }
     )

@@ -19,7 +19,7 @@ import torch
 from benchmark.clock import interleaved, medians, seconds_of
 from benchmark.decoding import model_file, searcher
 from benchmark.options import Options
-from benchmark.preprocessing import QUICK_VOCABULARY, VOCABULARY, Corpus
+from benchmark.preprocessing import QUICK_VOCABULARY, VOCABULARY, WHOLE, Corpus
 from benchmark.shapes import Shape, configuration, network, shape_of
 from benchmark.synthetic import draw_ids, even_batch
 from nmt.data.batching import Batch
@@ -202,7 +202,7 @@ def _corpora(sizes: Sequence[int], options: Options) -> dict[str, dict[int, floa
             tasks: dict[str, Callable[[], float]] = {
                 "filters": corpus.filter,
                 "encoding, 2 threads": partial(corpus.encode, 2),
-                "filters and encoding (nmt preprocess)": corpus.prepare,
+                WHOLE: corpus.prepare,
                 "batching, an epoch": corpus.batch,
             }
             for what, seconds in interleaved(tasks, rounds=CORPUS_REPETITIONS).items():

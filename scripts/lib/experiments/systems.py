@@ -1,0 +1,130 @@
+"""The three systems of the experiment with long sentences, with as many parameters each."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from nmt.config import Config, load_config
+from nmt.config.schema import Model
+from nmt.data.preprocess import prepare
+from nmt.errors import UsageError
+from nmt.log import logger
+from nmt.model import build_model
+
+TOLERANCE = 0.02
+"""How far the parameters of a system may be from those of the one with attention, as a share of them."""
+STEP = 8
+"""Sizes are multiples of it, which kernels like."""
+LARGEST = 8192
+
+
+class System(NamedTuple):
+    """One of the systems, as it differs from the configuration, which is that of the one with attention."""
+
+    name: str
+    title: str
+    structure: tuple[str, ...] = ()
+    """Options that make it what it is."""
+    tuning: tuple[str, ...] = ()
+    """Options that suit it; those of the command line win over them."""
+
+
+# What reaches the decoder is the encoder's last state alone. Read from its end, the source leaves its first words, with
+# which the translation starts, freshest in that state (Sutskever et al. 2014).
+VECTOR = ("model.attention.score=none", "model.encoder.bidirectional=false", "model.encoder.reversed=true")
+
+SYSTEMS = (
+    System(
+        name="rnn",
+        title="RNN",
+        structure=(*VECTOR, "model.encoder.cell=rnn", "model.decoder.cell=rnn"),
+        tuning=("training.optimizer.learning_rate=1e-3",),
+    ),
+    System(name="lstm", title="LSTM", structure=VECTOR),
+    System(name="attention", title="LSTM with attention"),
+)
+
+
+def configure(file: Path, overrides: Sequence[str]) -> dict[str, Config]:
+    """Return the configuration of each system by its name, all with the parameters of the one with attention.
+
+    Args:
+        file: The configuration of the one with attention.
+        overrides: Options for all systems.
+
+    Raises:
+        NMTError: The configuration cannot be used, or its text cannot.
+        UsageError: There is no size that gives a system as many parameters.
+    """
+    attending = load_config(file, overrides)
+    tokenizers = prepare(attending).tokenizers
+    sizes = tokenizers.source.size, tokenizers.target.size
+    budget = count_parameters(attending.model, sizes)
+    configs = {}
+    for system in SYSTEMS:
+        config = attending
+        if system.structure:
+            # Any size will do here, if only the two sides fit: the right one is found below.
+            any_size = [f"model.{side}.hidden_size={STEP}" for side in ("encoder", "decoder")]
+            config = load_config(file, [*system.tuning, *overrides, *system.structure, *any_size])
+            config = config.model_copy(update={"model": fit(config.model, sizes, budget=budget, name=system.name)})
+        configs[system.name] = config
+        found = count_parameters(config.model, sizes)
+        logger.info("%s: hidden size %d, %s parameters", system.title, config.model.decoder.hidden_size, f"{found:,}")
+    return configs
+
+
+def fit(model: Model, sizes: tuple[int, int], *, budget: int, name: str) -> Model:
+    """Return a model with the hidden size that brings its parameters closest to `budget`.
+
+    Args:
+        model: The rest of it.
+        sizes: Pieces of the source and of the target vocabulary.
+        budget: How many parameters it should have.
+        name: What the system is called.
+
+    Raises:
+        UsageError: None comes close enough.
+    """
+    for step in (STEP, 2):
+        found, distance = closest(model, sizes, budget=budget, step=step)
+        if distance <= TOLERANCE:
+            return found
+    raise UsageError(
+        f"no hidden size gives {name} the {budget:,} parameters of the model with attention; the closest one is "
+        f"{distance:.0%} off: make that model larger"
+    )
+
+
+def closest(model: Model, sizes: tuple[int, int], *, budget: int, step: int) -> tuple[Model, float]:
+    """Return the model whose hidden size, a multiple of `step`, comes closest to `budget`, and how far off it is."""
+    multiples = range(1, LARGEST // step)
+    above = bisect_left(multiples, budget, key=lambda number: count_parameters(resized(model, number * step), sizes))
+    places = (max(above - 1, 0), min(above, len(multiples) - 1))
+    candidates = [resized(model, multiples[place] * step) for place in places]
+    distances = [abs(count_parameters(one, sizes) / budget - 1) for one in candidates]
+    best = distances.index(min(distances))
+    return candidates[best], distances[best]
+
+
+def resized(model: Model, hidden_size: int) -> Model:
+    """Return `model` with a decoder of another size, and an encoder whose output has it too."""
+    encoder = hidden_size // 2 if model.encoder.bidirectional else hidden_size
+    return model.model_copy(
+        update={
+            "encoder": model.encoder.model_copy(update={"hidden_size": encoder}),
+            "decoder": model.decoder.model_copy(update={"hidden_size": hidden_size}),
+        }
+    )
+
+
+def count_parameters(model: Model, sizes: tuple[int, int]) -> int:
+    """Count the weights of a network for these vocabularies; shared ones once."""
+    with torch.device("meta"):
+        network = build_model(model, source_size=sizes[0], target_size=sizes[1])
+    return sum(weight.numel() for weight in network.parameters())
