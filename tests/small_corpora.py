@@ -16,6 +16,7 @@ from nmt.data.lines import write_lines
 
 SMALL = (
     "tokenizer.vocabulary_size=90",
+    "tokenizer.byte_fallback=false",
     "model.embedding_size=24",
     "model.encoder.hidden_size=16",
     "model.decoder.hidden_size=32",

@@ -105,7 +105,7 @@ def test_a_long_line_is_seen_in_parts(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING, logger="nmt"):
         one = seen(list(attender(tmp_path).attend(["a dog", line])))[1]
     assert one.parts > 1
-    assert f"line 2 is longer than what the model was trained on: translated in {one.parts} parts" in caplog.text
+    assert f"more than the model was trained on: translated in {one.parts} parts" in caplog.text
     translator = Translator.load(tmp_path / "model.safetensors", decoding={"device": "cpu"})
     assert one.translation == next(translator.translate([line])).text
     for attention in (one.pieces, one.words):

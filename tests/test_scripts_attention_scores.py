@@ -22,8 +22,7 @@ def exercise(tmp_path: Path) -> Iterator[None]:
 def test_trains_scores_with_and_without_guided_alignment(
     exercise: None, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    small = [*SMALL, "model.attention.size=8"]
-    arguments = ("--updates", "2", "--out", "results", *small)
+    arguments = ("--updates", "2", "--out", "results", *SMALL)
     assert command(attention_scores.main, *arguments, "--only", "additive,dot") == 0
     found = json.loads(Path("results/scores.json").read_text("utf-8"))
     assert [(one["score"], one["guided"]) for one in found["runs"]] == [
@@ -53,7 +52,7 @@ def test_trains_scores_with_and_without_guided_alignment(
 
 
 def test_guided_and_alone_differ_in_nothing_else(exercise: None) -> None:
-    options = attention_scores.parse(["--updates", "2", *SMALL, "model.attention.size=8"])
+    options = attention_scores.parse(["--updates", "2", *SMALL])
     jobs = attention_scores.make_jobs(options)
     assert len(jobs) == 2 * len(attention_scores.SCORES) == 10
     configs: dict[tuple[str, bool], Config] = {(job.labels["score"], job.labels["guided"]): job.config for job in jobs}

@@ -20,6 +20,7 @@ BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```$", README, flags=re.MULTILINE
 
 # Blocks that are not run, by their first line, with the reason.
 NOT_RUN = {
+    "scripts/benchmark": "measures for minutes; test_scripts_benchmark.py has its parts",
     "scripts/quickstart": "trains for minutes, and installs packages; it is the same commands on the exercise corpus",
     "scripts/test": "it is what runs this test",
     "source .venv/bin/activate": "only puts nmt on the path, which this test does in another way",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from nmt.cli.tables import MARGIN, table
 from nmt.evaluation.comparison.result import NAMES, Comparison, SystemResult
 from nmt.evaluation.comparison.sentences import Example
 from nmt.evaluation.comparison.significance import LEVEL
@@ -11,7 +12,6 @@ from nmt.evaluation.comparison.words import ORDERS
 
 LONGEST_NAME = 24
 """In columns; longer names are shortened in tables, and given whole before them."""
-MARGIN = "  "
 
 
 def render_text(found: Comparison, *, examples: int) -> Iterator[str]:
@@ -47,17 +47,6 @@ def _short_names(found: Comparison) -> list[str]:
     return short
 
 
-def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows in columns: the first to the left, the others to the right. Wide characters count as two."""
-    from rich.cells import cell_len
-
-    cells = [list(row) for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    for first, *others in cells:
-        padded = [" " * (width - cell_len(cell)) + cell for cell, width in zip(others, widths[1:], strict=True)]
-        yield MARGIN.join([first + " " * (widths[0] - cell_len(first)), *padded]).rstrip()
-
-
 def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
@@ -68,7 +57,7 @@ def _scores(found: Comparison, names: Sequence[str]) -> Iterator[str]:
         scores = [f"{system.scores[one]:.2f} ± {system.intervals[one].half_width:.2f}" for one in found.metrics]
         rows.append([name, *scores, _number(system.length_ratio)])
         rows += _differences(system, found.metrics)
-    yield from _table(rows)
+    yield from table(rows)
     yield "± half of the 95% bootstrap interval. length: words for each of the reference."
     if len(found.systems) > 1:
         yield f"p: of the difference from the baseline; * below {LEVEL:g}, each taken by itself."
@@ -96,7 +85,7 @@ def _by_length(found: Comparison, names: Sequence[str]) -> Iterator[str]:
         rows.append([NAMES[metric], *("" for _ in found.by_length)])
         for name, system in zip(names, found.systems, strict=True):
             rows.append([f"  {name}", *(_number(one.scores[system.name][metric]) for one in found.by_length)])
-    yield from _table(rows)
+    yield from table(rows)
 
 
 def _by_frequency(found: Comparison, names: Sequence[str]) -> Iterator[str]:
@@ -109,7 +98,7 @@ def _by_frequency(found: Comparison, names: Sequence[str]) -> Iterator[str]:
     for name, system in zip(names, found.systems, strict=True):
         values = (bucket.systems[system.name].f1 for bucket in found.by_frequency)
         rows.append([name, *(_number(None if value is None else 100 * value, 1) for value in values)])
-    yield from _table(rows)
+    yield from table(rows)
 
 
 def _repetition(found: Comparison, names: Sequence[str]) -> Iterator[str]:
@@ -119,7 +108,7 @@ def _repetition(found: Comparison, names: Sequence[str]) -> Iterator[str]:
     rows = [["", *(f"{order}-grams" for order in ORDERS), "loops"]]
     for name, one in zip([*names, "reference"], [*texts, found.reference_repetition], strict=True):
         rows.append([name, *(_number(one.ngrams[str(order)]) for order in ORDERS), f"{one.loops:,}"])
-    yield from _table(rows)
+    yield from table(rows)
 
 
 def _examples(found: Comparison, names: Sequence[str], limit: int) -> Iterator[str]:

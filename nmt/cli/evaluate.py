@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Shortlist, Threads, Verbose
+from nmt.cli.options import (
+    BatchSize,
+    BeamSize,
+    Device,
+    EnsembleAverage,
+    MinimumBayesRisk,
+    Models,
+    ModelWeights,
+    Overwrite,
+    Quiet,
+    Shortlist,
+    Threads,
+    Verbose,
+)
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.evaluation.evaluate import Result
+    from nmt.evaluation.evaluate import Result, Translates
+    from nmt.inference.model_file import ModelFile
 
 
 def _file(name: str, help: str) -> Any:
@@ -20,7 +34,8 @@ def _file(name: str, help: str) -> Any:
 
 
 def evaluate(
-    model: Model = None,
+    models: Models = None,
+    model_weights: ModelWeights = None,
     source: Annotated[Path | None, _file("--source", "Text to translate instead of the model's test sets.")] = None,
     reference: Annotated[Path | None, _file("--reference", "What its translation should be, line by line.")] = None,
     hypothesis: Annotated[
@@ -41,6 +56,8 @@ def evaluate(
         typer.Option("-o", "--output", metavar="FOLDER", help="Keep the translations here.", show_default=False),
     ] = None,
     beam_size: BeamSize = None,
+    ensemble_average: EnsembleAverage = None,
+    mbr: MinimumBayesRisk = None,
     shortlist: Shortlist = None,
     batch_size: BatchSize = None,
     device: Device = None,
@@ -51,13 +68,16 @@ def evaluate(
 ) -> None:
     """Translate the test sets of a model and score them with sacreBLEU: BLEU, chrF and TER.
 
-    Without --model it is $NMT_MODEL, else the best model of the newest run.
+    Without --model it is $NMT_MODEL, else the best model of the newest run. Several models translate together; the
+    test sets are those of the first.
 
     For example:
 
       nmt evaluate
 
       nmt evaluate --model runs/quickstart --source news.en --reference news.de
+
+      nmt evaluate --model runs/seed-1 --model runs/seed-2 --mbr chrf
 
       nmt evaluate --hypothesis translated.de --reference news.de --json
     """
@@ -67,21 +87,28 @@ def evaluate(
             raise UsageError(f"--hypothesis is a translation already; {other} goes with translating")
         if reference is None:
             raise UsageError("--hypothesis is scored against --reference; give both")
-        results = [_score(model, hypothesis, reference, target_language)]
+        if models and len(models) > 1:
+            raise UsageError("--hypothesis is a translation already; a second --model goes with translating")
+        results = [_score(models[0] if models else None, hypothesis, reference, target_language)]
     else:
+        from nmt.cli.opening import choosing_translator, open_models
+
         if (source is None) != (reference is None):
             raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
         if target_language is not None:
             raise UsageError("--target-language goes with --hypothesis; otherwise it is that of the model")
         given = None if source is None or reference is None else (source, reference)
-        decoding = {
+        decoding: dict[str, Any] = {
             "beam_size": beam_size,
+            "ensemble_average": ensemble_average,
             "shortlist": shortlist,
             "batch_sentences": batch_size,
             "device": device,
             "threads": threads,
         }
-        results = _translate_and_score(model, given, decoding, output=output, overwrite=overwrite)
+        members = open_models(models)
+        translator = choosing_translator(members, model_weights, mbr, **decoding)
+        results = _translate_and_score(translator, members[0].file, given, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 
 
@@ -103,17 +130,14 @@ def _score(model: Path | None, hypothesis: Path, reference: Path, language: str 
 
 
 def _translate_and_score(
-    model: Path | None,
+    translator: Translates,
+    file: ModelFile,
     given: tuple[Path, Path] | None,
-    decoding: dict[str, Any],
     *,
     output: Path | None,
     overwrite: bool,
 ) -> list[Result]:
-    """Translate and score the given source and reference, or the test sets of the model's configuration."""
-    from nmt.cli.opening import make_translator, open_model
-
-    file = open_model(model)
+    """Translate and score the given source and reference, or the test sets of the (first) model's configuration."""
     from nmt.config.schema import TestSet
     from nmt.evaluation.evaluate import evaluate_tests
 
@@ -123,7 +147,7 @@ def _translate_and_score(
     if not tests:
         raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
     results = evaluate_tests(
-        make_translator(file, **decoding),
+        translator,
         tests,
         options=file.config.evaluation,
         target_language=file.config.data.target_language,

@@ -72,6 +72,65 @@ Model = Annotated[
     ),
 ]
 
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A model file or the folder of a run; by default $NMT_MODEL, else the newest run. Given several times: "
+        "models that translate together.",
+        show_default=False,
+    ),
+]
+ModelWeights = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--model-weight",
+        metavar="NUMBER",
+        help="How much each of several models counts, in their order; by default all the same.",
+        show_default=False,
+        rich_help_panel="Decoding",
+    ),
+]
+
+
+class Metrics(str, Enum):
+    """Values of --metric: scores of whole sets of translations."""
+
+    bleu = "bleu"
+    chrf = "chrf"
+
+
+Metric = Annotated[
+    Metrics | None,
+    typer.Option("--metric", help="What is to be high; by default what chose the model in training, else bleu."),
+]
+HeldOutSource = Annotated[
+    Path | None,
+    typer.Option(
+        "--source", metavar="FILE", help="Sentences instead of the model's validation set.", show_default=False
+    ),
+]
+HeldOutReference = Annotated[
+    Path | None,
+    typer.Option("--reference", metavar="FILE", help="Their translations, line by line.", show_default=False),
+]
+
+
+class Averages(str, Enum):
+    """Values of --ensemble-average."""
+
+    probabilities = "probabilities"
+    log_probabilities = "log_probabilities"
+
+
+class Utilities(str, Enum):
+    """Values of --mbr."""
+
+    chrf = "chrf"
+    bleu = "bleu"
+
 
 class Normalizations(str, Enum):
     """Values of --length-normalization."""
@@ -87,6 +146,7 @@ class Precisions(str, Enum):
     auto = "auto"
     bf16 = "bf16"
     fp32 = "fp32"
+    int8 = "int8"
 
 
 class Devices(str, Enum):
@@ -114,11 +174,36 @@ Alpha = Annotated[float | None, _decoding("--alpha", "Exponent of the length nor
 MaxLengthRatio = Annotated[
     float | None, _decoding("--max-length-ratio", "Longest translation, in pieces for each piece of the source.", 0)
 ]
+EnsembleAverage = Annotated[
+    Averages | None, _decoding("--ensemble-average", "What several models average at each step.")
+]
+MinimumBayesRisk = Annotated[
+    Utilities | None,
+    _decoding("--mbr", "Choose the hypothesis of the beam that the others agree with most, by this metric."),
+]
 Shortlist = Annotated[
     bool | None,
     typer.Option(
         "--shortlist/--no-shortlist",
         help="Look only at likely translations of a sentence's pieces: faster, and a little less good.",
+        show_default=False,
+        rich_help_panel="Decoding",
+    ),
+]
+SplitSentences = Annotated[
+    bool | None,
+    typer.Option(
+        "--split-sentences/--no-split-sentences",
+        help="Translate each sentence of a line by itself, for lines that are paragraphs. They stay one line.",
+        show_default=False,
+        rich_help_panel="Decoding",
+    ),
+]
+Protect = Annotated[
+    bool | None,
+    typer.Option(
+        "--protect/--no-protect",
+        help="Bring tags, placeholders and URLs through translation unchanged.",
         show_default=False,
         rich_help_panel="Decoding",
     ),

@@ -15,7 +15,22 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__, log
-from nmt.cli import attention, compare, config, evaluate, inspect, plot, shortlist, train, translate
+from nmt.cli import (
+    attention,
+    average,
+    compare,
+    config,
+    evaluate,
+    inspect,
+    plot,
+    repl,
+    rerank,
+    score,
+    shortlist,
+    train,
+    translate,
+    tune,
+)
 from nmt.cli.libraries import set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
@@ -92,10 +107,15 @@ def nmt(
 app.command("preprocess")(train.preprocess)
 app.command("train")(train.train)
 app.command("translate")(translate.translate)
+app.command("score")(score.score)
+app.command("repl")(repl.repl)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("attention")(attention.attention)
 app.command("plot")(plot.plot)
+app.command("average")(average.average)
+app.command("tune")(tune.tune)
+app.command("rerank")(rerank.rerank)
 app.command("shortlist")(shortlist.shortlist)
 app.add_typer(config.app, name="config")
 app.command("info")(inspect.info)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,22 +17,48 @@ from nmt.cli.options import (
     BatchSize,
     BeamSize,
     Device,
+    EnsembleAverage,
     LengthNormalization,
     MaxLengthRatio,
-    Model,
+    MinimumBayesRisk,
+    Models,
+    ModelWeights,
     Overwrite,
     Precision,
+    Protect,
     Quiet,
     Shortlist,
+    SplitSentences,
     Threads,
     Verbose,
     refuse_existing,
+)
+from nmt.cli.search_options import (
+    AvoidedPhrases,
+    BeamGroups,
+    CoveragePenalty,
+    Diversity,
+    MaxLength,
+    MinLength,
+    MinLengthRatio,
+    NoRepeatNgram,
+    Prefixes,
+    RepetitionPenalty,
+    RequiredPhrases,
+    Sampling,
+    Seed,
+    Stopping,
+    Temperature,
+    TerminologyFile,
+    TopK,
+    TopP,
 )
 from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.inference.translator import Translation
+    from nmt.cli.recipe import Recipe
+    from nmt.inference.requests import Request
 
 
 class Format(str, Enum):
@@ -41,13 +66,23 @@ class Format(str, Enum):
 
     text = "text"
     jsonl = "jsonl"
+    tsv = "tsv"
+    moses = "moses"
+
+
+class Alignments(str, Enum):
+    """Values of --alignment."""
+
+    hard = "hard"
+    soft = "soft"
 
 
 def translate(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Text to translate, a sentence a line; - is standard input.")
     ] = Path("-"),
-    model: Model = None,
+    models: Models = None,
+    model_weights: ModelWeights = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,20 +91,72 @@ def translate(
     ] = None,
     format: Annotated[
         Format,
-        typer.Option("--format", help="text: a translation a line; jsonl: with scores, pieces and alternatives."),
+        typer.Option(
+            "--format",
+            help="text: a translation a line; jsonl: with alternatives, scores, pieces and flags of what is "
+            "suspicious; tsv, moses: n-best lists.",
+        ),
     ] = Format.text,
+    alignment: Annotated[
+        Alignments | None,
+        typer.Option(
+            "--alignment",
+            help="Add what looks at what: hard, the best source piece for each target piece (words in tsv and moses); "
+            "soft, all weights (jsonl).",
+            show_default=False,
+        ),
+    ] = None,
     beam_size: BeamSize = None,
     n_best: Annotated[
-        int | None, typer.Option("--n-best", min=1, help="Alternatives for each line, in jsonl.", show_default=False)
+        int | None, typer.Option("--n-best", min=1, help="Alternatives for each line.", show_default=False)
     ] = None,
     length_normalization: LengthNormalization = None,
     alpha: Alpha = None,
     max_length_ratio: MaxLengthRatio = None,
+    max_length: MaxLength = None,
+    min_length: MinLength = None,
+    min_length_ratio: MinLengthRatio = None,
+    coverage_penalty: CoveragePenalty = None,
+    repetition_penalty: RepetitionPenalty = None,
+    no_repeat_ngram: NoRepeatNgram = None,
+    stopping: Stopping = None,
+    beam_groups: BeamGroups = None,
+    diversity: Diversity = None,
+    sampling: Sampling = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
+    prefixes: Prefixes = None,
+    required: RequiredPhrases = None,
+    avoid: AvoidedPhrases = None,
+    terminology: TerminologyFile = None,
+    ensemble_average: EnsembleAverage = None,
+    mbr: MinimumBayesRisk = None,
     shortlist: Shortlist = None,
+    split_sentences: SplitSentences = None,
+    protect: Protect = None,
     batch_size: BatchSize = None,
     precision: Precision = None,
     device: Device = None,
     threads: Threads = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes", min=1, help="For big files on many cores: so many processes, with a thread and a model each."
+        ),
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on behind the last whole line of -o, if there is one.")
+    ] = False,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="Tell how far it is, on standard error; by default for -o in a terminal.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -84,35 +171,128 @@ def translate(
 
       nmt translate --model runs/quickstart news.en -o news.de
 
+      nmt translate --model runs/seed-1 --model runs/seed-2 --mbr chrf --beam-size 12 news.en -o news.de
+
       nmt translate news.en --format jsonl --beam-size 10 --n-best 10 > news.jsonl
+
+      nmt translate news.en --terminology terms.tsv --avoid words.txt -o news.de
+
+      nmt translate mono.de --sampling --top-k 10 -o mono.sampled.en
+
+      nmt translate big.en.gz -o big.de.gz --processes 8 --resume
     """
-    if n_best is not None and n_best > 1 and format is Format.text:
-        raise UsageError("--n-best gives several translations for a line, text has room for one: add --format jsonl")
+    _check(format, n_best, mbr, alignment, processes=processes, threads=threads, device=device)
+    if resume and (output is None or overwrite):
+        raise UsageError("--resume goes on with the file of -o; give -o, and no --overwrite")
     if output is not None:
-        _refuse(output, file, overwrite=overwrite)
-    from nmt.cli.opening import make_translator, open_model
+        _refuse(output, file, overwrite=overwrite or resume)
+    decoding: dict[str, Any] = {
+        "beam_size": beam_size,
+        "n_best": n_best,
+        "length_normalization": length_normalization,
+        "alpha": alpha,
+        "max_length_ratio": max_length_ratio,
+        "max_length": max_length,
+        "min_length": min_length,
+        "min_length_ratio": min_length_ratio,
+        "coverage_penalty": coverage_penalty,
+        "repetition_penalty": repetition_penalty,
+        "no_repeat_ngram": no_repeat_ngram,
+        "stopping": stopping,
+        "beam_groups": beam_groups,
+        "diversity": diversity,
+        "sampling": sampling,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "ensemble_average": ensemble_average,
+        "shortlist": shortlist,
+        "split_sentences": split_sentences,
+        "protect": protect,
+        "batch_sentences": batch_size,
+        "precision": precision,
+        "device": device,
+        "threads": threads,
+    }
+    from nmt.cli.recipe import Recipe
+    from nmt.cli.steering import Steering
+    from nmt.inference.formats import Layout
 
-    translator = make_translator(
-        open_model(model),
-        beam_size=beam_size,
-        n_best=n_best,
-        length_normalization=length_normalization,
-        alpha=alpha,
-        max_length_ratio=max_length_ratio,
-        shortlist=shortlist,
-        batch_sentences=batch_size,
-        precision=precision,
-        device=device,
-        threads=threads,
-    )
-    from nmt.data.lines import read_lines
-
+    layout = Layout(format.value, None if alignment is None else alignment.value)
     if str(file) == "-" and sys.stdin is not None and sys.stdin.isatty():
         logger.info("one sentence a line; Ctrl-D ends")
-    sources: deque[str] = deque()
-    lines = _noted(read_lines(file, keep_broken=False), sources)
-    texts = (_render(sources.popleft(), result, format) for result in translator.translate(lines))
-    _write(texts, output or Path("-"))
+    shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
+    steering = Steering(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
+    recipe = Recipe(models, model_weights, mbr, decoding, layout, steering)
+    _translate_file(recipe, file, output or Path("-"), processes=processes, resume=resume, progress=shown)
+
+
+def _check(
+    format: Format,
+    n_best: int | None,
+    mbr: MinimumBayesRisk,
+    alignment: Alignments | None,
+    *,
+    processes: int,
+    threads: int | None,
+    device: Any,
+) -> None:
+    """Make sure that the options go together."""
+    if n_best is not None and n_best > 1 and format is Format.text and mbr is None:
+        raise UsageError(
+            "--n-best gives several translations for a line, text has room for one: add --format jsonl, tsv or moses"
+        )
+    if alignment is not None and format is Format.text:
+        raise UsageError("--alignment has no room in text: add --format jsonl, tsv or moses, or see `nmt attention`")
+    if alignment is Alignments.soft and format is not Format.jsonl:
+        raise UsageError("--alignment soft needs --format jsonl; tsv and moses have hard alignments")
+    if processes > 1 and threads is not None:
+        raise UsageError("--processes and --threads do not go together: each process computes with one thread")
+    if processes > 1 and device is not None and device.value == "cuda":
+        raise UsageError("--processes are for processors; a CUDA device is shared by leaving them out")
+
+
+def _translate_file(recipe: Recipe, file: Path, output: Path, *, processes: int, resume: bool, progress: bool) -> None:
+    """Translate a file, or the rest of it."""
+    from nmt.inference.output import continue_file, write_blocks
+
+    write = recipe() if processes == 1 else None
+    before = continue_file(output, recipe.layout.format) if resume else 0
+    append = resume and output.exists()
+    lines = recipe.steering.requests(_behind(file, before, output), before)
+    if write is not None:
+        blocks = write.write(lines, before)
+    else:
+        blocks = _in_processes(recipe, lines, processes=processes, before=before)
+    if progress:
+        from nmt.inference.progress import with_progress
+
+        blocks = with_progress(blocks, file, before=before)
+    write_blocks(blocks, output, append=append)
+
+
+def _in_processes(recipe: Recipe, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
+    from nmt.inference.find import find_model
+    from nmt.inference.processes import WINDOW, in_processes
+    from nmt.inference.windows import windows
+
+    found = [find_model(model) for model in recipe.models] if recipe.models else [find_model(None)]
+    make = replace(recipe, models=found, decoding={**recipe.decoding, "threads": 1, "device": "cpu"})
+    return in_processes(make, windows(lines, WINDOW), processes=processes, before=before)
+
+
+def _behind(file: Path, before: int, output: Path) -> Iterator[str]:
+    """Return the lines of a text behind the first ones, which are translated already."""
+    from nmt.data.lines import read_lines
+
+    lines = read_lines(file, keep_broken=False)
+    if before:
+        passed = sum(1 for _ in islice(lines, before))
+        if passed < before:
+            raise UsageError(f"{output} has translations of {before:,} lines, but {file} has only {passed:,}")
+        logger.info("going on behind line %s", f"{before:,}")
+    return lines
 
 
 def _refuse(output: Path, file: Path, *, overwrite: bool) -> None:
@@ -120,39 +300,3 @@ def _refuse(output: Path, file: Path, *, overwrite: bool) -> None:
     if str(file) != "-" and output.exists() and file.exists() and output.samefile(file):
         raise UsageError(f"{output}: the translation would replace the text itself; choose another name for -o")
     refuse_existing(output, overwrite=overwrite)
-
-
-def _noted(lines: Iterator[str], sources: deque[str]) -> Iterator[str]:
-    """Pass lines on, and keep them until their translation comes."""
-    for line in lines:
-        sources.append(line)
-        yield line
-
-
-def _render(source: str, translation: Translation, format: Format) -> str:
-    """A translation as one line of output."""
-    if format is Format.text:
-        return translation.text
-    hypotheses = [
-        {
-            "text": hypothesis.text,
-            "score": hypothesis.score,
-            "log_probability": hypothesis.log_probability,
-            "pieces": hypothesis.pieces,
-            "piece_log_probabilities": hypothesis.piece_log_probabilities,
-        }
-        for hypothesis in translation.hypotheses
-    ]
-    return json.dumps({"source": source, "translation": translation.text, "hypotheses": hypotheses}, ensure_ascii=False)
-
-
-def _write(texts: Iterator[str], output: Path) -> None:
-    """Write lines as they come. The file is made when the first one is there: an error before that leaves nothing."""
-    from nmt.data.streams import open_output
-
-    first = list(islice(texts, 1))
-    with open_output(output) as stream:
-        for text in chain(first, texts):
-            stream.write(text.encode() + b"\n")
-            if str(output) == "-":
-                stream.flush()  # somebody may be waiting for this line

@@ -18,7 +18,7 @@ def change_decoding(decoding: Decoding, given: Mapping[str, Any]) -> Decoding:
     """Put the options that are not None in `given`, named as in the schema, in place of those of a model.
 
     A model's options that make no sense with the given ones give way: its `alpha` to another normalisation, its
-    `n_best` to a smaller beam.
+    `n_best` to a smaller beam, its `temperature` to a search without sampling, and so on.
 
     Raises:
         UsageError: values out of range, or given options that contradict each other.
@@ -27,7 +27,7 @@ def change_decoding(decoding: Decoding, given: Mapping[str, Any]) -> Decoding:
     values = {**decoding.model_dump(), **changes}
     if "length_normalization" in changes and "alpha" not in changes:
         values["alpha"] = None if changes["length_normalization"] != decoding.length_normalization else decoding.alpha
-    if "n_best" not in changes and isinstance(values["beam_size"], int):
+    if "n_best" not in changes and isinstance(values["beam_size"], int) and not values["sampling"]:
         values["n_best"] = min(values["n_best"], max(values["beam_size"], 1))
     try:
         changed = Decoding.model_validate(values)
@@ -36,6 +36,9 @@ def change_decoding(decoding: Decoding, given: Mapping[str, Any]) -> Decoding:
             "\n".join(_out_of_range(detail["loc"][0], detail["input"]) for detail in error.errors())
         ) from None
     problems = list(search_contradictions(changed))
+    while own := {str(problem.paths[0][-1]) for problem in problems if problem.switched_off} - changes.keys():
+        changed = changed.model_copy(update={name: Decoding.model_fields[name].default for name in own})
+        problems = list(search_contradictions(changed))
     if problems:
         raise UsageError("\n".join(map(_in_flags, problems)))
     return changed

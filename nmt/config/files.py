@@ -12,7 +12,11 @@ from nmt.config.checks.base import key
 from nmt.config.problems import KeyPath, shorten, show
 from nmt.config.schema import Config
 
-MADE_BY = {"data/exercise": "scripts/make_exercise_corpus", "data/multi30k": "scripts/fetch_data multi30k"}
+MADE_BY = {
+    "data/exercise": "scripts/make_exercise_corpus",
+    "data/multi30k": "scripts/fetch_data multi30k",
+    "data/multi30k-long": "scripts/long_sentences --corpus multi30k",
+}
 """Folders of the corpora that scripts of this project make."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +105,28 @@ def pad(sources: Rows, targets: Rows, pairs: NDArray[np.int64]) -> Batch:
     """Makes a batch of these pairs, in this order."""
     source, source_lengths = _rectangle(sources.select(pairs))
     target, target_lengths = _rectangle(targets.select(pairs))
-    target_input = np.empty_like(target)
-    target_input[:, 0] = BOS
-    target_input[:, 1:] = target[:, :-1]
-    target_input[np.arange(target.shape[1]) >= target_lengths[:, None]] = PAD
-    return Batch(source, source_lengths, target_input, target, target_lengths)
+    return Batch(source, source_lengths, _shifted(target, target_lengths), target, target_lengths)
+
+
+def turned(batch: Batch) -> Batch:
+    """The same pairs with each target from its last piece to its first; EOS stays at the end."""
+    lengths = batch.target_lengths[:, None]
+    places = np.arange(batch.target_output.shape[1])[None, :]
+    mirrored = np.where(places < lengths - 1, lengths - 2 - places, places)
+    output = np.take_along_axis(batch.target_output, mirrored, axis=1)
+    links = batch.links
+    if links is not None:
+        links = replace(links, targets=batch.target_lengths[links.rows] - 2 - links.targets)
+    return replace(batch, target_input=_shifted(output, batch.target_lengths), target_output=output, links=links)
+
+
+def _shifted(target: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the decoder is fed to predict `target`: BOS, and each piece but EOS."""
+    fed = np.empty_like(target)
+    fed[:, 0] = BOS
+    fed[:, 1:] = target[:, :-1]
+    fed[np.arange(target.shape[1]) >= lengths[:, None]] = PAD
+    return fed
 
 
 def _rectangle(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

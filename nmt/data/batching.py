@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.alignments import Linker, no_links
-from nmt.data.batch import Batch, cut, fixed_batches, make_batch, pad
+from nmt.data.batch import Batch, cut, fixed_batches, make_batch, pad, turned
 from nmt.data.order import EpochOrder, make_key, scramble, scramble_unit
 from nmt.data.sampling import SubwordSampler
 from nmt.data.store import Rows, Store, make_rows
@@ -59,7 +59,8 @@ class Batches:
 
         Args:
             store: The training pairs.
-            tokenizers: The subword models, asked only when `sampling` is above 0.
+            tokenizers: The subword models. They cut text when `sampling` is above 0, and say in which direction
+                targets are to be learnt; the store has them from left to right.
             batch_tokens: Limit of rows times length of a batch, on either side, padding and EOS included.
             batch_sentences: Limit of rows, or None.
             shuffle_window: Pairs that are held in memory and sorted together.
@@ -81,6 +82,7 @@ class Batches:
         models = (tokenizers.source, tokenizers.target)
         self._samplers = [SubwordSampler(model, strength=sampling) for model in models] if sampling > 0 else []
         self._linker = Linker(tokenizers) if aligned else None
+        self._right_to_left = tokenizers.target.right_to_left
         self._seed = seed
         self._weights = tuple(weights)
         self._sizes = [end - start for start, end in pairwise(store.bounds)]
@@ -186,6 +188,10 @@ class Batches:
         return _Window(sources, targets, links, self._cut(sources.lengths, targets.lengths, key))
 
     def _batch(self, window: _Window, pairs: NDArray[np.int64]) -> Batch:
+        batch = self._forward_batch(window, pairs)
+        return turned(batch) if self._right_to_left else batch
+
+    def _forward_batch(self, window: _Window, pairs: NDArray[np.int64]) -> Batch:
         batch = pad(window.sources, window.targets, pairs)
         if self._linker is None:
             return batch

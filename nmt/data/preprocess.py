@@ -88,6 +88,8 @@ def prepare(config: Config, *, force: bool = False, tokenizers: Tokenizers | Non
     )
     for corpus, files in zip(config.data.train, inputs.train, strict=True):
         inputs.alignments.append(inspect_alignment(corpus, files[0].lines))
+    if tokenizers is not None:
+        tokenizers = tokenizers.with_direction(right_to_left=False)  # what is prepared serves both directions
     fingerprint = _fingerprint(config, inputs, tokenizers)
     folder = _folder(config, fingerprint)
     held_out = _held_out(config, inputs)
@@ -104,7 +106,7 @@ def prepare(config: Config, *, force: bool = False, tokenizers: Tokenizers | Non
     store, tokenizers = Store(folder), _read_models(folder)
     return Prepared(
         folder=folder,
-        tokenizers=tokenizers,
+        tokenizers=tokenizers.with_direction(right_to_left=config.data.right_to_left),
         train=store,
         valid=held_out[0].pairs,
         fingerprint=fingerprint,

@@ -55,9 +55,37 @@ def read_bytes(path: Path | str) -> Iterator[bytes]:
             yield from _chunks(raw.read1)
 
 
+def salvage_bytes(path: Path | str) -> Iterator[bytes]:
+    """Gives the unpacked bytes of a file in chunks, up to where its packed data is cut short or damaged.
+
+    Raises:
+        DataError: The file is missing, a folder or unreadable.
+    """
+    make = _UNPACKERS.get(Path(path).suffix.lower())
+    with _errors_named(path), open(path, "rb") as raw:
+        if make is None:
+            yield from _chunks(raw.read1)
+            return
+        unpacker = make()
+        while packed := raw.read(PACKED_CHUNK_BYTES):
+            while packed:
+                unpacker = make() if unpacker.eof else unpacker
+                try:
+                    chunk = unpacker.decompress(packed)
+                except Exception:  # each library has its own class
+                    return
+                packed = unpacker.unused_data if unpacker.eof else b""
+                if chunk:
+                    yield chunk
+
+
 @contextlib.contextmanager
-def open_output(path: Path | str) -> Iterator[IO[bytes]]:
+def open_output(path: Path | str, *, append: bool = False) -> Iterator[IO[bytes]]:
     """Opens a file to write to as results come, packed by suffix; what is written stays if the writer fails.
+
+    Args:
+        path: The file; ``-`` is standard output.
+        append: Write behind what is there, which (packed) must be whole.
 
     Raises:
         DataError: The file cannot be written.
@@ -69,7 +97,11 @@ def open_output(path: Path | str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     _check_folder(path)
-    with _errors_named(path), open(path, "wb") as raw, _packed(raw, Path(path).suffix.lower()) as stream:
+    with (
+        _errors_named(path),
+        open(path, "ab" if append else "wb") as raw,
+        _packed(raw, Path(path).suffix.lower()) as stream,
+    ):
         yield stream
 
 
@@ -177,6 +209,14 @@ def _new_unpacker() -> _Unpacker:
     import zstandard
 
     return zstandard.ZstdDecompressor().decompressobj()
+
+
+_UNPACKERS: dict[str, Callable[[], _Unpacker]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),
+    ".bz2": bz2.BZ2Decompressor,
+    ".xz": lzma.LZMADecompressor,
+    ".zst": _new_unpacker,
+}
 
 
 @contextlib.contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import sentencepiece
 
@@ -18,11 +19,19 @@ WORD_START = "\u2581"
 """What SentencePiece writes for the space before a word."""
 
 
+ValueT = TypeVar("ValueT")
+
+
 class SubwordModel:
     """One SentencePiece model: cuts text into pieces, each with an id, and joins ids to text again."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, *, right_to_left: bool = False) -> None:
         """Loads a model from the bytes of its file.
+
+        Args:
+            model: The bytes.
+            right_to_left: Rows of ids run from a text's last piece to its first: `encode` gives them so, `decode`
+                takes them so. Whatever learns from such rows learns to write backwards.
 
         Raises:
             DataError: They are not a SentencePiece model with this toolkit's ids for PAD, UNK, BOS and EOS.
@@ -41,6 +50,7 @@ class SubwordModel:
                 f"({PAD}, {UNK}, {BOS}, {EOS}) are needed."
             )
         self.model_bytes = model
+        self.right_to_left = right_to_left
         self.size: int = self._processor.get_piece_size()
         self.fingerprint = hashlib.sha256(model).hexdigest()
 
@@ -97,7 +107,8 @@ class SubwordModel:
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids, on one line (a line end that was written as a byte becomes a space)."""
-        rows = [[int(piece) for piece in row] for row in ids]
+        order = -1 if self.right_to_left else 1
+        rows = [[int(piece) for piece in row][::order] for row in ids]
         texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
         return [text.replace("\n", " ").replace("\r", " ") for text in texts]
 
@@ -105,12 +116,28 @@ class SubwordModel:
         """The string of each piece, as in the model: U+2581 stands for a space."""
         return [self._processor.id_to_piece(int(piece)) for piece in ids]
 
-    def __reduce__(self) -> tuple[type[SubwordModel], tuple[bytes]]:
-        return SubwordModel, (self.model_bytes,)
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """The ids of a text, given by the strings of its pieces in the order of the text.
+
+        Raises:
+            KeyError: There is no such piece, or it is one that no text has: PAD, BOS or EOS.
+        """
+        ids = [int(self._processor.piece_to_id(piece)) for piece in pieces]
+        for piece, found in zip(pieces, ids, strict=True):
+            if found in (PAD, BOS, EOS) or (found == UNK and piece != self._processor.id_to_piece(UNK)):
+                raise KeyError(piece)
+        return self.turned(ids)
+
+    def turned(self, values: Sequence[ValueT]) -> list[ValueT]:
+        """What belongs to the pieces of a row of ids in the order of the text; and back, for it is the same."""
+        return list(reversed(values)) if self.right_to_left else list(values)
+
+    def __reduce__(self) -> tuple[Callable[..., SubwordModel], tuple[bytes]]:
+        return partial(SubwordModel, right_to_left=self.right_to_left), (self.model_bytes,)
 
     def _encode(self, lines: list[str], **options: Any) -> list[list[int]]:
         ids: list[list[int]] = self._processor.encode(lines, out_type=int, **options)
-        return ids
+        return [row[::-1] for row in ids] if self.right_to_left else ids
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,12 @@ class Tokenizers:
 
     source: SubwordModel
     target: SubwordModel
+
+    def with_direction(self, *, right_to_left: bool) -> Tokenizers:
+        """The same subword models for a network that writes in this direction (`data.right_to_left`)."""
+        if self.target.right_to_left == right_to_left:
+            return self
+        return replace(self, target=SubwordModel(self.target.model_bytes, right_to_left=right_to_left))
 
 
 def _clean(lines: Sequence[str]) -> list[str]:

@@ -11,25 +11,18 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from nmt.config.decoding import change_decoding
-from nmt.data.batch import Batch, make_batch
 from nmt.data.lines import is_blank
-from nmt.data.tokenizer import EOS
-from nmt.device import autocast, choose_device, choose_dtype, set_threads
+from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
-from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights
+from nmt.inference.aligner import Aligner, Weights
+from nmt.inference.alignment import AttentionMap
+from nmt.inference.forced import IdPair
 from nmt.inference.model_file import ModelFile
-from nmt.inference.text import clean, one_line, part_separator, split_long
+from nmt.inference.text import clean, one_line
 from nmt.inference.translator import WINDOW_BATCHES, WINDOW_CHARACTERS, Translator
 from nmt.inference.windows import WindowSize, windows
 from nmt.log import logger
-
-# Most positions (B x T x S) of a batch: the additive score holds a vector for each, which is 0.3 GB with 512 features.
-BATCH_POSITIONS = 160_000
 
 
 class Attended(NamedTuple):
@@ -46,30 +39,24 @@ class Attended(NamedTuple):
     """More than 1 for a long line that was translated in parts: no part looks at another, and each has its EOS."""
 
 
-class _Pair(NamedTuple):
-    """One part of a line and its translation, as ids without EOS."""
-
-    source: list[int]
-    target: list[int]
-
-
 class _Job(NamedTuple):
     """A line, with all that it takes to compute its weights."""
 
     source: str
     translation: str
-    pairs: list[_Pair]
+    pairs: list[IdPair]
 
 
 class Attender:
     """Finds out what a model looks at. Keeps nothing between calls."""
 
-    def __init__(self, file: ModelFile, *, decoding: Mapping[str, Any]) -> None:
+    def __init__(self, file: ModelFile, *, decoding: Mapping[str, Any], translator: Translator | None = None) -> None:
         """Makes the network of a model file.
 
         Args:
             file: The model.
             decoding: Options in place of the model's own; see `Translator.load`.
+            translator: One of the same model with the same options; None: it is made when it is needed.
 
         Raises:
             UsageError: The model has no attention, or the options cannot be used.
@@ -82,12 +69,17 @@ class Attender:
             set_threads(options.threads)
         self._decoding = options
         self._device = choose_device(options.device)
-        self._dtype = choose_dtype(options.precision, self._device)
-        self._network = file.network(self._device)
+        self._aligner = Aligner(
+            file.network(self._device),
+            file.tokenizers,
+            device=self._device,
+            dtype=choose_dtype(options.precision, self._device),
+            batch_sentences=options.batch_sentences,
+        )
         self._tokenizers = file.tokenizers
         self._max_pieces = file.config.data.filters.max_pieces
-        self._separator = part_separator(file.config.data.target_language)
-        # A translator of its own, so that translations are those of `nmt translate`, however that searches.
+        # Translations are those of `nmt translate`, however that searches.
+        self._translator = translator
         self._make_translator = partial(Translator.from_model_file, file, decoding=decoding)
 
     def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[Attended | None]:
@@ -102,7 +94,7 @@ class Attender:
         """
         batch = self._decoding.batch_sentences
         size = WindowSize(first_lines=batch, lines=batch * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
-        translator = self._make_translator() if targets is None else None
+        translator = (self._translator or self._make_translator()) if targets is None else None
         number = 0
         for window in windows(lines, size):
             texts = [clean(line) for line in window]
@@ -116,36 +108,14 @@ class Attender:
 
     def _translated(self, texts: Sequence[str], before: int, translator: Translator) -> list[_Job | None]:
         """Translate lines, which `before` lines have preceded; a long one in parts, as `nmt translate` does."""
-        parts = [self._parts(text) for text in texts]
-        for number, several in enumerate(parts, before + 1):
-            if len(several) > 1:
-                logger.warning(
-                    "line %d is longer than what the model was trained on: translated in %d parts, which do not look "
-                    "at each other",
-                    number,
-                    len(several),
-                )
-        flat = [part for several in parts for part in several]
-        found = iter(translator.translate(flat))
         jobs: list[_Job | None] = []
-        for text, several in zip(texts, parts, strict=True):
-            best = [translation.hypotheses[0] for translation in islice(found, len(several))]
-            sources = self._tokenizers.source.encode(several)
-            translation = self._separator.join(filter(None, (hypothesis.text for hypothesis in best)))
-            pairs = [_Pair(source, hypothesis.ids) for source, hypothesis in zip(sources, best, strict=True)]
-            jobs.append(_Job(text, translation, pairs) if pairs else None)
+        for text, translation in zip(texts, translator.translate(texts, before=before), strict=True):
+            if translation.source_parts:
+                pairs = list(map(IdPair, translation.source_parts, translation.hypotheses[0].parts))
+                jobs.append(_Job(text, translation.text, pairs))
+            else:
+                jobs.append(None)
         return jobs
-
-    def _parts(self, text: str) -> list[str]:
-        """Return the parts that the translator would cut a text into; none if there is nothing in it."""
-        pieces = self._count([text])[0]
-        if pieces <= self._max_pieces:
-            return [text] if pieces else []
-        parts = split_long(text, longest=self._max_pieces, count=self._count)
-        return [part for part, size in zip(parts, self._count(parts), strict=True) if size]
-
-    def _count(self, texts: Sequence[str]) -> list[int]:
-        return [len(row) for row in self._tokenizers.source.encode(texts)]
 
     def _given(self, texts: Sequence[str], targets: Sequence[str], before: int) -> list[_Job | None]:
         """Pair lines, which `before` lines have preceded, with given translations. These cannot be cut into parts."""
@@ -156,73 +126,21 @@ class Attender:
         ):
             if len(source) > self._max_pieces:
                 logger.warning("line %d has %d pieces, more than the model was trained on", number, len(source))
-            jobs.append(_Job(text, one_line(target), [_Pair(source, ids)]) if source and not is_blank(target) else None)
+            jobs.append(
+                _Job(text, one_line(target), [IdPair(source, ids)]) if source and not is_blank(target) else None
+            )
         return jobs
 
     def _attended(self, jobs: Sequence[_Job | None], before: int) -> Iterator[Attended | None]:
-        weights = iter(self._weights([pair for job in jobs if job is not None for pair in job.pairs]))
+        weights = iter(self._aligner.weights([pair for job in jobs if job is not None for pair in job.pairs]))
         for number, job in enumerate(jobs, before + 1):
-            yield None if job is None else self._one(number, job, list(islice(weights, len(job.pairs))))
+            parts = [] if job is None else list(islice(weights, len(job.pairs)))
+            try:
+                yield None if job is None else self._one(number, job, parts)
+            except MemoryError:
+                raise NMTError(f"There is not enough memory for the attention of line {number}: cut it up.") from None
 
-    def _one(self, number: int, job: _Job, parts: Sequence[NDArray[np.float32]]) -> Attended:
+    def _one(self, number: int, job: _Job, parts: Sequence[Weights]) -> Attended:
         """Put the parts of a line together; there are no weights between different ones."""
-        source = [piece for pair in job.pairs for piece in (*pair.source, EOS)]
-        target = [piece for pair in job.pairs for piece in (*pair.target, EOS)]
-        pieces = AttentionMap(
-            piece_units(source, self._tokenizers.source), piece_units(target, self._tokenizers.target), _diagonal(parts)
-        )
-        source_spans, target_spans = word_spans(pieces.source), word_spans(pieces.target)
-        words = AttentionMap(
-            word_units(source, source_spans, self._tokenizers.source),
-            word_units(target, target_spans, self._tokenizers.target),
-            word_weights(pieces.weights, source_spans, target_spans),
-        )
+        pieces, words = self._aligner.put_together(job.pairs, parts)
         return Attended(number, job.source, job.translation, pieces, words, len(parts))
-
-    def _weights(self, pairs: Sequence[_Pair]) -> list[NDArray[np.float32]]:
-        """Return the weights [T, S] of each pair."""
-        found: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
-        for chosen in _batches(pairs, self._decoding.batch_sentences):
-            batch = make_batch([pairs[index].source for index in chosen], [pairs[index].target for index in chosen])
-            weights = self._batch_weights(batch)
-            for row, index in enumerate(chosen):
-                found[index] = weights[row, : batch.target_lengths[row], : batch.source_lengths[row]]
-        return found
-
-    def _batch_weights(self, batch: Batch) -> NDArray[np.float32]:
-        source, lengths, target_input = (
-            torch.from_numpy(array).to(self._device)
-            for array in (batch.source, batch.source_lengths, batch.target_input)
-        )
-        with torch.inference_mode(), autocast(self._device, self._dtype):
-            _, weights = self._network.decode(target_input, self._network.encode(source, lengths))
-        if weights is None:
-            raise NMTError("The model gave no attention weights.")
-        values: NDArray[np.float32] = weights.float().cpu().numpy()
-        return values
-
-
-def _batches(pairs: Sequence[_Pair], most: int) -> Iterator[list[int]]:
-    """Cut pairs into batches of like length, the longest first, with at most `most` rows and BATCH_POSITIONS."""
-    batch: list[int] = []
-    widths = (0, 0)
-    for index in sorted(range(len(pairs)), key=lambda index: (-len(pairs[index].source), -len(pairs[index].target))):
-        source, target = len(pairs[index].source) + 1, len(pairs[index].target) + 1
-        wider = (max(widths[0], source), max(widths[1], target))
-        if batch and (len(batch) == most or (len(batch) + 1) * wider[0] * wider[1] > BATCH_POSITIONS):
-            yield batch
-            batch, wider = [], (source, target)
-        batch.append(index)
-        widths = wider
-    if batch:
-        yield batch
-
-
-def _diagonal(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the matrix with `parts` along its diagonal and zeros elsewhere."""
-    joined = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts)), dtype=np.float32)
-    row = column = 0
-    for part in parts:
-        joined[row : row + part.shape[0], column : column + part.shape[1]] = part
-        row, column = row + part.shape[0], column + part.shape[1]
-    return joined

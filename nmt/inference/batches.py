@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ import torch
 from nmt.config.schema import Decoding
 from nmt.data.tokenizer import EOS, PAD
 from nmt.device import autocast
-from nmt.errors import NMTError
+from nmt.inference.composition import NO_WISH, Batch, Composer, Phrases, Wish
 from nmt.inference.shortlist import Shortlist
-from nmt.log import logger
-from nmt.search import Hypothesis, Normalization, StepModel, beam_search, greedy_search
+from nmt.inference.workers import count_workers, halving, side_by_side
+from nmt.search import Hypothesis, Normalization, StepModel
 
 # A batch has room for its number of sentences at this length, so that many long ones make smaller batches.
 ROOMY_LENGTH = 100
@@ -24,6 +24,13 @@ ROOMY_LENGTH = 100
 UNKNOWN_LENGTH_RATIO = 2.0
 
 Sentence = Sequence[int]
+
+
+class _Job(NamedTuple):
+    """A sentence and what is wanted of its translation."""
+
+    ids: Sentence
+    wish: Wish
 
 
 class Searcher:
@@ -38,50 +45,42 @@ class Searcher:
         device: torch.device,
         dtype: torch.dtype,
         shortlist: Shortlist | None = None,
+        phrases: Phrases | None = None,
     ) -> None:
         self._model = model
         self._decoding = decoding
         self._normalization = normalization
+        self._composer = Composer(decoding, normalization, phrases)
         self._device = device
         self._dtype = dtype
         self._shortlist = shortlist
 
-    def search(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+    def with_phrases(self, phrases: Phrases) -> Searcher:
+        """Return a searcher that knows these phrases."""
+        clone = copy.copy(self)
+        clone._composer = Composer(self._decoding, self._normalization, phrases)
+        return clone
+
+    def search(self, sentences: Sequence[Sentence], wishes: Sequence[Wish] | None = None) -> list[list[Hypothesis]]:
         """Return the hypotheses of each sentence (source ids without EOS), best first.
+
+        Args:
+            sentences: Their ids.
+            wishes: What is wanted of the translation of each. None: nothing.
 
         Raises:
             NMTError: One sentence alone does not fit into memory.
         """
-        workers = self._workers(len(sentences))
+        workers = count_workers(self._device, len(sentences))
         size = min(self._decoding.batch_sentences, -(-len(sentences) // workers))
         batches = list(self._batches(sentences, size))
         found: list[list[Hypothesis]] = [[]] * len(sentences)
-        parts = [[sentences[index] for index in batch] for batch in batches]
-        for batch, results in zip(batches, self._all(parts, workers), strict=True):
+        jobs = [_Job(ids, wish) for ids, wish in zip(sentences, wishes or [NO_WISH] * len(sentences), strict=True)]
+        parts = [[jobs[index] for index in batch] for batch in batches]
+        for batch, results in zip(batches, side_by_side(self._search, parts, workers), strict=True):
             for index, hypotheses in zip(batch, results, strict=True):
                 found[index] = hypotheses
         return found
-
-    def _workers(self, sentences: int) -> int:
-        """Return how many batches to search at once: as many as there are processor threads, each with one thread.
-
-        The products of a search are small: two threads that share each one wait for each other most of the time.
-        """
-        return max(1, min(torch.get_num_threads(), sentences)) if self._device.type == "cpu" else 1
-
-    def _all(self, batches: list[list[Sentence]], workers: int) -> Iterator[list[list[Hypothesis]]]:
-        """Search for each batch, in order of the batches."""
-        if workers == 1:
-            yield from map(self._search, batches)
-            return
-        threads = torch.get_num_threads()
-        with ThreadPoolExecutor(workers, "search", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                yield from pool.map(self._search, batches)
-            finally:
-                pool.shutdown(cancel_futures=True)
-                # A worker's setting is its own, but also what threads that start later begin with.
-                torch.set_num_threads(threads)
 
     def _batches(self, sentences: Sequence[Sentence], size: int) -> Iterator[list[int]]:
         """Cut the sentences into batches of like length, the longest first: whatever may fail does so at once."""
@@ -98,59 +97,29 @@ class Searcher:
         if batch:
             yield batch
 
-    def _search(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
+    def _search(self, jobs: Sequence[_Job]) -> list[list[Hypothesis]]:
         """Search for one batch; if memory runs out, for its halves."""
-        try:
-            return self._search_batch(sentences)
-        except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not _is_out_of_memory(error):
-                raise
-        # Outside of the handler, where the traceback no longer keeps the batch's tensors alive.
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        if len(sentences) == 1:
-            raise NMTError(
-                f"There is not enough memory to translate a line of {len(sentences[0])} pieces with a beam of "
-                f"{self._decoding.beam_size}. Use a smaller beam, or --device cpu."
-            )
-        half = (len(sentences) + 1) // 2
-        logger.warning("out of memory with %d sentences: trying %d at once", len(sentences), half)
-        return self._search(sentences[:half]) + self._search(sentences[half:])
+        return halving(self._search_batch, jobs, device=self._device, explain=self._too_long)
 
-    def _search_batch(self, sentences: Sequence[Sentence]) -> list[list[Hypothesis]]:
-        lengths = np.array([len(sentence) + 1 for sentence in sentences], dtype=np.int64)
-        rows = np.full((len(sentences), lengths.max()), PAD, dtype=np.int64)
-        for row, sentence in zip(rows, sentences, strict=True):
-            row[: len(sentence)] = sentence
-            row[len(sentence)] = EOS
+    def _too_long(self, job: _Job) -> str:
+        return (
+            f"There is not enough memory to translate a line of {len(job.ids)} pieces with a beam of "
+            f"{self._decoding.beam_size}. Use a smaller beam, or --device cpu."
+        )
+
+    def _search_batch(self, jobs: Sequence[_Job]) -> list[list[Hypothesis]]:
+        lengths = np.array([len(job.ids) + 1 for job in jobs], dtype=np.int64)
+        rows = np.full((len(jobs), lengths.max()), PAD, dtype=np.int64)
+        for row, job in zip(rows, jobs, strict=True):
+            row[: len(job.ids)] = job.ids
+            row[len(job.ids)] = EOS
         ratio, constant = self._decoding.max_length_ratio, self._decoding.max_length_constant
         ratio = UNKNOWN_LENGTH_RATIO if ratio is None else ratio
         max_lengths = torch.from_numpy(((lengths - 1) * ratio).astype(np.int64) + constant)
         source = torch.from_numpy(rows).to(self._device)
-        source_lengths = torch.from_numpy(lengths).to(self._device)
+        batch = Batch(source, torch.from_numpy(lengths).to(self._device), max_lengths, [job.wish for job in jobs])
         with torch.inference_mode(), autocast(self._device, self._dtype):
             if self._shortlist is None:
-                return self._find(self._model, source, source_lengths, max_lengths)
+                return self._composer.search(self._model, batch)
             model = self._shortlist.limit(source)
-            return model.with_ids(self._find(model, source, source_lengths, max_lengths))
-
-    def _find(
-        self, model: StepModel[Any, Any], source: torch.Tensor, lengths: torch.Tensor, max_lengths: torch.Tensor
-    ) -> list[list[Hypothesis]]:
-        """Search as the options say."""
-        if self._decoding.beam_size == 1:
-            return greedy_search(model, source, lengths, max_lengths=max_lengths, normalization=self._normalization)
-        return beam_search(
-            model,
-            source,
-            lengths,
-            beam_size=self._decoding.beam_size,
-            n_best=self._decoding.n_best,
-            max_lengths=max_lengths,
-            normalization=self._normalization,
-        )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+            return model.with_ids(self._composer.search(model, batch))

@@ -147,10 +147,11 @@ def load_model(path: Path) -> ModelFile:
         target = source
         if "target_tokenizer" in metadata:
             target = SubwordModel(base64.b64decode(metadata["target_tokenizer"], validate=True))
-        tokenizers = Tokenizers(source, target)
+        config = Config.model_validate(json.loads(metadata["config"]))
+        tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(weights, tokenizers)
         return ModelFile(
-            config=Config.model_validate(json.loads(metadata["config"])),
+            config=config,
             tokenizers=tokenizers,
             weights=weights,
             provenance=json.loads(metadata["provenance"]),

@@ -14,7 +14,7 @@ CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # Where a line that is too long is best cut: behind the end of a sentence, of a clause, of a word.
 CLOSING = "[\"'»«”“’‘)\\]」』）】]*"
 CUTS = (
-    re.compile(f"[.!?…]+{CLOSING}\\s+|[。！？]+{CLOSING}\\s*"),
+    re.compile(f"(?<![.!?…])[.!?…]+{CLOSING}\\s+|(?<![。！？])[。！？]+{CLOSING}\\s*"),
     re.compile(f"[,;:]{CLOSING}\\s+|\\s[–—-]\\s|[、，；：]"),
     re.compile("\\s+"),
 )

@@ -9,8 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+LineT = TypeVar("LineT", bound=Sized)
+"""A line, or anything else whose `len` is its number of characters."""
 
 # A line that comes this soon after the one before it still gets into the window, until the window is this old.
 NEXT_LINE_SECONDS = 0.005
@@ -31,12 +35,13 @@ class WindowSize:
     """A window ends with the line that reaches this number."""
 
 
-def windows(lines: Iterable[str], size: WindowSize) -> Iterator[list[str]]:
+def windows(lines: Iterable[LineT], size: WindowSize) -> Iterator[list[LineT]]:
     """Cut `lines` into windows: all of them, in order.
 
     Anything but a list or tuple is read in a thread of its own, one window ahead. What reading it raises is raised
     here, after the lines before it.
     """
+    source: _Given[LineT] | _Arriving[LineT]
     source = _Given(lines) if isinstance(lines, (list, tuple)) else _Arriving(lines, size)
     most = size.first_lines
     try:
@@ -48,15 +53,15 @@ def windows(lines: Iterable[str], size: WindowSize) -> Iterator[list[str]]:
         source.close()
 
 
-class _Given:
+class _Given(Generic[LineT]):
     """Lines that are all there."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[LineT]) -> None:
         self._lines = lines
         self._next = 0
 
-    def take(self, most: int, characters: int) -> list[str]:
-        window: list[str] = []
+    def take(self, most: int, characters: int) -> list[LineT]:
+        window: list[LineT] = []
         for line in self._lines[self._next : self._next + most]:
             window.append(line)
             characters -= len(line)
@@ -69,12 +74,12 @@ class _Given:
         """Nothing to stop."""
 
 
-class _Arriving:
+class _Arriving(Generic[LineT]):
     """Lines that are read in a thread while others are translated."""
 
-    def __init__(self, lines: Iterable[str], size: WindowSize) -> None:
+    def __init__(self, lines: Iterable[LineT], size: WindowSize) -> None:
         self._size = size
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[LineT] = deque()
         self._characters = 0  # of the waiting lines
         self._changed = threading.Condition()
         self._ended = False
@@ -83,7 +88,7 @@ class _Arriving:
         # A daemon: it may be waiting for a line that never comes.
         threading.Thread(target=self._read, args=(lines,), name="nmt-reader", daemon=True).start()
 
-    def take(self, most: int, characters: int) -> list[str]:
+    def take(self, most: int, characters: int) -> list[LineT]:
         """Wait for a line, and return it with those that are there or come right behind it; nothing at the end."""
         with self._changed:
             while not self._waiting and not self._ended:
@@ -94,7 +99,7 @@ class _Arriving:
                     break
             if not self._waiting and self._error is not None:
                 raise self._error
-            window: list[str] = []
+            window: list[LineT] = []
             while self._waiting and len(window) < most and characters > 0:
                 line = self._waiting.popleft()
                 window.append(line)
@@ -115,7 +120,7 @@ class _Arriving:
     def _full(self) -> bool:
         return len(self._waiting) >= self._size.lines or self._characters >= self._size.characters
 
-    def _read(self, lines: Iterable[str]) -> None:
+    def _read(self, lines: Iterable[LineT]) -> None:
         try:
             for line in lines:
                 with self._changed:

@@ -6,8 +6,11 @@ by score are kept. With K = 1 this is greedy search.
 
 It is exact: a sentence is done when no live hypothesis could still beat the worst of the n kept ones, however it went
 on (see `Normalization.upper_bound`), so stopping early never changes the result, and the best hypothesis does not
-depend on how many are asked for. At the length limit only EOS can follow. A hypothesis that is cut there is given
-only if its sentence has no other; the log-probability of EOS counts, so that all scores mean the same.
+depend on how many are asked for. The stopping rule "fast" gives that up: there a sentence is done when no live
+hypothesis has, as it is now, a better score than the worst of the n kept ones.
+
+At the length limit only EOS can follow. A hypothesis that is cut there is given only if its sentence has no other; the
+log-probability of EOS counts, so that all scores mean the same.
 
 Equal values: the hypothesis that ended earlier, then the one that continues the better row, then the smaller piece.
 
@@ -17,7 +20,7 @@ sentences at once, with one transfer a step.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,9 +31,11 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, History, IntArray
-from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
+from nmt.search.interface import Continuations, Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
 from nmt.search.rows import DONE_SHARE, pick, to_device, to_host
+
+Stopping = Literal["exact", "fast"]
 
 
 @torch.inference_mode()
@@ -43,6 +48,7 @@ def beam_search(
     n_best: int,
     max_lengths: Tensor,
     normalization: Normalization,
+    stopping: Stopping = "exact",
 ) -> list[list[Hypothesis]]:
     """Translate a batch.
 
@@ -54,6 +60,7 @@ def beam_search(
         n_best: Hypotheses wanted for each sentence, at most K.
         max_lengths: Longest hypothesis of each sentence [B] in pieces, EOS not counted.
         normalization: Makes scores out of log-probabilities.
+        stopping: When a sentence is done, see above.
 
     Returns:
         For each sentence its hypotheses, best first: `n_best`, or fewer where fewer ended within the limit; at least 1.
@@ -61,15 +68,20 @@ def beam_search(
     assert 1 <= n_best <= beam_size
     memory = model.encode(source, lengths)
     state = model.init_state(memory)
-    beams = _Beams(max_lengths=to_host(max_lengths), beam_size=beam_size, n_best=n_best, normalization=normalization)
+    beams = _Beams(
+        max_lengths=to_host(max_lengths),
+        beam_size=beam_size,
+        n_best=n_best,
+        normalization=normalization,
+        stopping=stopping,
+    )
     ids = torch.full_like(lengths, BOS)
     steps = selective(model)
     while True:
         behind = torch.from_numpy(beams.behind()).to(source.device)
         output = steps.continue_best(ids, state, memory, behind, beam_size)
         before = beams.count
-        best = output.continuations
-        move = beams.advance(to_host(best.log_probs), to_host(best.rows), to_host(best.pieces), output.eos)
+        move = beams.advance(output.continuations, output.eos, output.bonus)
         if not beams.count:
             return beams.history.hypotheses()
         memory = pick(memory, move.sentences, of=before, device=source.device)
@@ -91,10 +103,19 @@ class _Move(NamedTuple):
 class _Beams:
     """The beams of the sentences in the batch: b of them, k hypotheses each, t pieces long."""
 
-    def __init__(self, *, max_lengths: IntArray, beam_size: int, n_best: int, normalization: Normalization) -> None:
+    def __init__(
+        self,
+        *,
+        max_lengths: IntArray,
+        beam_size: int,
+        n_best: int,
+        normalization: Normalization,
+        stopping: Stopping,
+    ) -> None:
         self.history = History(sentences=len(max_lengths), beam_size=beam_size, n_best=n_best)
         self._beam_size = beam_size
         self._normalization = normalization
+        self._stopping = stopping
         self._limits = max_lengths
         self._sentences: IntArray = np.arange(len(max_lengths))
         self._totals: FloatArray = np.zeros((len(max_lengths), 1))  # log-probabilities [b, k]; -inf: no hypothesis
@@ -113,30 +134,34 @@ class _Beams:
         differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
         return differences
 
-    def advance(self, log_probs: FloatArray, rows: IntArray, pieces: IntArray, eos: Tensor) -> _Move:
+    def advance(self, best: Continuations, eos: Tensor, bonus: Tensor | None) -> _Move:
         """Continue all hypotheses by one piece.
 
         Args:
-            log_probs: Of the best continuations of each sentence [b, c].
-            rows: Which of the sentence's hypotheses they continue [b, c].
-            pieces: With which piece [b, c].
+            best: The best continuations of each sentence, c of them.
             eos: The log-probability of EOS for each row [b * k].
+            bonus: What is added to the score of a hypothesis of each row that ends now [b * k].
         """
         sentence = np.arange(self.count)[:, np.newaxis]
+        log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)
         candidates = self._totals[sentence, rows] + log_probs
         if np.isnan(candidates).any():
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
         order = sentence, np.lexsort((pieces, rows, -candidates), axis=1)[:, : self._beam_size]
-        totals, values, parents, chosen = candidates[order], log_probs[order], rows[order], pieces[order]
+        totals, parents, chosen = candidates[order], rows[order], pieces[order]
+        values = (log_probs if best.own is None else to_host(best.own))[order]
+        bonuses = None if bonus is None else to_host(bonus).reshape(self._totals.shape)
 
         ended = chosen == EOS
         if ended.any():
-            self._end(self._sentences, np.where(ended, totals, -np.inf), values, parents, finished=True)
+            self._end(
+                self._sentences, np.where(ended, totals, -np.inf), values, parents, _at(bonuses, order[0], parents)
+            )
         totals[ended] = -np.inf
         done = self._done(totals)
         cut = done & ~self.history.any_kept(self._sentences)
         if cut.any():
-            self._cut(cut, to_host(eos))
+            self._cut(cut, to_host(eos), bonuses)
         self.history.add(self._sentences, rows=parents, pieces=chosen, log_probs=values)
         totals[done] = -np.inf
         return self._shrink(done, totals, parents, chosen)
@@ -145,20 +170,30 @@ class _Beams:
         """Return which sentences are done, whose live hypotheses now have the log-probabilities `totals` [b, k]."""
         best = totals.max(axis=1)
         limit_reached = self._limits <= self.history.steps
-        bound = self._normalization.upper_bound(best, self._limits + 1)
+        length = self._limits + 1 if self._stopping == "exact" else self.history.steps + 1
+        bound = self._normalization.upper_bound(best, length)
         return np.asarray((best == -np.inf) | limit_reached | (self.history.worst_kept(self._sentences) >= bound))
 
-    def _cut(self, cut: NDArray[np.bool_], eos: FloatArray) -> None:
+    def _cut(self, cut: NDArray[np.bool_], eos: FloatArray, bonuses: FloatArray | None) -> None:
         """End the hypotheses of the sentences `cut` [b] as they were before this step, with `eos` [b * k]."""
         totals = self._totals[cut]
         values = eos.reshape(self._totals.shape)[cut]
         rows = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)
-        self._end(self._sentences[cut], totals + values, values, rows, finished=False)
+        bonus = 0.0 if bonuses is None else bonuses[cut]
+        self._end(self._sentences[cut], totals + values, values, rows, bonus, finished=False)
 
-    def _end(self, sentences: IntArray, totals: FloatArray, eos: FloatArray, rows: IntArray, *, finished: bool) -> None:
+    def _end(
+        self,
+        sentences: IntArray,
+        totals: FloatArray,
+        eos: FloatArray,
+        rows: IntArray,
+        bonus: FloatArray | float,
+        finished: bool = True,
+    ) -> None:
         """Hand hypotheses that end now to the history; `totals` [b, k] with EOS, -inf where there is none."""
-        scores = self._normalization.score(totals, self.history.steps + 1)
-        self.history.keep(sentences, score=scores, log_probability=totals, eos=eos, row=rows, finished=finished)
+        scores = self._normalization.score(totals, self.history.steps + 1) + bonus
+        self.history.keep(sentences, score=scores, eos=eos, row=rows, finished=finished)
 
     def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Move:
         """Let sentences that are `done` [b] leave, if they are many or the last ones."""
@@ -168,3 +203,8 @@ class _Beams:
         rows = stay[:, np.newaxis] * self._totals.shape[1] + parents[stay]
         self._sentences, self._limits, self._totals = self._sentences[stay], self._limits[stay], totals[stay]
         return _Move(ids=chosen[stay].reshape(-1), rows=rows.reshape(-1), sentences=stay)
+
+
+def _at(bonuses: FloatArray | None, sentences: IntArray, rows: IntArray) -> FloatArray | float:
+    """Return the bonus [b, k] of these rows; 0 if there are none."""
+    return 0.0 if bonuses is None else bonuses[sentences, rows]

@@ -21,7 +21,6 @@ IntArray = NDArray[np.int64]
 ENDED = np.dtype(
     [
         ("score", np.float64),
-        ("log_probability", np.float64),
         ("eos", np.float64),
         ("length", np.int64),
         ("row", np.int64),
@@ -58,7 +57,6 @@ class History:
         sentences: IntArray,
         *,
         score: FloatArray,
-        log_probability: FloatArray,
         eos: FloatArray,
         row: IntArray,
         finished: bool,
@@ -70,13 +68,12 @@ class History:
         Args:
             sentences: [b].
             score: [b, k]; -inf where there is no hypothesis.
-            log_probability: [b, k], EOS included.
             eos: Log-probability of EOS [b, k].
             row: Row of the beam that the hypothesis follows [b, k].
             finished: Whether they ended by themselves.
         """
         new = np.empty(score.shape, dtype=ENDED)
-        new["score"], new["log_probability"], new["eos"] = score, log_probability, eos
+        new["score"], new["eos"] = score, eos
         new["length"], new["row"], new["finished"] = self.steps, row, finished
         every = np.concatenate([self._ended[sentences], new], axis=1)
         order = np.argsort(-every["score"], axis=1, kind="stable")[:, : self._ended.shape[1]]
@@ -106,13 +103,14 @@ class History:
             row = np.where(length > step, rows[sentence, row], row)
         found: list[list[Hypothesis]] = [[] for _ in range(self._shape[0])]
         for index, record in enumerate(ended):
-            pieces_log_probs = [*log_probs[index, : length[index]].tolist(), float(record["eos"])]
+            pieces_log_probs = np.append(log_probs[index, : length[index]], record["eos"])
             found[sentence[index]].append(
                 Hypothesis(
                     ids=ids[index, : length[index]].tolist(),
-                    log_probability=float(record["log_probability"]),
+                    # Added up one after the other, as greedy search does, so that the sums are the same to the bit.
+                    log_probability=float(np.cumsum(pieces_log_probs)[-1]),
                     score=float(record["score"]),
-                    piece_log_probabilities=pieces_log_probs,
+                    piece_log_probabilities=pieces_log_probs.tolist(),
                     finished=bool(record["finished"]),
                 )
             )

@@ -61,11 +61,13 @@ class Continuations(NamedTuple):
     """The best continuations of each sentence's hypotheses by one piece, best first.   B sentences, C of each."""
 
     log_probs: Tensor
-    """Of the piece [B, C], float32."""
+    """Of the piece [B, C], float32: what the search adds up."""
     rows: Tensor
     """Which of the sentence's rows is continued [B, C], counted from 0."""
     pieces: Tensor
     """The pieces [B, C]."""
+    own: Tensor | None = None
+    """The log-probabilities that the model gives these pieces [B, C], where `log_probs` are others."""
 
 
 class BestOutput(NamedTuple, Generic[StateT]):
@@ -76,6 +78,8 @@ class BestOutput(NamedTuple, Generic[StateT]):
     """Log-probability of EOS for each row [R]."""
     state: StateT
     """The state after the step, R rows."""
+    bonus: Tensor | None = None
+    """What is added to the score of a hypothesis of each row that ends now [R], at most 0; None: nothing."""
 
 
 @runtime_checkable
@@ -103,9 +107,10 @@ class Hypothesis(NamedTuple):
     ids: list[int]
     """Its pieces, without BOS and EOS."""
     log_probability: float
-    """Sum of the log-probabilities of its pieces and of EOS."""
+    """Sum of the log-probabilities that the model gives its pieces and EOS."""
     score: float
-    """The log-probability after length normalisation: what hypotheses are ranked by."""
+    """What hypotheses are ranked by: the log-probability after length normalisation, and after the penalties of the
+    search where there are any."""
     piece_log_probabilities: list[float]
     """Of each piece, and of EOS at the end."""
     finished: bool

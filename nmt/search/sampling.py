@@ -15,8 +15,10 @@ from torch import Tensor
 
 from nmt.data.order import scramble, scramble_unit
 from nmt.data.tokenizer import BOS, EOS
-from nmt.search.interface import MemoryT, StateT, StepModel
+from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
+from nmt.search.normalization import Normalization
 from nmt.search.rows import pick, to_device, to_host
+from nmt.search.shaping import Best, ShapedModel
 
 
 @torch.inference_mode()
@@ -44,28 +46,94 @@ def sample(
     Returns:
         For each sentence K samples, equal ones among them: their pieces, without BOS and EOS.
     """
+    plain = ShapedModel(model, shapers=(), chooser=Best(), prefix=None, coverage=None)
+    drawn = _drawn(plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_end=False)
+    return [[ids for ids, _ in several] for several in drawn]
+
+
+@torch.inference_mode()
+def sample_hypotheses(
+    model: ShapedModel[MemoryT, StateT],
+    source: Tensor,
+    lengths: Tensor,
+    *,
+    samples: int,
+    max_lengths: Tensor,
+    seeds: NDArray[np.uint64],
+    normalization: Normalization,
+) -> list[list[Hypothesis]]:
+    """Draw translations from shaped probabilities; their scores are those of the model itself.
+
+    Args:
+        model: Its shapers may hold temperature, top-k, top-p, blocking and so on.
+        source: Source ids [B, S] with EOS, padded to the right.
+        lengths: Their lengths [B].
+        samples: K, for each sentence.
+        max_lengths: Longest sample of each sentence [B] in pieces; EOS is put to one that is still going on.
+        seeds: Another seed of a sentence, other samples of it [B].
+        normalization: Makes the score; it has no influence on what is drawn.
+
+    Returns:
+        For each sentence K hypotheses in the order of their numbers, equal ones among them.
+    """
+    limits = to_host(max_lengths)
+    drawn = _drawn(model, source, lengths, samples=samples, limits=limits, seeds=seeds, with_end=True)
+    return [[_hypothesis(ids, values, normalization) for ids, values in several] for several in drawn]
+
+
+def _hypothesis(ids: list[int], values: list[float], normalization: Normalization) -> Hypothesis:
+    """Return a sample of pieces `ids`, with EOS at the end if it ended by itself."""
+    finished = ids[-1:] == [EOS]
+    total = float(np.cumsum(values)[-1])
+    score = float(normalization.score(total, len(values)))
+    return Hypothesis(ids[:-1] if finished else ids, total, score, values, finished)
+
+
+def _drawn(
+    model: ShapedModel[MemoryT, StateT],
+    source: Tensor,
+    lengths: Tensor,
+    *,
+    samples: int,
+    limits: NDArray[np.int64],
+    seeds: NDArray[np.uint64],
+    with_end: bool,
+) -> list[list[tuple[list[int], list[float]]]]:
+    """Return the pieces of each sample, and what the model gives them.
+
+    With `with_end`, EOS is among the pieces where it was drawn, and its log-probability is always the last one, at the
+    limit too; without it EOS is left out.
+    """
     count = len(lengths)
     memory = model.encode(source, lengths)
     rows = np.repeat(np.arange(count), samples)
-    state = model.init_state(memory).select(to_device(rows, source.device))
+    first = model.init_state(memory)
+    state = first.select(to_device(rows, source.device)) if samples > 1 else first
     streams = scramble(scramble(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)
-    limits = to_host(max_lengths)
-    drawn: list[list[list[int]]] = [[[] for _ in range(samples)] for _ in range(count)]
+    drawn: list[list[tuple[list[int], list[float]]]] = [[([], []) for _ in range(samples)] for _ in range(count)]
     open_samples = np.ones((count, samples), np.bool_)
     sentences: NDArray[np.int64] = np.arange(count)
     ids = torch.full((len(rows),), BOS, dtype=torch.int64, device=source.device)
-    for step in range(int(limits.max(initial=0))):
+    for step in range(int(limits.max(initial=0)) + with_end):
         output = model.step(ids, state, memory)
         here = (sentences[:, None] * samples + np.arange(samples)).reshape(-1)
         chances = torch.from_numpy(scramble_unit(streams[here] + np.uint64(step), 1)).to(source.device)
-        pieces = to_host(draw(output.log_probs, chances)).reshape(-1, samples)
+        chosen = draw(output.log_probs, chances)
+        ended = to_host(chosen == EOS).reshape(-1, samples)
+        at_limit = np.repeat(limits[sentences] <= step, samples)
+        if at_limit.any():
+            chosen = torch.where(torch.from_numpy(at_limit).to(source.device), EOS, chosen)
+        values = to_host(output.own.gather(1, chosen.unsqueeze(1))).reshape(-1, samples)
+        pieces = to_host(chosen).reshape(-1, samples)
         for place, sentence in enumerate(sentences.tolist()):
             for number in np.flatnonzero(open_samples[sentence]).tolist():
-                if pieces[place, number] == EOS:
-                    open_samples[sentence, number] = False
-                else:
-                    drawn[sentence][number].append(int(pieces[place, number]))
-        stay = np.flatnonzero(open_samples[sentences].any(1) & (limits[sentences] > step + 1))
+                piece = int(pieces[place, number])
+                found, log_probs = drawn[sentence][number]
+                if piece != EOS or (with_end and ended[place, number]):
+                    found.append(piece)
+                log_probs.append(float(values[place, number]))
+                open_samples[sentence, number] = piece != EOS
+        stay = np.flatnonzero(open_samples[sentences].any(1) & (limits[sentences] + with_end > step + 1))
         if not len(stay):
             break
         kept_rows = (stay[:, None] * samples + np.arange(samples)).reshape(-1)

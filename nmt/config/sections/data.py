@@ -76,6 +76,9 @@ class Data(Section):
     """The test sets of `nmt evaluate`."""
     filters: Filters = Filters()
     """Which training pairs are left out."""
+    right_to_left: bool = False
+    """Learn to write the target from its last piece to its first. Such a model sees what one that writes forwards does
+    not, and so is good at choosing among that one's translations (`nmt rerank`). Translations read as ever."""
     shortlist: Shortlist = Shortlist()
     """Likely translations of each piece, for `decoding.shortlist`."""
     prepared_folder: str = "prepared"

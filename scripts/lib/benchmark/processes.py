@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nmt.errors import NMTError
@@ -29,8 +30,16 @@ class Ran(NamedTuple):
     """What it wrote to standard output."""
 
 
-def run(command: Sequence[str], *, stdin: str = "", folder: Path | None = None) -> Ran:
-    """Run `command` and wait for it. The toolkit and the benchmark can be imported in it.
+def run(
+    command: Sequence[str],
+    *,
+    stdin: str = "",
+    folder: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Ran:
+    """Run `command`, with more variables in its `environment`, and wait for it.
+
+    The toolkit and the benchmark can be imported in it.
 
     Raises:
         NMTError: It failed.
@@ -44,7 +53,7 @@ def run(command: Sequence[str], *, stdin: str = "", folder: Path | None = None) 
             capture_output=True,
             text=True,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
             check=False,
         )
         if done.returncode != 0:
@@ -53,6 +62,11 @@ def run(command: Sequence[str], *, stdin: str = "", folder: Path | None = None) 
     return Ran(figures["seconds"], figures["peak_bytes"], done.stdout)
 
 
-def python(*arguments: str, stdin: str = "", folder: Path | None = None) -> Ran:
+def python(
+    *arguments: str,
+    stdin: str = "",
+    folder: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Ran:
     """Run this Python with `arguments`; see `run`."""
-    return run([sys.executable, *arguments], stdin=stdin, folder=folder)
+    return run([sys.executable, *arguments], stdin=stdin, folder=folder, environment=environment)

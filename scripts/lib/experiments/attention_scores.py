@@ -82,7 +82,6 @@ def run(options: argparse.Namespace) -> None:
         report=report,
         overwrite=options.overwrite,
     )
-    report()
     print((options.out / "scores.md").read_text("utf-8"))
 
 

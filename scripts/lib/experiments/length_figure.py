@@ -53,6 +53,7 @@ def draw(lines: Sequence[Line], *, seeds: int, format: ImageFormat) -> bytes:
         for line, colour, marker in zip(lines, COLOURS, MARKERS, strict=False):
             _draw_line(axes, line, colour, marker)
         _label(axes, lines, seeds)
+        figure.legend(loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
         return render(figure, format=format)
 
 
@@ -67,18 +68,17 @@ def _draw_line(axes: Axes, line: Line, colour: str, marker: str) -> None:
 def _label(axes: Axes, lines: Sequence[Line], seeds: int) -> None:
     several = f"; mean, lowest and highest of {seeds} seeds" if seeds > 1 else ""
     axes.set_title(f"BLEU by length of the source{several}", loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel("words of the source (mean of each group; below: from - to, sentences)", fontsize=8)
+    axes.set_xlabel("words of the source, and how many sentences; each group at its mean length", fontsize=8)
     axes.set_ylabel("BLEU", fontsize=9)
     points = lines[0].points
     axes.set_xticks(
         [point.words for point in points],
-        [f"{point.words:.0f}\n{point.length}\n{point.sentences:,}" for point in points],
+        [f"{point.length}\n({point.sentences:,})" for point in points],
     )
-    axes.set_ylim(0, 100)
+    axes.set_ylim(0, min(100.0, 1.15 * max(point.max for line in lines for point in line.points) + 1))
     axes.set_xlim(left=0)
     axes.grid(axis="y", color="#e6eaee", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8, length=2, color=FAINT_INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(fontsize=9, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.12))

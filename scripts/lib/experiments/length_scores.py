@@ -19,6 +19,8 @@ from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.pictures.records import find_metrics, read_records
+from nmt.training.checkpoint import load_checkpoint
+from nmt.training.run import RunFolder
 
 TABLE_BOUNDS = (10, 20, 30)
 """Where the table's buckets of lengths begin, in words, after the one that begins at 0."""
@@ -36,13 +38,15 @@ def measure_lengths(config: Config, folder: Path, *, out: Path) -> Measured:
     lines = [translation.text for translation in translator.translate([source for source, _ in pairs])]
     write_lines(out / f"{config.name}.{test.name}.{config.data.target_language}", lines)
     speeds = read_records(find_metrics(str(folder))).train.get(SPEED)
+    progress = load_checkpoint(RunFolder(folder.name).all_checkpoints()[-1]).state["progress"]
     return {
         "parameters": sum(weight.numel() for weight in file.weights.values()),
         "hidden_size": config.model.decoder.hidden_size,
         # The median over the lines of the log: pauses of a shared machine count little.
         "tokens_per_second": round(statistics.median(speeds.values)) if speeds is not None else None,
-        "training_seconds": file.provenance["training_seconds"],
-        "best_update": file.provenance["update"],
+        "training_seconds": progress["seconds"],
+        "updates": progress["update"],
+        "best_update": progress["best_update"],
         "validation_bleu": file.provenance["validation"].get("bleu"),
         "test": test.name,
         **score_lengths(config, pairs, lines),

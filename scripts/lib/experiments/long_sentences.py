@@ -78,7 +78,6 @@ def run(options: argparse.Namespace) -> None:
         report=report,
         overwrite=options.overwrite,
     )
-    report()
     print((options.out / f"{options.corpus}.md").read_text("utf-8"))
     logger.info("wrote %s with .md, .json, .png and .svg", options.out / options.corpus)
 

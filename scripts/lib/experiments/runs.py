@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], *, out: Path, measure: Measure, report: Callab
         jobs: The runs, in order.
         out: Folder of the results.
         measure: Measures a run that is trained.
-        report: Writes what there is so far.
+        report: Writes what there is so far; called at least once.
         overwrite: Do everything again.
 
     Raises:
@@ -66,6 +66,8 @@ def run_jobs(jobs: Sequence[Job], *, out: Path, measure: Measure, report: Callab
     for job in jobs:
         if not overwrite:
             _check_same(job, out)
+    if not overwrite and all(read_result(job, out) is not None for job in jobs):
+        report()
     for number, job in enumerate(jobs, 1):
         if not overwrite and read_result(job, out) is not None:
             logger.info("run %d of %d, %s: done", number, len(jobs), job.name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
 
 from nmt.config import Config, load_config
 from nmt.config.schema import Model
@@ -20,7 +18,6 @@ TOLERANCE = 0.02
 """How far the parameters of a system may be from those of the one with attention, as a share of them."""
 STEP = 8
 """Sizes are multiples of it, which kernels like."""
-LARGEST = 8192
 
 
 class System(NamedTuple):
@@ -91,8 +88,10 @@ def fit(model: Model, sizes: tuple[int, int], *, budget: int, name: str) -> Mode
     Raises:
         UsageError: None comes close enough.
     """
+    ideal = ideal_size(model, sizes, budget=budget)
     for step in (STEP, 2):
-        found, distance = closest(model, sizes, budget=budget, step=step)
+        found = resized(model, max(step, round(ideal / step) * step))
+        distance = abs(count_parameters(found, sizes) / budget - 1)
         if distance <= TOLERANCE:
             return found
     raise UsageError(
@@ -101,15 +100,16 @@ def fit(model: Model, sizes: tuple[int, int], *, budget: int, name: str) -> Mode
     )
 
 
-def closest(model: Model, sizes: tuple[int, int], *, budget: int, step: int) -> tuple[Model, float]:
-    """Return the model whose hidden size, a multiple of `step`, comes closest to `budget`, and how far off it is."""
-    multiples = range(1, LARGEST // step)
-    above = bisect_left(multiples, budget, key=lambda number: count_parameters(resized(model, number * step), sizes))
-    places = (max(above - 1, 0), min(above, len(multiples) - 1))
-    candidates = [resized(model, multiples[place] * step) for place in places]
-    distances = [abs(count_parameters(one, sizes) / budget - 1) for one in candidates]
-    best = distances.index(min(distances))
-    return candidates[best], distances[best]
+def ideal_size(model: Model, sizes: tuple[int, int], *, budget: int) -> float:
+    """Return the hidden size, as a fraction, that would give a model `budget` parameters; 0 if all are too many.
+
+    Matrices have the size on one side or on both, so the parameters are a h^2 + b h + c; three counts tell a, b, c.
+    """
+    first, second, third = (count_parameters(resized(model, STEP * number), sizes) for number in (1, 2, 3))
+    a = (third - 2 * second + first) / (2 * STEP**2)
+    b = (second - first) / STEP - 3 * a * STEP
+    c = first - a * STEP**2 - b * STEP
+    return (math.sqrt(b * b + 4 * a * (budget - c)) - b) / (2 * a) if budget > c else 0.0
 
 
 def resized(model: Model, hidden_size: int) -> Model:
@@ -125,6 +125,5 @@ def resized(model: Model, hidden_size: int) -> Model:
 
 def count_parameters(model: Model, sizes: tuple[int, int]) -> int:
     """Count the weights of a network for these vocabularies; shared ones once."""
-    with torch.device("meta"):
-        network = build_model(model, source_size=sizes[0], target_size=sizes[1])
+    network = build_model(model, source_size=sizes[0], target_size=sizes[1])
     return sum(weight.numel() for weight in network.parameters())

@@ -15,7 +15,7 @@ from nmt.errors import TrainingError
 from nmt.log import logger
 from nmt.training.run import RunFolder
 
-CONFIGS = Path(os.path.relpath(Path(__file__).parents[3] / "configs"))
+CONFIGS = Path(__file__).parents[3] / "configs"
 PRESETS = CONFIGS / "papers"
 CORPORA = CONFIGS / "corpora"
 INTERRUPTED = (130, 143)
@@ -49,6 +49,7 @@ def make_plan(file: Path, base: Path, overrides: Sequence[str]) -> Plan:
     Raises:
         ConfigError: something is wrong with the configuration, or the corpus is not there.
     """
+    file, base = Path(os.path.relpath(file)), Path(os.path.relpath(base))
     given = [f"base={base}", f"name={file.stem}-{base.stem}", *overrides]
     config = load_config(file, given)
     assert config.name is not None

@@ -1,0 +1,241 @@
+"""`nmt score`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nmt.cli.options import (
+    Alpha,
+    BatchSize,
+    Device,
+    LengthNormalization,
+    Model,
+    Overwrite,
+    Precision,
+    Quiet,
+    Threads,
+    Verbose,
+    refuse_existing,
+)
+from nmt.cli.score_inputs import Input, Item, choose_input, read_items
+from nmt.errors import UsageError
+from nmt.inference.scores import Pair, Score
+from nmt.log import logger
+
+if TYPE_CHECKING:
+    from nmt.inference.scorer import Scorer
+
+
+class Format(str, Enum):
+    """What `nmt score` writes for each translation."""
+
+    text = "text"
+    jsonl = "jsonl"
+
+
+def score(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The text, or both sides in one file; - is standard input.")
+    ],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="TARGET", help="Its translations, line by line.", show_default=False)
+    ] = None,
+    model: Model = None,
+    input: Annotated[
+        Input | None,
+        typer.Option(
+            "--input",
+            help="What the files are. lines: two parallel files; tsv: one, with a tab between source and translation, "
+            "or the text and what nmt translate --format tsv wrote; jsonl: what nmt translate --format jsonl wrote, or "
+            "objects with source and target; moses: the text and a Moses n-best list. By default what their number and "
+            "suffix tell.",
+            show_default=False,
+        ),
+    ] = None,
+    texts: Annotated[
+        bool,
+        typer.Option(
+            "--texts", help="Score the texts of a jsonl file, not the pieces named there: for lists of another model."
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write; by default standard output.", show_default=False
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="text: log-probability, a tab, its mean for each piece, for each translation; jsonl: with the "
+            "normalised score and each piece. By default that of the input, jsonl or text.",
+            show_default=False,
+        ),
+    ] = None,
+    length_normalization: LengthNormalization = None,
+    alpha: Alpha = None,
+    batch_size: BatchSize = None,
+    precision: Precision = None,
+    device: Device = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say how probable a model finds translations: for filtering a corpus, or judging what others translated.
+
+    A number is the sum of log p(piece) over the pieces of a translation and its end, as nmt translate reports it for
+    the same pieces. A text is cut into its best pieces; a search often found it in others, which have another number.
+    The JSON Lines of nmt translate name them, so those are scored. Some lines have other numbers there: those that
+    were translated in parts, which are scored whole here, those with something protected, and those translated with a
+    shortlist, which shares the probability out among fewer pieces. A pair whose source is blank has no number.
+
+    For example:
+
+      nmt score news.en news.de > scores.tsv
+
+      nmt translate news.en --format jsonl --n-best 5 > news.jsonl
+
+      nmt score --model runs/other --texts news.jsonl > judged.jsonl
+    """
+    kind = choose_input(source, target, input)
+    if output is not None:
+        _refuse(output, (source, target), overwrite=overwrite)
+    scorer = _open(
+        model,
+        length_normalization=length_normalization,
+        alpha=alpha,
+        batch_sentences=batch_size,
+        precision=precision,
+        device=device,
+        threads=threads,
+    )
+    as_json = (format or (Format.jsonl if kind is Input.jsonl else Format.text)) is Format.jsonl
+    summary = _Summary()
+    items = read_items(source, target, kind)
+    results = summary.of(_scored(scorer, _without_pieces(items) if texts else items))
+    _write((_json(item, scores) if as_json else _text(scores) for item, scores in results), output or Path("-"))
+    summary.tell()
+
+
+def _open(model: Path | None, **decoding: Any) -> Scorer:
+    from nmt.cli.opening import decoding_options, open_model
+
+    file = open_model(model)
+    if file.config.decoding.shortlist:
+        logger.info("scores are over the whole vocabulary; nmt translate, with this model's shortlist, reports higher")
+    from nmt.inference.scorer import Scorer
+
+    return Scorer.from_model_file(file, decoding=decoding_options(**decoding))
+
+
+def _refuse(output: Path, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
+    """Make sure that writing `output` loses nothing."""
+    for path in inputs:
+        if path is not None and str(path) != "-" and output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(f"{output}: the scores would replace what is scored; choose another name for -o")
+    refuse_existing(output, overwrite=overwrite)
+
+
+def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
+    for item in items:
+        yield item._replace(pairs=[replace(pair, pieces=None) for pair in item.pairs])
+
+
+def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[Score | None]]]:
+    """Give each item with the scores of its pairs."""
+    waiting: deque[Item] = deque()
+    scores = scorer.score(_pairs(items, waiting))
+    for first in scores:
+        item = waiting.popleft()
+        yield item, [first, *islice(scores, len(item.pairs) - 1)]
+
+
+def _pairs(items: Iterator[Item], waiting: deque[Item]) -> Iterator[Pair]:
+    """Pass the pairs of items on, and keep the items until their scores come."""
+    for item in items:
+        waiting.append(item)
+        yield from item.pairs
+
+
+def _text(scores: list[Score | None]) -> str:
+    return "".join("\n" if one is None else f"{one.log_probability:.6f}\t{one.mean:.6f}\n" for one in scores)
+
+
+def _json(item: Item, scores: list[Score | None]) -> str:
+    """Give an item as it came, with numbers; the order of its hypotheses stays."""
+    record = dict(item.record)
+    if "hypotheses" in record:
+        own = zip(record["hypotheses"], scores, strict=False)  # a line without any has a blank pair
+        record["hypotheses"] = [{**one, **_numbers(score)} for one, score in own]
+    else:
+        record.update(_numbers(scores[0]))
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _numbers(score: Score | None) -> dict[str, Any]:
+    if score is None:
+        return dict.fromkeys(("score", "log_probability", "mean", "pieces", "piece_log_probabilities"))
+    return {
+        "score": score.score,
+        "log_probability": score.log_probability,
+        "mean": score.mean,
+        "pieces": score.pieces,
+        "piece_log_probabilities": score.piece_log_probabilities,
+    }
+
+
+def _write(texts: Iterator[str], output: Path) -> None:
+    from nmt.data.streams import open_whole
+
+    with open_whole(output) as stream:
+        for text in texts:
+            stream.write(text.encode(errors="replace"))
+            if str(output) == "-":
+                stream.flush()  # somebody may be waiting for this line
+
+
+class _Summary:
+    """What all scores come to."""
+
+    def __init__(self) -> None:
+        self._translations = 0
+        self._blank = 0
+        self._pieces = 0
+        self._total = 0.0
+
+    def of(self, results: Iterator[tuple[Item, list[Score | None]]]) -> Iterator[tuple[Item, list[Score | None]]]:
+        """Pass results on, and count them."""
+        for item, scores in results:
+            for score in scores:
+                if score is None:
+                    self._blank += 1
+                else:
+                    self._translations += 1
+                    self._pieces += len(score.piece_log_probabilities)
+                    self._total += score.log_probability
+            yield item, scores
+
+    def tell(self) -> None:
+        if self._blank:
+            logger.info("blank, with nothing to score: %d line%s", self._blank, "s" * (self._blank > 1))
+        if self._translations:
+            mean = self._total / self._pieces
+            logger.info(
+                "%d translation%s, mean log-probability of a piece %.4f, perplexity %.2f",
+                self._translations,
+                "s" * (self._translations > 1),
+                mean,
+                math.exp(min(-mean, 700.0)),
+            )

@@ -1,0 +1,131 @@
+"""The attention between lines and translations that are known, by forced decoding.
+
+T target length, S source length (both with EOS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmt.data.tokenizer import EOS, Tokenizers
+from nmt.device import autocast
+from nmt.errors import NMTError
+from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights
+from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
+from nmt.inference.workers import halving
+from nmt.model import Seq2Seq
+
+Weights = NDArray[np.float32]
+
+
+class Aligned(NamedTuple):
+    """The attention between a line and its translation."""
+
+    pieces: AttentionMap
+    words: AttentionMap
+    """Summed over the pieces of a source word, averaged over those of a target word."""
+
+
+class Aligner:
+    """Tells what a model looks at. Keeps nothing between calls."""
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        tokenizers: Tokenizers,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch_sentences: int,
+    ) -> None:
+        """Keeps what it is given.
+
+        Args:
+            network: A network with attention, in evaluation mode on `device`.
+            tokenizers: The subword models of its two sides.
+            device: Where to compute.
+            dtype: The number format of matrix products.
+            batch_sentences: Most sentences at once; changes speed alone.
+        """
+        self._network = network
+        self._tokenizers = tokenizers
+        # What is shown runs from left to right, however the model writes.
+        self._shown = tokenizers.with_direction(right_to_left=False)
+        self._device = device
+        self._dtype = dtype
+        self._batch_sentences = batch_sentences
+
+    def weights(self, pairs: Sequence[IdPair]) -> list[Weights]:
+        """Return the weights [T, S] of each pair, a row for each target piece from left to right and one for EOS.
+
+        Raises:
+            NMTError: One pair alone does not fit into memory.
+        """
+        found: list[Weights] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
+        for chosen in like_batches(pairs, self._batch_sentences):
+            batch = [pairs[index] for index in chosen]
+            several = halving(self._batch, batch, device=self._device, explain=_too_long)
+            for index, weights in zip(chosen, several, strict=True):
+                found[index] = weights
+        return found
+
+    def _batch(self, pairs: Sequence[IdPair]) -> list[Weights]:
+        batch = pad_pairs(pairs)
+        found = np.zeros((len(pairs), batch.target_input.shape[1], batch.source.shape[1]), dtype=np.float32)
+        with torch.inference_mode(), autocast(self._device, self._dtype):
+            for start, states, weights in decode_slices(self._network, batch, self._device):
+                if weights is None:
+                    raise NMTError("The model gave no attention weights.")
+                found[:, start : start + states.shape[1]] = weights.float().cpu().numpy()
+        lengths = zip(found, batch.target_lengths, batch.source_lengths, strict=True)
+        return [self._upright(weights[:target, :source]) for weights, target, source in lengths]
+
+    def align(self, source: Sequence[list[int]], target: Sequence[list[int]]) -> Aligned | None:
+        """Return the attention between the parts of a line and their translations; None if there are none."""
+        pairs = list(map(IdPair, source, target))
+        return self.put_together(pairs, self.weights(pairs)) if pairs else None
+
+    def put_together(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
+        """Return the attention of a line, given that of each of its parts: there is none between different parts."""
+        source = [piece for pair in pairs for piece in (*pair.source, EOS)]
+        target = [piece for pair in pairs for piece in (*self._left_to_right(pair.target), EOS)]
+        pieces = AttentionMap(
+            piece_units(source, self._shown.source), piece_units(target, self._shown.target), _diagonal(weights)
+        )
+        source_spans, target_spans = word_spans(pieces.source), word_spans(pieces.target)
+        words = AttentionMap(
+            word_units(source, source_spans, self._shown.source),
+            word_units(target, target_spans, self._shown.target),
+            word_weights(pieces.weights, source_spans, target_spans),
+        )
+        return Aligned(pieces, words)
+
+    def _left_to_right(self, ids: list[int]) -> list[int]:
+        return ids[::-1] if self._tokenizers.target.right_to_left else ids
+
+    def _upright(self, weights: Weights) -> Weights:
+        if not self._tokenizers.target.right_to_left:
+            return weights
+        return np.concatenate([weights[-2::-1], weights[-1:]]) if len(weights) > 1 else weights
+
+
+def _too_long(pair: IdPair) -> str:
+    return (
+        f"There is not enough memory for the attention between a line of {len(pair.source)} pieces and a translation "
+        f"of {len(pair.target)}. Cut it into sentences."
+    )
+
+
+def _diagonal(parts: Sequence[Weights]) -> Weights:
+    """Return the matrix with `parts` along its diagonal and zeros elsewhere."""
+    joined = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts)), dtype=np.float32)
+    row = column = 0
+    for part in parts:
+        joined[row : row + part.shape[0], column : column + part.shape[1]] = part
+        row, column = row + part.shape[0], column + part.shape[1]
+    return joined

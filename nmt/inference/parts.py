@@ -1,0 +1,62 @@
+"""A line in the parts that a model translates: its sentences, if that is wanted, and pieces of over-long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nmt.data.tokenizer import SubwordModel
+from nmt.inference.sentences import split_sentences
+from nmt.inference.text import split_long
+
+
+class Parts(NamedTuple):
+    """The parts of a line."""
+
+    texts: list[str]
+    ids: list[list[int]]
+    """The pieces of each; none is empty."""
+    over_long: bool
+    """Whether something was cut because it has more pieces than the model was trained on."""
+
+
+class Cutter:
+    """Cuts lines into parts."""
+
+    def __init__(self, subwords: SubwordModel, *, longest: int | None, sentences: bool) -> None:
+        """Keeps what it is given.
+
+        Args:
+            subwords: Of the source side.
+            longest: Most pieces of a part. None: any number.
+            sentences: Whether each sentence is a part of its own.
+        """
+        self._subwords = subwords
+        self._longest = longest
+        self._sentences = sentences
+
+    def cut(self, text: str, ids: list[int]) -> Parts:
+        """Return the parts of `text`, which has the pieces `ids`; none if there are no pieces."""
+        if not self._sentences:
+            return self._fitting(text, ids)
+        texts = split_sentences(text)
+        if len(texts) < 2:
+            return self._fitting(text, ids)
+        every = [self._fitting(*pair) for pair in zip(texts, self._subwords.encode(texts), strict=True)]
+        return Parts(
+            [text for parts in every for text in parts.texts],
+            [row for parts in every for row in parts.ids],
+            any(parts.over_long for parts in every),
+        )
+
+    def _fitting(self, text: str, ids: list[int]) -> Parts:
+        if self._longest is None or len(ids) <= self._longest:
+            return Parts([text], [ids], over_long=False) if ids else Parts([], [], over_long=False)
+        texts = split_long(
+            text, longest=self._longest, count=lambda texts: list(map(len, self._subwords.encode(texts)))
+        )
+        rows = [(part, row) for part, row in zip(texts, self._subwords.encode(texts), strict=True) if row]
+        return Parts([part for part, _ in rows], [row for _, row in rows], over_long=True)
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return [len(row) for row in self._subwords.encode(texts)]

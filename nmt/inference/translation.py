@@ -1,0 +1,71 @@
+"""What becomes of a line: its translation, with alternatives, scores and pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nmt.log import logger
+
+SHOWN_LINES = 10
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the translations of a line."""
+
+    text: str
+    ids: list[int]
+    """Target pieces, without BOS and EOS, in the order in which the model wrote them."""
+    pieces: list[str]
+    """The same as strings, in the order of the text; U+2581 stands for a space."""
+    score: float
+    """What candidates are ranked by: the log-probability after length normalisation."""
+    log_probability: float
+    """Sum over the pieces and EOS."""
+    piece_log_probabilities: list[float]
+    """Of each of `pieces`, and of EOS at the end (of each part, where a line was translated in parts)."""
+    finished: bool
+    """False if it was cut at the length limit."""
+    parts: list[list[int]] = field(default_factory=list)
+    """The target pieces of each part of the line; in a row, they are `ids`."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one line."""
+
+    text: str
+    """The best translation, on one line; empty for a blank line."""
+    hypotheses: list[Candidate]
+    """The best translations with different texts, best first: at most `n_best`, fewer where the search ended fewer or
+    several had the same text; one for a line that was translated in parts; none for a blank line."""
+    source_parts: list[list[int]] = field(default_factory=list)
+    """The source pieces of each part of the line, without EOS; what was protected is not in them, or as a symbol."""
+
+
+BLANK = Translation("", [])
+
+
+class LongLines:
+    """Tells about lines that were translated in parts: the first one at once, how many there were at the end."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    def report(self, number: int, *, pieces: int, parts: int) -> None:
+        """Say that line `number` was too long."""
+        if not self._numbers:
+            logger.warning(
+                "line %d has %d pieces, more than the model was trained on: translated in %d parts",
+                number,
+                pieces,
+                parts,
+            )
+        self._numbers.append(number)
+
+    def summarize(self) -> None:
+        """Say how many there were, if more than one."""
+        if len(self._numbers) > 1:
+            shown = ", ".join(map(str, self._numbers[:SHOWN_LINES]))
+            more = ", ..." if len(self._numbers) > SHOWN_LINES else ""
+            logger.warning("%d over-long lines were translated in parts: %s%s", len(self._numbers), shown, more)

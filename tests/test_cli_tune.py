@@ -1,0 +1,103 @@
+"""`nmt tune`: decoding options tried on held-out sentences, and kept in the model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_tools import assert_explained, contents, nmt
+from tiny_translator import save_tiny_model
+
+from nmt.config.schema import Decoding
+from nmt.errors import UsageError
+from nmt.evaluation.held_out import Measured
+from nmt.evaluation.tuning import PLAN, Choice, parse_choice, tune
+from nmt.inference.model_file import load_model
+
+LINES = ["the red dog sees a cat .", "a man runs", "the old woman hears the small house .", "the cat or the dog"]
+HELD_OUT = ("--source", "text.en", "--reference", "text.de")
+
+
+def scored(decoding: Decoding) -> Measured:
+    """As if a beam of 5 and an alpha of 0.8 were best."""
+    alpha = 1.0 if decoding.alpha is None else decoding.alpha
+    bleu = 30 - abs(decoding.beam_size - 5) - 10 * abs(alpha - 0.8)
+    return Measured({"bleu": bleu, "chrf": -bleu}, 1.0)
+
+
+def test_the_best_of_each_option_is_kept_for_the_next() -> None:
+    plan = [Choice("beam_size", [1, 5, 8]), Choice("alpha", [0.6, 0.8, 1.0])]
+    trials = list(tune(Decoding(beam_size=2), plan, metric="bleu", measure=scored))
+    assert [(trial.decoding.beam_size, trial.decoding.alpha) for trial in trials] == [
+        (2, None),
+        (1, None),
+        (5, None),
+        (8, None),
+        (5, 0.6),
+        (5, 0.8),
+        (5, 1.0),
+    ]
+    assert [trial.best for trial in trials] == [True, False, True, False, False, True, False]
+
+
+def test_other_metrics_choose_otherwise_and_equals_change_nothing() -> None:
+    trials = list(tune(Decoding(), [Choice("beam_size", [5, 9, 1])], metric="chrf", measure=scored))
+    assert [trial.decoding.beam_size for trial in trials if trial.best] == [5, 9]
+    same = tune(Decoding(), PLAN, metric="bleu", measure=lambda _: Measured({"bleu": 1.0, "chrf": 1.0}, 1.0))
+    assert [trial.best for trial in same].count(True) == 1
+
+
+def test_no_alpha_without_a_normalisation() -> None:
+    start = Decoding(length_normalization="none")
+    trials = list(tune(start, [Choice("alpha", [0.5])], metric="bleu", measure=scored))
+    assert len(trials) == 1
+
+
+def test_choices_are_read_from_text() -> None:
+    assert parse_choice("beam_size=2,5") == Choice("beam_size", [2, 5])
+    assert parse_choice("max-length-ratio=1.5, null") == Choice("max_length_ratio", [1.5, None])
+    for wrong in ("beam_size", "beam_size=", "beam=3", "device=cpu"):
+        with pytest.raises(UsageError, match="--try"):
+            parse_choice(wrong)
+
+
+@pytest.fixture(autouse=True)
+def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_tiny_model(tmp_path / "model.safetensors")
+    (tmp_path / "text.en").write_text("".join(line + "\n" for line in LINES), encoding="utf-8")
+    # What a narrow beam makes of it, so that a narrow beam is best.
+    translated = nmt("translate", "--model", "model.safetensors", "text.en", "--beam-size", "1")
+    (tmp_path / "text.de").write_text(translated.stdout, encoding="utf-8")
+
+
+def test_the_model_file_gets_the_best_options(tmp_path: Path) -> None:
+    before = load_model(tmp_path / "model.safetensors")
+    outcome = nmt("tune", "model.safetensors", "--try", "beam_size=1,3", *HELD_OUT)
+    assert outcome.code == 0, outcome.stderr
+    rows = [line.split() for line in outcome.stdout.splitlines()]
+    assert rows[0] == ["tried", "BLEU", "chrF", "sentences/s"]
+    assert [row[:2] for row in rows[1:4]] == [["as", "it"], ["beam_size", "1"], ["beam_size", "3"]]
+    assert "beam_size=1" in outcome.stdout.splitlines()[-1]
+    after = load_model(tmp_path / "model.safetensors")
+    assert after.config.decoding == before.config.decoding.model_copy(update={"beam_size": 1})
+    assert all((after.weights[name] == value).all() for name, value in before.weights.items())
+    assert after.provenance["tuned"]["sentences"] == len(LINES)
+    found = nmt("translate", "--model", "model.safetensors", "text.en").stdout
+    assert found == (tmp_path / "text.de").read_text(encoding="utf-8")
+
+
+def test_a_new_file_or_none(tmp_path: Path) -> None:
+    before = contents(tmp_path)
+    common = ("tune", "model.safetensors", "--try", "alpha=0.5", *HELD_OUT)
+    assert nmt(*common, "--dry-run").code == 0
+    assert contents(tmp_path) == before
+    assert nmt(*common, "-o", "new.safetensors").code == 0
+    assert contents(tmp_path).keys() - before.keys() == {"new.safetensors"}
+    assert_explained(nmt(*common, "-o", "new.safetensors"), "exists already", codes=(2,))
+
+
+def test_what_cannot_be_tried_is_said() -> None:
+    assert_explained(nmt("tune", "model.safetensors", "--try", "beam_size=0", *HELD_OUT), "--beam-size", codes=(2,))
+    assert_explained(nmt("tune", "model.safetensors", "--source", "text.en"), "--reference", codes=(2,))
+    assert_explained(nmt("tune", "model.safetensors"), "validation set", "--source", codes=(1,))
