@@ -116,10 +116,11 @@ def made_up_tokenizers(*, vocabulary: int, seed: int) -> Tokenizers:
 
 
 class _Sized:
-    """Stands in for a subword model where nothing is asked of it but its size."""
+    """Stands in for a subword model where nothing is asked of it but its size and direction."""
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.right_to_left = False
 
 
 def stand_in_tokenizers(vocabulary: int) -> Tokenizers:
