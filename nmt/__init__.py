@@ -5,44 +5,103 @@ The command line is `nmt`; from Python, `nmt.load("runs/quickstart").translate("
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nmt.errors import CheckpointError, ConfigError, DataError, NMTError, UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from nmt.inference.api import LoadedModel
+    from nmt.api import LoadedModel
+    from nmt.inference.alignment import AttentionMap
+    from nmt.inference.attention import Attended
+    from nmt.inference.flags import find_flags
+    from nmt.inference.requests import Request
+    from nmt.inference.scores import Score
+    from nmt.inference.translation import Candidate, Translation
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load"]
+__all__ = [
+    "Attended",
+    "AttentionMap",
+    "Candidate",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "LoadedModel",
+    "NMTError",
+    "Request",
+    "Score",
+    "Translation",
+    "UsageError",
+    "__version__",
+    "find_flags",
+    "load",
+]
+
+# Imported when they are asked for: `import nmt` must not load torch, so that `nmt --help` answers at once.
+_HOMES = {
+    "Attended": "nmt.inference.attention",
+    "AttentionMap": "nmt.inference.alignment",
+    "Candidate": "nmt.inference.translation",
+    "LoadedModel": "nmt.api",
+    "Request": "nmt.inference.requests",
+    "Score": "nmt.inference.scores",
+    "Translation": "nmt.inference.translation",
+    "find_flags": "nmt.inference.flags",
+}
 
 
 def load(
     path: Path | str | Sequence[Path | str] | None = None,
     *,
     weights: Sequence[float] | None = None,
+    mbr: str | None = None,
+    avoid: Iterable[str] = (),
+    terminology: Mapping[str, str] | Path | str | None = None,
     **decoding: Any,
 ) -> LoadedModel:
-    """Load a model, to translate, to score translations and to see its attention; see `nmt.inference.api`.
+    """Load a model, to translate, to score translations and to see its attention; see `nmt.api`.
 
     For example, `nmt.load("runs/my", beam_size=10).translate("A sentence.").text`. What it does is what the commands
     do, with the same results, and it may be used from several threads at once.
 
     Args:
-        path: A model file or the folder of a run, or several, which then translate together; None: what the
-            environment variable NMT_MODEL names, or the newest run.
+        path: A model file or the folder of a run, or several, which then work together; None: what the environment
+            variable NMT_MODEL names, or the newest run.
         weights: How much each of several models counts; None: all the same.
+        mbr: Choose among the hypotheses of the beam, or the samples, the one that the others agree with most, by this
+            metric: `chrf` or `bleu`. None: the best one of the search.
+        avoid: Words or phrases that no translation has.
+        terminology: How terms are translated: source terms with their target terms, or a file with a source term, a
+            tab and a target term a line. They are found as whole words.
         decoding: Options of the configuration's decoding section in place of the model's own: beam_size, n_best,
-            length_normalization, alpha, batch_sentences, precision, device, threads and so on.
+            length_normalization, alpha, sampling, temperature, split_sentences, batch_sentences, precision, device,
+            threads and so on; `nmt config show CONFIG --comments` explains them all.
 
     Raises:
         UsageError: There is no model at `path`, or the options cannot be used.
         CheckpointError: The file is not a model file, or is damaged.
+        DataError: The file of terms cannot be read.
     """
     from pathlib import Path
 
-    from nmt.inference.api import LoadedModel, read_members
+    from nmt.api import LoadedModel, read_members
 
     paths = [path] if isinstance(path, (str, Path)) else path
-    return LoadedModel(read_members(paths), weights=weights, decoding=decoding)
+    return LoadedModel(
+        read_members(paths), weights=weights, mbr=mbr, avoid=avoid, terminology=terminology, decoding=decoding
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

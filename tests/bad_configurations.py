@@ -206,6 +206,15 @@ CASES = {
         "alone",
     ),
     "the same file twice": instead("train.de", "train.en", 6, "data.train.0.target", "are the same file", "each side"),
+    "concatenation of nothing": after(
+        "  concatenation: {most: 3}\n",
+        "data.concatenation.most",
+        "found 3, but it has no effect with data.concatenation.share 0",
+        "give share a value above 0",
+    ),
+    "concatenation of one": after(
+        "  concatenation: {share: 1, most: 1}\n", "data.concatenation.most", "of at least 2", ""
+    ),
     "missing file": instead(
         "train.de",
         "train.fr",
@@ -319,6 +328,13 @@ CASES = {
         "plateau",
         line=11,
     ),
+    "restart without a plateau": after(
+        "training:\n  schedule: {kind: cosine, restart: true}\n",
+        "training.schedule.restart",
+        "found true, but it has no effect with training.schedule.kind cosine",
+        "`kind: plateau`",
+        line=11,
+    ),
     "endless warmup": after(
         "training: {max_updates: 100, schedule: {warmup: 100}}\n",
         "training.schedule.warmup",
@@ -377,6 +393,33 @@ CASES = {
         "training.r_drop",
         "no effect with training.objective minimum_risk",
         "`objective: likelihood`",
+    ),
+    "scheduled sampling with risk": after(
+        "training: {objective: minimum_risk, scheduled_sampling: {probability: 0.2}}\n",
+        "training.scheduled_sampling.probability",
+        "no effect with training.objective minimum_risk",
+        "`objective: likelihood`",
+    ),
+    "scheduled sampling of nothing": after(
+        "training:\n  scheduled_sampling:\n    choice: sample\n",
+        "training.scheduled_sampling.choice",
+        "found sample, but it has no effect with training.scheduled_sampling.probability 0",
+        "give probability a value above 0",
+        line=12,
+    ),
+    "form of no ramp": after(
+        "training:\n  scheduled_sampling: {probability: 0.2, ramp: inverse_sigmoid}\n",
+        "training.scheduled_sampling.ramp",
+        "ramp_updates is 0",
+        "give ramp_updates",
+        line=11,
+    ),
+    "scheduled sampling after the end": after(
+        "training:\n  max_updates: 100\n  scheduled_sampling: {probability: 0.2, start_updates: 100}\n",
+        "training.scheduled_sampling.start_updates",
+        "begins after 100 updates, but training ends after 100",
+        "lower start_updates",
+        line=12,
     ),
     "coverage loss without attention": after(
         "training: {coverage_loss: 1}\nmodel: {attention: {score: none}}\n",

@@ -110,17 +110,22 @@ def next_log_probs(model: HashModel, sentence: list[int], prefix: tuple[int, ...
 
 
 def every_output(model: HashModel, sentence: list[int], size: int, longest: int) -> dict[tuple[int, ...], float]:
-    """The log-probability of every possible output of at most `longest` pieces."""
+    """The log-probability of every possible output of at most `longest` pieces, all of one length at once."""
+    memory = model.encode(*sources(sentence))
+    state = model.init_state(memory)
     found = {}
-    open_prefixes: dict[tuple[int, ...], float] = {(): 0.0}
+    prefixes: list[tuple[int, ...]] = [()]
+    totals = [0.0]
     for length in range(longest + 1):
-        grown = {}
-        for prefix, total in open_prefixes.items():
-            log_probs = next_log_probs(model, sentence, prefix)
-            found[prefix] = total + log_probs[EOS]
-            if length < longest:
-                grown.update({(*prefix, piece): total + log_probs[piece] for piece in range(EOS + 1, size)})
-        open_prefixes = grown
+        last = torch.tensor([prefix[-1] if prefix else BOS for prefix in prefixes])
+        output = model.step(last, state, memory)
+        log_probs = output.log_probs.tolist()
+        found.update({prefix: total + row[EOS] for prefix, total, row in zip(prefixes, totals, log_probs, strict=True)})
+        if length < longest:
+            pieces = range(EOS + 1, size)
+            totals = [total + row[piece] for total, row in zip(totals, log_probs, strict=True) for piece in pieces]
+            state = output.state.select(torch.arange(len(prefixes)).repeat_interleave(len(pieces)))
+            prefixes = [(*prefix, piece) for prefix in prefixes for piece in pieces]
     return found
 
 

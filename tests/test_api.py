@@ -14,9 +14,9 @@ from cli_tools import nmt as command
 from tiny_translator import save_tiny_model
 
 import nmt
+from nmt import api
+from nmt.api import LoadedModel
 from nmt.errors import CheckpointError, DataError, NMTError, UsageError
-from nmt.inference import api
-from nmt.inference.api import LoadedModel
 
 LINES = ["the red dog sleeps .", "", "a cat sees the house and hears a man .", "  ", "the old woman runs ."]
 
@@ -169,8 +169,10 @@ def test_models_are_found_as_the_commands_find_them(folder: Path) -> None:
 def test_several_models_translate_together() -> None:
     together = nmt.load(["runs/my", "runs/my"], weights=[1.0, 3.0], device="cpu")
     assert [one.text for one in together.translate(LINES)] == [one.text for one in load().translate(LINES)]
-    with pytest.raises(UsageError, match="score is of one model, and 2 are loaded"):
-        together.score("a", "b")
+    alone, both = load().score("the dog", "a cat"), together.score("the dog", "a cat")
+    assert alone is not None
+    assert both is not None
+    assert both.piece_log_probabilities == pytest.approx(alone.piece_log_probabilities, abs=1e-5)
     with pytest.raises(UsageError, match="attention is of one model"):
         together.attention("a")
 

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from cli_tools import assert_explained, contents, nmt, nmt_process
-from tiny_translator import save_tiny_model
+from tiny_translator import save_tiny_model, tiny_tokenizers
+
+from nmt.cli.score_inputs import Input, read_items
+from nmt.inference.formats import Layout, Line, write_line
+from nmt.inference.model_file import load_model, save_model
+from nmt.inference.translation import Candidate, Translation
 
 LINES = ["the red dog sleeps .", "", "a cat sees the house and hears a man .", "  ", "the old woman runs ."]
 
@@ -58,6 +63,58 @@ def test_an_n_best_list_gets_the_numbers_of_its_search() -> None:
     text = nmt("score", "best.jsonl", "--format", "text").stdout
     shown = [line for line in text.removesuffix("\n").split("\n") if line]
     assert numbers("\n".join(shown)) == [pytest.approx([one["log_probability"], one["mean"]], abs=1e-5) for one in flat]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sampling", "--temperature", "0.6", "--top-k", "8", "--n-best", "3"],
+        ["--sampling", "--top-p", "0.7", "--n-best", "2"],
+        ["--repetition-penalty", "1.6", "--no-repeat-ngram", "1", "--coverage-penalty", "0.4"],
+        ["--beam-groups", "2", "--beam-size", "4", "--n-best", "3", "--mbr", "chrf"],
+        ["--avoid", "words.txt", "--required", "required.txt"],
+    ],
+    ids=lambda options: options[0].strip("-"),
+)
+def test_how_a_translation_was_found_makes_no_difference(folder: Path, options: list[str]) -> None:
+    (folder / "words.txt").write_text("the\nred\n", encoding="utf-8")
+    (folder / "required.txt").write_text(
+        "".join(f"{word}\n" for word in ("cat", "", "dog", "", "man")), encoding="utf-8"
+    )
+    expected = translated(*options)
+    for row, own in zip(rows(nmt("score", "best.jsonl").stdout), expected, strict=True):
+        for one, other in zip(row["hypotheses"], own["hypotheses"], strict=True):
+            for name in ("log_probability", "piece_log_probabilities"):
+                assert one[name] == pytest.approx(other[name], abs=1e-4)
+
+
+@pytest.mark.parametrize("average", ["probabilities", "log_probabilities"])
+def test_several_models_give_the_numbers_of_their_ensemble(folder: Path, average: str) -> None:
+    save_tiny_model(folder / "concat.safetensors", attention={"score": "concat"})
+    save_tiny_model(folder / "blind.safetensors", attention={"score": "none"}, encoder={"hidden_size": 16})
+    together = [f"--model={name}" for name in ("runs/tiny", "concat.safetensors", "blind.safetensors")]
+    together += [f"--model-weight={weight}" for weight in (1, 2.5, 0.5)] + ["--ensemble-average", average]
+    expected = translated("--beam-size", "4", "--n-best", "3", *together)
+    found = rows(nmt("score", "best.jsonl", *together).stdout)
+    alone = rows(nmt("score", "best.jsonl").stdout)
+    for row, own, other in zip(found, expected, alone, strict=True):
+        for one, searched, by_first in zip(row["hypotheses"], own["hypotheses"], other["hypotheses"], strict=True):
+            for name in ("score", "log_probability", "piece_log_probabilities"):
+                assert one[name] == pytest.approx(searched[name], abs=1e-4)
+            assert abs(one["log_probability"] - by_first["log_probability"]) > 1e-3
+
+
+def test_models_that_cannot_score_together_are_named(folder: Path) -> None:
+    wrong = nmt("score", "text.en", "text.en", "--model", "runs/tiny", "--model-weight", "1", "--model-weight", "2")
+    assert_explained(wrong, "--model-weight is given 2 times for 1 model", codes=(2,))
+    other = load_model(folder / "runs" / "tiny" / "best.safetensors")
+    data = other.config.data.model_copy(update={"right_to_left": True})
+    config = other.config.model_copy(update={"data": data})
+    save_model(
+        folder / "back.safetensors", weights=other.weights, config=config, tokenizers=other.tokenizers, provenance={}
+    )
+    mixed = nmt("score", "text.en", "text.en", "--model", "runs/tiny", "--model", "back.safetensors")
+    assert_explained(mixed, "back.safetensors", "from right to left", codes=(2,))
 
 
 def test_pairs_in_two_files_in_one_and_through_a_pipe(folder: Path) -> None:
@@ -113,6 +170,30 @@ def test_n_best_lists_of_other_tools(folder: Path) -> None:
     (folder / "pairs.tsv").write_text(f"{LINES[0]}\tthe dog .\n", encoding="utf-8")
     text = numbers(nmt("score", "pairs.tsv").stdout)
     assert text[0][0] == pytest.approx(found[1]["log_probability"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a|b", "a || b", "|||", "||||||", "a |||| b", "|| a ||", "|", "||| ||| |||"),
+        *("&#124;", "&#124;&#124;&#124;", "&amp;#124;", "&amp;", "&amp;amp;#124; ||| &#124;", "a & b"),
+        *("&amp;|||#124;", "&|||#124;", "& #124;", "&#124;|||&"),
+    ],
+)
+def test_bars_come_back_from_a_moses_list(folder: Path, text: str) -> None:
+    candidate = Candidate(text, [], [], 0.0, -1.0, [-1.0], True)
+    line = Line(1, LINES[0], Translation(text, [candidate]))
+    written = write_line(line, Layout("moses", None), tiny_tokenizers(), None)
+    assert written.count("|||") == 3
+    (folder / "best.txt").write_text(written, encoding="utf-8")
+    (item,) = read_items(Path("text.en"), Path("best.txt"), Input.moses)
+    assert [pair.target for pair in item.pairs] == [text]
+
+
+def test_single_bars_that_other_tools_escape(folder: Path) -> None:
+    (folder / "best.txt").write_text("0 ||| a &#124; b ||| x=1 ||| -3\n", encoding="utf-8")
+    (item,) = read_items(Path("text.en"), Path("best.txt"), Input.moses)
+    assert item.pairs[0].target == "a | b"
 
 
 @pytest.mark.parametrize("format", ["tsv", "moses"])
@@ -179,8 +260,6 @@ def test_mistakes_are_explained(folder: Path, arguments: list[str], parts: list[
 
 
 def test_a_shortlist_of_the_model_is_mentioned(folder: Path) -> None:
-    from nmt.inference.model_file import load_model, save_model
-
     path = folder / "runs" / "tiny" / "best.safetensors"
     file = load_model(path)
     decoding = file.config.decoding.model_copy(update={"shortlist": True})

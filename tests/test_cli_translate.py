@@ -195,6 +195,7 @@ def make_bad_files(folder: Path) -> None:
     (folder / "pickle.pt").write_bytes(b"\x80\x04cos\nsystem\n.")
     (folder / "latin.en").write_bytes(b"the dog\nthe caf\xe9\n")
     (folder / "short.de").write_text("eine Zeile\n", encoding="utf-8")
+    (folder / "README").write_text("eine Zeile\n", encoding="utf-8")
 
 
 # --------------------------------------------------------------------------------------------------------- evaluate

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_tools import assert_explained, nmt_process
+from cli_tools import assert_explained, nmt, nmt_process
+
+from nmt.cli.search_options import DECODING
+from nmt.config.schema import Decoding
 
 ENGLISH = ["The dog sleeps.", "A man reads a book.", "", "Two children play in the snow.", "It is late."]
 GERMAN = ["Der Hund schläft.", "Ein Mann liest ein Buch.", "", "Zwei Kinder spielen im Schnee.", "Es ist spät."]
@@ -100,3 +103,52 @@ def test_translations_that_are_kept_score_the_same(trained: Path) -> None:
     assert (trained / "kept" / "test.translated.de").read_text(encoding="utf-8").split("\n")[2] == ""
     outcome = nmt_process("evaluate", "-o", "kept", folder=trained)
     assert_explained(outcome, "kept/test.translated.de exists", "--overwrite")
+
+
+SEARCHES = {
+    "greedy": ["--beam-size", "1"],
+    "lengths": ["--length-normalization", "gnmt", "--alpha", "0.8", "--max-length", "6", "--min-length", "2"],
+    "penalties": ["--coverage-penalty", "0.3", "--repetition-penalty", "1.5", "--no-repeat-ngram", "2"],
+    "fast": ["--stopping", "fast", "--beam-size", "3", "--precision", "int8"],
+    "groups": ["--beam-groups", "2", "--beam-size", "4", "--diversity", "1", "--mbr", "chrf"],
+    "samples": ["--sampling", "--top-k", "9", "--temperature", "0.7", "--seed", "5", "--n-best", "4", "--mbr", "bleu"],
+    "steered": ["--avoid", "avoid.txt", "--terminology", "terms.tsv"],
+    "together": ["--model", "runs/tiny", "--model", "runs/tiny", "--ensemble-average", "log_probabilities"],
+}
+
+
+@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
+def test_what_is_measured_is_what_translate_writes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    (trained / "avoid.txt").write_text("ein\n\nHund\n", encoding="utf-8")
+    (trained / "terms.tsv").write_text("dog\tKatze\n", encoding="utf-8")
+    ours = tmp_path / "ours.de"
+    assert nmt("translate", "test.en", "-o", str(ours), *options).code == 0
+    kept = ("-o", str(tmp_path), "--source", "test.en", "--reference", "test.de")
+    measured = nmt("evaluate", "--json", *kept, *options)
+    assert measured.code == 0, measured.stderr
+    assert (tmp_path / "test.en.translated.de").read_bytes() == ours.read_bytes()
+    scored = nmt("evaluate", "--json", "--hypothesis", str(ours), "--reference", "test.de")
+    (one,), (other,) = json.loads(measured.stdout), json.loads(scored.stdout)
+    assert {**one, "test": ""} == {**other, "test": ""}
+
+
+def test_all_options_of_a_search_are_there() -> None:
+    """What the command line calls a decoding option is one, and none of the section is forgotten."""
+    assert set(Decoding.model_fields) - set(DECODING) == {"max_length_constant"}
+    assert set(DECODING) <= set(Decoding.model_fields)
+    shown = nmt("translate", "--help", variables={"COLUMNS": "300"}).stdout
+    found = nmt("evaluate", "--help", variables={"COLUMNS": "300"}).stdout
+    for name in DECODING:
+        flag = "--batch-size" if name == "batch_sentences" else f"--{name.replace('_', '-')}"
+        assert flag in shown
+        assert flag in found
+
+
+def test_options_of_a_search_do_not_go_with_a_translation_that_is_there(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.de", GERMAN)
+    for option in (["--beam-size", "3"], ["--mbr", "chrf"], ["--top-k", "3"]):
+        outcome = nmt("evaluate", "--hypothesis", str(tmp_path / file), "--reference", str(tmp_path / file), *option)
+        assert_explained(outcome, f"{option[0]} goes with translating", codes=(2,))

@@ -14,7 +14,7 @@ from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_sub
 
 from nmt.data.tokenizer import EOS, Tokenizers
 from nmt.errors import UsageError
-from nmt.inference.ensemble import Average, Ensemble, Member, Parts, ensemble_translator
+from nmt.inference.ensemble import Average, Ensemble, Member, Parts
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 
@@ -60,7 +60,7 @@ def test_twins_translate_as_one_of_them_does(
 ) -> None:
     decoding = {"beam_size": beam_size, "n_best": beam_size, "ensemble_average": average, "device": "cpu"}
     alone = Translator.from_model_file(models["dot"].file, decoding=decoding)
-    together = ensemble_translator([models["dot"]] * copies, decoding=decoding)
+    together = Translator.from_members([models["dot"]] * copies, decoding=decoding)
     for one, other in zip(texts(alone), texts(together), strict=True):
         assert [text for text, _ in one] == [text for text, _ in other]
         assert [score for _, score in one] == pytest.approx([score for _, score in other], abs=1e-5)
@@ -119,11 +119,11 @@ def test_an_impossible_piece_stays_possible_only_by_probabilities() -> None:
 def test_different_architectures_translate_together_whatever_the_batch(models: dict[str, Member]) -> None:
     members = [models[name] for name in ("dot", "concat", "wide", "blind")]
     decoding = {"beam_size": 3, "device": "cpu"}
-    expected = texts(ensemble_translator(members, decoding={**decoding, "batch_sentences": 8}))
+    expected = texts(Translator.from_members(members, decoding={**decoding, "batch_sentences": 8}))
     for size in (1, 2):
-        found = texts(ensemble_translator(members, decoding={**decoding, "batch_sentences": size}))
+        found = texts(Translator.from_members(members, decoding={**decoding, "batch_sentences": size}))
         assert [[text for text, _ in line] for line in found] == [[text for text, _ in line] for line in expected]
-    heavy = ensemble_translator(members[:2], weights=[1.0, 1e-9], decoding=decoding)
+    heavy = Translator.from_members(members[:2], weights=[1.0, 1e-9], decoding=decoding)
     alone = Translator.from_model_file(members[0].file, decoding=decoding)
     assert [line[:1] and line[0][0] for line in texts(heavy)] == [line[:1] and line[0][0] for line in texts(alone)]
 
@@ -131,11 +131,11 @@ def test_different_architectures_translate_together_whatever_the_batch(models: d
 def test_weights_must_be_those_of_the_members(models: dict[str, Member]) -> None:
     members = [models["dot"], models["wide"]]
     with pytest.raises(UsageError, match="given 1 times for 2 models"):
-        ensemble_translator(members, weights=[1.0], decoding={"device": "cpu"})
+        Translator.from_members(members, weights=[1.0], decoding={"device": "cpu"})
     with pytest.raises(UsageError, match="wide: a weight must be above 0"):
-        ensemble_translator(members, weights=[1.0, 0.0], decoding={"device": "cpu"})
+        Translator.from_members(members, weights=[1.0, 0.0], decoding={"device": "cpu"})
     with pytest.raises(UsageError, match="--shortlist"):
-        ensemble_translator(members, decoding={"device": "cpu", "shortlist": True})
+        Translator.from_members(members, decoding={"device": "cpu", "shortlist": True})
 
 
 def test_members_that_cannot_translate_together_are_named(models: dict[str, Member]) -> None:
@@ -149,7 +149,7 @@ def test_members_that_cannot_translate_together_are_named(models: dict[str, Memb
     }
     for reason, other in others.items():
         with pytest.raises(UsageError, match=f"dot and other cannot translate together.*{reason}"):
-            ensemble_translator([models["dot"], Member("other", other)], decoding={"device": "cpu"})
+            Translator.from_members([models["dot"], Member("other", other)], decoding={"device": "cpu"})
 
 
 def test_the_command_line_takes_several_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,5 +173,5 @@ def test_the_command_line_takes_several_models(tmp_path: Path, monkeypatch: pyte
 
 def test_a_translator_of_one_member_is_that_of_the_tiny_tests(models: dict[str, Member]) -> None:
     alone = [translation.text for translation in tiny_translator(beam_size=2).translate(LINES)]
-    one = ensemble_translator([models["dot"]], decoding={"beam_size": 2, "device": "cpu"})
+    one = Translator.from_members([models["dot"]], decoding={"beam_size": 2, "device": "cpu"})
     assert [translation.text for translation in one.translate(LINES)] == alone

@@ -49,7 +49,7 @@ def lines(count: int) -> list[str]:
 def tiny_scorer(*, model: dict[str, Any] | None = None, **decoding: Any) -> Scorer:
     config = tiny_config(**(model or {}))
     options = config.decoding.model_copy(update={"device": "cpu", **decoding})
-    return Scorer(tiny_network(config), tiny_tokenizers(), decoding=options, device=CPU, max_source_pieces=40)
+    return Scorer([tiny_network(config)], tiny_tokenizers(), decoding=options, device=CPU, max_source_pieces=40)
 
 
 def scored(found: Iterator[Score | None]) -> list[Score]:
@@ -208,7 +208,7 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_damaged_weights_are_told() -> None:
     damaged = tiny_scorer()
     with torch.no_grad():
-        damaged._network.output.bias[7] = math.nan
+        damaged._networks[0].output.bias[7] = math.nan
     with pytest.raises(CheckpointError, match="damaged"):
         list(damaged.score([Pair("a dog", "a dog")]))
 

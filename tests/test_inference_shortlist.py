@@ -19,7 +19,7 @@ from nmt.data.tokenizer import EOS
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.learn_shortlist import add_shortlist
 from nmt.inference.model_file import load_model, save_model
-from nmt.inference.shortlist import Shortlist
+from nmt.inference.shortlist import LimitableNetwork, Shortlist
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq
 
@@ -52,13 +52,17 @@ def full_table() -> ShortlistTable:
     return ShortlistTable(translations=np.zeros((SIZE, 1), np.int32), frequent=np.arange(4, SIZE, dtype=np.int32))
 
 
+def make_shortlist(network: Seq2Seq, table: ShortlistTable) -> Shortlist:
+    return Shortlist(LimitableNetwork(network, network.output, precision="fp32"), table, target_size=SIZE, device=CPU)
+
+
 def make_translator(network: Seq2Seq, config: Config, table: ShortlistTable | None, **decoding: Any) -> Translator:
     return Translator(
         network,
         tiny_tokenizers(),
         decoding=config.decoding.model_copy(update=decoding),
         device=CPU,
-        shortlist=None if table is None else Shortlist(network, network.output, table, precision="fp32"),
+        shortlist=None if table is None else make_shortlist(network, table),
     )
 
 
@@ -108,7 +112,8 @@ def test_probabilities_are_those_of_the_network_shared_out_over_the_list() -> No
     source = torch.tensor([[9, 8, 7, EOS], [30, EOS, 0, 0]])
     lengths = torch.tensor([4, 2])
     with torch.inference_mode():
-        limited = Shortlist(network, network.output, table, precision="fp32").limit(source)
+        shortlist = make_shortlist(network, table)
+        limited = shortlist.limit(shortlist.of(source, [(), ()]))
         memory, full_memory = limited.encode(source, lengths), network.encode(source, lengths)
         ids = torch.tensor([2, 2])
         found = limited.step(ids, limited.init_state(memory), memory).log_probs

@@ -12,22 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.inference.windows import WindowSize, windows
+from nmt.inference.windows import FIRST_LINES, WindowSize, windows
 
-SIZE = WindowSize(first_lines=2, lines=8, characters=100)
+SIZE = WindowSize(lines=32, characters=100)
 
 
-def test_windows_of_a_list_grow() -> None:
-    lines = [str(number) for number in range(30)]
-    found = list(windows(lines, SIZE))
-    assert [len(window) for window in found] == [2, 4, 8, 8, 8]
-    assert list(itertools.chain(*found)) == lines
+def test_windows_grow_unless_all_lines_are_there() -> None:
+    lines = [str(number % 10) for number in range(100)]
+    assert [len(window) for window in windows(lines, SIZE)] == [32, 32, 32, 4]
+    assert next(len(window) for window in windows(iter(lines), SIZE)) == FIRST_LINES
+    assert max(len(window) for window in windows(iter(lines), SIZE)) <= SIZE.lines
 
 
 def test_long_lines_end_a_window() -> None:
     lines = ["x" * 60] * 7
     for given_lines in (lines, iter(lines)):
-        found = list(windows(given_lines, WindowSize(first_lines=8, lines=8, characters=100)))
+        found = list(windows(given_lines, WindowSize(lines=8, characters=100)))
         assert list(itertools.chain(*found)) == lines
         assert max(map(len, found)) == 2
 

@@ -59,7 +59,7 @@ def search(
 
 @pytest.mark.parametrize("normalization", ALL, ids=str)
 def test_a_wide_beam_finds_the_best_of_all_outputs(normalization: Normalization) -> None:
-    size, longest = 7, 5
+    size, longest = 7, 6
     for seed in range(3):
         model = HashModel(size=size, seed=seed, eos_bias=-1.0)
         for sentence in sentences(1, seed):
@@ -67,7 +67,7 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(normalization: Normalization)
             scores = sorted(
                 ((float(normalization.score(total, len(ids) + 1)), ids) for ids, total in outputs.items()), reverse=True
             )
-            [found] = search(model, [sentence], beam_size=1000, n_best=10, longest=longest, normalization=normalization)
+            [found] = search(model, [sentence], beam_size=3000, n_best=10, longest=longest, normalization=normalization)
             assert [tuple(hypothesis.ids) for hypothesis in found] == [ids for _, ids in scores[:10]]
             assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in scores[:10]])
 

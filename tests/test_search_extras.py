@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from fake_models import BOS, EOS, FakeOutput, FakeState, HashModel, every_output, next_log_probs, sources
+from fake_models import BOS, EOS, FakeOutput, FakeState, HashModel, every_output, next_log_probs
+from fake_subwords import SENTENCES, SIZE, check_exact, search
 from torch import Tensor
 
-from nmt.config.schema import Decoding
 from nmt.errors import UsageError
-from nmt.inference.composition import NO_WISH, Batch, Composer, Phrases, Wish
-from nmt.search import Hypothesis, make_normalization
-
-PIECES = ["<pad>", "<unk>", "<s>", "</s>", "\u2581a", "b", "\u2581", "ab", "."]
-SIZE = len(PIECES)
-SENTENCES = [[5, 6], [7], [4, 4, 8]]
-
-
-class FakeSubwords:
-    """A vocabulary so small that all outputs can be listed."""
-
-    size = SIZE
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        return [PIECES[piece] for piece in ids]
-
-    def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        found = []
-        for line in lines:
-            rest, ids = "\u2581" + line.replace(" ", "\u2581"), []
-            while rest:
-                piece = max((piece for piece in PIECES[4:] if rest.startswith(piece)), key=len)
-                ids.append(PIECES.index(piece))
-                rest = rest[len(piece) :]
-            found.append(ids)
-        return found
-
-
-def text(ids: Sequence[int]) -> str:
-    return "".join(PIECES[piece] for piece in ids).replace("\u2581", " ")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,44 +23,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def search(
-    model: Any,
-    sentences: list[list[int]],
-    *,
-    longest: int = 3,
-    wishes: Sequence[Wish] | None = None,
-    avoid: Sequence[str] = (),
-    **options: Any,
-) -> list[list[Hypothesis]]:
-    decoding = Decoding.model_validate({"n_best": 1, **options})
-    normalization = make_normalization(decoding.length_normalization, decoding.alpha)
-    source, lengths = sources(*sentences)
-    batch = Batch(source, lengths, torch.tensor([longest] * len(sentences)), wishes or [NO_WISH] * len(sentences))
-    return Composer(decoding, normalization, Phrases(FakeSubwords(), avoid)).search(model, batch)  # type: ignore[arg-type]
-
-
-def best_outputs(
-    model: HashModel,
-    sentence: list[int],
-    allowed: Callable[[tuple[int, ...]], bool],
-    *,
-    longest: int = 3,
-    count: int = 3,
-) -> list[tuple[int, ...]]:
-    outputs = every_output(model, sentence, SIZE, longest)
-    ranked = sorted(filter(allowed, outputs), key=lambda ids: -outputs[ids] / (len(ids) + 1))
-    return ranked[:count]
-
-
-def check_exact(allowed: Callable[[tuple[int, ...]], bool], *, wish: Wish = NO_WISH, **options: Any) -> None:
-    for seed in range(2):
-        model = HashModel(size=SIZE, seed=seed, eos_bias=-1.0)
-        [found] = search(model, [[5, seed]], wishes=[wish], beam_size=400, n_best=3, **options)
-        expected = best_outputs(model, [5, seed], allowed)
-        assert [tuple(one.ids) for one in found[: len(expected)]] == expected
-        assert all(one.finished for one in found)
 
 
 @pytest.mark.parametrize("options", [{"min_length": 2}, {"min_length_ratio": 0.9}], ids=str)
@@ -109,61 +41,6 @@ def test_ngram_blocking(size: int) -> None:
         return len(set(grams)) == len(grams)
 
     check_exact(allowed, no_repeat_ngram=size)
-
-
-def test_a_prefix() -> None:
-    check_exact(lambda ids: ids[:2] == (5, 7), wish=Wish(prefix=(5, 7)))
-
-
-def has(phrase: str) -> Callable[[tuple[int, ...]], bool]:
-    """Whole words, the naive way; "." is the only other border of words."""
-    return lambda ids: f" {phrase} " in f" {text(ids).replace('.', ' . ')} "
-
-
-@pytest.mark.parametrize("phrase", ["b", "ab", "a", "a b"])
-def test_a_required_phrase_however_it_is_cut_into_pieces(phrase: str) -> None:
-    symbols = Phrases(FakeSubwords(), ()).required(phrase)  # type: ignore[arg-type]
-    check_exact(has(phrase), wish=Wish(required=(symbols,)))
-
-
-@pytest.mark.parametrize("phrases", [["ab"], ["b", "ab"], ["a b"]], ids=str)
-def test_avoided_phrases_however_they_are_cut_into_pieces(phrases: list[str]) -> None:
-    check_exact(lambda ids: not any(has(phrase)(ids) for phrase in phrases), avoid=phrases)
-
-
-def test_several_required_phrases_with_an_avoided_one() -> None:
-    words = Phrases(FakeSubwords(), ())  # type: ignore[arg-type]
-    wish = Wish(required=(words.required("a"), words.required(".")))
-    check_exact(lambda ids: has("a")(ids) and "." in text(ids) and not has("b")(ids), wish=wish, avoid=["b"])
-
-
-@pytest.mark.parametrize("beam_size", [1, 2, 5])
-def test_required_phrases_are_met_whatever_the_beam_and_the_neighbours(beam_size: int) -> None:
-    words = Phrases(FakeSubwords(), ())  # type: ignore[arg-type]
-    demands = [("a b", "ab"), (), (".",), ("b", "a", "ab")]
-    wishes = [Wish(required=tuple(map(words.required, several))) for several in demands]
-    sentences = [*SENTENCES, [6]]
-    model = HashModel(size=SIZE, seed=4, eos_bias=1.0)
-    together = search(model, sentences, wishes=wishes, beam_size=beam_size, longest=6)
-    for sentence, wish, several, found in zip(sentences, wishes, demands, together, strict=True):
-        assert found[0].finished
-        assert all(has(phrase)(tuple(found[0].ids)) or phrase == "." for phrase in several)
-        assert "." not in several or "." in text(found[0].ids)
-        assert search(model, [sentence], wishes=[wish], beam_size=beam_size, longest=6) == [found]
-
-
-def test_a_limit_gives_way_to_what_is_required() -> None:
-    words = Phrases(FakeSubwords(), ())  # type: ignore[arg-type]
-    [[found]] = search(
-        HashModel(size=SIZE, seed=1), [[5]], wishes=[Wish(required=(words.required("a b ab"),))], longest=0, beam_size=3
-    )
-    assert has("a b ab")(tuple(found.ids))
-    assert found.finished
-
-
-def test_a_blank_phrase_is_refused() -> None:
-    with pytest.raises(UsageError, match="no phrase"):
-        Phrases(FakeSubwords(), [""])  # type: ignore[arg-type]
 
 
 def test_the_repetition_penalty_is_that_of_the_paper_and_scores_stay_honest() -> None:
@@ -319,15 +196,6 @@ def test_samples_have_the_models_own_scores_and_another_seed_gives_others() -> N
         assert one.finished or len(one.ids) == 4
     assert search(model, [sentence], seed=2, **options) != [found]
     assert search(model, [sentence], **{**options, "n_best": 5}) == [found[:5]]
-
-
-def test_two_required_phrases_may_share_pieces() -> None:
-    words = Phrases(FakeSubwords(), ())  # type: ignore[arg-type]
-    wish = Wish(required=(words.required("a b"), words.required("b ab")))
-    model = HashModel(size=SIZE, seed=0, eos_bias=4.0)
-    [[found]] = search(model, [[5]], wishes=[wish], beam_size=300, longest=9)
-    assert has("a b")(tuple(found.ids))
-    assert has("b ab")(tuple(found.ids))
 
 
 def test_pairs_of_options_work_together() -> None:

@@ -39,7 +39,7 @@ def find_test(
         test = _choose(config.data.test, name)
     if config is None:
         assert reference is not None
-        language = target_language or language_of(reference, "target")
+        language = target_language or language_of(reference, "target", read_lines(reference, keep_broken=False))
     else:
         language = config.data.target_language
     if reference is not None and source is None:

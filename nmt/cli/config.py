@@ -90,6 +90,12 @@ def _language(name: str) -> Any:
     )
 
 
+def _complete_recipe(incomplete: str) -> list[str]:
+    from nmt.config.recipes import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
 @app.command()
 def init(
     source: Annotated[Path | None, _text("--source", "Training text in the source language.")] = None,
@@ -106,7 +112,18 @@ def init(
             "--hold-out",
             min=1,
             metavar="N",
-            help="Split the training text: N pairs for validation, N for test, the rest; new files beside it.",
+            help="Split the training text: N pairs for validation, N for test, the rest; new files beside it. Done by "
+            "itself where there is no validation text.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="low-resource, low-resource-cpu, medium or large; by default what fits the number of pairs.",
+            autocompletion=_complete_recipe,
             show_default=False,
         ),
     ] = None,
@@ -120,16 +137,18 @@ def init(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a commented configuration to start from, made for given text files.
+    """Write a configuration to start from: look at the text, choose a recipe, and say why beside each choice.
 
     Without files it is for the exercise corpus. Validation and test files are found beside `train.en` and `train.de`
-    when they are called `valid`, `val`, `dev` and `test`.
+    when they are called `valid`, `val`, `dev` and `test`; where there are none, pairs are set aside for them.
 
     For example:
 
       nmt config init --source data/train.en --target data/train.de -o experiment.yaml
 
       nmt config init --source all.en --target all.de --hold-out 1000 -o experiment.yaml
+
+      nmt config init --source all.en.gz --target all.de.gz --recipe low-resource-cpu -o experiment.yaml
     """
     from nmt.cli.starting import StartingFiles, start, write_new
 
@@ -137,7 +156,12 @@ def init(
         train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target)
     )
     text = start(
-        given, languages=(source_language, target_language), held_out=hold_out, output=output, overwrite=overwrite
+        given,
+        languages=(source_language, target_language),
+        held_out=hold_out,
+        recipe=recipe,
+        output=output,
+        overwrite=overwrite,
     )
     if output is None:
         typer.echo(text, nl=False)

@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import (
-    BatchSize,
-    BeamSize,
-    Device,
-    EnsembleAverage,
-    MinimumBayesRisk,
-    Models,
-    ModelWeights,
-    Overwrite,
-    Quiet,
-    Shortlist,
-    Threads,
-    Verbose,
-)
+from nmt.cli.options import MinimumBayesRisk, Models, ModelWeights, Overwrite, Quiet, Verbose
+from nmt.cli.search_options import AvoidedPhrases, TerminologyFile, with_decoding
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +21,7 @@ def _file(name: str, help: str) -> Any:
     return typer.Option(name, metavar="FILE", help=help, show_default=False)
 
 
+@with_decoding
 def evaluate(
     models: Models = None,
     model_weights: ModelWeights = None,
@@ -55,13 +44,11 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="Keep the translations here.", show_default=False),
     ] = None,
-    beam_size: BeamSize = None,
-    ensemble_average: EnsembleAverage = None,
     mbr: MinimumBayesRisk = None,
-    shortlist: Shortlist = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    threads: Threads = None,
+    *,
+    decoding: dict[str, Any],
+    avoid: AvoidedPhrases = None,
+    terminology: TerminologyFile = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -69,7 +56,7 @@ def evaluate(
     """Translate the test sets of a model and score them with sacreBLEU: BLEU, chrF and TER.
 
     Without --model it is $NMT_MODEL, else the best model of the newest run. Several models translate together; the
-    test sets are those of the first.
+    test sets are those of the first. Options of the search are those of nmt translate; those left out are the model's.
 
     For example:
 
@@ -78,6 +65,8 @@ def evaluate(
       nmt evaluate --model runs/quickstart --source news.en --reference news.de
 
       nmt evaluate --model runs/seed-1 --model runs/seed-2 --mbr chrf
+
+      nmt evaluate --length-normalization gnmt --alpha 0.8 --coverage-penalty 0.2
 
       nmt evaluate --hypothesis translated.de --reference news.de --json
     """
@@ -89,27 +78,31 @@ def evaluate(
             raise UsageError("--hypothesis is scored against --reference; give both")
         if models and len(models) > 1:
             raise UsageError("--hypothesis is a translation already; a second --model goes with translating")
+        _refuse({**decoding, "mbr": mbr, "avoid": avoid, "terminology": terminology})
         results = [_score(models[0] if models else None, hypothesis, reference, target_language)]
     else:
         from nmt.cli.opening import choosing_translator, open_models
+        from nmt.cli.steering import Steering
 
         if (source is None) != (reference is None):
             raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
         if target_language is not None:
             raise UsageError("--target-language goes with --hypothesis; otherwise it is that of the model")
         given = None if source is None or reference is None else (source, reference)
-        decoding: dict[str, Any] = {
-            "beam_size": beam_size,
-            "ensemble_average": ensemble_average,
-            "shortlist": shortlist,
-            "batch_sentences": batch_size,
-            "device": device,
-            "threads": threads,
-        }
         members = open_models(models)
         translator = choosing_translator(members, model_weights, mbr, **decoding)
+        translator = Steering(avoid=avoid, terminology=terminology).translator(translator)
         results = _translate_and_score(translator, members[0].file, given, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Make sure that no option of a search stands beside --hypothesis, where it would do nothing."""
+    from nmt.config.decoding import flag
+
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--hypothesis is a translation already; {flag(name)} goes with translating")
 
 
 def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
@@ -117,10 +110,13 @@ def _score(model: Path | None, hypothesis: Path, reference: Path, language: str 
     from nmt.cli.opening import open_model
     from nmt.cli.starting_files import language_of
     from nmt.config.schema import Evaluation
+    from nmt.data.lines import read_lines
     from nmt.evaluation.evaluate import evaluate_file
 
     if model is None:
-        language, options = language or language_of(reference, "target"), Evaluation()
+        # What comes through a pipe can be read only once.
+        lines = iter(()) if str(reference) == "-" else read_lines(reference, keep_broken=False)
+        language, options = language or language_of(reference, "target", lines), Evaluation()
     else:
         config = open_model(model).config
         language, options = language or config.data.target_language, config.evaluation

@@ -6,8 +6,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,24 +47,6 @@ def open_models(models: Sequence[Path] | None) -> list[Member]:
     return [Member(str(path), load_model(path)) for path in paths]
 
 
-def translator_of(
-    members: Sequence[Member], weights: Sequence[float] | None, *, alignments: bool = False, **decoding: Any
-) -> Translator:
-    """Make a translator of one model or several, with decoding options as they come from the command line.
-
-    With `alignments`, one model keeps what it takes to align its translations.
-
-    Raises:
-        UsageError: the models do not go together, or the options cannot be used.
-        CheckpointError: the weights of a model do not fit its configuration.
-    """
-    from nmt.inference.ensemble import ensemble_translator
-
-    if len(members) == 1 and not weights:
-        return make_translator(members[0].file, alignments=alignments, **decoding)
-    return ensemble_translator(members, weights=weights or None, decoding=decoding_options(**decoding))
-
-
 def choosing_translator(
     members: Sequence[Member],
     weights: Sequence[float] | None,
@@ -75,32 +55,16 @@ def choosing_translator(
     alignments: bool = False,
     **decoding: Any,
 ) -> Translator | ConsensusTranslator:
-    """Make a translator; with `mbr` one that chooses by minimum Bayes risk: among all that the beam keeps, or samples.
+    """Make a translator with decoding options as they come from the command line; see the function that it calls."""
+    from nmt.evaluation import choosing
 
-    Raises:
-        UsageError, CheckpointError: see `translator_of`; or there would be nothing to choose from.
-        NMTError: the tokenizer that BLEU needs is not installed.
-    """
-    if mbr is None:
-        return translator_of(members, weights, alignments=alignments, **decoding)
-    from nmt.config.decoding import change_decoding
-    from nmt.evaluation.mbr import ConsensusTranslator
-    from nmt.evaluation.utility import make_utility
-
-    config = members[0].file.config
-    options = change_decoding(config.decoding, decoding_options(**decoding))
-    count = options.n_best if options.sampling else options.beam_size
-    if count == 1:
-        larger = "--n-best" if options.sampling else "--beam-size"
-        raise UsageError(f"--mbr chooses among several translations, and with {larger} 1 there is only one; raise it")
-    utility = make_utility(
-        mbr.value,
-        bleu_tokenizer=config.evaluation.bleu_tokenizer,
-        lowercase=config.evaluation.lowercase,
-        target_language=config.data.target_language,
+    return choosing.choosing_translator(
+        members,
+        weights=weights or None,
+        mbr=None if mbr is None else mbr.value,
+        decoding=decoding_options(**decoding),
+        alignments=alignments,
     )
-    candidates = translator_of(members, weights, alignments=alignments, **{**decoding, "n_best": count})
-    return ConsensusTranslator(candidates, utility, n_best=options.n_best)
 
 
 def make_translator(model: ModelFile, *, alignments: bool = False, **decoding: Any) -> Translator:

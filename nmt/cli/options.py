@@ -79,7 +79,7 @@ Models = Annotated[
         "-m",
         metavar="MODEL",
         help="A model file or the folder of a run; by default $NMT_MODEL, else the newest run. Given several times: "
-        "models that translate together.",
+        "models that work together.",
         show_default=False,
     ),
 ]

@@ -41,8 +41,8 @@ class Recipe:
 
         members = open_models(self.models)
         align = self.layout.alignment is not None
-        if align and (len(members) > 1 or members[0].file.config.model.attention.score == "none"):
-            raise UsageError("--alignment needs one model, with attention (model.attention.score is not none)")
+        if align and all(member.file.config.model.attention.score == "none" for member in members):
+            raise UsageError("--alignment needs a model with attention (model.attention.score is not none)")
         translator = choosing_translator(members, self.weights, self.mbr, alignments=align, **self.decoding)
         return LineWriter(self.steering.translator(translator), self.layout)
 

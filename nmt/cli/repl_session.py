@@ -12,10 +12,10 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from nmt.api import LoadedModel, read_members
 from nmt.config.schema import Decoding
 from nmt.data.lines import is_blank
 from nmt.errors import UsageError
-from nmt.inference.api import LoadedModel, read_members
 from nmt.inference.attention import Attended
 from nmt.inference.ensemble import Member
 from nmt.inference.translation import Translation

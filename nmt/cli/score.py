@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from itertools import islice
@@ -18,8 +18,10 @@ from nmt.cli.options import (
     Alpha,
     BatchSize,
     Device,
+    EnsembleAverage,
     LengthNormalization,
-    Model,
+    Models,
+    ModelWeights,
     Overwrite,
     Precision,
     Quiet,
@@ -50,7 +52,8 @@ def score(
     target: Annotated[
         Path | None, typer.Argument(metavar="TARGET", help="Its translations, line by line.", show_default=False)
     ] = None,
-    model: Model = None,
+    models: Models = None,
+    model_weights: ModelWeights = None,
     input: Annotated[
         Input | None,
         typer.Option(
@@ -85,6 +88,7 @@ def score(
     ] = None,
     length_normalization: LengthNormalization = None,
     alpha: Alpha = None,
+    ensemble_average: EnsembleAverage = None,
     batch_size: BatchSize = None,
     precision: Precision = None,
     device: Device = None,
@@ -95,11 +99,19 @@ def score(
 ) -> None:
     """Say how probable a model finds translations: for filtering a corpus, or judging what others translated.
 
-    A number is the sum of log p(piece) over the pieces of a translation and its end, as nmt translate reports it for
-    the same pieces. A text is cut into its best pieces; a search often found it in others, which have another number.
-    The JSON Lines of nmt translate name them, so those are scored. Some lines have other numbers there: those that
-    were translated in parts, which are scored whole here, those with something protected, and those translated with a
-    shortlist, which shares the probability out among fewer pieces. A pair whose source is blank has no number.
+    A number is the sum of log p(piece) over the pieces of a translation and its end, the log-probability that nmt
+    translate reports for the same pieces. A text is cut into its best pieces; a search often found it in others, which
+    have another number. The JSON Lines of nmt translate name them, so those are scored. Some lines have other numbers
+    there: those that were translated in parts, which are scored whole here, those with something protected, and those
+    translated with a shortlist, which shares the probability out among fewer pieces. A pair whose source is blank has
+    no number.
+
+    How a translation was found makes no difference: temperature, top-k, top-p, repetition penalty, blocked n-grams,
+    prefixes and phrases change what nmt translate finds, but not the log-probability that it reports. The score of
+    jsonl is the log-probability after length normalisation; there it has the coverage penalty and the repetition
+    penalty too, and with --mbr it is something else.
+
+    Several models give the numbers of the ensemble that they are in nmt translate.
 
     For example:
 
@@ -108,14 +120,18 @@ def score(
       nmt translate news.en --format jsonl --n-best 5 > news.jsonl
 
       nmt score --model runs/other --texts news.jsonl > judged.jsonl
+
+      nmt score --model runs/seed-1 --model runs/seed-2 news.en news.de
     """
     kind = choose_input(source, target, input)
     if output is not None:
         _refuse(output, (source, target), overwrite=overwrite)
     scorer = _open(
-        model,
+        models,
+        model_weights,
         length_normalization=length_normalization,
         alpha=alpha,
+        ensemble_average=ensemble_average,
         batch_sentences=batch_size,
         precision=precision,
         device=device,
@@ -129,15 +145,15 @@ def score(
     summary.tell()
 
 
-def _open(model: Path | None, **decoding: Any) -> Scorer:
-    from nmt.cli.opening import decoding_options, open_model
+def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, **decoding: Any) -> Scorer:
+    from nmt.cli.opening import decoding_options, open_models
 
-    file = open_model(model)
-    if file.config.decoding.shortlist:
+    members = open_models(models)
+    if members[0].file.config.decoding.shortlist:
         logger.info("scores are over the whole vocabulary; nmt translate, with this model's shortlist, reports higher")
     from nmt.inference.scorer import Scorer
 
-    return Scorer.from_model_file(file, decoding=decoding_options(**decoding))
+    return Scorer.from_members(members, weights=weights or None, decoding=decoding_options(**decoding))
 
 
 def _refuse(output: Path, inputs: Iterable[Path | None], *, overwrite: bool) -> None:

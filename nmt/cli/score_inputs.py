@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from nmt.data.lines import read_lines
 from nmt.data.streams import describe
 from nmt.errors import DataError, UsageError
+from nmt.inference.moses import restore_bars
 from nmt.inference.scores import Pair
 
 PACKED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 MOSES = re.compile(r"\s*(\d+) \|\|\| ?(.*)")
-ESCAPED_BARS = "&#124;" * 3
-"""What `nmt translate` writes for three bars in a translation."""
 END = "\x00 the end"
 
 
@@ -141,7 +140,7 @@ def _moses(line: str) -> tuple[int, str] | None:
     match = MOSES.fullmatch(line)
     if match is None:
         return None
-    return int(match[1]), match[2].split(" |||")[0].strip().replace(ESCAPED_BARS, "|||")
+    return int(match[1]), restore_bars(match[2].split(" |||")[0].strip())
 
 
 def _tabs(line: str) -> tuple[int, str] | None:

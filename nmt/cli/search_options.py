@@ -1,12 +1,34 @@
-"""Options of the search that few translations need: lengths, penalties, diversity, sampling, and steering by files."""
+"""Options of the search that few translations need: lengths, penalties, diversity, sampling, and steering by files.
+
+And all options of the search together, for commands that translate with any of them.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nmt.cli.options import (
+    Alpha,
+    BatchSize,
+    BeamSize,
+    Device,
+    EnsembleAverage,
+    LengthNormalization,
+    MaxLengthRatio,
+    Precision,
+    Protect,
+    Shortlist,
+    SplitSentences,
+    Threads,
+)
 
 
 class StoppingRules(str, Enum):
@@ -28,6 +50,12 @@ def _file(name: str, help: str) -> Any:
     return typer.Option(name, metavar="FILE", help=help, show_default=False, rich_help_panel="Steering")
 
 
+NBest = Annotated[
+    int | None,
+    typer.Option(
+        "--n-best", min=1, help="Alternatives for each line; with --sampling, how many are drawn.", show_default=False
+    ),
+]
 MaxLength = Annotated[int | None, _search("--max-length", "Longest translation, in pieces.", 1)]
 MinLength = Annotated[int | None, _search("--min-length", "Shortest translation, in pieces.", 0)]
 MinLengthRatio = Annotated[
@@ -81,3 +109,63 @@ TerminologyFile = Annotated[
     Path | None,
     _file("--terminology", "How terms are translated: source term, tab, target term a line; found as whole words."),
 ]
+
+DECODING: Mapping[str, Any] = {
+    "beam_size": BeamSize,
+    "n_best": NBest,
+    "length_normalization": LengthNormalization,
+    "alpha": Alpha,
+    "max_length_ratio": MaxLengthRatio,
+    "max_length": MaxLength,
+    "min_length": MinLength,
+    "min_length_ratio": MinLengthRatio,
+    "coverage_penalty": CoveragePenalty,
+    "repetition_penalty": RepetitionPenalty,
+    "no_repeat_ngram": NoRepeatNgram,
+    "stopping": Stopping,
+    "beam_groups": BeamGroups,
+    "diversity": Diversity,
+    "sampling": Sampling,
+    "temperature": Temperature,
+    "top_k": TopK,
+    "top_p": TopP,
+    "seed": Seed,
+    "ensemble_average": EnsembleAverage,
+    "shortlist": Shortlist,
+    "split_sentences": SplitSentences,
+    "protect": Protect,
+    "batch_sentences": BatchSize,
+    "precision": Precision,
+    "device": Device,
+    "threads": Threads,
+}
+"""The options of the configuration's decoding section that the command line has, in the order of its help."""
+
+
+def with_decoding(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that has all of DECODING as options.
+
+    Args:
+        command: It has a parameter `decoding`, and is given all of them there, by name; None: it was left out.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    parameters = list(_with_options(signature))
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        decoding = {name: given.pop(name) for name in DECODING}
+        command(**given, decoding=decoding)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _with_options(signature: inspect.Signature) -> Iterator[Parameter]:
+    """Give the parameters of a command, with the options in place of `decoding`."""
+    for parameter in signature.parameters.values():
+        if parameter.name != "decoding":
+            yield parameter.replace(kind=Parameter.KEYWORD_ONLY)
+            continue
+        for name, annotation in DECODING.items():
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.options import refuse_existing
+from nmt.cli.starting_choices import choices, count, filters, percent
 from nmt.cli.starting_files import TextFiles, find_tests, find_valid, hold_out, language_of
+from nmt.cli.starting_text import changed, recipe_entries, render
+from nmt.config.checks import LANGUAGE
 from nmt.config.dump import one_line
+from nmt.config.recipes import recipe_file, recipe_names
 from nmt.config.schema import Pair
-from nmt.errors import UsageError
+from nmt.data.sample import take_sample
+from nmt.data.scripts import language_of_scripts
+from nmt.data.survey import Survey, in_words, survey
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.metrics import base_language
+from nmt.log import logger
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class StartingFiles:
             if (source is None) != (target is None):
                 prefix = "--" if purpose == "train" else f"--{purpose}-"
                 raise UsageError(f"{prefix}source and {prefix}target go together; give both")
+            if source is not None and source == target:
+                raise UsageError(f"{source} is given as both sides; name the file of each")
             pairs[purpose] = None if source is None or target is None else TextFiles(source, target)
         if pairs["train"] is None and (pairs["valid"] or pairs["test"]):
             raise UsageError("the training text is missing; give it with --source and --target")
@@ -40,7 +50,17 @@ class StartingFiles:
 
 
 EXERCISE = TextFiles(Path("data/exercise/train.en"), Path("data/exercise/train.de"))
-EXERCISE_PAIRS = 20_000
+FEW_PAIRS = 5_000
+"""With fewer pairs even the recipe for little text has little to work with."""
+RECIPES = ((70_000, "low-resource"), (1_000_000, "medium"))
+"""How many pairs each recipe is for at most. Between the ranges that their headings name, the middle decides."""
+LONG = 100
+"""More words than sentences have."""
+BROKEN = 0.5
+"""Share of pairs in another encoding: so many are no accident, and there is no use in leaving them out."""
+HELD_OUT = 1_000
+HELD_OUT_SHARE = 20
+"""Where no validation text is found, 1,000 pairs become it, or one in 20 of a smaller text; and as many the test."""
 
 
 def start(
@@ -48,53 +68,195 @@ def start(
     *,
     languages: tuple[str | None, str | None],
     held_out: int | None,
+    recipe: str | None,
     output: Path | None,
     overwrite: bool,
 ) -> str:
-    """Find what is not given, hold out text if that is wished, and return the configuration.
+    """Look at the text, find what is not given, hold out text if there is none, and return the configuration.
 
     Raises:
         UsageError: something needed is neither given nor found, or a file to be written is there.
         DataError: a file cannot be read, or two sides are of unequal length.
     """
-    from nmt.data.corpus import inspect_pair
-
-    if output is not None:
-        refuse_existing(output, overwrite=overwrite)
-    train = given.train or EXERCISE
-    sides = zip((train.source, train.target), languages, ("source", "target"), strict=True)
-    source_language, target_language = (language or language_of(path, side) for path, language, side in sides)
+    _check_output(output, overwrite=overwrite)
+    for language, side in zip(languages, ("source", "target"), strict=True):
+        if language is not None and not LANGUAGE.match(language):
+            raise UsageError(f"--{side}-language: {language!r} is no language code; write one such as en, pt-BR or zh")
+    if recipe is not None and recipe_file(recipe) is None:
+        raise UsageError(f"there is no recipe {recipe}; recipes are: {', '.join(recipe_names())}")
     if given.train is None:
-        valid, tests, pairs = (
-            EXERCISE.renamed("train", "valid"),
-            [("test", EXERCISE.renamed("train", "test"))],
-            EXERCISE_PAIRS,
-        )
-    else:
-        pairs = inspect_pair(Pair(source=str(train.source), target=str(train.target)))[0].lines
-        tests = [("test", given.test)] if given.test else find_tests(train)
-        if held_out is not None:
-            if given.valid or given.test:
-                raise UsageError("--hold-out makes validation and test files; it does not go with given ones")
-            train, valid, test = hold_out(train, held_out, overwrite=overwrite)
-            tests = [("test", test)]
-        else:
-            valid = given.valid or find_valid(train) or _no_valid(train)
+        return _exercise(recipe)
+    if held_out is not None and (given.valid or given.test):
+        raise UsageError("--hold-out makes validation and test files; it does not go with given ones")
+    for files in (given.valid, given.test):
+        if files is not None:
+            files.read()
+    text = _look(given.train, languages)
+    _warn(text)
+    experiment = _split(given, text, held_out, overwrite=overwrite)
+    return starting_yaml(experiment, text=text, recipe=recipe or fitting(text.pairs))
+
+
+def _check_output(output: Path | None, *, overwrite: bool) -> None:
+    """Find what keeps the configuration from being written before any text is split."""
+    if output is None:
+        return
+    refuse_existing(output, overwrite=overwrite)
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name the file to be written")
+    if not output.parent.is_dir():
+        raise UsageError(f"{output}: there is no folder {output.parent}")
+
+
+def _exercise(recipe: str | None) -> str:
+    """The configuration for the exercise corpus, which need not be there yet."""
+    valid, test = (EXERCISE.renamed("train", part) for part in ("valid", "test"))
+    text = _look(EXERCISE, ("en", "de")) if EXERCISE.exist() else None
     return starting_yaml(
-        source_language=source_language,
-        target_language=target_language,
-        train=train,
-        valid=valid,
-        tests=tests,
-        pairs=pairs,
+        ExperimentFiles(languages=("en", "de"), train=EXERCISE, valid=valid, tests=[("test", test)]),
+        text=text,
+        recipe=recipe or "low-resource-cpu",
     )
 
 
-def _no_valid(train: TextFiles) -> TextFiles:
-    raise UsageError(
-        f"no validation text found beside {train.source}: give it with --valid-source and --valid-target, or split the "
-        "training text with --hold-out 1000"
+def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> Survey:
+    """See what the training text is like."""
+    sample = take_sample(Pair(source=str(train.source), target=str(train.target)))
+    if not sample.total:
+        raise DataError(f"{train.source} and {train.target} have no lines")
+    source, target = (
+        language or language_of(path, side, lines)
+        for path, language, side, lines in zip(
+            (train.source, train.target), languages, ("source", "target"), sample.sides(), strict=True
+        )
     )
+    text = survey(sample, source_language=source, target_language=target)
+    if "wrong encoding" in text.left_out and text.left_out["wrong encoding"] > BROKEN:
+        train.read_through()
+    return text
+
+
+def fitting(pairs: int) -> str:
+    """The name of the recipe for so many training pairs."""
+    return next((name for most, name in RECIPES if pairs <= most), "large")
+
+
+def _split(given: StartingFiles, text: Survey, held_out: int | None, *, overwrite: bool) -> ExperimentFiles:
+    """The files of the experiment: given ones, those beside the training text, or new ones that are split from it."""
+    train = given.train
+    assert train is not None
+    languages = (text.source.language, text.target.language)
+    if held_out is not None:
+        train, valid, test = hold_out(train, held_out, overwrite=overwrite)
+        return ExperimentFiles(languages=languages, train=train, valid=valid, tests=[("test", test)])
+    tests = [("test", given.test)] if given.test else find_tests(train)
+    found = given.valid or find_valid(train)
+    for files in (found, *(test for _, test in tests)):
+        if files is not None:
+            files.read()
+    if found is not None:
+        return ExperimentFiles(languages=languages, train=train, valid=found, tests=tests)
+    held_out = min(HELD_OUT, max(1, text.pairs // HELD_OUT_SHARE))
+    if text.pairs <= 2 * held_out:
+        raise UsageError(
+            f"no validation text was given, nor found beside {train.source}, which is too short to set some aside: "
+            "give it with --valid-source and --valid-target (--hold-out needs more lines)"
+        )
+    # --overwrite is for the configuration: files that were not asked for replace nothing.
+    rest, valid, test = hold_out(train, held_out, overwrite=False)
+    logger.info(
+        "no validation text was given, nor found beside %s: %s pairs are set aside in %s and %s, and as many for a "
+        "test in %s and %s",
+        *(train.source, f"{held_out:,}", valid.source, valid.target, test.source, test.target),
+    )
+    return ExperimentFiles(languages=languages, train=rest, valid=valid, tests=[*tests, ("held_out", test)])
+
+
+def _warn(text: Survey) -> None:
+    """Say what about a text is likely to spoil the result."""
+    if text.pairs < FEW_PAIRS:
+        logger.warning(
+            "%s pairs are too few to learn a translation from; the recipes are made for %s and more. Look for more "
+            "text, or start from a model that has learnt from other text (nmt train --init-from)",
+            *(f"{text.pairs:,}", f"{FEW_PAIRS:,}"),
+        )
+    for reason, share in [*text.left_out.items(), ("duplicate", text.duplicates)]:
+        if share > 0.1:
+            logger.warning("%s of the pairs will be left out in training: %s", f"{share:.0%}", reason)
+    longest = max(in_words(text.source), in_words(text.target))
+    if longest > LONG:
+        logger.warning(
+            "one line in 100 has some %s words or more: translations are better of single sentences", longest
+        )
+    for file, side in zip(text.files, (text.source, text.target), strict=True):
+        guess = language_of_scripts(side.scripts)
+        if guess in ("zh", "ja", "ko") and base_language(side.language) != guess:
+            logger.warning(
+                "%s looks like %s and is said to be %s; words, lengths and BLEU depend on it. Give its language with "
+                "--source-language or --target-language",
+                *(file, guess, side.language),
+            )
+
+
+@dataclass(frozen=True)
+class ExperimentFiles:
+    """The text of an experiment; each test set has a name."""
+
+    languages: tuple[str, str]
+    train: TextFiles
+    valid: TextFiles
+    tests: list[tuple[str, TextFiles]]
+
+
+def starting_yaml(files: ExperimentFiles, *, text: Survey | None, recipe: str) -> str:
+    """A configuration for these files: a recipe, and what the text decides, if it has been looked at."""
+    file = recipe_file(recipe)
+    assert file is not None
+    options = recipe_entries(file)
+    if text is not None:
+        options = changed(options, choices(text, options))
+    seen = "" if text is None else _seen(text)
+    return f"""\
+# An experiment, from the recipe {recipe} (docs/recipes.md). `nmt config show FILE --comments` explains every option.
+#
+#   nmt config check FILE     is everything right?
+#   nmt train FILE            train; the run is called like this file
+#   nmt translate < text      translate with the newest run
+#   nmt evaluate              translate the test sets and score them
+{seen}
+{_data(files, text)}
+{render(options)}"""
+
+
+def _seen(text: Survey) -> str:
+    """What the text is like, as comments."""
+    parts = "" if text.looked_at == text.pairs else f" ({text.looked_at:,} of them looked at)"
+    files = " and ".join("".join(each if each.isprintable() else "?" for each in file) for file in text.files)
+    lines = [f"What was seen in {files}:", f"  {text.pairs:,} pairs{parts}"]
+    for side in (text.source, text.target):
+        scripts = ", ".join(f"{script} {percent(share)}" for script, share in list(side.scripts.items())[:3])
+        half = count(side.lengths.median, side)
+        lines.append(
+            f"  {side.language}: {count(side.words, side)}, half of the lines up to {half}; letters: {scripts}"
+        )
+    left_out = ", ".join(f"{percent(share)} {reason}" for reason, share in text.left_out.items())
+    lines.append(f"  left out in training: {left_out or 'nothing'}; {percent(text.duplicates)} repeated")
+    return "".join(f"# {line}\n" for line in ["", *lines]).replace("# \n", "#\n")
+
+
+def _data(files: ExperimentFiles, text: Survey | None) -> str:
+    test_lines = "".join(f"    - name: {one_line(name)}\n{_sides(test, '      ')}" for name, test in files.tests)
+    filter_lines = "" if text is None else render(filters(text))
+    return f"""\
+data:
+  source_language: {one_line(files.languages[0])}
+  target_language: {one_line(files.languages[1])}
+  train: # one entry for each corpus; `weight: 2` shows its pairs twice
+    -{_sides(files.train, "      ")[5:]}\
+  valid: # chooses the best model; never trained on
+{_sides(files.valid, "    ")}\
+  test: {"" if files.tests else "[] "}# measured by `nmt evaluate`, never looked at before
+{test_lines}{filter_lines}"""
 
 
 def write_new(path: Path, text: str, *, overwrite: bool) -> None:
@@ -108,80 +270,6 @@ def write_new(path: Path, text: str, *, overwrite: bool) -> None:
 
     refuse_existing(path, overwrite=overwrite)
     write_lines(path, text.removesuffix("\n").split("\n"))
-
-
-@dataclass(frozen=True)
-class Size:
-    """Options that suit a number of training pairs: less text, fewer pieces, more dropout (Sennrich & Zhang 2019)."""
-
-    pairs: float
-    vocabulary_size: int
-    dropout: float
-    batch_tokens: int
-
-
-SIZES = (Size(50_000, 4000, 0.3, 2048), Size(500_000, 8000, 0.2, 4096), Size(float("inf"), 16000, 0.1, 8192))
-
-
-def starting_yaml(
-    *,
-    source_language: str,
-    target_language: str,
-    train: TextFiles,
-    valid: TextFiles,
-    tests: Sequence[tuple[str, TextFiles]],
-    pairs: int,
-) -> str:
-    """A commented configuration for these files, with options that suit `pairs` training pairs."""
-    size = next(size for size in SIZES if pairs <= size.pairs)
-    test_lines = "".join(f"    - name: {one_line(name)}\n{_sides(files, '      ')}" for name, files in tests)
-    return f"""\
-# An experiment: all that differs from the defaults. `nmt config show FILE --comments` explains every option.
-#
-#   nmt config check FILE     is everything right?
-#   nmt train FILE            train; the run is called like this file
-#   nmt translate < text      translate with the newest run
-#   nmt evaluate              translate the test sets and score them
-
-data:
-  source_language: {one_line(source_language)}
-  target_language: {one_line(target_language)}
-  train: # one entry for each corpus; `weight: 2` shows its pairs twice
-    -{_sides(train, "      ")[5:]}\
-  valid: # chooses the best model and decides when to stop; never trained on
-{_sides(valid, "    ")}\
-  test: {"" if tests else "[] "}# measured by `nmt evaluate`, never looked at before
-{test_lines}
-tokenizer:
-  vocabulary_size: {size.vocabulary_size} # pieces that words are cut into; fewer for less text
-
-model:
-  embedding_size: 256
-  encoder:
-    layers: 1
-    hidden_size: 256 # in each direction
-  decoder:
-    layers: 1
-    hidden_size: 512 # dot attention needs twice the encoder's
-  attention:
-    score: dot # or general, additive, none
-  dropout: # more for less text
-    embedding: {size.dropout}
-    layers: {size.dropout}
-    output: {size.dropout}
-
-training:
-  batch_tokens: {size.batch_tokens}
-  max_epochs: 50
-  optimizer:
-    learning_rate: 1e-3
-  validation:
-    metric: bleu # the best model is the one with the highest BLEU
-    patience: 10 # stop when that many validations brought nothing better
-
-decoding:
-  beam_size: 5
-"""
 
 
 def _sides(files: TextFiles, margin: str) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config.checks import LANGUAGE
 from nmt.config.schema import Pair
+from nmt.data.corpus import inspect_pair, read_parallel
+from nmt.data.lines import read_lines, write_lines
+from nmt.data.scripts import language_of_scripts, scripts_of
+from nmt.data.survey import characters_of
 from nmt.errors import UsageError
 from nmt.log import logger
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 VALID_NAMES = ("valid", "val", "dev", "validation", "tune")
 """What files of validation text are called, instead of `train`."""
+NO_LANGUAGES = ("txt", "src", "tgt", "trg")
+"""Endings that look like language codes and are none."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +34,67 @@ class TextFiles:
         """The files whose names have `new` in place of `old`."""
         return TextFiles(*(side.with_name(side.name.replace(old, new, 1)) for side in (self.source, self.target)))
 
+    def are_called(self, word: str) -> bool:
+        """Whether both names have this word in them."""
+        return word in self.source.name and word in self.target.name
+
+    def read(self) -> list[tuple[str, str]]:
+        """All pairs of a small text, to see that it can be used.
+
+        Raises:
+            DataError: a file cannot be read or is no UTF-8, the two are of unequal length, or there is no line.
+        """
+        return read_parallel(Pair(source=str(self.source), target=str(self.target)))
+
+    def read_through(self) -> None:
+        """Read a text of any size, to see that all of it can be read.
+
+        Raises:
+            DataError: a file cannot be read, or is not UTF-8.
+        """
+        for side in (self.source, self.target):
+            deque(read_lines(side, keep_broken=False), maxlen=0)
+
     def exist(self) -> bool:
         """Whether both files are there."""
         return self.source.is_file() and self.target.is_file()
 
 
-def language_of(path: Path, side: str) -> str:
-    """The language code that a file's name ends in.
+def language_of(path: Path, side: str, lines: Iterable[str]) -> str:
+    """The language code that a file's name ends in, or the language whose script its lines are written in.
 
     Raises:
-        UsageError: it ends in something else.
+        UsageError: the name ends in something else, and the script is that of many languages.
     """
     name = path.with_suffix("") if path.suffix.lower() in PACKED else path
     code = name.suffix.removeprefix(".")
-    if not LANGUAGE.match(code) or code == "txt":
+    if LANGUAGE.match(code) and code.lower() not in NO_LANGUAGES:
+        return code
+    scripts = scripts_of(characters_of(lines))
+    guess = language_of_scripts(scripts)
+    if guess is None:
         raise UsageError(
             f"{path}: the name does not end in a language code; give it with --{side}-language, such as en"
         )
-    return code
+    logger.info("%s is taken to be %s, as it is written in %s", path, guess, next(iter(scripts)))
+    return guess
 
 
 def find_valid(train: TextFiles) -> TextFiles | None:
     """The validation files beside the training files, by their names."""
-    candidates = (train.renamed("train", name) for name in VALID_NAMES) if "train" in train.source.name else ()
-    return next((files for files in candidates if files != train and files.exist()), None)
+    if not train.are_called("train"):
+        return None
+    candidates = (train.renamed("train", name) for name in VALID_NAMES)
+    return next((files for files in candidates if files.exist()), None)
 
 
 def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
     """Names and files of the test sets beside the training files, by their names."""
-    before, word, after = train.source.name.partition("train")
+    if not train.are_called("train"):
+        return []
+    before, _, after = train.source.name.partition("train")
     found = []
-    for path in sorted(train.source.parent.glob("*")) if word else ():
+    for path in sorted(train.source.parent.glob("*")):
         if path.name.startswith(f"{before}test") and path.name.endswith(after):
             name = path.name[len(before) : len(path.name) - len(after)]
             files = train.renamed("train", name)
@@ -69,6 +106,8 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
 def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFiles, TextFiles, TextFiles]:
     """Split a text in three: `count` pairs each, taken evenly from all over it, for validation and test; the rest.
 
+    What is held out does not stand in the rest a second time.
+
     Returns:
         The files for training, validation and test, beside the given ones: `text.en` gives `text.train.en` and so on.
 
@@ -76,9 +115,6 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
         UsageError: such files are there already, or the text is too short.
         DataError: a file cannot be read or written, or the two are of unequal length.
     """
-    from nmt.data.corpus import inspect_pair
-    from nmt.data.lines import read_lines, write_lines
-
     total = inspect_pair(Pair(source=str(train.source), target=str(train.target)))[0].lines
     if total <= 2 * count:
         raise UsageError(f"{train.source} has {total:,} lines, too few to hold out {count:,} twice; hold out fewer")
@@ -88,19 +124,37 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     files = {part: TextFiles(*(_with_part(side, part) for side in (train.source, train.target))) for part in parts}
     for path in (side for part in files.values() for side in (part.source, part.target)):
         if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists already; move it away, or replace it with --overwrite")
-    for side in (train.source, train.target):
-        deque(read_lines(side, keep_broken=False), maxlen=0)  # what cannot be read is found before anything is written
+            raise UsageError(f"{path} exists already; {_way_out(files)}")
+    train.read_through()  # what cannot be read is found before anything is written
     stride = total // count
     rows = {"valid": range(0, stride * count, stride), "test": range(stride // 2, stride * count, stride)}
+
+    def part_of(row: int) -> str:
+        return next((part for part, chosen in rows.items() if row in chosen), "train")
+
+    def pairs() -> Iterator[tuple[int, tuple[str, str]]]:
+        sides = (read_lines(side, keep_broken=False) for side in (train.source, train.target))
+        return enumerate(zip(*sides, strict=True))
+
+    held_out = {_plain(pair) for row, pair in pairs() if part_of(row) != "train"}
     for part, outcome in files.items():
-        for text, path in ((train.source, outcome.source), (train.target, outcome.target)):
-            lines = enumerate(read_lines(text, keep_broken=False))
-            if part == "train":
-                write_lines(path, (line for row, line in lines if row not in rows["valid"] and row not in rows["test"]))
-            else:
-                write_lines(path, (line for row, line in lines if row in rows[part]))
+        for column, path in enumerate((outcome.source, outcome.target)):
+            chosen = (pair for row, pair in pairs() if part_of(row) == part)
+            write_lines(path, (pair[column] for pair in chosen if part != "train" or _plain(pair) not in held_out))
     return files["train"], files["valid"], files["test"]
+
+
+def _plain(pair: tuple[str, str]) -> tuple[str, str]:
+    """A pair without regard to spaces."""
+    return " ".join(pair[0].split()), " ".join(pair[1].split())
+
+
+def _way_out(files: dict[str, TextFiles]) -> str:
+    """What to do about parts that are there already."""
+    train = files["train"]
+    again = f"if the text was split before, give --source {train.source} --target {train.target}; if not, "
+    whole = all(part.exist() for part in files.values())
+    return f"{again if whole else ''}move it away, or replace it with --hold-out N --overwrite"
 
 
 def _with_part(path: Path, part: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 from itertools import islice
@@ -12,47 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import (
-    Alpha,
-    BatchSize,
-    BeamSize,
-    Device,
-    EnsembleAverage,
-    LengthNormalization,
-    MaxLengthRatio,
-    MinimumBayesRisk,
-    Models,
-    ModelWeights,
-    Overwrite,
-    Precision,
-    Protect,
-    Quiet,
-    Shortlist,
-    SplitSentences,
-    Threads,
-    Verbose,
-    refuse_existing,
-)
-from nmt.cli.search_options import (
-    AvoidedPhrases,
-    BeamGroups,
-    CoveragePenalty,
-    Diversity,
-    MaxLength,
-    MinLength,
-    MinLengthRatio,
-    NoRepeatNgram,
-    Prefixes,
-    RepetitionPenalty,
-    RequiredPhrases,
-    Sampling,
-    Seed,
-    Stopping,
-    Temperature,
-    TerminologyFile,
-    TopK,
-    TopP,
-)
+from nmt.cli.options import MinimumBayesRisk, Models, ModelWeights, Overwrite, Quiet, Verbose, refuse_existing
+from nmt.cli.search_options import AvoidedPhrases, Prefixes, RequiredPhrases, TerminologyFile, with_decoding
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -77,6 +38,7 @@ class Alignments(str, Enum):
     soft = "soft"
 
 
+@with_decoding
 def translate(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Text to translate, a sentence a line; - is standard input.")
@@ -106,40 +68,13 @@ def translate(
             show_default=False,
         ),
     ] = None,
-    beam_size: BeamSize = None,
-    n_best: Annotated[
-        int | None, typer.Option("--n-best", min=1, help="Alternatives for each line.", show_default=False)
-    ] = None,
-    length_normalization: LengthNormalization = None,
-    alpha: Alpha = None,
-    max_length_ratio: MaxLengthRatio = None,
-    max_length: MaxLength = None,
-    min_length: MinLength = None,
-    min_length_ratio: MinLengthRatio = None,
-    coverage_penalty: CoveragePenalty = None,
-    repetition_penalty: RepetitionPenalty = None,
-    no_repeat_ngram: NoRepeatNgram = None,
-    stopping: Stopping = None,
-    beam_groups: BeamGroups = None,
-    diversity: Diversity = None,
-    sampling: Sampling = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    seed: Seed = None,
+    mbr: MinimumBayesRisk = None,
+    *,
+    decoding: dict[str, Any],
     prefixes: Prefixes = None,
     required: RequiredPhrases = None,
     avoid: AvoidedPhrases = None,
     terminology: TerminologyFile = None,
-    ensemble_average: EnsembleAverage = None,
-    mbr: MinimumBayesRisk = None,
-    shortlist: Shortlist = None,
-    split_sentences: SplitSentences = None,
-    protect: Protect = None,
-    batch_size: BatchSize = None,
-    precision: Precision = None,
-    device: Device = None,
-    threads: Threads = None,
     processes: Annotated[
         int,
         typer.Option(
@@ -181,40 +116,11 @@ def translate(
 
       nmt translate big.en.gz -o big.de.gz --processes 8 --resume
     """
-    _check(format, n_best, mbr, alignment, processes=processes, threads=threads, device=device)
+    _check(format, mbr, alignment, decoding, processes=processes)
     if resume and (output is None or overwrite):
         raise UsageError("--resume goes on with the file of -o; give -o, and no --overwrite")
     if output is not None:
         _refuse(output, file, overwrite=overwrite or resume)
-    decoding: dict[str, Any] = {
-        "beam_size": beam_size,
-        "n_best": n_best,
-        "length_normalization": length_normalization,
-        "alpha": alpha,
-        "max_length_ratio": max_length_ratio,
-        "max_length": max_length,
-        "min_length": min_length,
-        "min_length_ratio": min_length_ratio,
-        "coverage_penalty": coverage_penalty,
-        "repetition_penalty": repetition_penalty,
-        "no_repeat_ngram": no_repeat_ngram,
-        "stopping": stopping,
-        "beam_groups": beam_groups,
-        "diversity": diversity,
-        "sampling": sampling,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": seed,
-        "ensemble_average": ensemble_average,
-        "shortlist": shortlist,
-        "split_sentences": split_sentences,
-        "protect": protect,
-        "batch_sentences": batch_size,
-        "precision": precision,
-        "device": device,
-        "threads": threads,
-    }
     from nmt.cli.recipe import Recipe
     from nmt.cli.steering import Steering
     from nmt.inference.formats import Layout
@@ -230,15 +136,14 @@ def translate(
 
 def _check(
     format: Format,
-    n_best: int | None,
     mbr: MinimumBayesRisk,
     alignment: Alignments | None,
+    decoding: Mapping[str, Any],
     *,
     processes: int,
-    threads: int | None,
-    device: Any,
 ) -> None:
     """Make sure that the options go together."""
+    n_best, device = decoding["n_best"], decoding["device"]
     if n_best is not None and n_best > 1 and format is Format.text and mbr is None:
         raise UsageError(
             "--n-best gives several translations for a line, text has room for one: add --format jsonl, tsv or moses"
@@ -247,7 +152,7 @@ def _check(
         raise UsageError("--alignment has no room in text: add --format jsonl, tsv or moses, or see `nmt attention`")
     if alignment is Alignments.soft and format is not Format.jsonl:
         raise UsageError("--alignment soft needs --format jsonl; tsv and moses have hard alignments")
-    if processes > 1 and threads is not None:
+    if processes > 1 and decoding["threads"] is not None:
         raise UsageError("--processes and --threads do not go together: each process computes with one thread")
     if processes > 1 and device is not None and device.value == "cuda":
         raise UsageError("--processes are for processors; a CUDA device is shared by leaving them out")

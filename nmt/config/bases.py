@@ -1,18 +1,21 @@
 """`base: FILE`: a configuration that says only what differs from another one.
 
 Sections are merged option by option, and the file's own options win. Everything else, lists too, is taken or replaced
-as a whole. A base may have a base of its own. The name of a run is its file's and not inherited.
+as a whole. A base may have a base of its own. The name of a run is its file's and not inherited. `base: low-resource`
+is the recipe of that name.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 from pathlib import Path
 from typing import Any
 
 from nmt.config.document import Document, read_document, similar_file
 from nmt.config.problems import KeyPath, Place, Problem, Unreadable, show
+from nmt.config.recipes import recipe_file, recipe_names
 
 BASE: KeyPath = ("base",)
 NOT_INHERITED = ("base", "name")
@@ -52,6 +55,9 @@ def _named_base(layer: Document) -> tuple[str, Place] | None:
     if not isinstance(value, str) or not value.strip() or "\x00" in value:
         hint = "name one file; it may have a base of its own" if isinstance(value, list) else "leave it out for none"
         raise Unreadable(place, f"found {show(value)}, expected the path of a configuration file", hint, BASE)
+    recipe = recipe_file(value)
+    if recipe is not None:
+        return str(recipe), place
     return _plain(Path(value) if place.override is not None else Path(layer.file).parent / value), place
 
 
@@ -104,6 +110,8 @@ def _path_hint(file: str, place: Place) -> str:
     origin = "the current folder" if overridden else f"the folder of {place.file}"
     if os.path.isfile(elsewhere):
         found: str | None = elsewhere
+    elif recipes := difflib.get_close_matches(Path(file).name.removesuffix(".yaml"), recipe_names(), n=1, cutoff=0.8):
+        return f"did you mean the recipe {recipes[0]}? Recipes are named without a path: {', '.join(recipe_names())}"
     else:
         near = similar_file(Path(file, "*.yaml") if os.path.isdir(file) else Path(file))
         found = str(near) if near is not None else None

@@ -7,7 +7,7 @@ has a file of its own in `nmt/config/sections/`.
 from __future__ import annotations
 
 from nmt.config.sections.base import Section, Whole
-from nmt.config.sections.data import Corpus, Data, Filters, Pair, Shortlist, TestSet
+from nmt.config.sections.data import Concatenation, Corpus, Data, Filters, Pair, Shortlist, TestSet
 from nmt.config.sections.decoding import Decoding, Evaluation
 from nmt.config.sections.model import Attention, Decoder, Dropout, Encoder, Initialization, Model
 from nmt.config.sections.tokenizer import Tokenizer
@@ -17,6 +17,7 @@ from nmt.config.sections.training import (
     MinimumRisk,
     Optimizer,
     Schedule,
+    ScheduledSampling,
     Training,
     Validation,
 )
@@ -24,6 +25,7 @@ from nmt.config.sections.training import (
 __all__ = [
     "Attention",
     "Averaging",
+    "Concatenation",
     "Config",
     "Corpus",
     "Data",
@@ -40,6 +42,7 @@ __all__ = [
     "Optimizer",
     "Pair",
     "Schedule",
+    "ScheduledSampling",
     "Section",
     "Shortlist",
     "TestSet",
@@ -76,4 +79,5 @@ class WithBase(Config):
 
     base: str | None = None
     """Another configuration file: its options hold wherever this one says nothing. Lists are replaced as a whole. The
-    path is relative to this file (on the command line, to the current folder)."""
+    path is relative to this file (on the command line, to the current folder). Or the name of a recipe, such as
+    low-resource."""

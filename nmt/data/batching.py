@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.alignments import Linker, no_links
+from nmt.data.alignments import Linker, Links, no_links
 from nmt.data.batch import Batch, cut, fixed_batches, make_batch, pad, turned
+from nmt.data.concatenation import Drawn, Examples, Joining, join_links
 from nmt.data.order import EpochOrder, make_key, scramble, scramble_unit
 from nmt.data.sampling import SubwordSampler
 from nmt.data.store import Rows, Store, make_rows
@@ -39,7 +40,8 @@ class Batches:
     """The endless stream of training batches, the same for the same seed from wherever it is entered.
 
     Each epoch shuffles all pairs, cuts them into windows, sorts each window by length (roughly, so that the batches
-    differ from epoch to epoch), cuts it into batches that fit, and gives these in random order.
+    differ from epoch to epoch), cuts it into batches that fit, and gives these in random order. Examples of several
+    pairs, if there are to be any, are added to each window before it is sorted.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Batches:
         seed: int,
         weights: Sequence[float],
         aligned: bool = False,
+        joining: Joining | None = None,
     ) -> None:
         """Prepares the stream; reads nothing but lengths.
 
@@ -69,6 +72,7 @@ class Batches:
             seed: Another seed, another order.
             weights: How often an epoch shows the pairs of each corpus.
             aligned: Whether batches carry the links between pieces that the store has.
+            joining: Which examples of several pairs are added, or None.
 
         Raises:
             DataError: The longest pair alone is more than `batch_tokens`, or the store does not fit the options.
@@ -94,6 +98,8 @@ class Batches:
             )
         growth = MAX_SAMPLED_GROWTH if sampling > 0 else 1
         self._longest = tuple(min(growth * length, batch_tokens - 1) for length in longest)
+        joining = joining or Joining(share=0.0, most=1, max_pieces=0)
+        self._joining = dataclasses.replace(joining, max_pieces=min(joining.max_pieces, batch_tokens - 1))
 
     def iterate(self, position: Position) -> Iterator[tuple[Batch, Position]]:
         """Gives batches without end, each with the position of the one after it.
@@ -120,18 +126,20 @@ class Batches:
     def count(self, epoch: int) -> int:
         """How many batches an epoch has; with sampling, about how many."""
         order = self._order(epoch)
-        batches = sum(
-            len(self._cut(*self._stored_lengths(self._pairs(order, window)), make_key(self._seed, 2, epoch, window)))
-            for window in range(self._windows(order))
-        )
+        batches = 0
+        for window in range(self._windows(order)):
+            lengths = self._stored_lengths(self._pairs(order, window), epoch, window)
+            batches += len(self._cut(*lengths, make_key(self._seed, 2, epoch, window)))
         return round(batches * self._growth(order)) if self._samplers else batches
 
     def worst(self) -> Batch:
         """A batch that spends the whole budget on the longest sentences there are: if it fits in memory, all do."""
-        source, target = self._longest[0] + 1, self._longest[1] + 1
+        source, target = (self._longest_example(side) + 1 for side in (0, 1))
         rows = self._batch_tokens // max(source, target)
         pairs = [math.ceil(weight * size) for weight, size in zip(self._weights, self._sizes, strict=True)]
-        most = min(sum(pairs), self._shuffle_window, self._batch_sentences or self._shuffle_window)
+        most = min(sum(pairs), self._shuffle_window)
+        most += math.ceil(self._joining.share * most)
+        most = min(most, self._batch_sentences or most)
         if most < rows:
             rows = most
         else:
@@ -163,9 +171,26 @@ class Batches:
         pairs.sort()
         return pairs
 
-    def _stored_lengths(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        store = self._store
-        return store.source_lengths[pairs].astype(np.int64), store.target_lengths[pairs].astype(np.int64)
+    def _longest_example(self, side: int) -> int:
+        longest = self._longest[side]
+        if self._joining.share == 0:
+            return longest
+        return max(longest, min(self._joining.most * longest, self._joining.max_pieces))
+
+    def _drawn(self, pairs: NDArray[np.int64], epoch: int, window: int) -> tuple[Drawn, NDArray[np.int64]]:
+        """What is put together of a window's pairs; and the window's rows: each pair, and after them the members."""
+        drawn = self._joining.draw(len(pairs), make_key(self._seed, 5, epoch, window))
+        return drawn, np.concatenate([np.arange(len(pairs)), drawn.members])
+
+    def _stored_lengths(
+        self, pairs: NDArray[np.int64], epoch: int, window: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lengths of a window's examples, were they all in their stored pieces."""
+        drawn, everyone = self._drawn(pairs, epoch, window)
+        numbers = pairs[everyone]
+        lengths = [side[numbers].astype(np.int64) for side in (self._store.source_lengths, self._store.target_lengths)]
+        examples = self._joining.fit(lengths, drawn)
+        return examples.lengths(lengths[0]), examples.lengths(lengths[1])
 
     def _growth(self, order: EpochOrder) -> float:
         """How much longer sampled segmentations are than stored ones, seen from a few pairs."""
@@ -178,37 +203,37 @@ class Batches:
 
     def _load(self, order: EpochOrder, epoch: int, window: int) -> _Window:
         pairs = self._pairs(order, window)
+        drawn, everyone = self._drawn(pairs, epoch, window)
         sources, targets = self._store.rows(pairs)
+        links = self._store.links(pairs) if self._linker is not None else None
+        if len(drawn.members):
+            sources, targets = sources.select(everyone), targets.select(everyone)
+            links = None if links is None else links.select(everyone)
         if self._samplers:
             key = make_key(self._seed, 3, epoch, window)
-            sources = self._sampled(sources, 0, key)
-            targets = self._sampled(targets, 1, key)
-        key = make_key(self._seed, 2, epoch, window)
-        links = self._store.links(pairs) if self._linker is not None else None
-        return _Window(sources, targets, links, self._cut(sources.lengths, targets.lengths, key))
+            sources, targets = self._sampled(sources, 0, key), self._sampled(targets, 1, key)
+        examples = self._joining.fit((sources.lengths, targets.lengths), drawn)
+        joined = examples.joined(sources), examples.joined(targets)
+        batches = self._cut(joined[0].lengths, joined[1].lengths, make_key(self._seed, 2, epoch, window))
+        return _Window(*joined, _Members(sources, targets, links, examples), batches)
 
-    def _batch(self, window: _Window, pairs: NDArray[np.int64]) -> Batch:
-        batch = self._forward_batch(window, pairs)
+    def _batch(self, window: _Window, numbers: NDArray[np.int64]) -> Batch:
+        batch = pad(window.sources, window.targets, numbers)
+        if self._linker is not None:
+            batch = dataclasses.replace(batch, links=_links(self._linker, window.members, numbers))
         return turned(batch) if self._right_to_left else batch
-
-    def _forward_batch(self, window: _Window, pairs: NDArray[np.int64]) -> Batch:
-        batch = pad(window.sources, window.targets, pairs)
-        if self._linker is None:
-            return batch
-        words = no_links(len(pairs)) if window.links is None else window.links.select(pairs)
-        links = self._linker.link(words, window.sources.select(pairs), window.targets.select(pairs))
-        return dataclasses.replace(batch, links=links)
 
     def _sampled(self, stored: Rows, side: int, key: int) -> Rows:
         sampled = self._samplers[side].sample(stored, key=make_key(key, side))
         both = np.concatenate([sampled.ids, stored.ids])
         lengths, starts = sampled.lengths, sampled.starts
         use_stored = lengths > self._longest[side]
-        return Rows(
+        chosen = Rows(
             both,
             np.where(use_stored, stored.starts + lengths.sum(), starts),
             np.where(use_stored, stored.lengths, lengths),
         )
+        return chosen.select(np.arange(len(chosen.lengths)))
 
     def _cut(
         self, source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64], key: int
@@ -234,10 +259,27 @@ class Batches:
         return [order[batches[number]] for number in shuffled]
 
 
-class _Window(NamedTuple):
-    """The pairs of one window in memory, and the batches as numbers of pairs in it."""
+class _Members(NamedTuple):
+    """The pairs of one window in memory, and which of them make an example."""
 
     sources: Rows
     targets: Rows
     links: Rows | None
+    examples: Examples
+
+
+class _Window(NamedTuple):
+    """The examples of one window in memory, and the batches as numbers of examples."""
+
+    sources: Rows
+    targets: Rows
+    members: _Members
     batches: list[NDArray[np.int64]]
+
+
+def _links(linker: Linker, window: _Members, numbers: NDArray[np.int64]) -> Links:
+    """The links of some examples: those of their pairs, each moved to its place."""
+    members, owners = window.examples.members(numbers)
+    sources, targets = window.sources.select(members), window.targets.select(members)
+    words = no_links(len(members)) if window.links is None else window.links.select(members)
+    return join_links(linker.link(words, sources, targets), owners, sources.lengths, targets.lengths)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.arrays import ArrayWriter, map_array
+from nmt.data.tokenizer import EOS
 from nmt.errors import DataError
 
 SIDES = ("source", "target")
 LINKS = "links"
 LARGEST_SHORT_VOCABULARY = 1 << 16  # ids of a larger one take four bytes
+COUNTED_IDS = 1 << 22  # ids that are counted at once; bounds memory
 GATHER_ROWS = 1 << 16  # rows whose positions are computed at once; bounds memory
 
 
@@ -169,6 +171,15 @@ class Store:
     def links(self, indices: NDArray[Any]) -> Rows | None:
         """Copies the links of these pairs into memory: source word, target word, ...; None if none are kept."""
         return None if self._links is None else self._links.select(indices)
+
+    def count_target_pieces(self, size: int) -> NDArray[np.int64]:
+        """How often each of `size` pieces stands in all targets, EOS at the end of each."""
+        counts = np.zeros(size, dtype=np.int64)
+        ids = self._ids[1]
+        for first in range(0, len(ids), COUNTED_IDS):
+            counts += np.bincount(ids[first : first + COUNTED_IDS], minlength=size)
+        counts[EOS] += len(self)
+        return counts
 
     def _row(self, side: int, index: int) -> NDArray[Any]:
         start, end = self._offsets[side][index], self._offsets[side][index + 1]

@@ -18,7 +18,8 @@ import numpy as np
 from nmt.data.terminology import Terminology
 from nmt.evaluation.utility import FloatArray, Utility
 from nmt.inference.requests import Request
-from nmt.inference.translator import Candidate, Translation, Translator
+from nmt.inference.translation import Candidate, LongLines, Translation
+from nmt.inference.translator import Translator
 
 
 class ConsensusTranslator:
@@ -35,6 +36,7 @@ class ConsensusTranslator:
         self._translator = translator
         self._utility = utility
         self._n_best = n_best
+        self.decoding = translator.decoding.model_copy(update={"n_best": n_best})
         self.tokenizers = translator.tokenizers
         self.aligner = translator.aligner
 
@@ -43,9 +45,11 @@ class ConsensusTranslator:
         steered = self._translator.with_phrases(avoid=avoid, terminology=terminology)
         return ConsensusTranslator(steered, self._utility, n_best=self._n_best)
 
-    def translate(self, lines: Iterable[str | Request], *, before: int = 0) -> Iterator[Translation]:
+    def translate(
+        self, lines: Iterable[str | Request], *, before: int = 0, long_lines: LongLines | None = None
+    ) -> Iterator[Translation]:
         """Translate lines, as `Translator.translate` does; the score of a candidate is its expected utility."""
-        return map(self._choose, self._translator.translate(lines, before=before))
+        return map(self._choose, self._translator.translate(lines, before=before, long_lines=long_lines))
 
     def _choose(self, translation: Translation) -> Translation:
         candidates = translation.hypotheses

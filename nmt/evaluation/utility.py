@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 Utility = Callable[[Sequence[str]], FloatArray]
 """From N texts to how good each is [N, N]: in row i and column j that of i with j as the reference, 0 to 1."""
 
+UTILITIES = ("chrf", "bleu")
+"""Names that `make_utility` knows."""
 CHRF_ORDER, CHRF_BETA = 6, 2
 BLEU_ORDER = 4
 

@@ -16,6 +16,7 @@ from nmt.data.tokenizer import EOS, Tokenizers
 from nmt.device import autocast
 from nmt.errors import NMTError
 from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights
+from nmt.inference.ensemble import shares
 from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
 from nmt.inference.workers import halving
 from nmt.model import Seq2Seq
@@ -32,27 +33,31 @@ class Aligned(NamedTuple):
 
 
 class Aligner:
-    """Tells what a model looks at. Keeps nothing between calls."""
+    """Tells what a model looks at, or what several look at on average. Keeps nothing between calls."""
 
     def __init__(
         self,
-        network: Seq2Seq,
+        networks: Sequence[Seq2Seq],
         tokenizers: Tokenizers,
         *,
         device: torch.device,
         dtype: torch.dtype,
         batch_sentences: int,
+        weights: Sequence[float] | None = None,
     ) -> None:
         """Keeps what it is given.
 
         Args:
-            network: A network with attention, in evaluation mode on `device`.
-            tokenizers: The subword models of its two sides.
+            networks: At least one, all with attention, in evaluation mode on `device`; all with the same subword
+                models.
+            tokenizers: The subword models of the two sides.
             device: Where to compute.
             dtype: The number format of matrix products.
             batch_sentences: Most sentences at once; changes speed alone.
+            weights: How much each network counts, above zero; None: all the same.
         """
-        self._network = network
+        self._networks = tuple(networks)
+        self._shares = shares(weights or [1.0] * len(networks))
         self._tokenizers = tokenizers
         # What is shown runs from left to right, however the model writes.
         self._shown = tokenizers.with_direction(right_to_left=False)
@@ -78,12 +83,13 @@ class Aligner:
         batch = pad_pairs(pairs)
         found = np.zeros((len(pairs), batch.target_input.shape[1], batch.source.shape[1]), dtype=np.float32)
         with torch.inference_mode(), autocast(self._device, self._dtype):
-            for start, states, weights in decode_slices(self._network, batch, self._device):
-                if weights is None:
-                    raise NMTError("The model gave no attention weights.")
-                found[:, start : start + states.shape[1]] = weights.float().cpu().numpy()
+            for network, share in zip(self._networks, self._shares, strict=True):
+                for start, states, weights in decode_slices(network, batch, self._device):
+                    if weights is None:
+                        raise NMTError("The model gave no attention weights.")
+                    found[:, start : start + states.shape[1]] += share * weights.float().cpu().numpy()
         lengths = zip(found, batch.target_lengths, batch.source_lengths, strict=True)
-        return [self._upright(weights[:target, :source]) for weights, target, source in lengths]
+        return [self._in_order_of_text(weights[:target, :source]) for weights, target, source in lengths]
 
     def align(self, source: Sequence[list[int]], target: Sequence[list[int]]) -> Aligned | None:
         """Return the attention between the parts of a line and their translations; None if there are none."""
@@ -93,7 +99,7 @@ class Aligner:
     def put_together(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
         """Return the attention of a line, given that of each of its parts: there is none between different parts."""
         source = [piece for pair in pairs for piece in (*pair.source, EOS)]
-        target = [piece for pair in pairs for piece in (*self._left_to_right(pair.target), EOS)]
+        target = [piece for pair in pairs for piece in (*self._tokenizers.target.turned(pair.target), EOS)]
         pieces = AttentionMap(
             piece_units(source, self._shown.source), piece_units(target, self._shown.target), _diagonal(weights)
         )
@@ -105,13 +111,10 @@ class Aligner:
         )
         return Aligned(pieces, words)
 
-    def _left_to_right(self, ids: list[int]) -> list[int]:
-        return ids[::-1] if self._tokenizers.target.right_to_left else ids
-
-    def _upright(self, weights: Weights) -> Weights:
-        if not self._tokenizers.target.right_to_left:
-            return weights
-        return np.concatenate([weights[-2::-1], weights[-1:]]) if len(weights) > 1 else weights
+    def _in_order_of_text(self, weights: Weights) -> Weights:
+        """Return weights with a row for each piece, and one for EOS, that are in the order of writing."""
+        *written, eos = range(len(weights))
+        return weights[[*self._tokenizers.target.turned(written), eos]]
 
 
 def _too_long(pair: IdPair) -> str:

@@ -6,10 +6,10 @@ known translation through the decoder once more, all positions at once (forced d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nmt.config.decoding import change_decoding
 from nmt.data.lines import is_blank
@@ -20,8 +20,9 @@ from nmt.inference.alignment import AttentionMap
 from nmt.inference.forced import IdPair
 from nmt.inference.model_file import ModelFile
 from nmt.inference.text import clean, one_line
-from nmt.inference.translator import WINDOW_BATCHES, WINDOW_CHARACTERS, Translator
-from nmt.inference.windows import WindowSize, windows
+from nmt.inference.translation import Translation
+from nmt.inference.translator import Translator
+from nmt.inference.windows import window_size, windows
 from nmt.log import logger
 
 
@@ -47,10 +48,17 @@ class _Job(NamedTuple):
     pairs: list[IdPair]
 
 
+class Translates(Protocol):
+    """What this needs of a translator."""
+
+    def translate(self, lines: Iterable[str], *, before: int = 0) -> Iterator[Translation]:
+        """Give the translation of each line, which `before` others have preceded."""
+
+
 class Attender:
     """Finds out what a model looks at. Keeps nothing between calls."""
 
-    def __init__(self, file: ModelFile, *, decoding: Mapping[str, Any], translator: Translator | None = None) -> None:
+    def __init__(self, file: ModelFile, *, decoding: Mapping[str, Any], translator: Translates | None = None) -> None:
         """Makes the network of a model file.
 
         Args:
@@ -69,8 +77,8 @@ class Attender:
             set_threads(options.threads)
         self._decoding = options
         self._device = choose_device(options.device)
-        self._aligner = Aligner(
-            file.network(self._device),
+        self.aligner = Aligner(
+            [file.network(self._device)],
             file.tokenizers,
             device=self._device,
             dtype=choose_dtype(options.precision, self._device),
@@ -80,7 +88,7 @@ class Attender:
         self._max_pieces = file.config.data.filters.max_pieces
         # Translations are those of `nmt translate`, however that searches.
         self._translator = translator
-        self._make_translator = partial(Translator.from_model_file, file, decoding=decoding)
+        self._make_translator: Callable[[], Translates] = partial(Translator.from_model_file, file, decoding=decoding)
 
     def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[Attended | None]:
         """Give the attention of each line, in order; None for a line that is blank or has a blank translation.
@@ -92,8 +100,7 @@ class Attender:
         Raises:
             NMTError: Not even a single line fits into the machine's memory.
         """
-        batch = self._decoding.batch_sentences
-        size = WindowSize(first_lines=batch, lines=batch * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
+        size = window_size(self._decoding.batch_sentences)
         translator = (self._translator or self._make_translator()) if targets is None else None
         number = 0
         for window in windows(lines, size):
@@ -106,7 +113,7 @@ class Attender:
             yield from self._attended(jobs, number)
             number += len(window)
 
-    def _translated(self, texts: Sequence[str], before: int, translator: Translator) -> list[_Job | None]:
+    def _translated(self, texts: Sequence[str], before: int, translator: Translates) -> list[_Job | None]:
         """Translate lines, which `before` lines have preceded; a long one in parts, as `nmt translate` does."""
         jobs: list[_Job | None] = []
         for text, translation in zip(texts, translator.translate(texts, before=before), strict=True):
@@ -132,7 +139,7 @@ class Attender:
         return jobs
 
     def _attended(self, jobs: Sequence[_Job | None], before: int) -> Iterator[Attended | None]:
-        weights = iter(self._aligner.weights([pair for job in jobs if job is not None for pair in job.pairs]))
+        weights = iter(self.aligner.weights([pair for job in jobs if job is not None for pair in job.pairs]))
         for number, job in enumerate(jobs, before + 1):
             parts = [] if job is None else list(islice(weights, len(job.pairs)))
             try:
@@ -142,5 +149,5 @@ class Attender:
 
     def _one(self, number: int, job: _Job, parts: Sequence[Weights]) -> Attended:
         """Put the parts of a line together; there are no weights between different ones."""
-        pieces, words = self._aligner.put_together(job.pairs, parts)
+        pieces, words = self.aligner.put_together(job.pairs, parts)
         return Attended(number, job.source, job.translation, pieces, words, len(parts))

@@ -121,5 +121,4 @@ class Searcher:
         with torch.inference_mode(), autocast(self._device, self._dtype):
             if self._shortlist is None:
                 return self._composer.search(self._model, batch)
-            model = self._shortlist.limit(source)
-            return model.with_ids(self._composer.search(model, batch))
+            return self._composer.search_listed(self._shortlist, batch)

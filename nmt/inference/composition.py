@@ -3,7 +3,9 @@
 B sentences. The one place that knows which pieces there are and in which order they work:
 
     repetition penalty → n-gram blocking → minimum length → avoided phrases → temperature → top-k → top-p → prefix
-    → the choice: best continuations, groups that keep away from each other, or a beam shared out for required phrases
+    → the choice: best continuations, or a beam shared out for required phrases; in groups that keep apart, or not
+
+Under a shortlist all of them work with the numbers of the listed pieces in place of ids.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config.schema import Decoding
 from nmt.data.order import make_key
 from nmt.data.tokenizer import PAD, SubwordModel
 from nmt.errors import UsageError
+from nmt.inference.shortlist import Shortlist
 from nmt.search import Hypothesis, Normalization, StepModel, beam_search, greedy_search
 from nmt.search.constraints import Avoided, Required, can_be_written, needed
 from nmt.search.coverage import CoveragePenalty
@@ -49,6 +53,8 @@ class Wish(NamedTuple):
     """The pieces that it starts with."""
     required: tuple[Phrase, ...] = ()
     """Phrases that it has."""
+    pieces: tuple[int, ...] = ()
+    """How these phrases are usually written; a shortlist has them beside those of its table."""
 
 
 NO_WISH = Wish()
@@ -118,6 +124,8 @@ class Batch(NamedTuple):
     max_lengths: Tensor
     """Longest translations [B], on the host."""
     wishes: Sequence[Wish]
+    pieces: NDArray[np.int64] | None = None
+    """The ids that the numbers of the model stand for [U]; None: they are ids."""
 
 
 class Composer:
@@ -134,6 +142,17 @@ class Composer:
         self._decoding = decoding
         self._normalization = normalization
         self._phrases = phrases
+
+    def search_listed(self, shortlist: Shortlist, batch: Batch) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each sentence, written with the pieces of a shortlist; see `search`."""
+        listed = shortlist.of(batch.source, list(map(self._wanted, batch.wishes)))
+        found = self.search(shortlist.limit(listed), batch._replace(pieces=listed.pieces.cpu().numpy()))
+        return listed.with_ids(found)
+
+    def _wanted(self, wish: Wish) -> list[int]:
+        """Return the pieces that a wish needs."""
+        ways = [int(piece) for automaton in self._automata(wish) for piece in automaton.nearest]
+        return [*wish.prefix, *wish.pieces, *ways]
 
     def search(self, model: StepModel[Any, Any], batch: Batch) -> list[list[Hypothesis]]:
         """Return the hypotheses of each sentence, best first; samples in the order in which they were drawn."""
@@ -173,16 +192,19 @@ class Composer:
 
     def _diverse(self, model: StepModel[Any, Any], batch: Batch, shapers: Sequence[Shaper]) -> list[list[Hypothesis]]:
         groups, sentences = self._decoding.beam_groups, len(batch.lengths)
-        if any(wish.required for wish in batch.wishes):
-            raise UsageError("beam_groups and required phrases do not go together: leave one of them out")
         repeated = Batch(
             batch.source.repeat_interleave(groups, dim=0),
             batch.lengths.repeat_interleave(groups),
             batch.max_lengths.repeat_interleave(groups),
             [wish for wish in batch.wishes for _ in range(groups)],
+            batch.pieces,
         )
         chooser = Groups(
-            sentences=sentences, groups=groups, strength=self._decoding.diversity, device=batch.source.device
+            self._chooser(repeated),
+            sentences=sentences,
+            groups=groups,
+            strength=self._decoding.diversity,
+            device=batch.source.device,
         )
         shaped = ShapedModel(
             model,
@@ -197,7 +219,11 @@ class Composer:
 
     def _sample(self, model: StepModel[Any, Any], batch: Batch, shapers: Sequence[Shaper]) -> list[list[Hypothesis]]:
         if any(wish.required for wish in batch.wishes):
-            raise UsageError("sampling and required phrases do not go together: leave one of them out")
+            raise UsageError(
+                "sampling and required phrases (or terminology) do not go together: a sample is drawn piece by piece "
+                "from what the model says, which knows nothing of phrases to come. Search with a beam instead; "
+                "--beam-groups makes translations that differ"
+            )
         # Of the sentence's pieces and nothing else, so that what is drawn does not depend on where it stands.
         sources = zip(batch.source.tolist(), batch.lengths.tolist(), strict=True)
         seeds = np.array([make_key(self._decoding.seed, *ids[:length]) for ids, length in sources], dtype=np.uint64)
@@ -242,13 +268,16 @@ class Composer:
             least = torch.minimum(by_ratio.clamp_min(options.min_length), batch.max_lengths)
             shapers.append(MinimumLength(least.to(device)))
         if self._phrases is not None and self._phrases.avoided is not None:
-            shapers.append(Avoided(self._phrases.avoided, batch.max_lengths, device=device))
+            shapers.append(Avoided(self._phrases.avoided, batch.max_lengths, device=device, pieces=batch.pieces))
         return shapers
 
     def _prefix(self, batch: Batch) -> Prefix | None:
         width = max(len(wish.prefix) for wish in batch.wishes)
-        rows = [[*wish.prefix, *[PAD] * (width - len(wish.prefix))] for wish in batch.wishes]
-        return Prefix(torch.tensor(rows, device=batch.source.device)) if width else None
+        if not width:
+            return None
+        rows = np.array([[*wish.prefix, *[PAD] * (width - len(wish.prefix))] for wish in batch.wishes])
+        numbers = rows if batch.pieces is None else np.searchsorted(batch.pieces, rows)
+        return Prefix(torch.from_numpy(numbers).to(batch.source.device))
 
     def _truncation(self) -> list[Shaper]:
         options = self._decoding
@@ -265,7 +294,7 @@ class Composer:
         if not any(wish.required for wish in batch.wishes):
             return Best()
         automata = [self._automata(wish) for wish in batch.wishes]
-        return Required(automata, batch.max_lengths, device=batch.source.device)
+        return Required(automata, batch.max_lengths, device=batch.source.device, pieces=batch.pieces)
 
     def _coverage(self, batch: Batch) -> CoveragePenalty | None:
         beta = self._decoding.coverage_penalty

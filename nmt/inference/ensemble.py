@@ -13,21 +13,15 @@ The second is not normalised again: where members disagree, all pieces lose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nmt.config.decoding import change_decoding
-from nmt.config.schema import Decoding
-from nmt.device import choose_device, set_threads
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile
-from nmt.inference.packing import ready_to_search
-from nmt.inference.text import part_separator
-from nmt.inference.translator import Translator
-from nmt.log import logger
+from nmt.inference.shortlist import Limitable, Listed
 from nmt.search import StepModel, StepOutput
 
 Average = Literal["probabilities", "log_probabilities"]
@@ -50,7 +44,7 @@ class EnsembleOutput(NamedTuple):
     """Of the mean [R, V], float32."""
     state: Parts
     weights: Tensor | None
-    """The members' attention, averaged likewise [R, S]; None if one has none."""
+    """The members' attention, averaged likewise [R, S]; those without say nothing. None if none has any."""
 
 
 class Ensemble:
@@ -66,7 +60,7 @@ class Ensemble:
         """
         assert len(members) == len(weights) > 0
         self._members = tuple(members)
-        self._weights = [weight / sum(weights) for weight in weights]
+        self._weights = shares(weights)
         self._average = average
 
     def encode(self, source: Tensor, lengths: Tensor) -> Parts:
@@ -82,25 +76,54 @@ class Ensemble:
         """Feed one piece to each row [R] of each member."""
         own = zip(self._members, state.members, memory.members, strict=True)
         outputs = [member.step(ids, state, memory) for member, state, memory in own]
-        log_probs = self._mean([output.log_probs for output in outputs])
+        log_probs = mean([output.log_probs for output in outputs], weights=self._weights, average=self._average)
         return EnsembleOutput(log_probs, Parts(tuple(output.state for output in outputs)), self._attention(outputs))
 
-    def _mean(self, log_probs: Sequence[Tensor]) -> Tensor:
-        """Return the mean of the members' distributions [R, V]; exactly theirs, where all are the same."""
-        pairs = list(zip(self._weights, log_probs, strict=True))
-        # What a member excludes has minus infinity; in differences to the greatest, that must stay a number.
-        greatest = torch.stack(list(log_probs)).amax(0).clamp_min(torch.finfo(torch.float32).min)
-        if self._average == "log_probabilities":
-            mean = torch.stack([weight * (values - greatest) for weight, values in pairs]).sum(0)
-        else:
-            mean = torch.stack([weight * (values - greatest).exp() for weight, values in pairs]).sum(0).log()
-        return (greatest + mean).clamp_max(0.0)  # rounding must not make a probability above one
-
     def _attention(self, outputs: Sequence[StepOutput[Any]]) -> Tensor | None:
-        found = [output.weights for output in outputs if output.weights is not None]
-        if len(found) < len(outputs):
+        pairs = zip(self._weights, outputs, strict=True)
+        found = [(weight, output.weights) for weight, output in pairs if output.weights is not None]
+        if not found:
             return None
-        return torch.stack([weight * weights for weight, weights in zip(self._weights, found, strict=True)]).sum(0)
+        counts = shares([weight for weight, _ in found])
+        return torch.stack([count * weights for count, (_, weights) in zip(counts, found, strict=True)]).sum(0)
+
+
+class LimitableEnsemble:
+    """Models that look together at the pieces of one shortlist."""
+
+    def __init__(self, members: Sequence[Limitable], *, weights: Sequence[float], average: Average) -> None:
+        """Keep the members; see `Ensemble`."""
+        self._members = tuple(members)
+        self._weights = weights
+        self._average = average
+
+    def limit(self, listed: Listed) -> Ensemble:
+        """Return the ensemble with these pieces alone."""
+        members = [member.limit(listed) for member in self._members]
+        return Ensemble(members, weights=self._weights, average=self._average)
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """Return weights scaled to sum to one."""
+    return [weight / sum(weights) for weight in weights]
+
+
+def mean(log_probs: Sequence[Tensor], *, weights: Sequence[float], average: Average) -> Tensor:
+    """Return the mean of what members say; exactly theirs, where all say the same.
+
+    Args:
+        log_probs: Of each member, float32: whole distributions or single pieces of them, in any shape.
+        weights: How much each member counts; they sum to one.
+        average: What is averaged; see the heading.
+    """
+    pairs = list(zip(weights, log_probs, strict=True))
+    # What a member excludes has minus infinity; in differences to the greatest, that must stay a number.
+    greatest = torch.stack(list(log_probs)).amax(0).clamp_min(torch.finfo(torch.float32).min)
+    if average == "log_probabilities":
+        found = torch.stack([weight * (values - greatest) for weight, values in pairs]).sum(0)
+    else:
+        found = torch.stack([weight * (values - greatest).exp() for weight, values in pairs]).sum(0).log()
+    return (greatest + found).clamp_max(0.0)  # rounding must not make a probability above one
 
 
 class Member(NamedTuple):
@@ -109,41 +132,6 @@ class Member(NamedTuple):
     name: str
     """What messages call it: its path."""
     file: ModelFile
-
-
-def ensemble_translator(
-    members: Sequence[Member], *, weights: Sequence[float] | None = None, decoding: Mapping[str, Any]
-) -> Translator:
-    """Make a translator of several model files.
-
-    Args:
-        members: The models, the same one twice if need be.
-        weights: How much each counts, above zero; None: all the same.
-        decoding: Options in place of those of the first member; see `Translator.load`.
-
-    Raises:
-        UsageError: The members cannot translate together, the weights are not theirs, or options cannot be used.
-        CheckpointError: Weights of a network do not fit its configuration.
-    """
-    check_members(members)
-    files = [member.file for member in members]
-    options = _options(files[0].config.decoding, decoding)
-    if options.threads is not None:
-        set_threads(options.threads)
-    device = choose_device(options.device)
-    data = [file.config.data for file in files]
-    return Translator(
-        Ensemble(
-            [ready_to_search(file.network(device), options.precision, device) for file in files],
-            weights=_checked(weights, [member.name for member in members]),
-            average=options.ensemble_average,
-        ),
-        files[0].tokenizers,
-        decoding=options,
-        device=device,
-        max_source_pieces=min(each.filters.max_pieces for each in data),
-        separator=part_separator(data[0].target_language),
-    )
 
 
 def check_members(members: Sequence[Member]) -> None:
@@ -167,29 +155,20 @@ def check_members(members: Sequence[Member]) -> None:
             )
 
 
-def _options(own: Decoding, given: Mapping[str, Any]) -> Decoding:
-    """Return the options of an ensemble.
+def checked_weights(weights: Sequence[float] | None, members: Sequence[Member]) -> list[float]:
+    """Return how much each member counts; None: all the same.
 
     Raises:
-        UsageError: They cannot be used.
+        UsageError: There are too few or too many, or one is not above zero.
     """
-    if given.get("shortlist"):
-        raise UsageError("--shortlist goes with a single model; an ensemble looks at the whole vocabulary")
-    options = change_decoding(own, given)
-    if options.shortlist:
-        logger.info("an ensemble looks at the whole vocabulary: the first model's shortlist is not used")
-        options = options.model_copy(update={"shortlist": False})
-    return options
-
-
-def _checked(weights: Sequence[float] | None, names: Sequence[str]) -> list[float]:
     if weights is None:
-        return [1.0] * len(names)
-    if len(weights) != len(names):
+        return [1.0] * len(members)
+    if len(weights) != len(members):
         raise UsageError(
-            f"--model-weight is given {len(weights)} times for {len(names)} models; give it once for each, or never"
+            f"--model-weight is given {len(weights)} times for {len(members)} model{'s' * (len(members) > 1)}; give it "
+            "once for each, or never"
         )
-    for weight, name in zip(weights, names, strict=True):
+    for weight, (name, _) in zip(weights, members, strict=True):
         if not 0 < weight < float("inf"):
             raise UsageError(f"--model-weight {weight:g} of {name}: a weight must be above 0; leave the model out")
     return list(weights)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.inference.alignment import pharaoh
 from nmt.inference.flags import find_flags
+from nmt.inference.moses import escape_bars
 from nmt.inference.translation import Candidate, Translation
 
 if TYPE_CHECKING:
@@ -108,8 +109,15 @@ def _tsv(number: int, rank: int, candidate: Candidate, aligned: Aligned | None, 
 def _moses(number: int, rank: int, candidate: Candidate, aligned: Aligned | None, layout: Layout) -> str:
     """Write a line of a Moses n-best list; three bars in a row in the text would end it, and are escaped."""
     features = f"logprob= {candidate.log_probability:.6f} length= {len(candidate.piece_log_probabilities)}"
-    text = candidate.text.replace("|||", "&#124;" * 3)
-    return " ||| ".join([str(number - 1), text, features, f"{candidate.score:.6f}", *_word_links(aligned, layout)])
+    return " ||| ".join(
+        [
+            str(number - 1),
+            escape_bars(candidate.text),
+            features,
+            f"{candidate.score:.6f}",
+            *_word_links(aligned, layout),
+        ]
+    )
 
 
 def _word_links(aligned: Aligned | None, layout: Layout) -> list[str]:

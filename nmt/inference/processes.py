@@ -18,8 +18,7 @@ from typing import NamedTuple
 from nmt import log
 from nmt.errors import NMTError
 from nmt.inference.requests import Request
-from nmt.inference.translator import WINDOW_CHARACTERS
-from nmt.inference.windows import WindowSize
+from nmt.inference.windows import WINDOW_CHARACTERS, WindowSize
 
 Work = Callable[[Sequence[str | Request], int], list[str]]
 """Makes the output of a window of lines, which so many lines have preceded."""
@@ -28,7 +27,7 @@ WINDOWS_AHEAD = 2
 """How many windows of lines for each process may be waiting for it, or for an earlier one to be written."""
 SPELL_SECONDS = 0.5
 
-WINDOW = WindowSize(first_lines=64, lines=1024, characters=WINDOW_CHARACTERS)
+WINDOW = WindowSize(lines=1024, characters=WINDOW_CHARACTERS)
 """What one process works on at once."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.data.terminology import Terminology
-from nmt.data.tokenizer import SubwordModel
+from nmt.data.tokenizer import UNK, SubwordModel
 from nmt.errors import UsageError
 from nmt.inference.composition import NO_WISH, Phrases, Wish
 
@@ -17,7 +17,7 @@ class Request:
 
     text: str
     prefix: str = ""
-    """What the translation starts with."""
+    """What the translation starts with. A model that writes from right to left cannot be given one."""
     required: tuple[str, ...] = ()
     """Words or phrases that it has."""
 
@@ -35,7 +35,6 @@ class Wishes:
         *,
         avoid: Sequence[str] = (),
         terminology: Terminology | None = None,
-        obstacle: str | None = None,
     ) -> None:
         """Keep what is given.
 
@@ -43,16 +42,12 @@ class Wishes:
             target: The subword model of the target side.
             avoid: Phrases that no translation may have.
             terminology: Phrases that translations have if their source has others. None: no such.
-            obstacle: Why this model's search cannot be steered; None: it can.
 
         Raises:
-            UsageError: A phrase is blank, or the search cannot be steered.
+            UsageError: A phrase is blank.
         """
         self._target = target
         self._terminology = terminology
-        self._obstacle = obstacle
-        if avoid or terminology is not None:
-            self._refuse()
         self.phrases = Phrases(target, avoid)
 
     def of(self, request: Request, texts: Sequence[str]) -> list[Wish]:
@@ -61,7 +56,7 @@ class Wishes:
         Terms are looked for in each part; all else is wanted of the first one.
 
         Raises:
-            UsageError: The model cannot write a phrase, or the search cannot be steered.
+            UsageError: The model cannot write a phrase, or cannot be given a prefix.
         """
         found = []
         for number, text in enumerate(texts):
@@ -73,10 +68,15 @@ class Wishes:
         return found
 
     def _wish(self, prefix: str, phrases: Sequence[str]) -> Wish:
-        self._refuse()
+        if prefix and self._target.right_to_left:
+            raise UsageError(
+                "a model that writes from right to left cannot be given a prefix: the beginning of a text is what it "
+                "writes last, when all else is settled. Require it as a phrase, which may stand anywhere, or use a "
+                "model that writes from left to right"
+            )
         ids = self._target.encode([prefix])[0] if prefix else []
-        return Wish(tuple(ids), tuple(dict.fromkeys(map(self.phrases.required, phrases))))
-
-    def _refuse(self) -> None:
-        if self._obstacle is not None:
-            raise UsageError(f"prefixes, required and avoided phrases, and terminology cannot be had {self._obstacle}")
+        if UNK in ids:
+            raise UsageError(f"{prefix!r} cannot be a prefix: the model has no pieces to write it with")
+        pieces = [piece for row in self._target.encode(list(phrases)) for piece in row]
+        required = tuple(dict.fromkeys(map(self.phrases.required, phrases)))
+        return Wish(tuple(ids), required, tuple(dict.fromkeys(pieces)))

@@ -1,9 +1,13 @@
 """How probable a model finds given translations.
 
 The number of a piece is log p(piece | source, pieces before it), that of a translation their sum, EOS included: the
-same, but for rounding, that a search reports for the same pieces. Three things to know:
+same, but for rounding, that a search reports for the same pieces. Several models say together what an ensemble of them
+says (see `nmt.inference.ensemble`): each runs the translation by itself, and of every piece the mean is taken. Four
+things to know:
 
     PAD, UNK and BOS are never generated, but hold their share of the probability, here as in a search.
+    What a search does to probabilities (temperature, top-k, repetition penalty, blocking, constraints) decides what it
+    finds, but is in no log-probability that it reports. Its score is another thing: see `Score.score`.
     A text is cut into its best pieces. A search often finds the same text in other pieces, with another number, above
     all where training sampled pieces; where it says which, as in JSON Lines, those are scored.
     Probabilities are over the whole vocabulary. A search with a shortlist shares them out among fewer pieces, and
@@ -24,15 +28,16 @@ from numpy.typing import NDArray
 
 from nmt.config.decoding import change_decoding
 from nmt.config.schema import Decoding
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast, choose_device, choose_dtype, set_threads
 from nmt.errors import CheckpointError, DataError
+from nmt.inference.ensemble import Member, check_members, checked_weights, mean, shares
 from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
 from nmt.inference.model_file import ModelFile, find_model, load_model
 from nmt.inference.scores import Pair, Score
 from nmt.inference.text import clean, one_line
-from nmt.inference.translator import WINDOW_BATCHES, WINDOW_CHARACTERS
-from nmt.inference.windows import WindowSize, windows
+from nmt.inference.windows import window_size, windows
 from nmt.inference.workers import count_workers, halving, side_by_side
 from nmt.log import logger
 from nmt.model import Seq2Seq
@@ -43,27 +48,32 @@ LOGITS = 4_000_000
 
 
 class Scorer:
-    """Scores translations with a model. May be used from several threads at once; keeps nothing between calls."""
+    """Scores translations with one model or several. Threads may share it; it keeps nothing between calls."""
 
     def __init__(
         self,
-        network: Seq2Seq,
+        networks: Sequence[Seq2Seq],
         tokenizers: Tokenizers,
         *,
         decoding: Decoding,
         device: torch.device,
+        weights: Sequence[float] | None = None,
         max_source_pieces: int | None = None,
     ) -> None:
         """Keeps what it is given.
 
         Args:
-            network: In evaluation mode on `device`.
-            tokenizers: The subword models of its two sides.
-            decoding: How a search would rank; batch and precision (int8, which is for searches, counts as fp32).
+            networks: At least one, in evaluation mode on `device`; all with the same subword models.
+            tokenizers: The subword models of the two sides.
+            decoding: How a search would rank, what several networks average; batch and precision (int8, which is for
+                searches, counts as fp32).
             device: Where to compute.
+            weights: How much each network counts, above zero; None: all the same.
             max_source_pieces: Longer lines are warned about, for a translator translates them in parts. None: none are.
         """
-        self._network = network
+        self._networks = tuple(networks)
+        self._weights = shares(weights or [1.0] * len(networks))
+        self._average = decoding.ensemble_average
         self._tokenizers = tokenizers
         self._batch_sentences = decoding.batch_sentences
         self._normalization = make_normalization(decoding.length_normalization, decoding.alpha)
@@ -79,22 +89,38 @@ class Scorer:
 
     @classmethod
     def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any]) -> Scorer:
-        """Make a scorer of a model file that has been read.
+        """Make a scorer of a model file that has been read; see `from_members`."""
+        return cls.from_members([Member("the model", file)], decoding=decoding)
+
+    @classmethod
+    def from_members(
+        cls, members: Sequence[Member], *, weights: Sequence[float] | None = None, decoding: Mapping[str, Any]
+    ) -> Scorer:
+        """Make a scorer of model files that have been read, which says what these models say together.
+
+        Args:
+            members: The models, at least one.
+            weights: How much each counts, above zero; None: all the same.
+            decoding: Options in place of those of the first model; see `Translator.load`.
 
         Raises:
-            UsageError: The options cannot be used.
-            CheckpointError: The weights do not fit the configuration.
+            UsageError: The models do not go together, the weights are not theirs, or options cannot be used.
+            CheckpointError: Weights of a network do not fit its configuration.
         """
-        options = change_decoding(file.config.decoding, decoding)
+        check_members(members)
+        counts = checked_weights(weights, members)
+        files = [member.file for member in members]
+        options = change_decoding(files[0].config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
         device = choose_device(options.device)
         return cls(
-            file.network(device),
-            file.tokenizers,
+            [file.network(device) for file in files],
+            files[0].tokenizers,
             decoding=options,
             device=device,
-            max_source_pieces=file.config.data.filters.max_pieces,
+            weights=counts,
+            max_source_pieces=min(file.config.data.filters.max_pieces for file in files),
         )
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[Score | None]:
@@ -107,8 +133,7 @@ class Scorer:
             DataError: A pair has pieces that the model does not have.
             NMTError: Not even a single pair fits into the machine's memory.
         """
-        batch = self._batch_sentences
-        size = WindowSize(first_lines=batch, lines=batch * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
+        size = window_size(self._batch_sentences)
         number = 0
         long_lines = _LongLines(self._max_source_pieces)
         for window in windows(pairs, size):
@@ -174,26 +199,34 @@ class Scorer:
 
     def _log_probs(self, pairs: Sequence[IdPair]) -> list[list[float]]:
         batch = pad_pairs(pairs)
-        targets = torch.from_numpy(batch.target_output).to(self._device)
-        columns: list[torch.Tensor] = []
         with torch.inference_mode(), autocast(self._device, self._dtype):
-            for start, states, _ in decode_slices(self._network, batch, self._device):
-                columns.append(self._pick(states, targets[:, start : start + states.shape[1]]))
-        found: NDArray[np.float64] = torch.cat(columns, dim=1).double().cpu().numpy()
+            every = [self._of(network, batch) for network in self._networks]
+            own = every[0] if len(every) == 1 else mean(every, weights=self._weights, average=self._average)
+        found: NDArray[np.float64] = own.double().cpu().numpy()
         rows = [row[:length].tolist() for row, length in zip(found, batch.target_lengths, strict=True)]
         if any(np.isnan(row).any() for row in rows):
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
         return rows
 
-    def _pick(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the log-probabilities of `targets` [B, T'] at `states` [B, T', O]."""
-        rows = max(1, LOGITS // self._tokenizers.target.size)
-        flat, wanted = states.flatten(0, 1), targets.reshape(-1, 1)
-        picked = [
-            self._network.output(flat[start : start + rows]).gather(1, wanted[start : start + rows])
-            for start in range(0, len(flat), rows)
+    def _of(self, network: Seq2Seq, batch: Batch) -> torch.Tensor:
+        """Return the log-probabilities that a network gives the targets of a batch [B, T]."""
+        targets = torch.from_numpy(batch.target_output).to(self._device)
+        columns = [
+            _pick(network, states, targets[:, start : start + states.shape[1]])
+            for start, states, _ in decode_slices(network, batch, self._device)
         ]
-        return torch.cat(picked).view_as(targets)
+        return torch.cat(columns, dim=1)
+
+
+def _pick(network: Seq2Seq, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the log-probabilities of `targets` [B, T'] at `states` [B, T', O]."""
+    rows = max(1, LOGITS // len(network.output.bias))
+    flat, wanted = states.flatten(0, 1), targets.reshape(-1, 1)
+    picked = [
+        network.output(flat[start : start + rows]).gather(1, wanted[start : start + rows])
+        for start in range(0, len(flat), rows)
+    ]
+    return torch.cat(picked).view_as(targets)
 
 
 def _too_long(pair: IdPair) -> str:

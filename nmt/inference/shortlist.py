@@ -6,12 +6,15 @@ sentence of the batch may use.
 The output layer and the search work on these U pieces, numbered in ascending order of their ids, so that PAD, UNK, BOS
 and EOS stay the first four. A sentence's probabilities are shared out among its own pieces alone, so that its
 translation does not depend on what the others may use.
+
+What is demanded of a sentence's translation (how it starts, phrases that it has) must be within reach: the pieces for
+it join the sentence's list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,21 +26,77 @@ from nmt.inference.packing import PackedNetwork, Product, pack
 from nmt.model import Seq2Seq
 from nmt.model.memory import Memory, State, StepOutput
 from nmt.model.output import OutputLayer
-from nmt.search import Hypothesis
+from nmt.search import Hypothesis, StepModel
+
+
+class Listed(NamedTuple):
+    """The pieces that the sentences of a batch may use."""
+
+    pieces: Tensor
+    """The ids that any of the sentences may use [U], ascending, the first four among them."""
+    barred: Tensor
+    """What is added to the logits of each sentence: 0 for a piece that it may use, else minus infinity [B, U]."""
+
+    def with_ids(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Return hypotheses of numbers as hypotheses of ids."""
+        pieces = self.pieces.tolist()
+        return [
+            [hypothesis._replace(ids=[pieces[number] for number in hypothesis.ids]) for hypothesis in hypotheses]
+            for hypotheses in found
+        ]
+
+
+class Limitable(Protocol):
+    """What can be limited to fewer pieces: a network, or an ensemble of such."""
+
+    def limit(self, listed: Listed) -> StepModel[Any, Any]:
+        """Return the model that translates the sentences of `listed`, and no others, with pieces by their numbers."""
 
 
 class Shortlist:
-    """A network and the table that says which pieces its translations may use."""
+    """A model and the table that says which pieces its translations may use."""
 
-    def __init__(
-        self, network: Seq2Seq | PackedNetwork, output: OutputLayer, table: ShortlistTable, *, precision: str
-    ) -> None:
+    def __init__(self, model: Limitable, table: ShortlistTable, *, target_size: int, device: torch.device) -> None:
+        """Keep what is given.
+
+        Args:
+            model: What is limited.
+            table: Of its vocabularies.
+            target_size: V.
+            device: Of the model.
+        """
+        self._model = model
+        self._translations = torch.from_numpy(table.translations).to(device, torch.int64, copy=True)
+        self._translations[PAD] = PAD  # Padding must add nothing, or a sentence's list would depend on its batch.
+        self._everywhere = torch.zeros(target_size, dtype=torch.bool, device=device)
+        self._everywhere[torch.from_numpy(table.frequent).to(device, torch.int64)] = True
+        # Those before EOS are never generated, but take their part of the probability as they do without a shortlist.
+        self._everywhere[: EOS + 1] = True
+
+    def of(self, source: Tensor, more: Sequence[Sequence[int]]) -> Listed:
+        """Return what the sentences `source` [B, S] may use, and `more` for each of them."""
+        allowed = self._everywhere.repeat(len(source), 1)
+        allowed.scatter_(1, self._translations[source].flatten(1), True)
+        for row, wanted in zip(allowed, more, strict=True):
+            row[list(wanted)] = True
+        pieces = allowed.any(dim=0).nonzero().squeeze(1)
+        barred = torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -torch.inf)
+        return Listed(pieces, barred[:, pieces])
+
+    def limit(self, listed: Listed) -> StepModel[Any, Any]:
+        """Return the model that translates the sentences of `listed`."""
+        return self._model.limit(listed)
+
+
+class LimitableNetwork:
+    """A network whose output layer can be cut down."""
+
+    def __init__(self, network: Seq2Seq | PackedNetwork, output: OutputLayer, *, precision: str) -> None:
         """Keep what is given.
 
         Args:
             network: In evaluation mode.
             output: Its output layer, not packed.
-            table: Of its vocabularies.
             precision: Of the output layer's products on the CPU: "fp32", "bf16" or "int8".
         """
         self._network = network
@@ -45,25 +104,11 @@ class Shortlist:
         self._precision = "int8" if precision == "int8" else "fp32"
         self._weight = output.joint_weight().detach().float()
         self._bias = output.bias.detach().float()
-        device = self._weight.device
-        self._translations = torch.from_numpy(table.translations).to(device, torch.int64, copy=True)
-        self._translations[PAD] = PAD  # Padding must add nothing, or a sentence's list would depend on its batch.
-        self._everywhere = torch.zeros(len(self._bias), dtype=torch.bool, device=device)
-        self._everywhere[torch.from_numpy(table.frequent).to(device, torch.int64)] = True
-        # Those before EOS are never generated, but take their part of the probability as they do without a shortlist.
-        self._everywhere[: EOS + 1] = True
 
-    def limit(self, source: Tensor) -> ShortlistedModel:
-        """Return the model that translates the sentences `source` [B, S], and no others."""
-        allowed = self._everywhere.repeat(len(source), 1)
-        allowed.scatter_(1, self._translations[source].flatten(1), True)
-        pieces = allowed.any(dim=0).nonzero().squeeze(1)
-        return ShortlistedModel(
-            self._network,
-            product=_product(self._weight.index_select(0, pieces), self._bias.index_select(0, pieces), self._precision),
-            pieces=pieces,
-            barred=torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -torch.inf)[:, pieces],
-        )
+    def limit(self, listed: Listed) -> ShortlistedModel:
+        """Return the network with these pieces alone."""
+        weight, bias = (each.index_select(0, listed.pieces) for each in (self._weight, self._bias))
+        return ShortlistedModel(self._network, product=_product(weight, bias, self._precision), listed=listed)
 
 
 class ShortlistMemory(NamedTuple):
@@ -71,7 +116,7 @@ class ShortlistMemory(NamedTuple):
 
     memory: Memory
     barred: Tensor
-    """What is added to the logits of each sentence: 0 for a piece that it may use, else minus infinity [B, U]."""
+    """See `Listed` [B, U]."""
 
     def select(self, rows: Tensor) -> ShortlistMemory:
         """Return the memory of the sentences `rows` (indices [B'])."""
@@ -81,23 +126,22 @@ class ShortlistMemory(NamedTuple):
 class ShortlistedModel:
     """A model for the sentences of one batch. Its pieces are numbered from 0 to U - 1."""
 
-    def __init__(self, network: Seq2Seq | PackedNetwork, *, product: Product, pieces: Tensor, barred: Tensor) -> None:
+    def __init__(self, network: Seq2Seq | PackedNetwork, *, product: Product, listed: Listed) -> None:
         """Keep what is given.
 
         Args:
             network: Up to the output layer.
             product: From attentional states [R, O] to logits [R, U].
-            pieces: The ids that any of the sentences may use [U], ascending, the first four among them.
-            barred: See `ShortlistMemory` [B, U].
+            listed: The pieces.
         """
         self._network = network
         self._product = product
-        self._pieces = pieces
-        self._barred = barred
+        self._pieces, self._barred = listed
 
     def encode(self, source: Tensor, lengths: Tensor) -> ShortlistMemory:
-        """Encode the batch, whose sentences `source` [B, S] must be those that the model was made for."""
-        return ShortlistMemory(self._network.encode(source, lengths), self._barred)
+        """Encode the batch that the model was made for, each sentence once or several times in a row."""
+        times = len(source) // len(self._barred)
+        return ShortlistMemory(self._network.encode(source, lengths), self._barred.repeat_interleave(times, dim=0))
 
     def init_state(self, memory: ShortlistMemory) -> State:
         """Return the decoder's first state, one row for each sentence of `memory`."""
@@ -110,14 +154,6 @@ class ShortlistedModel:
         own = logits.view(len(memory.barred), -1, logits.shape[1]) + memory.barred.unsqueeze(1)
         log_probs = torch.log_softmax(own, dim=-1, dtype=torch.float32).view_as(logits)
         return StepOutput(log_probs, state, None if weights is None else weights.squeeze(1))
-
-    def with_ids(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Return hypotheses of numbers as hypotheses of ids."""
-        pieces = self._pieces.tolist()
-        return [
-            [hypothesis._replace(ids=[pieces[number] for number in hypothesis.ids]) for hypothesis in hypotheses]
-            for hypotheses in found
-        ]
 
 
 def _product(weight: Tensor, bias: Tensor, precision: str) -> Product:

@@ -19,7 +19,8 @@ class Candidate:
     pieces: list[str]
     """The same as strings, in the order of the text; U+2581 stands for a space."""
     score: float
-    """What candidates are ranked by: the log-probability after length normalisation."""
+    """What candidates are ranked by: the log-probability after length normalisation (and the search's penalties). Of a
+    line that was translated in parts, the mean of the scores of its parts."""
     log_probability: float
     """Sum over the pieces and EOS."""
     piece_log_probabilities: list[float]
@@ -38,7 +39,9 @@ class Translation:
     """The best translation, on one line; empty for a blank line."""
     hypotheses: list[Candidate]
     """The best translations with different texts, best first: at most `n_best`, fewer where the search ended fewer or
-    several had the same text; one for a line that was translated in parts; none for a blank line."""
+    several had the same text; none for a blank line. Of a line that was translated in parts, the best ways to choose a
+    translation of each part: those with the greatest sum of scores. Samples stay as they were drawn: `n_best`, in
+    order."""
     source_parts: list[list[int]] = field(default_factory=list)
     """The source pieces of each part of the line, without EOS; what was protected is not in them, or as a symbol."""
 
@@ -50,22 +53,25 @@ class LongLines:
     """Tells about lines that were translated in parts: the first one at once, how many there were at the end."""
 
     def __init__(self) -> None:
-        self._numbers: list[int] = []
+        self._count = 0
+        self._first: list[int] = []
 
     def report(self, number: int, *, pieces: int, parts: int) -> None:
         """Say that line `number` was too long."""
-        if not self._numbers:
+        if not self._count:
             logger.warning(
                 "line %d has %d pieces, more than the model was trained on: translated in %d parts",
                 number,
                 pieces,
                 parts,
             )
-        self._numbers.append(number)
+        self._count += 1
+        if len(self._first) < SHOWN_LINES:
+            self._first.append(number)
 
     def summarize(self) -> None:
         """Say how many there were, if more than one."""
-        if len(self._numbers) > 1:
-            shown = ", ".join(map(str, self._numbers[:SHOWN_LINES]))
-            more = ", ..." if len(self._numbers) > SHOWN_LINES else ""
-            logger.warning("%d over-long lines were translated in parts: %s%s", len(self._numbers), shown, more)
+        if self._count > 1:
+            shown = ", ".join(map(str, self._first))
+            more = ", ..." if self._count > len(self._first) else ""
+            logger.warning("%d over-long lines were translated in parts: %s%s", self._count, shown, more)

@@ -16,6 +16,11 @@ from typing import Generic, TypeVar
 LineT = TypeVar("LineT", bound=Sized)
 """A line, or anything else whose `len` is its number of characters."""
 
+# The first translations appear soon; from there on, each full window is followed by one of twice as many lines.
+FIRST_LINES = 8
+# Sorted by length, little of so many full batches is padding.
+WINDOW_BATCHES = 16
+WINDOW_CHARACTERS = 1_000_000
 # A line that comes this soon after the one before it still gets into the window, until the window is this old.
 NEXT_LINE_SECONDS = 0.005
 OLDEST_LINE_SECONDS = 0.05
@@ -27,23 +32,30 @@ SPELL_SECONDS = 0.5
 class WindowSize:
     """How much text is looked at together."""
 
-    first_lines: int
-    """Lines of the first window, so that the first translations appear soon. Each full one is followed by a double."""
     lines: int
     """Most lines of a window."""
     characters: int
     """A window ends with the line that reaches this number."""
 
 
+def window_size(batch_sentences: int) -> WindowSize:
+    """Return how much text is best translated together, in batches of so many sentences."""
+    return WindowSize(lines=batch_sentences * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
+
+
 def windows(lines: Iterable[LineT], size: WindowSize) -> Iterator[list[LineT]]:
     """Cut `lines` into windows: all of them, in order.
 
-    Anything but a list or tuple is read in a thread of its own, one window ahead. What reading it raises is raised
-    here, after the lines before it.
+    Args:
+        lines: Of a list or tuple, all windows are large. Anything else is read in a thread of its own, one window
+            ahead, and begins with small windows. What reading it raises is raised here, after the lines before it.
+        size: Of a window.
     """
     source: _Given[LineT] | _Arriving[LineT]
-    source = _Given(lines) if isinstance(lines, (list, tuple)) else _Arriving(lines, size)
-    most = size.first_lines
+    if isinstance(lines, (list, tuple)):
+        source, most = _Given(lines), size.lines
+    else:
+        source, most = _Arriving(lines, size), min(FIRST_LINES, size.lines)
     try:
         while window := source.take(most, size.characters):
             yield window
@@ -93,10 +105,7 @@ class _Arriving(Generic[LineT]):
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait(SPELL_SECONDS)
-            oldest = time.monotonic()
-            while self._may_grow(most, characters) and time.monotonic() < oldest + OLDEST_LINE_SECONDS:
-                if not self._changed.wait(NEXT_LINE_SECONDS):
-                    break
+            self._wait_for_more(most, characters)
             if not self._waiting and self._error is not None:
                 raise self._error
             window: list[LineT] = []
@@ -107,6 +116,12 @@ class _Arriving(Generic[LineT]):
                 self._characters -= len(line)
             self._changed.notify_all()
             return window
+
+    def _wait_for_more(self, most: int, characters: int) -> None:
+        end = time.monotonic() + OLDEST_LINE_SECONDS
+        while self._may_grow(most, characters):
+            if time.monotonic() >= end or not self._changed.wait(NEXT_LINE_SECONDS):
+                return
 
     def close(self) -> None:
         """Let the thread end when it next gets a line."""

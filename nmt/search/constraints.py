@@ -1,13 +1,15 @@
 """Searching under constraints: phrases that each translation must have, and phrases that none may have.
 
-B sentences, K rows (hypotheses) each, R = B x K rows in all, C phrases, V vocabulary, N candidates.
+B sentences, K rows (hypotheses) each, R = B x K rows in all, C phrases, V vocabulary, U pieces that a search uses.
 
 Required phrases are met in every hypothesis that ends. The beam is shared out as in dynamic beam allocation (Post &
 Vilar 2018): candidates are the best continuations of all, the best of each hypothesis, and the best of each hypothesis
 that brings it nearer to its goal. They are put into banks by how many pieces they still need, and each bank gets the
 same share of the beam; what a bank cannot fill goes to the others.
 
-A piece that would leave too little room for what is still needed is barred, so the length limit is met too.
+A piece that would leave too little room for what is still needed is barred, so the length limit is met too. For one
+phrase this room is exact; for several it is what is enough whatever they share, so that a few translations that would
+just have met the limit are left out.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.tokenizer import EOS
@@ -29,16 +32,24 @@ class Avoided:
 
     keeps_values = True
 
-    def __init__(self, automaton: Automaton, limits: Tensor, *, device: torch.device) -> None:
+    def __init__(
+        self,
+        automaton: Automaton,
+        limits: Tensor,
+        *,
+        device: torch.device,
+        pieces: NDArray[np.int64] | None = None,
+    ) -> None:
         """Keep the automaton.
 
         Args:
             automaton: Of all the phrases.
             limits: Longest translation of each sentence [B] in pieces.
             device: Of the model.
+            pieces: The ids that the search's numbers stand for [U]; None: they are ids.
         """
         self._limits = limits.to(device)
-        self._following = torch.from_numpy(automaton.following).to(device)
+        self._following = torch.from_numpy(_columns(automaton, pieces)).to(device)
         self._may_end = self._following[:, EOS] != MET
 
     def start(self) -> Tensor:
@@ -70,19 +81,28 @@ class Avoided:
 class Required:
     """Every translation has all the phrases of its sentence."""
 
-    def __init__(self, phrases: Sequence[Sequence[Automaton]], limits: Tensor, *, device: torch.device) -> None:
+    def __init__(
+        self,
+        phrases: Sequence[Sequence[Automaton]],
+        limits: Tensor,
+        *,
+        device: torch.device,
+        pieces: NDArray[np.int64] | None = None,
+    ) -> None:
         """Lay the automata of a batch in a row.
 
         Args:
             phrases: An automaton for each phrase of each sentence; the same object for the same phrase.
             limits: Longest translation of each sentence [B] in pieces, no less than `needed` says.
             device: Of the model.
+            pieces: The ids that the search's numbers stand for [U]; None: they are ids. What each sentence may use of
+                them must have the pieces `Automaton.nearest` of its phrases.
         """
         distinct = list({id(automaton): automaton for several in phrases for automaton in several}.values())
         tables, needs, full, starts, offset = [], [], [], {}, 1
         for automaton in distinct:
             distance = automaton.distances
-            tables.append(automaton.following + np.int32(offset))
+            tables.append(_columns(automaton, pieces) + np.int32(offset))
             needs.append(distance)
             full.append(np.full(len(distance), full_distance(distance), np.int16))
             starts[id(automaton)] = offset
@@ -141,6 +161,11 @@ class Required:
             total = total + full
             most = torch.maximum(most, full - need)
         return total - most
+
+
+def _columns(automaton: Automaton, pieces: NDArray[np.int64] | None) -> NDArray[np.int32]:
+    """Return the next state of an automaton by state and the number of a piece."""
+    return automaton.following if pieces is None else automaton.following[:, pieces]
 
 
 def full_distance(distances: np.typing.NDArray[np.int16]) -> int:

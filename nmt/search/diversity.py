@@ -6,6 +6,8 @@ The beam of a sentence is cut into groups. At each step the groups choose one af
 piece that n hypotheses of the groups before it have just chosen, a penalty of `strength` x n (Hamming diversity). The
 penalty decides what is chosen; it is not part of any score. The first group is a plain beam search of its size.
 
+How a group chooses under its penalties is the business of another chooser: the best, or those that phrases require.
+
 To beam search each group is a sentence of its own, so all that follows (stopping, keeping) is that of a plain search;
 `merge` puts the groups' hypotheses together.
 """
@@ -17,35 +19,44 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import best_continuations
 from nmt.search.interface import Continuations, Hypothesis
+from nmt.search.shaping import Chooser
+
+OWN_MARKS = 2
+"""The sentence and the group of a row; behind them are the marks of the other chooser."""
 
 
 class Groups:
     """Chooses continuations for sentences of which each stands G times in a row in the batch."""
 
-    def __init__(self, *, sentences: int, groups: int, strength: float, device: torch.device) -> None:
+    def __init__(self, chooser: Chooser, *, sentences: int, groups: int, strength: float, device: torch.device) -> None:
         """Keep what is given.
 
         Args:
+            chooser: Chooses for each group; made for sentences that stand G times in a row, as they do here.
             sentences: B.
             groups: G.
             strength: The penalty, at least 0.
             device: Of the model.
         """
+        self._chooser = chooser
         self._sentences = sentences
         self._groups = groups
         self._strength = strength
         self._device = device
 
     def start(self) -> Tensor:
-        """Return the sentence and the group of each row [B x G, 2]."""
+        """Return the sentence and the group of each row, and the marks of the other chooser [B x G, 2 + ...]."""
         number = torch.arange(self._sentences * self._groups, device=self._device)
-        return torch.stack([torch.div(number, self._groups, rounding_mode="floor"), number % self._groups], dim=1)
+        own = torch.stack([torch.div(number, self._groups, rounding_mode="floor"), number % self._groups], dim=1)
+        others = self._chooser.start()
+        return own if others is None else torch.cat([own, others], dim=1)
 
     def advance(self, marks: Tensor, ids: Tensor) -> Tensor:
         """Return the marks: no row changes its group."""
-        return marks
+        if marks.shape[1] == OWN_MARKS:
+            return marks
+        return torch.cat([marks[:, :OWN_MARKS], self._chooser.advance(marks[:, OWN_MARKS:], ids)], dim=1)
 
     def choose(
         self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, marks: Tensor | None
@@ -54,16 +65,20 @@ class Groups:
         assert marks is not None
         beams, rows = totals.shape
         vocabulary = log_probs.shape[1]
-        sentence, group = marks[::rows].unbind(1)
+        sentence, group = marks[::rows, :OWN_MARKS].unbind(1)
         by_beam = log_probs.view(beams, rows, vocabulary)
         chosen = log_probs.new_zeros(self._sentences, vocabulary)  # how often each piece, at this step
         parts, order = [], []
         for number in range(self._groups):
             here = (group == number).nonzero().squeeze(1)
+            if not len(here):  # all of this group are done
+                continue
             penalty = self._strength * chosen[sentence[here]]
             penalized = (by_beam[here] - penalty.unsqueeze(1)).flatten(0, 1)
-            found = best_continuations(penalized, totals[here], count)
+            row = (here.unsqueeze(1) * rows + torch.arange(rows, device=here.device)).flatten()
+            found = self._chooser.choose(penalized, totals[here], count, pieces[row], marks[row, OWN_MARKS:])
             values = by_beam[here].flatten(1).gather(1, found.rows * vocabulary + found.pieces)
+            values = values.masked_fill(found.log_probs == -torch.inf, -torch.inf)
             # A beam that is done may still be in the batch, or not: it must make no difference.
             real = torch.isfinite(totals[here].gather(1, found.rows) + values).to(chosen.dtype)
             chosen.index_put_((sentence[here].unsqueeze(1).expand_as(real), found.pieces), real, accumulate=True)

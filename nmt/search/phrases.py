@@ -7,6 +7,7 @@ words: "Haus" is neither in "Hausboot" nor in "Rathaus". In writing without spac
 Thai and so on) it counts anywhere.
 
 Texts are sequences of symbols: characters, and bytes where a piece is a byte; such a byte counts as part of a word.
+Where a model writes from right to left, all of them are read from the last symbol to the first.
 An automaton's state is the set of places in its phrases that a text may have come to; the states of one phrase are
 about as many as its characters.
 """
@@ -21,13 +22,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.tokenizer import EOS, WORD_START, SubwordModel
+from nmt.data.tokenizer import EOS, UNK, WORD_START, SubwordModel
 
 Phrase = tuple[int, ...]
-"""The symbols of a phrase, without the space before its first word."""
+"""The symbols of a phrase, without the space before its first word, in the order in which the model writes them."""
 
 BYTE = 0x110000
 """A piece that is a byte above 127 is this plus the byte: no character."""
+UNWRITABLE = BYTE
+"""What the vocabulary has no piece for: no piece has this symbol, as no byte above 127 is 0."""
 
 NOTHING = -1
 UNREACHABLE = 1 << 14
@@ -45,7 +48,7 @@ class PieceSymbols:
         """Read them from a subword model."""
         self._subwords = subwords
         rows = [
-            _symbols(piece) if number > EOS else ()
+            subwords.turned(_symbols(piece)) if number > EOS else []
             for number, piece in enumerate(subwords.pieces(range(subwords.size)))
         ]
         self.table: NDArray[np.int64] = np.full((len(rows), max(map(len, rows), default=1)), NOTHING)
@@ -58,10 +61,13 @@ class PieceSymbols:
     def phrase(self, text: str) -> Phrase:
         """Return the symbols of a phrase, as this vocabulary writes them; none if there is no text in it."""
         (ids,) = self._subwords.encode([text])
-        symbols = [symbol for piece in self._subwords.pieces(ids) for symbol in _symbols(piece)]
+        ids = self._subwords.turned(ids)
+        symbols: list[int] = []
+        for number, piece in zip(ids, self._subwords.pieces(ids), strict=True):
+            symbols += (UNWRITABLE,) if number == UNK else _symbols(piece)
         while symbols and symbols[0] == ord(" "):
             del symbols[0]
-        return tuple(symbols)
+        return tuple(self._subwords.turned(symbols))
 
     def classes(self, letters: Sequence[int]) -> NDArray[np.int64]:
         """Return the table with each symbol by its place in `letters`; other word characters and others behind them."""
@@ -108,6 +114,13 @@ class Automaton:
             if np.array_equal(shorter, distance):
                 return distance
             distance = shorter
+
+    @cached_property
+    def nearest(self) -> NDArray[np.int64]:
+        """Return pieces with which a phrase can be completed as fast as with any others, from every state."""
+        far = np.flatnonzero((self.distances > 0) & (self.distances < UNREACHABLE))
+        after = self.distances[self.following[far, EOS + 1 :]]
+        return np.unique(after.argmin(axis=1) + EOS + 1) if len(far) else np.zeros(0, np.int64)
 
 
 Places = frozenset[tuple[int, int]]

@@ -41,6 +41,9 @@ class NoAverage:
     def after_validation(self, weights: Weights, goodness: float) -> None:
         """Take note of what the validated weights were worth (larger is better)."""
 
+    def restart(self, weights: Weights) -> None:
+        """Take note that training goes on from `weights`, and not from those of the last update."""
+
     def final(self) -> Weights | None:
         """Return weights to validate once more when training ends, if there are any."""
         return None
@@ -70,6 +73,9 @@ class MovingAverage(NoAverage):
     def at_validation(self, weights: Weights) -> Weights:
         return self.average or weights
 
+    def restart(self, weights: Weights) -> None:
+        self.average = copy_weights(weights)
+
     def tensors(self) -> Weights:
         return self.average
 
@@ -98,6 +104,10 @@ class SnapshotAverage(NoAverage):
         if self.best:
             ranked = sorted([*self.snapshots, (goodness, copy_weights(weights))], key=lambda pair: -pair[0])
             self.snapshots = ranked[: self.count]
+
+    def restart(self, weights: Weights) -> None:
+        if not self.best:
+            self.snapshots = []
 
     def final(self) -> Weights | None:
         if self.best and len(self.snapshots) > 1:

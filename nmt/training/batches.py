@@ -13,6 +13,7 @@ from torch import Tensor
 from nmt.config.schema import Config, Training
 from nmt.data.alignments import Links
 from nmt.data.batching import Batch, Batches, Position
+from nmt.data.concatenation import Joining
 from nmt.data.preprocess import Prepared
 
 
@@ -35,6 +36,11 @@ def make_batches(config: Config, prepared: Prepared) -> Batches:
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
         aligned=needs_links(options),
+        joining=Joining(
+            share=config.data.concatenation.share,
+            most=config.data.concatenation.most,
+            max_pieces=config.data.filters.max_pieces,
+        ),
     )
 
 

@@ -46,6 +46,7 @@ class Learner:
         total_updates: int,
         device: torch.device,
         dtype: torch.dtype,
+        seed: int = 1,
         judge: Judge | None = None,
         parent: Weights | None = None,
     ) -> None:
@@ -57,6 +58,7 @@ class Learner:
             total_updates: Where schedules end.
             device: Where to compute.
             dtype: Of matrix products.
+            seed: Of what an objective draws.
             judge: What scores samples, for minimum risk training.
             parent: The weights that training started with, for `parent_l2`.
         """
@@ -71,7 +73,7 @@ class Learner:
         )
         self.average = make_average(options.averaging)
         self.weights: Weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self.objective = make_objective(model, options, dtype=dtype, judge=judge)
+        self.objective = make_objective(model, options, seed=seed, dtype=dtype, judge=judge)
         self.pull: ParentL2 | None = None
         if parent is not None and options.parent_l2 > 0:
             self.pull = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
@@ -118,6 +120,13 @@ class Learner:
     def loss(self, batch: TensorBatch, number: int = 1) -> Terms:
         """Return the loss of `batch` at update `number`; padding takes no part."""
         return self.objective.loss(batch, number)
+
+    def restart(self, weights: Weights) -> None:
+        """Go on from `weights`, with an optimiser and an average that know of nothing else."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name])
+        self.optimizer = make_optimizer(self.model, self.options.optimizer)
+        self.average.restart(self.weights)
 
     def model_with(self, weights: Weights) -> Seq2Seq:
         """Return a model that computes with `weights`, sharing their storage (its own: the model itself)."""

@@ -66,7 +66,8 @@ class Reporter:
         """Report training since the last report: mean loss in nats a piece, speed in target pieces a second.
 
         `parts` are the means of what else went into the loss: `alignment` (nats a linked piece), `coverage` and
-        `r_drop` (nats a piece), `risk` (a sentence), `distance` (squared, from the parent).
+        `r_drop` (nats a piece), `scheduled_sampling` (the share of the pieces fed that were the model's own), `risk`
+        (a sentence), `distance` (squared, from the parent).
         """
         logger.info(
             "epoch %d  update %d  loss %.3f  perplexity %.2f%s  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
@@ -104,6 +105,11 @@ class Reporter:
         )
         self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best})
 
+    def warning(self, *, update: int, epoch: int, name: str, text: str) -> None:
+        """Report something that is wrong with the run, and what to try."""
+        logger.warning("%s: %s", name, text)
+        self._write("warning", update, epoch, {"name": name, "text": text})
+
     def _write(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
         record = {"kind": kind, "update": update, "epoch": epoch, **values}
         finite = {
@@ -114,4 +120,7 @@ class Reporter:
         self._file.flush()
         if self._board is not None:
             for name, value in values.items():
-                self._board.add_scalar(f"{kind}/{name}", float(value), update)
+                if isinstance(value, str):
+                    self._board.add_text(f"{kind}/{name}", value, update)
+                else:
+                    self._board.add_scalar(f"{kind}/{name}", float(value), update)

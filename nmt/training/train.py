@@ -20,13 +20,14 @@ from nmt.inference.model_file import load_model
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.training.batches import make_batches
+from nmt.training.diagnosis import Yardstick
 from nmt.training.initial import Parent, check_parent, load_initial, make_initial, parent_weights, save_initial
 from nmt.training.learner import Learner
 from nmt.training.objectives.minimum_risk import make_judge
 from nmt.training.report import Reporter
 from nmt.training.run import RunFolder
 from nmt.training.trainer import Trainer
-from nmt.training.validation import Validator
+from nmt.training.validation import Validator, loss_by_frequency
 
 _VALIDATION_TOKENS = 2048
 """Pieces in a batch of the validation loss: it changes memory and speed only."""
@@ -148,6 +149,7 @@ def _make_trainer(
         total_updates=total_updates,
         device=device,
         dtype=dtype,
+        seed=config.seed,
         judge=make_judge(config, tokenizers.target) if options.objective == "minimum_risk" else None,
         parent=parent_weights(run.initial) if options.parent_l2 > 0 else None,
     )
@@ -161,6 +163,14 @@ def _make_trainer(
         reporter=reporter,
         fingerprint=prepared.fingerprint,
         shortlist=prepared.shortlist,
+        yardstick=Yardstick(
+            metric=options.validation.metric,
+            peak=options.optimizer.learning_rate,
+            schedule=options.schedule,
+            by_frequency=loss_by_frequency(
+                prepared.train.count_target_pieces(tokenizers.target.size), validation_batches
+            ),
+        ),
     )
 
 

@@ -10,71 +10,26 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, Position
 from nmt.data.shortlist import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
-from nmt.inference.model_file import save_model
+from nmt.inference.model_file import load_model, save_model
 from nmt.log import logger, progress
 from nmt.training.averaging import Weights
 from nmt.training.batches import Prefetcher
 from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
-from nmt.training.learner import Learned, Learner, add_parts
+from nmt.training.diagnosis import Seen, Yardstick, diagnose, text_facts, unfinished
+from nmt.training.learner import Learner
 from nmt.training.optim import optimizer_tensors, restore_optimizer
+from nmt.training.progress import Progress, Window
 from nmt.training.provenance import provenance
 from nmt.training.report import Reporter, duration
 from nmt.training.run import RunFolder
 from nmt.training.signals import StopRequest
-from nmt.training.validation import Validator, goodness, write_translations
-
-
-@dataclass
-class Window:
-    """Sums since the last report."""
-
-    loss: float = 0.0
-    tokens: int = 0
-    norm: float = 0.0
-    updates: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-    parts: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """What else the loss was made of: sums, and what they are over."""
-
-    def add(self, learned: Learned, seconds: float) -> None:
-        """Count one update that took `seconds`."""
-        self.seconds += seconds
-        if learned.applied:
-            self.loss += learned.negative_log_likelihood
-            self.tokens += learned.tokens
-            self.norm += learned.gradient_norm
-            add_parts(self.parts, learned.parts)
-            self.updates += 1
-        else:
-            self.skipped += 1
-
-
-@dataclass
-class Progress:
-    """Where a run stands."""
-
-    update: int = 0
-    position: Position = field(default_factory=lambda: Position(0, 0, 0))
-    seconds: float = 0.0
-    """Spent on updates and validations, in earlier sittings too."""
-    best: float = -math.inf
-    """Goodness of the best validation."""
-    best_update: int = 0
-    stale: int = 0
-    """Validations since the best one."""
-    validated: int = 0
-    """Update of the last validation."""
-    nonfinite: int = 0
-    """Updates skipped in a row."""
-    window: Window = field(default_factory=Window)
+from nmt.training.validation import Validated, Validator, goodness, write_translations
 
 
 class Trainer:
@@ -92,6 +47,7 @@ class Trainer:
         reporter: Reporter,
         fingerprint: str,
         shortlist: ShortlistTable | None,
+        yardstick: Yardstick,
     ) -> None:
         self.config = config
         self.options = config.training
@@ -103,6 +59,7 @@ class Trainer:
         self.reporter = reporter
         self.fingerprint = fingerprint
         self.shortlist = shortlist
+        self.yardstick = yardstick
         self.progress = Progress()
         self.uniform_loss = math.log(learner.model.output.weight.shape[0])
 
@@ -126,13 +83,9 @@ class Trainer:
                     group, position = next(groups)
                     finished_epoch = position.epoch > state.position.epoch
                     learned = self.learner.update(group, state.update + 1)
-                    state.update += 1
-                    state.position = position
-                    elapsed = time.monotonic() - began
-                    state.seconds += elapsed
-                    state.window.add(learned, elapsed)
+                    state.add(learned, position, time.monotonic() - began)
                     bar.update(1)
-                    self._after_update(learned, finished_epoch)
+                    self._after_update(finished_epoch)
                     if stop.signal is not None:
                         self._interrupted(stop.signal)
         finally:
@@ -148,9 +101,8 @@ class Trainer:
                 yield group, position
                 group = []
 
-    def _after_update(self, learned: Learned, finished_epoch: bool) -> None:
+    def _after_update(self, finished_epoch: bool) -> None:
         options, state = self.options, self.progress
-        state.nonfinite = 0 if learned.applied else state.nonfinite + 1
         if state.nonfinite >= options.max_nonfinite:
             self._diverged(f"{state.nonfinite} updates in a row had infinite or undefined gradients")
         if state.update % options.log_every == 0:
@@ -158,7 +110,7 @@ class Trainer:
         every = options.validation.every_updates
         validate = finished_epoch if every is None else state.update % every == 0
         if validate:
-            self._validate(self.learner.average.at_validation(self.learner.weights))
+            self._validate_training()
         each = options.checkpoint_every_updates
         if validate or (each is not None and state.update % each == 0):
             self.save()
@@ -183,8 +135,11 @@ class Trainer:
         """Validate what has not been validated yet, and say where the best model is."""
         state, average = self.progress, self.learner.average
         if state.validated < state.update:
-            self._validate(average.at_validation(self.learner.weights))
+            self._validate_training()
             self.save()
+        advice = unfinished(state.history, self.yardstick)
+        if advice is not None:
+            logger.info("%s", advice)
         final = average.final()
         if final is not None:
             logger.info("the average of the %d best snapshots:", self.options.averaging.count)
@@ -231,8 +186,20 @@ class Trainer:
         done = max(shares)
         return state.seconds * (1 / done - 1) if done > 0 else None
 
-    def _validate(self, weights: Weights) -> None:
-        """Measure `weights`; keep them if they are the best so far."""
+    def _validate_training(self) -> None:
+        """Measure the weights that training has come to; where they have not got better for a while, learn slower."""
+        best = self._validate(self.learner.average.at_validation(self.learner.weights))
+        if self.learner.rate.observe(best):
+            logger.info(
+                "no better %s for a while: learning rate lowered to %.2g",
+                self.options.validation.metric,
+                self.learner.rate.at(self.progress.update + 1),
+            )
+            if self.options.schedule.restart:
+                self._restart()
+
+    def _validate(self, weights: Weights) -> bool:
+        """Measure `weights`; keep them, and return True, if they are the best so far."""
         state, options = self.progress, self.options.validation
         validated = self.validator.validate(self.learner.model_with(weights))
         worth = goodness(options.metric, validated.scores)
@@ -253,12 +220,32 @@ class Trainer:
         if best:
             state.best, state.best_update = worth, state.update
             self._save_model(weights, validated.scores)
-        if self.learner.rate.observe(best):
-            logger.info(
-                "no better %s for a while: learning rate lowered to %.2g",
-                options.metric,
-                self.learner.rate.at(state.update + 1),
-            )
+        self._warn(validated, worth)
+        return best
+
+    def _warn(self, validated: Validated, worth: float) -> None:
+        """Say what this validation shows to be wrong, as far as the last one did not."""
+        state = self.progress
+        training_loss = state.take_training_loss()
+        if training_loss is None:
+            return  # The weights alone are others, such as an average: the run has not gone on.
+        text = text_facts(validated.translations, self.validator.references) if validated.translations else None
+        loss, rate = validated.scores["loss"], self.learner.rate.at(state.update)
+        loss = math.inf if math.isnan(loss) else loss
+        state.history.append(Seen(state.update, training_loss, loss, worth, rate, text))
+        findings = diagnose(state.history, self.yardstick)
+        for finding in findings:
+            if finding.name not in state.warned:
+                self.reporter.warning(
+                    update=state.update, epoch=state.position.epoch, name=finding.name, text=finding.text
+                )
+        state.warned = [finding.name for finding in findings]
+
+    def _restart(self) -> None:
+        """Go on from the best weights, as if training started from them."""
+        if self.run.best.exists():
+            self.learner.restart(load_model(self.run.best).weights)
+            logger.info("going on from the weights of update %d", self.progress.best_update)
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
@@ -289,10 +276,7 @@ class Trainer:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint`."""
-        saved = checkpoint.state["progress"]
-        self.progress = Progress(
-            **{**saved, "position": Position(**saved["position"]), "window": Window(**saved["window"])}
-        )
+        self.progress = Progress.restored(checkpoint.state["progress"])
         for name, value in self.learner.weights.items():
             value.copy_(checkpoint.weights[name])
         restore_optimizer(self.learner.optimizer, checkpoint.optimizer)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nmt.config.schema import Config
 from nmt.data.batching import Batch
@@ -33,6 +35,21 @@ def goodness(metric: str, scores: dict[str, float]) -> float:
     if math.isnan(value):
         return -math.inf
     return value if HIGHER_IS_BETTER[metric] else -value
+
+
+def loss_by_frequency(counts: NDArray[np.int64], batches: Sequence[Batch]) -> float:
+    """Return what guessing each target piece of `batches` by its frequency costs, in nats a piece.
+
+    Args:
+        counts: How often each piece stands in the training text, EOS once a sentence; one is added to each.
+        batches: Of the validation set.
+    """
+    costs = -np.log((counts + 1) / (counts + 1).sum())
+    total = sum(
+        float(costs[batch.target_output][np.arange(batch.target_output.shape[1]) < batch.target_lengths[:, None]].sum())
+        for batch in batches
+    )
+    return total / max(1, sum(batch.target_tokens for batch in batches))
 
 
 class Validated(NamedTuple):
@@ -123,8 +140,6 @@ class Validator:
                 self.references[place],
                 translations[place],
             )
-        if len(translations) > 1 and len(set(translations)) == 1:
-            logger.warning("all validation sentences got the same translation: the model ignores its source so far")
 
 
 def write_translations(path: Path, translations: Sequence[str]) -> None:

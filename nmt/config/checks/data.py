@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from nmt.config.checks.base import Check, Contradiction, key
+from nmt.config.checks.effects import without_amount
 from nmt.config.problems import KeyPath, show
 from nmt.config.schema import Config, Pair
 
@@ -84,4 +85,9 @@ def pairs(config: Config) -> Iterator[Contradiction]:
             yield Contradiction((sides["target"], sides["source"]), message, "name the file of each side")
 
 
-CHECKS: tuple[Check, ...] = (names, languages, pairs)
+def concatenation(config: Config) -> Iterator[Contradiction]:
+    """Where nothing is put together, it does not matter how."""
+    yield from without_amount(config, "data.concatenation", "share")
+
+
+CHECKS: tuple[Check, ...] = (names, languages, pairs, concatenation)

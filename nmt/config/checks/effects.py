@@ -37,3 +37,17 @@ def without_effect(config: Config, rules: tuple[OnlyWith, ...]) -> Iterator[Cont
             message = f"found {written(value)}, but it has no effect with {rule.switch} {written(chosen)}"
             hint = f"leave it out (its default is {written(default)}), or write `{switch[-1]}: {others}`"
             yield Contradiction((option, switch), message, hint, switched_off=True)
+
+
+def without_amount(config: Config, section: str, amount: str) -> Iterator[Contradiction]:
+    """Options of `section` that were changed, while `amount`, how much there is of what they describe, is 0."""
+    switch = key(f"{section}.{amount}")
+    values = value_at(config, switch[:-1])
+    if getattr(values, amount) > 0:
+        return
+    for name, field in type(values).model_fields.items():
+        value = getattr(values, name)
+        if name != amount and value != field.default:
+            message = f"found {written(value)}, but it has no effect with {section}.{amount} 0"
+            hint = f"leave it out (its default is {written(field.default)}), or give {amount} a value above 0"
+            yield Contradiction(((*switch[:-1], name), switch), message, hint, switched_off=True)

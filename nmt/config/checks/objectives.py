@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nmt.config.checks.base import Check, Contradiction, key
-from nmt.config.checks.effects import OnlyWith, without_effect
+from nmt.config.checks.effects import OnlyWith, without_amount, without_effect
 from nmt.config.schema import Config, MinimumRisk
 
 OBJECTIVE = "training.objective"
@@ -13,13 +13,34 @@ ONLY_WITH = tuple(
     OnlyWith(f"training.minimum_risk.{name}", OBJECTIVE, ("minimum_risk",)) for name in MinimumRisk.model_fields
 ) + tuple(
     OnlyWith(f"training.{name}", OBJECTIVE, ("likelihood",))
-    for name in ("r_drop", "coverage_loss", "guided_alignment.weight", "guided_alignment.final_weight")
+    for name in (
+        "r_drop",
+        "coverage_loss",
+        "guided_alignment.weight",
+        "guided_alignment.final_weight",
+        "scheduled_sampling.probability",
+    )
 )
 
 
 def switched_off(config: Config) -> Iterator[Contradiction]:
     """Options that were changed and that another option switches off."""
     return without_effect(config, ONLY_WITH)
+
+
+def scheduled_sampling(config: Config) -> Iterator[Contradiction]:
+    """A share of nothing has no ramp, a ramp of no updates no form, and one after the end of training no effect."""
+    training, options = config.training, config.training.scheduled_sampling
+    section = "training.scheduled_sampling"
+    yield from without_amount(config, section, "probability")
+    start, ramp = key(f"{section}.start_updates"), key(f"{section}.ramp_updates")
+    if options.probability > 0 and options.ramp != "linear" and options.ramp_updates == 0:
+        form = key(f"{section}.ramp")
+        message = f"a ramp {options.ramp}, but ramp_updates is 0: the share is there at once"
+        yield Contradiction((form, ramp), message, "give ramp_updates, or leave ramp out")
+    if options.probability > 0 and training.max_updates is not None and options.start_updates >= training.max_updates:
+        message = f"begins after {options.start_updates} updates, but training ends after {training.max_updates}"
+        yield Contradiction((start, key("training.max_updates")), message, "lower start_updates or raise max_updates")
 
 
 def r_drop(config: Config) -> Iterator[Contradiction]:
@@ -80,4 +101,4 @@ def frozen(config: Config) -> Iterator[Contradiction]:
             yield Contradiction((path,), "found an empty name", "write the name of a parameter, such as encoder.*")
 
 
-CHECKS: tuple[Check, ...] = (switched_off, r_drop, attention_terms, embeddings, frozen)
+CHECKS: tuple[Check, ...] = (switched_off, scheduled_sampling, r_drop, attention_terms, embeddings, frozen)

@@ -54,6 +54,7 @@ ONLY_WITH = (
     OnlyWith("training.optimizer.epsilon", "training.optimizer.kind", ("adam", "adamw")),
     OnlyWith("training.schedule.factor", "training.schedule.kind", ("plateau",)),
     OnlyWith("training.schedule.patience", "training.schedule.kind", ("plateau",)),
+    OnlyWith("training.schedule.restart", "training.schedule.kind", ("plateau",)),
     OnlyWith("training.schedule.final", "training.schedule.kind", ("plateau", "linear", "cosine")),
     OnlyWith("training.averaging.decay", "training.averaging.kind", ("ema",)),
     OnlyWith("training.averaging.count", "training.averaging.kind", ("last", "best")),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from nmt.config.sections.base import Count, Positive, Section, Whole
+from nmt.config.sections.base import Count, Positive, Section, Weight, Whole
 
 
 class Pair(Section):
@@ -61,6 +63,17 @@ class Shortlist(Section):
     """The most frequent target pieces, which every translation may use."""
 
 
+class Concatenation(Section):
+    """Extra training examples that are several pairs one after another (Kondo et al. 2021, Nguyen et al. 2021)."""
+
+    share: Weight = 0.0
+    """How many there are for each pair that an epoch shows, beside the pairs themselves and drawn anew each epoch; 0:
+    none."""
+    most: Annotated[int, Field(ge=2, le=1000)] = 2
+    """Such an example has from two to so many pairs; fewer where it would have more than `filters.max_pieces` on a
+    side."""
+
+
 class Data(Section):
     """The text to learn from and to be measured on."""
 
@@ -76,6 +89,8 @@ class Data(Section):
     """The test sets of `nmt evaluate`."""
     filters: Filters = Filters()
     """Which training pairs are left out."""
+    concatenation: Concatenation = Concatenation()
+    """Extra training examples that are several pairs one after another, so that long inputs are nothing new."""
     right_to_left: bool = False
     """Learn to write the target from its last piece to its first. Such a model sees what one that writes forwards does
     not, and so is good at choosing among that one's translations (`nmt rerank`). Translations read as ever."""

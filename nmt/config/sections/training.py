@@ -40,6 +40,9 @@ class Schedule(Section):
     """plateau: what the learning rate is multiplied with."""
     patience: Whole = 2
     """plateau: validations without improvement that are let pass before the learning rate falls."""
+    restart: bool = False
+    """plateau: when the learning rate falls, go back to the best weights so far, with a fresh optimiser (Denkowski &
+    Neubig 2017)."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
     """linear and cosine: learning rate at the end; plateau: lowest one; as a share of the peak."""
 
@@ -83,6 +86,23 @@ class GuidedAlignment(Section):
     """Weight at the end of `decay_updates`; by default the weight stays."""
     decay_updates: Count | None = None
     """Updates over which the weight changes to `final_weight`, in a straight line."""
+
+
+class ScheduledSampling(Section):
+    """The decoder is fed some predictions of its own (Bengio et al. 2015; in two passes, Mihaylova & Martins 2019)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the target pieces that the decoder is fed which a first pass has predicted, at the end of the ramp; 0:
+    none."""
+    choice: Literal["best", "sample"] = "best"
+    """What the first pass predicts: the most probable piece, or one drawn by probability."""
+    start_updates: Whole = 0
+    """Updates on the reference alone, before the ramp."""
+    ramp_updates: Whole = 0
+    """Updates over which the share rises from nothing to `probability`; 0: it is there at once."""
+    ramp: Literal["linear", "inverse_sigmoid"] = "linear"
+    """Rise in a straight line, or slowly at both ends: k / (k + exp(i / k)) of Bengio et al., with the k that is half
+    way in the middle."""
 
 
 class MinimumRisk(Section):
@@ -139,6 +159,8 @@ class Training(Section):
     r_drop: Weight = 0.0
     """Weight of the divergence between two passes with different dropout (the alpha of Wu et al. 2021); doubles the
     time of an update. 0: one pass."""
+    scheduled_sampling: ScheduledSampling = ScheduledSampling()
+    """The decoder is fed some predictions of its own in place of the reference, as it will be when it translates."""
     coverage_loss: Weight = 0.0
     """Weight of attention to source positions that were attended to before (See et al. 2017)."""
     guided_alignment: GuidedAlignment = GuidedAlignment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,22 +15,52 @@ from nmt.training.batches import TensorBatch
 from nmt.training.loss import fused_loss
 from nmt.training.objectives.attention_terms import AttentionTerm
 from nmt.training.objectives.objective import Part, Terms
+from nmt.training.objectives.scheduled_sampling import Feeder
 
 
-def run_model(model: Seq2Seq, batch: TensorBatch, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Return the states [B, T, O] that the output layer reads, and the attention weights [B, T, S] or None."""
+class Ran(NamedTuple):
+    """What the model made of a batch."""
+
+    states: Tensor
+    """What the output layer reads [B, T, O]."""
+    weights: Tensor | None
+    """Attention weights [B, T, S]."""
+    parts: dict[str, Part]
+    """How much of what it was fed was its own."""
+
+
+def run_model(
+    model: Seq2Seq, batch: TensorBatch, *, dtype: torch.dtype, feeder: Feeder | None, update: int, copies: int = 1
+) -> Ran:
+    """Run the model on `copies` of a batch, one below the other, which are fed the same and differ by dropout."""
+    whole = batch if copies == 1 else batch.twice()
     with autocast(batch.source.device, dtype):
-        memory = model.encode(batch.source, batch.source_lengths)
-        return model.decode(batch.target_input, memory)
+        memory = model.encode(whole.source, whole.source_lengths)
+    target_input, parts = whole.target_input, dict[str, Part]()
+    if feeder is not None:
+        first = memory if copies == 1 else memory.select(torch.arange(len(batch.source), device=batch.source.device))
+        fed = feeder.feed(batch, first, update)
+        target_input = fed.pieces.repeat(copies, 1)
+        parts["scheduled_sampling"] = Part(torch.tensor(fed.own), batch.target_tokens)
+    with autocast(batch.source.device, dtype):
+        states, weights = model.decode(target_input, memory)
+    return Ran(states, weights, parts)
 
 
 class Likelihood:
     """Minus the log-probability of each target piece, smoothed, and terms of the attention weights."""
 
     def __init__(
-        self, *, model: Seq2Seq, smoothing: float, dtype: torch.dtype, attention_terms: Sequence[AttentionTerm]
+        self,
+        *,
+        model: Seq2Seq,
+        smoothing: float,
+        dtype: torch.dtype,
+        attention_terms: Sequence[AttentionTerm],
+        feeder: Feeder | None,
     ) -> None:
         self.model = model
+        self.feeder = feeder
         self.smoothing = smoothing
         self.dtype = dtype
         self.attention_terms = attention_terms
@@ -43,18 +74,18 @@ class Likelihood:
         return [batch]
 
     def loss(self, batch: TensorBatch, update: int) -> Terms:
-        states, weights = run_model(self.model, batch, self.dtype)
+        ran = run_model(self.model, batch, dtype=self.dtype, feeder=self.feeder, update=update)
         output = self.model.output
         sums = fused_loss(
-            states[batch.target_mask],
+            ran.states[batch.target_mask],
             output.joint_weight(),
             output.bias,
             batch.target_output[batch.target_mask],
             smoothing=self.smoothing,
             dtype=self.dtype,
         )
-        terms = Terms(sums.loss, sums.negative_log_likelihood, {})
-        return add_attention_terms(terms, self.attention_terms, weights, batch, update=update, share=1.0)
+        terms = Terms(sums.loss, sums.negative_log_likelihood, ran.parts)
+        return add_attention_terms(terms, self.attention_terms, ran.weights, batch, update=update, share=1.0)
 
 
 def add_attention_terms(

@@ -12,10 +12,13 @@ from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.objectives.minimum_risk import Judge, Risk
 from nmt.training.objectives.objective import Objective
 from nmt.training.objectives.r_drop import RDrop
+from nmt.training.objectives.scheduled_sampling import Feeder
 
 
-def make_objective(model: Seq2Seq, options: Training, *, dtype: torch.dtype, judge: Judge | None) -> Objective:
-    """Return the objective of `options`; `judge` is for minimum risk training."""
+def make_objective(
+    model: Seq2Seq, options: Training, *, seed: int, dtype: torch.dtype, judge: Judge | None
+) -> Objective:
+    """Return the objective of `options`; `seed` is that of its draws, `judge` is for minimum risk training."""
     if options.objective == "minimum_risk":
         assert judge is not None
         return Risk(
@@ -26,7 +29,10 @@ def make_objective(model: Seq2Seq, options: Training, *, dtype: torch.dtype, jud
         terms.append(CoverageTerm(options.coverage_loss))
     if needs_links(options):
         terms.append(AlignmentTerm(options.guided_alignment))
-    smoothing = options.label_smoothing
-    if options.r_drop > 0:
-        return RDrop(model=model, smoothing=smoothing, alpha=options.r_drop, dtype=dtype, attention_terms=terms)
-    return Likelihood(model=model, smoothing=smoothing, dtype=dtype, attention_terms=terms)
+    feeder: Feeder | None = None
+    if options.scheduled_sampling.probability > 0:
+        feeder = Feeder(model=model, options=options.scheduled_sampling, seed=seed, dtype=dtype)
+    smoothing, alpha = options.label_smoothing, options.r_drop
+    if alpha > 0:
+        return RDrop(model=model, smoothing=smoothing, alpha=alpha, dtype=dtype, attention_terms=terms, feeder=feeder)
+    return Likelihood(model=model, smoothing=smoothing, dtype=dtype, attention_terms=terms, feeder=feeder)

@@ -12,6 +12,7 @@ from nmt.training.batches import TensorBatch
 from nmt.training.objectives.attention_terms import AttentionTerm
 from nmt.training.objectives.likelihood import add_attention_terms, run_model
 from nmt.training.objectives.objective import Part, Terms
+from nmt.training.objectives.scheduled_sampling import Feeder
 from nmt.training.r_drop import r_drop_loss
 
 
@@ -26,8 +27,10 @@ class RDrop:
         alpha: float,
         dtype: torch.dtype,
         attention_terms: Sequence[AttentionTerm],
+        feeder: Feeder | None,
     ) -> None:
         self.model = model
+        self.feeder = feeder
         self.smoothing = smoothing
         self.alpha = alpha
         self.dtype = dtype
@@ -43,9 +46,9 @@ class RDrop:
 
     def loss(self, batch: TensorBatch, update: int) -> Terms:
         twice = batch.twice()
-        states, weights = run_model(self.model, twice, self.dtype)
+        ran = run_model(self.model, batch, dtype=self.dtype, feeder=self.feeder, update=update, copies=2)
         output = self.model.output
-        real = states[twice.target_mask]
+        real = ran.states[twice.target_mask]
         sums = r_drop_loss(
             real.view(2, -1, real.shape[-1]),
             output.joint_weight(),
@@ -55,6 +58,6 @@ class RDrop:
             alpha=self.alpha,
             dtype=self.dtype,
         )
-        parts = {"r_drop": Part(sums.divergence, batch.target_tokens)}
+        parts = {"r_drop": Part(sums.divergence, batch.target_tokens), **ran.parts}
         terms = Terms(sums.loss, sums.negative_log_likelihood, parts)
-        return add_attention_terms(terms, self.attention_terms, weights, twice, update=update, share=0.5)
+        return add_attention_terms(terms, self.attention_terms, ran.weights, twice, update=update, share=0.5)

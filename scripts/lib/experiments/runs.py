@@ -6,18 +6,23 @@ text that it was made with; while those are the same, nothing is done again.
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from experiments.side_by_side import train_side_by_side
 from nmt.config import Config
 from nmt.data.corpus import inspect_file, paths
+from nmt.data.preprocess import prepare
 from nmt.data.streams import open_whole
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, TrainingError, UsageError
 from nmt.log import logger
 from nmt.training import train
 from nmt.training.run import RunFolder, flatten
@@ -28,6 +33,8 @@ MAY_CHANGE = re.compile(
     r"training\.(threads|log_every|checkpoint_every_updates|keep_checkpoints|tensorboard|validation\.samples)"
 )
 SHOWN_OPTIONS = 5
+INTERRUPTED = (130, 143)
+"""Exit codes of a process that was asked to stop."""
 
 Measured = dict[str, Any]
 """What was measured on a run; anything that JSON can hold."""
@@ -49,33 +56,54 @@ class Job(NamedTuple):
         return self.config.name
 
 
-def run_jobs(jobs: Sequence[Job], *, out: Path, measure: Measure, report: Callable[[], None], overwrite: bool) -> None:
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    out: Path,
+    measure: Measure,
+    report: Callable[[], None],
+    overwrite: bool,
+    parallel: int = 1,
+) -> None:
     """Train and measure the runs that are not finished, and `report` after each.
+
+    A training that fails, because it diverges for example, does not keep the others from being done.
 
     Args:
         jobs: The runs, in order.
         out: Folder of the results.
         measure: Measures a run that is trained.
-        report: Writes what there is so far; called at least once.
+        report: Writes what there is so far; called when something is there.
         overwrite: Do everything again.
+        parallel: So many trainings side by side, with one thread each; 1: one after another, with their own threads.
 
     Raises:
         UsageError: A run or a result of that name is there, and was made with other options.
-        NMTError: As training and measuring say; Interrupted after a signal, with everything saved.
+        TrainingError: Trainings failed; all others are done.
+        NMTError: As measuring says; Interrupted after a signal, with everything saved.
     """
-    for job in jobs:
-        if not overwrite:
+    if not overwrite:
+        for job in jobs:
             _check_same(job, out)
-    if not overwrite and all(read_result(job, out) is not None for job in jobs):
+    waiting = [job for job in jobs if overwrite or read_result(job, out) is None]
+    for job in jobs:
+        if job not in waiting:
+            logger.info("%s: done", job.name)
+    if len(waiting) < len(jobs):
         report()
-    for number, job in enumerate(jobs, 1):
-        if not overwrite and read_result(job, out) is not None:
-            logger.info("run %d of %d, %s: done", number, len(jobs), job.name)
+    failed = []
+    trained = _side_by_side(waiting, overwrite, parallel) if parallel > 1 else _in_turn(waiting, overwrite)
+    for job, folder in trained:
+        if folder is None:
+            failed.append(job.name)
             continue
-        logger.info("run %d of %d, %s", number, len(jobs), job.name)
-        folder = _train(job.config, overwrite=overwrite)
         _write_result(job, out, measure(job.config, folder))
         report()
+    if failed:
+        raise TrainingError(
+            f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}; the train.log of each says why, and the "
+            "same command tries again"
+        )
 
 
 def read_result(job: Job, out: Path) -> Measured | None:
@@ -106,6 +134,39 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, which appears when it is whole."""
     with open_whole(path) as stream:
         stream.write(content)
+
+
+def _in_turn(jobs: Sequence[Job], overwrite: bool) -> Iterator[tuple[Job, Path | None]]:
+    """Train runs one after another; give each with its folder, or None if it failed."""
+    for number, job in enumerate(jobs, 1):
+        logger.info("run %d of %d, %s", number, len(jobs), job.name)
+        try:
+            yield job, _train(job.config, overwrite=overwrite)
+        except TrainingError as error:
+            logger.error("%s: %s", job.name, error)
+            yield job, None
+
+
+def _side_by_side(jobs: Sequence[Job], overwrite: bool, parallel: int) -> Iterator[tuple[Job, Path | None]]:
+    """Do as `_in_turn`, with several at a time."""
+
+    def one_by_one() -> Iterator[Config]:
+        for number, job in enumerate(jobs, 1):
+            prepare(job.config)  # here, because most runs share it
+            logger.info("run %d of %d, %s: see %s", number, len(jobs), job.name, RunFolder(job.name).log)
+            yield _with_threads(job.config, 1)
+
+    by_name = {job.name: job for job in jobs}
+    train_one = partial(_train, overwrite=overwrite)
+    for config, code in train_side_by_side(one_by_one(), train_one, parallel=parallel):
+        assert config.name is not None
+        became = "trained" if code == 0 else "saved" if code in INTERRUPTED else f"failed (exit code {code})"
+        logger.info("%s: %s", config.name, became)
+        yield by_name[config.name], RunFolder(config.name).path if code == 0 else None
+
+
+def _with_threads(config: Config, threads: int) -> Config:
+    return config.model_copy(update={"training": config.training.model_copy(update={"threads": threads})})
 
 
 def _train(config: Config, *, overwrite: bool) -> Path:
@@ -158,7 +219,21 @@ def _digests(config: Config) -> dict[str, str]:
     data = config.data
     files = [file for pair in (*data.train, data.valid, *data.test) for file in paths(pair)]
     files += [corpus.alignment for corpus in data.train if corpus.alignment is not None]
-    return {file: inspect_file(file).digest[:16] for file in files}
+    return {file: _digest(file, *_version(file)) for file in files}
+
+
+def _version(file: str) -> tuple[int, int]:
+    """What changes when a file does; (0, 0) if it cannot be seen."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache
+def _digest(file: str, size: int, modified: int) -> str:
+    return inspect_file(file).digest[:16]
 
 
 def _write_result(job: Job, out: Path, measured: Measured) -> None:

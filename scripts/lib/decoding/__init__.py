@@ -1,0 +1,1 @@
+"""What decoding can do, measured: scripts/decoding_table, scripts/invariance."""

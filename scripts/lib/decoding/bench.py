@@ -1,0 +1,147 @@
+"""Translates a text with models and options, and keeps what came of it and how long it took."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from decoding.models import Models
+from decoding.store import Made, Store
+from decoding.text import Text
+from nmt.config.schema import Decoding
+from nmt.evaluation.choosing import choosing_translator
+from nmt.evaluation.comparison.counts import Counts
+from nmt.evaluation.mbr import ConsensusTranslator
+from nmt.evaluation.reranking import OWN, Candidates, Judged, judge
+from nmt.inference.ensemble import Member
+from nmt.inference.translation import Translation
+from nmt.inference.translator import Translator
+from nmt.log import logger
+from nmt.search import make_normalization
+
+MACHINE = {"batch_sentences", "threads", "device"}
+"""Options that change no translation."""
+WARMING = 8
+"""Lines that are translated before the time is taken."""
+
+
+class Recipe(NamedTuple):
+    """How to translate."""
+
+    decoding: Decoding
+    ensemble: bool
+    mbr: str | None = None
+    """The utility of a choice by minimum Bayes risk."""
+    judged: bool = False
+    """The candidates are judged by other models too, and reranked."""
+
+
+class Output(NamedTuple):
+    """A translation of the text."""
+
+    lines: list[str]
+    counts: dict[str, Counts]
+    seconds: float
+
+
+class Bench:
+    """Models and the text that they translate."""
+
+    def __init__(self, models: Models, text: Text, store: Store, *, threads: int | None) -> None:
+        self.models = models
+        self.text = text
+        self._store = store
+        self._threads = threads
+        self._outputs: dict[str, Output] = {}
+
+    @property
+    def features(self) -> list[str]:
+        """What those are called that judge candidates, the models that found them first."""
+        return [OWN, *(f"{name} {number}" for number, (name, _) in enumerate(self.models.judges, 1))]
+
+    def translate(self, recipe: Recipe) -> Output:
+        """Translate the text, or find its translation."""
+        key = json.dumps(self._facts(recipe), sort_keys=True)
+        if key not in self._outputs:  # counting takes a while too
+            made = self._get(recipe, partial(self._translate, recipe))
+            lines = made["lines"]
+            self._outputs[key] = Output(lines, self.text.counts(lines), statistics.median(made["seconds"]))
+        return self._outputs[key]
+
+    def judge(self, recipe: Recipe) -> tuple[list[Judged], float]:
+        """Find candidates and let all models judge them; return them, and the seconds that it took."""
+        made = self._get(recipe, partial(self._judge, recipe))
+        judged = [
+            Judged(Candidates(source, texts, own), np.array(features).reshape(len(texts), len(self.features)))
+            for source, (texts, own, features) in zip(self.text.sources, made["candidates"], strict=True)
+        ]
+        return judged, statistics.median(made["seconds"])
+
+    def time_again(self, recipe: Recipe) -> None:
+        """Do once more what was done, and keep how long it takes now."""
+        make = partial(self._judge if recipe.judged else self._translate, recipe)
+        made = self._get(recipe, make)
+        again = make()
+        self._store.put(self._facts(recipe), {**made, "seconds": made["seconds"] + again["seconds"]})
+        self._outputs.clear()
+
+    def _get(self, recipe: Recipe, make: Callable[[], Made]) -> Made:
+        return self._store.get(self._facts(recipe), make)
+
+    def _facts(self, recipe: Recipe) -> dict[str, Any]:
+        decoding = recipe.decoding.model_dump(mode="json", exclude=MACHINE)
+        decoding["alpha"] = make_normalization(recipe.decoding.length_normalization, recipe.decoding.alpha).alpha
+        return {
+            "models": self.models.digests(ensemble=recipe.ensemble, judges=recipe.judged),
+            "judges": [name for name, _ in self.models.judges if recipe.judged],
+            "text": self.text.digest,
+            "decoding": decoding,
+            "mbr": recipe.mbr,
+        }
+
+    def _translate(self, recipe: Recipe) -> Made:
+        translator = self._translator(recipe)
+        found, seconds = self._timed(translator.translate)
+        return {"lines": [translation.text for translation in found], "seconds": [seconds]}
+
+    def _judge(self, recipe: Recipe) -> Made:
+        judges = self.models.make_judges({"threads": self._threads})
+        found, seconds = self._timed(self._translator(recipe).translate)
+        began = time.monotonic()
+        judged = judge([_candidates(*pair) for pair in zip(self.text.sources, found, strict=True)], judges)
+        seconds += time.monotonic() - began
+        rows = [[one.candidates.texts, one.candidates.own, one.features.tolist()] for one in judged]
+        return {"candidates": rows, "seconds": [seconds]}
+
+    def _timed(self, translate: Callable[[Iterable[str]], Iterator[Translation]]) -> tuple[list[Translation], float]:
+        for _ in translate(self.text.sources[:WARMING]):
+            pass
+        began = time.monotonic()
+        found = list(translate(self.text.sources))
+        seconds = time.monotonic() - began
+        logger.info("translated %s lines in %.1f s", f"{len(found):,}", seconds)
+        return found, seconds
+
+    def _translator(self, recipe: Recipe) -> Translator | ConsensusTranslator:
+        members = [with_decoding(each, recipe.decoding) for each in self.models.translating(ensemble=recipe.ensemble)]
+        return choosing_translator(members, mbr=recipe.mbr, decoding={"threads": self._threads})
+
+
+def with_decoding(member: Member, decoding: Decoding) -> Member:
+    """Return a model whose own options are these."""
+    config = member.file.config.model_copy(update={"decoding": decoding})
+    return Member(member.name, replace(member.file, config=config))
+
+
+def _candidates(source: str, translation: Translation) -> Candidates:
+    """Return what `nmt rerank` makes of the candidates of a line."""
+    found: Sequence[Any] = translation.hypotheses
+    means = [each.log_probability / max(1, len(each.piece_log_probabilities)) for each in found]
+    return Candidates(source, [each.text for each in found], means)

@@ -1,0 +1,1 @@
+"""Training text whose one side a model has written: scripts/distill and scripts/back_translate."""

@@ -1,0 +1,50 @@
+"""The models that write the text: do they translate in the direction that is needed, and together?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.config.decoding import change_decoding
+from nmt.errors import UsageError
+from nmt.evaluation.metrics import base_language
+from nmt.inference.ensemble import Member, check_members
+from nmt.inference.find import find_model
+from nmt.inference.model_file import load_model
+
+
+def open_members(given: Sequence[Path]) -> list[Member]:
+    """Load models, each a file or the folder of a run.
+
+    Raises:
+        UsageError: There is no such model.
+        CheckpointError: A file is no model file, or it is damaged.
+    """
+    found = [find_model(path) for path in given]
+    return [Member(str(path), load_model(path)) for path in found]
+
+
+def check_models(
+    members: Sequence[Member], *, source: str, target: str, purpose: str, decoding: Mapping[str, Any]
+) -> None:
+    """Make sure of all that can be known before the first line is translated.
+
+    Args:
+        members: The models.
+        source: Language code of the text.
+        target: Language code of what they are to write.
+        purpose: What messages call the models, such as `--teacher`.
+        decoding: Options in place of those of the first one.
+
+    Raises:
+        UsageError: One translates in another direction, they do not go together, or options cannot be used.
+    """
+    for name, file in members:
+        own = (file.config.data.source_language, file.config.data.target_language)
+        if tuple(map(base_language, own)) != (base_language(source), base_language(target)):
+            raise UsageError(
+                f"{name} translates {own[0]} to {own[1]}, but {purpose} must translate {source} to {target}"
+            )
+    check_members(members)
+    change_decoding(members[0].file.config.decoding, decoding)

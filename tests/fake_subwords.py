@@ -1,0 +1,179 @@
+"""A vocabulary so small that all outputs can be listed, and searches over it with all options of decoding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from fake_models import FakeMemory, FakeOutput, FakeState, HashModel, every_output, sources
+from torch import Tensor
+
+from nmt.config.schema import Decoding
+from nmt.data.shortlist import ShortlistTable
+from nmt.inference.composition import NO_WISH, Batch, Composer, Phrases, Wish
+from nmt.inference.shortlist import Listed, Shortlist
+from nmt.search import Hypothesis, make_normalization
+
+PIECES = ["<pad>", "<unk>", "<s>", "</s>", "\u2581a", "b", "\u2581", "ab", "."]
+SIZE = len(PIECES)
+SENTENCES = [[5, 6], [7], [4, 4, 8]]
+
+
+class FakeSubwords:
+    """A vocabulary so small that all outputs can be listed."""
+
+    size = SIZE
+
+    def __init__(self, *, right_to_left: bool = False) -> None:
+        self.right_to_left = right_to_left
+
+    def turned(self, values: Sequence[Any]) -> list[Any]:
+        return list(reversed(values)) if self.right_to_left else list(values)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [PIECES[piece] for piece in ids]
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        found = []
+        for line in lines:
+            rest, ids = "\u2581" + line.replace(" ", "\u2581"), []
+            while rest:
+                piece = max((piece for piece in PIECES[4:] if rest.startswith(piece)), key=len)
+                ids.append(PIECES.index(piece))
+                rest = rest[len(piece) :]
+            found.append(self.turned(ids))
+        return found
+
+
+def text(ids: Sequence[int]) -> str:
+    return "".join(PIECES[piece] for piece in ids).replace("\u2581", " ")
+
+
+def has(phrase: str) -> Callable[[tuple[int, ...]], bool]:
+    """Whole words, the naive way; "." is the only other border of words."""
+    return lambda ids: f" {phrase} " in f" {text(ids).replace('.', ' . ')} "
+
+
+class Limited:
+    """A model that a shortlist can cut down."""
+
+    def __init__(self, model: HashModel) -> None:
+        self.model = model
+
+    def limit(self, listed: Listed) -> LimitedModel:
+        return LimitedModel(self.model, listed)
+
+
+class LimitedModel:
+    """The model with the listed pieces alone, by their numbers; each sentence's own share out all probability."""
+
+    def __init__(self, model: HashModel, listed: Listed) -> None:
+        self.model = model
+        self.listed = listed
+
+    def encode(self, source: Tensor, lengths: Tensor) -> LimitedMemory:
+        times = len(source) // len(self.listed.barred)
+        return LimitedMemory(self.model.encode(source, lengths), self.listed.barred.repeat_interleave(times, dim=0))
+
+    def init_state(self, memory: LimitedMemory) -> FakeState:
+        return self.model.init_state(memory.memory)
+
+    def step(self, ids: Tensor, state: FakeState, memory: LimitedMemory) -> FakeOutput:
+        output = self.model.step(self.listed.pieces[ids], state, memory.memory)
+        barred = memory.barred.repeat_interleave(len(ids) // len(memory.barred), dim=0)
+        return output._replace(log_probs=torch.log_softmax(output.log_probs[:, self.listed.pieces] + barred, dim=1))
+
+
+class LimitedMemory(NamedTuple):
+    memory: FakeMemory
+    barred: Tensor
+
+    def select(self, rows: Tensor) -> LimitedMemory:
+        return LimitedMemory(self.memory.select(rows), self.barred[rows])
+
+
+class OnlyListed(HashModel):
+    """The same with a shortlist, written out naively: all other pieces have no probability."""
+
+    def __init__(self, model: HashModel, listed: Collection[int]) -> None:
+        self.model = model
+        self.barred = torch.tensor([0.0 if piece in listed else -torch.inf for piece in range(SIZE)])
+
+    def step(self, ids: Tensor, state: FakeState, memory: FakeMemory) -> FakeOutput:
+        output = self.model.step(ids, state, memory)
+        return output._replace(log_probs=torch.log_softmax(output.log_probs + self.barred, dim=1))
+
+
+def search(
+    model: Any,
+    sentences: list[list[int]],
+    *,
+    longest: int = 3,
+    wishes: Sequence[Wish] | None = None,
+    avoid: Sequence[str] = (),
+    subwords: Any = None,
+    table: ShortlistTable | None = None,
+    **options: Any,
+) -> list[list[Hypothesis]]:
+    """Search with all options of decoding; under the shortlist `table`, if there is one."""
+    decoding = Decoding.model_validate({"n_best": 1, **options})
+    normalization = make_normalization(decoding.length_normalization, decoding.alpha)
+    source, lengths = sources(*sentences)
+    batch = Batch(source, lengths, torch.tensor([longest] * len(sentences)), wishes or [NO_WISH] * len(sentences))
+    composer = Composer(decoding, normalization, Phrases(subwords or FakeSubwords(), avoid))
+    if table is None:
+        return composer.search(model, batch)
+    shortlist = Shortlist(Limited(model), table, target_size=SIZE, device=torch.device("cpu"))
+    return composer.search_listed(shortlist, batch)
+
+
+def best_outputs(
+    model: HashModel,
+    sentence: list[int],
+    allowed: Callable[[tuple[int, ...]], bool],
+    *,
+    longest: int,
+    count: int = 3,
+    kind: str = "average",
+) -> list[tuple[int, ...]]:
+    """The best of all outputs that are allowed, by the formulas of the papers."""
+    outputs = {ids: total for ids, total in every_output(model, sentence, SIZE, longest).items() if total > -torch.inf}
+    divisor = {"none": lambda n: 1.0, "average": float, "gnmt": lambda n: ((5 + n) / 6) ** 0.6}[kind]
+    return sorted(filter(allowed, outputs), key=lambda ids: -outputs[ids] / divisor(len(ids) + 1))[:count]
+
+
+NORMALIZATIONS = ("none", "average", "gnmt")
+
+
+def check_exact(
+    allowed: Callable[[tuple[int, ...]], bool],
+    *,
+    wish: Wish = NO_WISH,
+    longest: int = 4,
+    eos_bias: float = -1.0,
+    listed: Collection[int] | None = None,
+    **options: Any,
+) -> None:
+    """A beam with room for everything finds the best outputs that are allowed, whatever the length normalisation.
+
+    `listed` are the pieces that a shortlist should let through, if there is one.
+    """
+    for seed, kind in itertools.product(range(2), NORMALIZATIONS):
+        model = HashModel(size=SIZE, seed=seed, eos_bias=eos_bias)
+        [found] = search(
+            model,
+            [[5, seed]],
+            wishes=[wish],
+            beam_size=1000,
+            n_best=3,
+            longest=longest,
+            length_normalization=kind,
+            **options,
+        )
+        whole = model if listed is None else OnlyListed(model, listed)
+        expected = best_outputs(whole, [5, seed], allowed, longest=longest, kind=kind)
+        assert expected
+        assert [tuple(one.ids) for one in found[: len(expected)]] == expected
+        assert all(one.finished for one in found)
