@@ -234,6 +234,9 @@ class LoadedModel:
         if isinstance(avoid, str):
             raise UsageError(f"avoid is for several words or phrases: write avoid=[{avoid!r}]")
         self._avoid, self._terminology = tuple(avoid or ()), terminology
+        for phrase in self._avoid:
+            if not isinstance(phrase, str):
+                raise UsageError(f"avoid is words or phrases, found {phrase!r}")
         terms = _terms(terminology)
         steered = self._avoid or terms
         self._translator = (
@@ -286,6 +289,9 @@ def _terms(given: Terms | None) -> Terminology | None:
         return None
     if isinstance(given, (str, Path)):
         return read_terminology(given)
+    for text in (*given, *given.values()):
+        if not isinstance(text, str):
+            raise UsageError(f"terminology is texts and their translations, found {text!r}")
     terms = {" ".join(source.split()): " ".join(target.split()) for source, target in given.items()}
     for source, target in terms.items():
         if not (source and target):

@@ -7,6 +7,7 @@ import doctest
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -206,3 +207,14 @@ def test_errors_of_a_stream_come_where_they_happen() -> None:
     assert next(found).text
     with pytest.raises(NMTError, match="the source broke"):
         next(found)
+
+
+def test_what_is_no_text_is_refused() -> None:
+    model: Any = load()
+    wrong = [nmt.Request("a", required=None), nmt.Request("a", required=(5,)), nmt.Request("a", prefix=None)]  # type: ignore[arg-type]
+    for request in wrong:
+        with pytest.raises(UsageError, match=r"found|prefix"):
+            model.translate(request)
+    for options in ({"avoid": [5]}, {"avoid": "dog"}, {"terminology": {1: 2}}, {"terminology": {"dog": " "}}):
+        with pytest.raises(UsageError, match=r"avoid|terminology"):
+            model.with_options(**options)

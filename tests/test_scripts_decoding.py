@@ -11,9 +11,8 @@ import pytest
 import sacrebleu
 import torch
 from cli_tools import ROOT, untouched_logging
-from decoding import invariance, table
+from decoding import invariance, modes, table
 from decoding.bench import Bench
-from decoding.modes import MODES
 from decoding.rows import AVERAGE_ALPHAS
 from decoding.ways import Found, Way, as_iterator, as_list, one_by_one
 from tiny_translator import WORDS, tiny_config, tiny_network, tiny_tokenizers
@@ -29,7 +28,7 @@ MODELS = ("--models", "one.safetensors", "two.safetensors", *JUDGES)
 ALPHAS = [None, *AVERAGE_ALPHAS.values]
 
 
-def save(name: str, *, seed: int, **data: Any) -> None:
+def save(name: str, *, seed: int, inclined_to_end: float = 3.0, **data: Any) -> None:
     values = tiny_config().model_dump()
     values["data"].update(
         valid={"source": "valid.en", "target": "valid.de"},
@@ -41,6 +40,7 @@ def save(name: str, *, seed: int, **data: Any) -> None:
     torch.manual_seed(seed)
     with torch.no_grad():
         network.output.bias.add_(0.2 * torch.randn_like(network.output.bias))
+        network.output.bias[3] += inclined_to_end  # so much that alpha makes a difference
     weights = dict(network.named_parameters())
     save_model(Path(f"{name}.safetensors"), weights=weights, config=config, tokenizers=tiny_tokenizers(), provenance={})
 
@@ -63,12 +63,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Models and a validation set, of which every other line is best translated with another alpha."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(modes, "SHORTEST_WORD", 3)  # the words that such models write are short
     save("one", seed=1)
     save("two", seed=2)
     save("right-to-left", seed=3, right_to_left=True)
     save("reverse", seed=4, source_language="de", target_language="en")
     write("valid.en", LINES)
-    one, other = with_alpha(0.2), with_alpha(2.0)
+    one, other = with_alpha(1.0), with_alpha(2.0)
     assert one != other
     write("valid.de", [pair[number % 2] for number, pair in enumerate(zip(one, other, strict=True))])
     write("news.de", other)
@@ -191,8 +192,10 @@ def test_what_makes_no_sense_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def compare(*arguments: str) -> int:
+    for name, seed in (("first", 1), ("second", 2)):
+        save(name, seed=seed, inclined_to_end=0.0)  # constraints are made of what it writes
     with untouched_logging():
-        return invariance.main(["one.safetensors", "two.safetensors", "--lines", "6", *arguments])
+        return invariance.main(["first.safetensors", "second.safetensors", "--lines", "6", *arguments])
 
 
 def test_the_command_and_python_translate_alike_in_every_way(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +219,7 @@ def test_all_kinds_of_search_are_compared(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(invariance, "REFERENCE", Way("list", "all at once", noted))
     monkeypatch.setattr(invariance, "WAYS", (Way("strings", "each", one_by_one), Way("iterator", "as it", as_iterator)))
     assert compare("--ways", "strings,iterator") == 0
-    assert [case.mode.name for case in asked] == [mode.name for mode in MODES]
+    assert [case.mode.name for case in asked] == [mode.name for mode in modes.MODES]
     by_mode = {case.mode.name: case for case in asked}
     assert len(by_mode["ensemble"].models) == 2
     assert any(request.required for request in by_mode["required"].requests)

@@ -67,7 +67,8 @@ class CandidateWriter:
                 found[text] = self._joined(way)
             if len(found) == self._n_best:
                 break
-        return list(found.values())
+        # They come in order; but sums of equal ones may differ in their last digit.
+        return sorted(found.values(), key=lambda one: -one.score)
 
     def _written(self, part: Part, hypotheses: Sequence[Hypothesis], restored: Restored) -> list[_Written]:
         texts = self._target.decode([hypothesis.ids for hypothesis in hypotheses])

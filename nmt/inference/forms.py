@@ -69,7 +69,13 @@ def _request(line: Any) -> str | Request:
     required: Any = line.required  # whatever was given
     if isinstance(required, str):
         raise UsageError(f"required is for several words or phrases: write required=({required!r},)")
-    return replace(line, text=_line(line.text), required=tuple(required))
+    phrases = tuple(required) if isinstance(required, Iterable) else (required,)
+    for phrase in phrases:
+        if not isinstance(phrase, str):
+            raise UsageError(f"required is words or phrases, found {phrase!r}")
+    if not isinstance(line.prefix, str):
+        raise UsageError(f"a prefix is a string, found {type(line.prefix).__name__}")
+    return replace(line, text=_line(line.text), required=phrases)
 
 
 def _paired(sources: Iterator[str], targets: Iterator[str]) -> Iterator[Pair]:

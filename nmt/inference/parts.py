@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from nmt.data.tokenizer import SubwordModel
@@ -57,6 +56,3 @@ class Cutter:
         )
         rows = [(part, row) for part, row in zip(texts, self._subwords.encode(texts), strict=True) if row]
         return Parts([part for part, _ in rows], [row for _, row in rows], over_long=True)
-
-    def _count(self, texts: Sequence[str]) -> list[int]:
-        return [len(row) for row in self._subwords.encode(texts)]

@@ -64,6 +64,7 @@ def in_processes(
         while (result := _next(waiting)) is not None:
             memory[result.process] = result.megabytes
             yield from result.texts
+        pool.shutdown()  # all is done: who waits for the end leaves nothing behind that Python would complain about
         if memory:
             most = max(memory.values())
             log.logger.info("%d processes with one thread each, each used up to %d MB of memory", processes, most)

@@ -39,8 +39,9 @@ TOP_K = 10
 ABOUT = """\
 Back-translation (Sennrich et al. 2016): a model of the other direction translates text of the target language, and the
 pairs become a second training corpus, whose target side people have written. By default its translations are drawn
-among the ten most probable pieces at each step, so that they vary; --search beam takes the most probable ones. Which is
-better depends on the text (Edunov et al. 2018). With --self-training, the model of CONFIG translates text of the source language.
+among the ten most probable pieces at each step, so that they vary; --search beam takes the most probable ones. Which
+is better depends on the text (Edunov et al. 2018). With --self-training, the model of
+CONFIG translates text of the source language.
 """
 DETAILS = f"""\
 CONFIG is the configuration of the new model. The model of --reverse translates from its target language into its source
