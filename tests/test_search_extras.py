@@ -15,6 +15,7 @@ from fake_subwords import SENTENCES, SIZE, check_exact, search
 from torch import Tensor
 
 from nmt.errors import UsageError
+from nmt.search.sampling import draw
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -203,3 +204,24 @@ def test_pairs_of_options_work_together() -> None:
     for one, other in itertools.combinations(EXTRAS[:3], 2):
         for found in search(model, SENTENCES, longest=5, **{**one, **other, "beam_size": 6, "n_best": 2}):
             assert found
+
+
+def test_rounding_does_not_draw_another_piece() -> None:
+    generator = torch.Generator().manual_seed(1)
+    log_probs = torch.randn(4000, 1000, generator=generator).mul(3).log_softmax(1)
+    keys = np.arange(4000, dtype=np.uint64)
+    rounded = log_probs + 1e-6 * torch.randn(log_probs.shape, generator=generator)
+    assert torch.equal(draw(rounded, keys), draw(log_probs, keys))
+
+
+@pytest.mark.parametrize("size", [EOS + 1, EOS + 2, 11, 20])
+def test_pieces_are_drawn_by_their_probability_whatever_the_size_of_the_vocabulary(size: int) -> None:
+    count = 100_000
+    log_probs = torch.randn(1, size, generator=torch.Generator().manual_seed(size))
+    log_probs[0, EOS + 1 :: 4] = -math.inf
+    drawn = draw(log_probs.expand(count, -1), np.arange(count, dtype=np.uint64))
+    found = torch.bincount(drawn, minlength=size).double() / count
+    log_probs[0, :EOS] = -math.inf
+    expected = log_probs[0].double().softmax(0)
+    assert (found[expected == 0] == 0).all()
+    assert ((found - expected).abs() <= 5 * (expected / count).sqrt()).all()
