@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tiny_translator import save_tiny_model
 
 from nmt.data.terminology import Terminology
@@ -23,13 +21,7 @@ from nmt.inference.translator import Translator
 
 LINES = ["the red dog sees a cat .", "", "a man runs", "The big house. A cat sleeps. The dog runs."]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,13 +21,7 @@ from nmt.search import Hypothesis
 
 SENTENCES = ["The red dog sleeps .", "A cat sees the house .", "The old woman runs ."]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 falling = st.lists(st.integers(-30, 0), min_size=1, max_size=5).map(lambda row: sorted(row, reverse=True))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from tiny_translator import WORDS, tiny_translator
 
 from nmt.data.terminology import Terminology, read_terminology
@@ -20,13 +18,7 @@ from nmt.inference.translator import Translation, Translator
 REQUIRED = [(), ("green house",), ("zebra", "dog"), ("Ωλ",), ("the", "cat .")]
 LINES = [" ".join(random.Random(line).choices(WORDS.split(), k=2 + line % 5)) for line in range(12)]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def words(text: str) -> str:

@@ -32,13 +32,7 @@ ARCHITECTURES: list[dict[str, Any]] = [
     {"attention": {"score": "dot", "scope": "local_m", "window": 2}, "encoder": {"hidden_size": 12, "layers": 2}},
 ]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def lines(count: int) -> list[str]:

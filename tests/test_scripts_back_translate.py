@@ -14,8 +14,8 @@ from small_corpora import command
 from synthetic import back_translate, translating
 from synthetic.screening import Row, Screen
 from synthetic.translating import Candidate
-from toy_experiments import toy_pairs, write_toy_experiment
-from toy_teachers import save_teacher
+from toy_experiments import toy_pairs
+from toy_teachers import save_teacher, write_small_experiment
 
 from nmt.config import load_config
 from nmt.data.filters import make_filter
@@ -33,9 +33,7 @@ SHAPE = ("embedding_size=16", "scale_embeddings=false", "encoder.hidden_size=12"
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny corpus with its configuration, text of each language, and a model of each direction, of random weights."""
     monkeypatch.chdir(tmp_path)
-    write_toy_experiment(tmp_path, pairs=60)
-    for file in ("valid.en", "valid.de"):
-        write_lines(file, lines(file)[:5])
+    write_small_experiment(tmp_path)
     new = toy_pairs(250, seed=9)[100:150]
     for file, side in (("mono.en", 0), ("mono.de", 1)):
         write_lines(file, [pair[side] for pair in new])

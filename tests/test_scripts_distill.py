@@ -15,8 +15,7 @@ from synthetic import distill, translating
 from synthetic.configuration import changed, read_given
 from synthetic.screening import Row, Screen
 from synthetic.translating import Candidate
-from toy_experiments import write_toy_experiment
-from toy_teachers import save_teacher
+from toy_teachers import save_teacher, write_small_experiment
 
 from nmt.config import load_config
 from nmt.data.lines import read_lines, write_lines
@@ -34,9 +33,7 @@ ALL = ("--drop", "nothing", "--threads", "1")
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny corpus with its configuration, and two teachers of random weights."""
     monkeypatch.chdir(tmp_path)
-    write_toy_experiment(tmp_path, pairs=60)
-    for file in ("valid.en", "valid.de"):
-        write_lines(file, lines(file)[:5])
+    write_small_experiment(tmp_path)
     save_teacher(Path("one.safetensors"))
     save_teacher(Path("two.safetensors"), seed=9, encoder={"hidden_size": 10}, decoder={"hidden_size": 20})
     return Path("toy.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -18,13 +17,7 @@ AVERAGE = Normalization(kind="average", alpha=1.0)
 GNMT = Normalization(kind="gnmt", alpha=0.6)
 ALL = [NONE, AVERAGE, GNMT, Normalization(kind="average", alpha=2.0), Normalization(kind="gnmt", alpha=3.0)]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sentences(count: int, seed: int) -> list[list[int]]:

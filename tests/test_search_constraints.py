@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 from fake_models import HashModel
 from fake_subwords import PIECES, SENTENCES, SIZE, FakeSubwords, check_exact, has, search, text
 
@@ -17,13 +15,7 @@ from nmt.errors import UsageError
 from nmt.inference.composition import Phrases, Wish
 from nmt.inference.requests import Request, Wishes
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_prefix() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import sentencepiece
 import torch
 from tiny_translator import tiny_config
-from toy_experiments import toy_pairs
+from toy_experiments import toy_pairs, write_toy_experiment
 
+from nmt.data.lines import read_lines, write_lines
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.inference.model_file import save_model
 from nmt.model import build_model
@@ -57,3 +58,10 @@ def save_teacher(
         tokenizers=Tokenizers(subwords, subwords),
         provenance={},
     )
+
+
+def write_small_experiment(folder: Path) -> None:
+    """Write a toy experiment whose validation set is translated at once."""
+    write_toy_experiment(folder, pairs=60)
+    for file in (folder / "valid.en", folder / "valid.de"):
+        write_lines(file, list(read_lines(file, keep_broken=False))[:5])
