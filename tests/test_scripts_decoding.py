@@ -129,18 +129,18 @@ def test_an_interrupted_table_goes_on_and_nothing_is_translated_twice(monkeypatc
     asked: list[str] = []
     translator = Bench._translator
 
-    def noted(bench: Bench, recipe: Any) -> Any:
+    def noted(bench: Bench, method: Any) -> Any:
         if len(asked) == 3:
             raise KeyboardInterrupt
-        asked.append(f"{recipe.decoding.beam_size} {recipe.decoding.alpha}")
-        return translator(bench, recipe)
+        asked.append(f"{method.decoding.beam_size} {method.decoding.alpha}")
+        return translator(bench, method)
 
     monkeypatch.setattr(Bench, "_translator", noted)
     rows = "greedy,beam-5,beam-12,average"
     assert run(rows=rows) == 130
     assert list(read("validation")["rows"]) == ["greedy", "beam-5", "beam-12"]
     monkeypatch.setattr(
-        Bench, "_translator", lambda bench, recipe: (asked.append("again"), translator(bench, recipe))[1]
+        Bench, "_translator", lambda bench, method: (asked.append("again"), translator(bench, method))[1]
     )
     assert run(rows=rows) == 0
     # All alphas but the usual one, which beam-5 has too.

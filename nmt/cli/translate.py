@@ -18,7 +18,7 @@ from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.cli.recipe import Recipe
+    from nmt.cli.line_writer import WriterMaker
     from nmt.inference.requests import Request
 
 
@@ -121,7 +121,7 @@ def translate(
         raise UsageError("--resume goes on with the file of -o; give -o, and no --overwrite")
     if output is not None:
         _refuse(output, file, overwrite=overwrite or resume)
-    from nmt.cli.recipe import Recipe
+    from nmt.cli.line_writer import WriterMaker
     from nmt.cli.steering import Steering
     from nmt.inference.formats import Layout
 
@@ -130,8 +130,8 @@ def translate(
         logger.info("one sentence a line; Ctrl-D ends")
     shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
     steering = Steering(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
-    recipe = Recipe(models, model_weights, mbr, decoding, layout, steering)
-    _translate_file(recipe, file, output or Path("-"), processes=processes, resume=resume, progress=shown)
+    maker = WriterMaker(models, model_weights, mbr, decoding, layout, steering)
+    _translate_file(maker, file, output or Path("-"), processes=processes, resume=resume, progress=shown)
 
 
 def _check(
@@ -158,18 +158,20 @@ def _check(
         raise UsageError("--processes are for processors; a CUDA device is shared by leaving them out")
 
 
-def _translate_file(recipe: Recipe, file: Path, output: Path, *, processes: int, resume: bool, progress: bool) -> None:
+def _translate_file(
+    maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, progress: bool
+) -> None:
     """Translate a file, or the rest of it."""
     from nmt.inference.output import continue_file, write_blocks
 
-    write = recipe() if processes == 1 else None
-    before = continue_file(output, recipe.layout.format) if resume else 0
+    write = maker() if processes == 1 else None
+    before = continue_file(output, maker.layout.format) if resume else 0
     append = resume and output.exists()
-    lines = recipe.steering.requests(_behind(file, before, output), before)
+    lines = maker.steering.requests(_behind(file, before, output), before)
     if write is not None:
         blocks = write.write(lines, before)
     else:
-        blocks = _in_processes(recipe, lines, processes=processes, before=before)
+        blocks = _in_processes(maker, lines, processes=processes, before=before)
     if progress:
         from nmt.inference.progress import with_progress
 
@@ -177,13 +179,13 @@ def _translate_file(recipe: Recipe, file: Path, output: Path, *, processes: int,
     write_blocks(blocks, output, append=append)
 
 
-def _in_processes(recipe: Recipe, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
+def _in_processes(maker: WriterMaker, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
     from nmt.inference.find import find_model
     from nmt.inference.processes import WINDOW, in_processes
     from nmt.inference.windows import windows
 
-    found = [find_model(model) for model in recipe.models] if recipe.models else [find_model(None)]
-    make = replace(recipe, models=found, decoding={**recipe.decoding, "threads": 1, "device": "cpu"})
+    found = [find_model(model) for model in maker.models] if maker.models else [find_model(None)]
+    make = replace(maker, models=found, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
     return in_processes(make, windows(lines, WINDOW), processes=processes, before=before)
 
 

@@ -32,7 +32,7 @@ WARMING = 8
 """Lines that are translated before the time is taken."""
 
 
-class Recipe(NamedTuple):
+class Method(NamedTuple):
     """How to translate."""
 
     decoding: Decoding
@@ -66,54 +66,54 @@ class Bench:
         """What those are called that judge candidates, the models that found them first."""
         return [OWN, *(f"{name} {number}" for number, (name, _) in enumerate(self.models.judges, 1))]
 
-    def translate(self, recipe: Recipe) -> Output:
+    def translate(self, method: Method) -> Output:
         """Translate the text, or find its translation."""
-        key = json.dumps(self._facts(recipe), sort_keys=True)
+        key = json.dumps(self._facts(method), sort_keys=True)
         if key not in self._outputs:  # counting takes a while too
-            made = self._get(recipe, partial(self._translate, recipe))
+            made = self._get(method, partial(self._translate, method))
             lines = made["lines"]
             self._outputs[key] = Output(lines, self.text.counts(lines), statistics.median(made["seconds"]))
         return self._outputs[key]
 
-    def judge(self, recipe: Recipe) -> tuple[list[Judged], float]:
+    def judge(self, method: Method) -> tuple[list[Judged], float]:
         """Find candidates and let all models judge them; return them, and the seconds that it took."""
-        made = self._get(recipe, partial(self._judge, recipe))
+        made = self._get(method, partial(self._judge, method))
         judged = [
             Judged(Candidates(source, texts, own), np.array(features).reshape(len(texts), len(self.features)))
             for source, (texts, own, features) in zip(self.text.sources, made["candidates"], strict=True)
         ]
         return judged, statistics.median(made["seconds"])
 
-    def time_again(self, recipe: Recipe) -> None:
+    def time_again(self, method: Method) -> None:
         """Do once more what was done, and keep how long it takes now."""
-        make = partial(self._judge if recipe.judged else self._translate, recipe)
-        made = self._get(recipe, make)
+        make = partial(self._judge if method.judged else self._translate, method)
+        made = self._get(method, make)
         again = make()
-        self._store.put(self._facts(recipe), {**made, "seconds": made["seconds"] + again["seconds"]})
+        self._store.put(self._facts(method), {**made, "seconds": made["seconds"] + again["seconds"]})
         self._outputs.clear()
 
-    def _get(self, recipe: Recipe, make: Callable[[], Made]) -> Made:
-        return self._store.get(self._facts(recipe), make)
+    def _get(self, method: Method, make: Callable[[], Made]) -> Made:
+        return self._store.get(self._facts(method), make)
 
-    def _facts(self, recipe: Recipe) -> dict[str, Any]:
-        decoding = recipe.decoding.model_dump(mode="json", exclude=MACHINE)
-        decoding["alpha"] = make_normalization(recipe.decoding.length_normalization, recipe.decoding.alpha).alpha
+    def _facts(self, method: Method) -> dict[str, Any]:
+        decoding = method.decoding.model_dump(mode="json", exclude=MACHINE)
+        decoding["alpha"] = make_normalization(method.decoding.length_normalization, method.decoding.alpha).alpha
         return {
-            "models": self.models.digests(ensemble=recipe.ensemble, judges=recipe.judged),
-            "judges": [name for name, _ in self.models.judges if recipe.judged],
+            "models": self.models.digests(ensemble=method.ensemble, judges=method.judged),
+            "judges": [name for name, _ in self.models.judges if method.judged],
             "text": self.text.digest,
             "decoding": decoding,
-            "mbr": recipe.mbr,
+            "mbr": method.mbr,
         }
 
-    def _translate(self, recipe: Recipe) -> Made:
-        translator = self._translator(recipe)
+    def _translate(self, method: Method) -> Made:
+        translator = self._translator(method)
         found, seconds = self._timed(translator.translate)
         return {"lines": [translation.text for translation in found], "seconds": [seconds]}
 
-    def _judge(self, recipe: Recipe) -> Made:
+    def _judge(self, method: Method) -> Made:
         judges = self.models.make_judges({"threads": self._threads})
-        found, seconds = self._timed(self._translator(recipe).translate)
+        found, seconds = self._timed(self._translator(method).translate)
         began = time.monotonic()
         judged = judge([_candidates(*pair) for pair in zip(self.text.sources, found, strict=True)], judges)
         seconds += time.monotonic() - began
@@ -129,9 +129,9 @@ class Bench:
         logger.info("translated %s lines in %.1f s", f"{len(found):,}", seconds)
         return found, seconds
 
-    def _translator(self, recipe: Recipe) -> Translator | ConsensusTranslator:
-        members = [with_decoding(each, recipe.decoding) for each in self.models.translating(ensemble=recipe.ensemble)]
-        return choosing_translator(members, mbr=recipe.mbr, decoding={"threads": self._threads})
+    def _translator(self, method: Method) -> Translator | ConsensusTranslator:
+        members = [with_decoding(each, method.decoding) for each in self.models.translating(ensemble=method.ensemble)]
+        return choosing_translator(members, mbr=method.mbr, decoding={"threads": self._threads})
 
 
 def with_decoding(member: Member, decoding: Decoding) -> Member:

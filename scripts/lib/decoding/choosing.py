@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from decoding.bench import Bench, Output, Recipe
+from decoding.bench import Bench, Method, Output
 from decoding.rows import Row
 from nmt.config.schema import Decoding
 from nmt.evaluation.held_out import Measured
@@ -21,7 +21,7 @@ from nmt.evaluation.tuning import tune
 class Chosen(NamedTuple):
     """A row and what was chosen for it."""
 
-    recipe: Recipe
+    method: Method
     weights: dict[str, float] | None
     """Of the models that rerank."""
 
@@ -50,17 +50,17 @@ def score_row(row: Row, bench: Bench, *, metric: str) -> Scored:
     if not row.plan:
         output = bench.translate(row.start(bench.models))
         return Scored(Chosen(row.start(bench.models), None), _scores(output), None, output.seconds)
-    recipe = choose_decoding(row, bench, every, metric)
-    output = bench.translate(recipe)
+    method = choose_decoding(row, bench, every, metric)
+    output = bench.translate(method)
     lines = list(output.lines)
     for chosen_on, applied_to in (halves, halves[::-1]):
         other = bench.translate(choose_decoding(row, bench, chosen_on, metric)).lines
         for number in applied_to:
             lines[number] = other[number]
-    return Scored(Chosen(recipe, None), _scores_of(bench, lines), _scores(output), output.seconds)
+    return Scored(Chosen(method, None), _scores_of(bench, lines), _scores(output), output.seconds)
 
 
-def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -> Recipe:
+def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -> Method:
     """Tune the options of a row on some of the lines, as `nmt tune` does."""
     start = row.start(bench.models)
 
@@ -77,15 +77,15 @@ def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -
 def apply(chosen: Chosen, bench: Bench) -> Output:
     """Translate a text with what was chosen on another."""
     if chosen.weights is None:
-        return bench.translate(chosen.recipe)
-    judged, seconds = bench.judge(chosen.recipe)
+        return bench.translate(chosen.method)
+    judged, seconds = bench.judge(chosen.method)
     lines = [_best(one, in_order(chosen.weights, bench.features)) for one in judged]
     return Output(lines, bench.text.counts(lines), seconds)
 
 
 def _score_reranked(row: Row, bench: Bench, halves: Sequence[Sequence[int]], metric: str) -> Scored:
-    recipe = row.start(bench.models)
-    judged, seconds = bench.judge(recipe)
+    method = row.start(bench.models)
+    judged, seconds = bench.judge(method)
     weights = _tune_weights(bench, judged, range(len(judged)), metric)
     found = [_best(one, weights) for one in judged]
     lines = list(found)
@@ -94,7 +94,7 @@ def _score_reranked(row: Row, bench: Bench, halves: Sequence[Sequence[int]], met
         for number in applied_to:
             lines[number] = _best(judged[number], own)
     named = {name: round(float(weight), 4) for name, weight in zip(bench.features, weights, strict=True)}
-    return Scored(Chosen(recipe, named), _scores_of(bench, lines), _scores_of(bench, found), seconds)
+    return Scored(Chosen(method, named), _scores_of(bench, lines), _scores_of(bench, found), seconds)
 
 
 def _tune_weights(bench: Bench, judged: Sequence[Judged], lines: Sequence[int], metric: str) -> FloatArray:

@@ -118,7 +118,7 @@ def _common(row: Row, chosen: Chosen, bench: Bench, seconds: float) -> dict[str,
         "row": row.name,
         "title": row.title,
         "models": bench.models.digests(ensemble=row.ensemble, judges=row.reranked),
-        "decoding": chosen.recipe.decoding.model_dump(mode="json"),
+        "decoding": chosen.method.decoding.model_dump(mode="json"),
         "weights": chosen.weights,
         "chosen": _shown(row, chosen),
         "sentences_per_second": len(bench.text.sources) / seconds,
@@ -131,7 +131,7 @@ def _shown(row: Row, chosen: Chosen) -> str:
     if chosen.weights is not None:
         return ", ".join(f"{name} {weight:.2f}" for name, weight in chosen.weights.items())
     tuned = {choice.option for choice in row.plan}
-    values = chosen.recipe.decoding.model_dump()
+    values = chosen.method.decoding.model_dump()
     named = [f"{name} {_value(values[name])}" for name in SHOWN_OPTIONS if name in tuned and values[name] is not None]
     return ", ".join(named) or "-"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoding.bench import Recipe
+from decoding.bench import Method
 from decoding.models import Models
 from nmt.config.decoding import change_decoding
 from nmt.evaluation.tuning import PLAN, Choice
@@ -35,10 +35,10 @@ class Row:
     mbr: str | None = None
     reranked: bool = False
 
-    def start(self, models: Models) -> Recipe:
+    def start(self, models: Models) -> Method:
         """Return how to translate before anything is tuned."""
         decoding = change_decoding(models.plain, self.options)
-        return Recipe(decoding, self.ensemble, self.mbr, judged=self.reranked)
+        return Method(decoding, self.ensemble, self.mbr, judged=self.reranked)
 
     def missing(self, models: Models) -> str | None:
         """Return what this row needs and the models do not have; None: nothing."""

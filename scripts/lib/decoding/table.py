@@ -101,7 +101,7 @@ def _validate(options: argparse.Namespace, models: Models, rows: Sequence[Row], 
     for _ in range(options.time or 0):
         for row, scored in found.items():
             logger.info("again, for the time: %s", row.title)
-            bench.time_again(scored.chosen.recipe)
+            bench.time_again(scored.chosen.method)
     for row in list(found) if options.time else []:
         found[row] = score_row(row, bench, metric=options.metric)
     return report()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from decoding.bench import Bench, Output, Recipe
+from decoding.bench import Bench, Method, Output
 from decoding.choosing import Chosen, apply
 from decoding.models import Models
 from decoding.rows import BASELINE, Row
@@ -61,8 +61,8 @@ def _chosen(row: Row, record: Mapping[str, Any] | None, models: Models, path: Pa
         raise UsageError(f"{path} has no row {row.name}; make it first, without --test")
     if record["models"] != models.digests(ensemble=row.ensemble, judges=row.reranked):
         raise UsageError(f"{path}: {row.name} was chosen with other models; make it with these first, without --test")
-    recipe = Recipe(Decoding.model_validate(record["decoding"]), row.ensemble, row.mbr, judged=row.reranked)
-    return Chosen(recipe, record["weights"])
+    method = Method(Decoding.model_validate(record["decoding"]), row.ensemble, row.mbr, judged=row.reranked)
+    return Chosen(method, record["weights"])
 
 
 def score_test(rows: Sequence[Row], chosen: Mapping[Row, Chosen], bench: Bench) -> list[Tested]:

@@ -32,7 +32,7 @@ from synthetic.monolingual import Monolingual
 from synthetic.options import add_shared, make_parser, speed
 from synthetic.options import parse as parse_with
 from synthetic.screening import Row, Screen, in_words, write_pairs
-from synthetic.translating import Recipe, read_candidates, translate_text
+from synthetic.translating import Method, read_candidates, translate_text
 
 DROPPED = ("empty", "unfinished", "length_ratio", "repetition", "copied_source")
 TOP_K = 10
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.no_train:
         check_run(planned, overwrite=options.overwrite)
     begin(options, config, folder, members, decoding)
-    make_text(options, config, folder, Recipe([Path(one.name) for one in members], decoding | speed(options)))
+    make_text(options, config, folder, Method([Path(one.name) for one in members], decoding | speed(options)))
     way = "self-training" if options.self_training else "back-translation"
     heading = f"{given.file}, with the text of {way} as one more corpus. Made by scripts/back_translate."
     folder.write_config(written(given, name, train, file=folder.config, heading=heading), overwrite=options.overwrite)
@@ -214,7 +214,7 @@ def begin(
     folder.begin(translations, pairs, overwrite=options.overwrite)
 
 
-def make_text(options: argparse.Namespace, config: Config, folder: Folder, recipe: Recipe) -> None:
+def make_text(options: argparse.Namespace, config: Config, folder: Folder, method: Method) -> None:
     """Translate the monolingual text, and write the pairs that can be used.
 
     Raises:
@@ -230,7 +230,7 @@ def make_text(options: argparse.Namespace, config: Config, folder: Folder, recip
     logger.info("%s lines read; left out: %s", f"{monolingual.read:,}", in_words(left_out))
     if monolingual.read == sum(left_out.values()):
         raise DataError(f"{' and '.join(map(str, options.monolingual))}: no line is left; {in_words(left_out)}")
-    translate_text(recipe, text, folder.translations, processes=options.processes)
+    translate_text(method, text, folder.translations, processes=options.processes)
     screen = Screen(options.drop, pair_filter=_pair_filter(options, config, languages[side]), copies=False)
     source, target = (folder.path / f"train.{language}" for language in languages)
     write_pairs(_pairs(screen, text, folder.translations, side), source, target)

@@ -30,7 +30,7 @@ from synthetic.models import check_models, open_members
 from synthetic.options import add_shared, make_parser, speed
 from synthetic.options import parse as parse_with
 from synthetic.screening import Row, Screen, in_words, write_pairs
-from synthetic.translating import Recipe, read_candidates, translate_text
+from synthetic.translating import Method, read_candidates, translate_text
 
 DROPPED = ("empty", "unfinished", "repetition")
 ABOUT = """\
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
         {"drop": options.drop, "closest": options.closest if options.n_best > 1 else None},
         overwrite=options.overwrite,
     )
-    make_text(options, given.config, folder, Recipe([Path(one.name) for one in members], decoding | speed(options)))
+    make_text(options, given.config, folder, Method([Path(one.name) for one in members], decoding | speed(options)))
     heading = f"{given.file}, on text that its teachers translated. Made by scripts/distill."
     folder.write_config(written(given, name, train, file=folder.config, heading=heading), overwrite=options.overwrite)
     logger.info("wrote %s", folder.config)
@@ -152,14 +152,14 @@ def corpora(config: Config, folder: Path, *, keep: str) -> list[Corpus]:
     return [*(config.data.train if keep == "original" else []), *distilled]
 
 
-def make_text(options: argparse.Namespace, config: Config, folder: Folder, recipe: Recipe) -> None:
+def make_text(options: argparse.Namespace, config: Config, folder: Folder, method: Method) -> None:
     """Translate the training text, and write the pairs that can be used.
 
     Raises:
         NMTError: Something that the user can mend.
     """
     text = write_source(config, folder.path)
-    translate_text(recipe, text.source, folder.translations, processes=options.processes)
+    translate_text(method, text.source, folder.translations, processes=options.processes)
     screen = Screen(options.drop, metric=_metric(config, options.closest) if options.n_best > 1 else None)
     rows = zip(*(read_lines(file, keep_broken=False) for file in (text.source, text.reference)), strict=True)
     pairs = (

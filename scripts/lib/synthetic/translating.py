@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Method:
     """What makes a writer of candidates, so that processes can make their own."""
 
     models: Sequence[Path]
@@ -85,11 +85,11 @@ def _as_json(source: str, translation: Translation) -> str:
     return json.dumps({"candidates": candidates}, ensure_ascii=False) + "\n"
 
 
-def translate_text(recipe: Recipe, text: Path, output: Path, *, processes: int) -> None:
+def translate_text(method: Method, text: Path, output: Path, *, processes: int) -> None:
     """Translate a text, or the rest of it.
 
     Args:
-        recipe: What translates.
+        method: What translates.
         text: The lines.
         output: Where their candidates go, behind those that are there.
         processes: How many translate, with one thread each; 1: this one alone, with its own threads.
@@ -106,9 +106,9 @@ def translate_text(recipe: Recipe, text: Path, output: Path, *, processes: int) 
     logger.info("translating %s lines of %s", f"{total - before:,}", text)
     lines = islice(read_lines(text, keep_broken=False), before, None)
     if processes == 1:
-        blocks = recipe().write(lines, before)
+        blocks = method().write(lines, before)
     else:
-        one = replace(recipe, decoding={**recipe.decoding, "threads": 1, "device": "cpu"})
+        one = replace(method, decoding={**method.decoding, "threads": 1, "device": "cpu"})
         blocks = in_processes(one, windows(lines, WINDOW), processes=processes, before=before)
     write_blocks(with_progress(blocks, text, before=before), output, append=output.exists())
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class WriterMaker:
     """What makes a line writer."""
 
     models: Sequence[Path] | None
