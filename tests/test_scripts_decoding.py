@@ -1,4 +1,4 @@
-"""scripts/decoding_table and scripts/invariance, from their arguments to their tables, on models made in a moment."""
+"""scripts/decoding_table, scripts/invariance and scripts/streaming, from their arguments to their tables, on models made in a moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import sacrebleu
 import torch
 from cli_tools import ROOT, untouched_logging
-from decoding import invariance, modes, table
+from decoding import invariance, modes, streaming, table
 from decoding.bench import Bench
 from decoding.rows import AVERAGE_ALPHAS
 from decoding.ways import Found, Way, as_iterator, as_list, one_by_one
@@ -251,3 +251,48 @@ def test_the_exit_code_tells_that_a_line_differs(
     assert "line 2" in outcome.err
     assert "something else" in outcome.err
     assert "2 translations are not the same" in outcome.err
+
+
+def stream(*arguments: str) -> int:
+    with untouched_logging():
+        model = ("one.safetensors", "--source", "valid.en")
+        return streaming.main([*model, "--lines", "60", "--short", "30", "--kills", "1", *arguments])
+
+
+def test_streaming_has_a_row_for_each_thing_it_did(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "STARTS", 1)
+    assert stream("--", "--beam-size", "1") == 0
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    found = dict([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    asked = list(found)
+    assert found["the reader goes away after a line"] in (  # it may have written everything by then
+        "exit code 0, nothing on standard error",
+        "exit code 141, nothing on standard error",
+    )
+    assert found["a line from a pipe, an answer, the next line"].count(",") == streaming.TURNS - 1
+    assert found[asked[4]].endswith("there; in the end equal, byte for byte")
+    assert {"30 lines", "60 lines", "more memory than for the short file"} < set(asked)
+
+
+def test_streaming_tells_of_a_file_that_was_not_resumed_well(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole(_: streaming.Stream, source: Path) -> tuple[Path, float, int]:
+        return source, 1.0, 1  # as if each line were its own translation
+
+    def badly_resumed(_: streaming.Stream, source: Path, moments: Sequence[float]) -> tuple[Path, list[int]]:
+        output = source.with_suffix(".killed")
+        output.write_text("half a li", encoding="utf-8")
+        return output, [0] * len(moments)
+
+    for name, fake in {
+        "first_line": lambda *_: (0.0, 0, ""),
+        "conversation": lambda *_: [0.0],
+        "whole": whole,
+        "killed": badly_resumed,
+    }.items():
+        monkeypatch.setattr(streaming.Stream, name, fake)
+    assert stream() == 1
+    assert "was killed and resumed, and is not what" in caplog.text
