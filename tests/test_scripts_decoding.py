@@ -1,4 +1,4 @@
-"""scripts/decoding_table, scripts/invariance and scripts/streaming, from their arguments to their tables, on models made in a moment."""
+"""The scripts that decode in many ways, from their arguments to their tables, on models made in a moment."""
 
 from __future__ import annotations
 
