@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -37,6 +38,8 @@ from nmt.errors import Interrupted, NMTError
 
 BROKEN_PIPE = 128 + 13
 """The exit code of a program whose output nobody reads any more, as the shell counts it (SIGPIPE)."""
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""More than Python's 700, as importing torch alone makes hundreds of thousands, none of them garbage."""
 
 
 class ErrorsToExitCodes(TyperGroup):
@@ -124,6 +127,7 @@ app.command("doctor")(inspect.doctor)
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     set_up_threads()
     _speak_utf8()
     signal.signal(signal.SIGTERM, _terminate)
@@ -146,6 +150,7 @@ def main() -> NoReturn:
         # A thread may be waiting for a line of standard input that never comes, and holds what Python needs to end.
         logging.shutdown()
         os._exit(code)
+    gc.freeze()  # before it ends, Python would look at every object once more, of which torch makes many
     sys.exit(code)
 
 
