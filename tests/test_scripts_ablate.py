@@ -179,6 +179,8 @@ def test_a_variant_that_cannot_be_is_named(toy: Path) -> None:
     wrong = Variant("wrong", "No such option.", ("model.sise=3",))
     with pytest.raises(ConfigError, match=r"variant wrong: .*\n?.*model\.sise"):
         configure_all(toy, [], [wrong])
+    right = Variant("right", "Without it.", ("training.label_smoothing=0",))
+    assert list(configure_all(toy, [], [wrong, right], only=["right"])) == [None, right]
 
 
 def test_the_list_is_that_of_the_recipe_or_its_base(toy: Path) -> None:

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     """
     overrides = _overrides(options)
     file = options.list or find_list(options.recipe, overrides, CONFIGS / "ablations")
-    configs = configure_all(options.recipe, overrides, read_variants(file))
+    configs = configure_all(options.recipe, overrides, read_variants(file), only=options.only)
     variants = [variant for variant in configs if variant is not None]
     chosen = _chosen(options.only, variants, file)
     jobs = make_jobs(configs, name=options.name, seeds=options.seeds)

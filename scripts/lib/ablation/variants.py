@@ -93,11 +93,19 @@ def find_list(recipe: Path, overrides: Sequence[str], folder: Path) -> Path:
     raise UsageError(f"no list of variants is called like {recipe}; name one with --list ({folder} has {known})")
 
 
-def configure_all(recipe: Path, overrides: Sequence[str], variants: Sequence[Variant]) -> dict[Variant | None, Config]:
+def configure_all(
+    recipe: Path, overrides: Sequence[str], variants: Sequence[Variant], *, only: Sequence[str] | None = None
+) -> dict[Variant | None, Config]:
     """Return the configuration of the recipe itself (None), and of each variant that changes something.
 
+    Args:
+        recipe: The recipe.
+        overrides: Options for it and all variants.
+        variants: What is changed.
+        only: The variants that are wanted; others may be such that they do not go with the overrides. None: all.
+
     Raises:
-        ConfigError: The recipe cannot be used, or not with one of the changes.
+        ConfigError: The recipe cannot be used, or not with one of the changes that are wanted.
     """
     base = load_config(recipe, [*overrides, f"name={BASE}"])
     configs: dict[Variant | None, Config] = {None: base}
@@ -105,9 +113,12 @@ def configure_all(recipe: Path, overrides: Sequence[str], variants: Sequence[Var
         try:
             config = load_config(recipe, [*overrides, *variant.options, f"name={variant.name}"])
         except ConfigError as error:
+            if only is not None and variant.name not in only:
+                continue
             raise ConfigError(f"variant {variant.name}: {error}") from error
         if config.model_copy(update={"name": BASE}) == base:
-            logger.info("%s is what %s does already: left out", variant.name, recipe)
+            if only is None or variant.name in only:
+                logger.info("%s is what %s does already: left out", variant.name, recipe)
         else:
             configs[variant] = config
     return configs
