@@ -174,9 +174,8 @@ class Composer:
         return self._beam(model, batch, beam_size=options.beam_size, n_best=self._kept(options.beam_size))
 
     def _kept(self, beam_size: int) -> int:
-        """Return how many hypotheses to keep: some more than wanted, as several may turn out to be the same text."""
-        wanted = self._decoding.n_best
-        return 1 if wanted == 1 else min(2 * wanted, beam_size)
+        """Return how many hypotheses to keep: of several, all that a beam has room for, as many may be the same text."""
+        return 1 if self._decoding.n_best == 1 else beam_size
 
     def _beam(self, model: StepModel[Any, Any], batch: Batch, *, beam_size: int, n_best: int) -> list[list[Hypothesis]]:
         return beam_search(
@@ -214,7 +213,7 @@ class Composer:
             coverage=self._coverage(repeated),
         )
         size = self._decoding.beam_size // groups
-        found = self._beam(shaped, repeated, beam_size=size, n_best=min(size, self._decoding.n_best))
+        found = self._beam(shaped, repeated, beam_size=size, n_best=self._kept(size))
         return merge(found, groups=groups, n_best=self._kept(self._decoding.beam_size))
 
     def _sample(self, model: StepModel[Any, Any], batch: Batch, shapers: Sequence[Shaper]) -> list[list[Hypothesis]]:
