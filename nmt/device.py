@@ -30,6 +30,19 @@ def native_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def bf16_kernels() -> bool:
+    """Return whether the processor has kernels for products of packed bfloat16 matrices."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call, no-any-return]
+
+
+def exact_int8() -> bool:
+    """Return whether the processor adds up products of 8-bit integers in 32 bits at once (VNNI).
+
+    Others add pairs of them in 16 bits first, which overflow where both are large.
+    """
+    return bool(torch.cpu._is_vnni_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
     """Return the number format of matrix products for `setting`: "auto", "bf16" or "fp32"."""
     if setting == "auto":

@@ -9,6 +9,7 @@ from model_options import LENGTHS, PIECES, SOURCE, make_model, make_row, rows
 from torch import Tensor
 from torch.nn import functional as F
 
+from nmt.device import exact_int8
 from nmt.inference.packing import PackedNetwork, pack
 from nmt.model import Seq2Seq
 from nmt.search.candidates import selective
@@ -89,6 +90,24 @@ def test_a_row_does_not_depend_on_how_many_stand_beside_it(precision: str) -> No
     )
     for count in (1, 2, 5, 31, 64):
         assert torch.equal(product(inputs[:count]), every[:count])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_no_sum_of_8_bit_products_overflows(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The greatest values on both sides are where a processor that adds in 16 bits would go wrong."""
+    if exact and not exact_int8():
+        pytest.skip("this processor adds up pairs of products in 16 bits")
+    monkeypatch.setattr("nmt.inference.packing.exact_int8", lambda: exact)
+    weight, inputs = torch.ones(8, 64), torch.ones(4, 64)
+    torch.testing.assert_close(pack(weight, None, "int8")(inputs), torch.full((4, 8), 64.0), rtol=0.01, atol=0)
+
+
+def test_a_processor_without_kernels_for_bf16_rounds_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.inference.packing.bf16_kernels", lambda: False)
+    torch.manual_seed(1)
+    weight, bias, inputs = torch.randn(31, 72), torch.randn(31), torch.randn(9, 72)
+    rounded = F.linear(inputs.bfloat16().double(), weight.bfloat16().double(), bias.double())
+    torch.testing.assert_close(pack(weight, bias, "bf16")(inputs).double(), rounded, rtol=1e-5, atol=1e-5)
 
 
 def test_search_asks_a_packed_network_for_the_best_alone() -> None:

@@ -174,7 +174,7 @@ class Composer:
         return self._beam(model, batch, beam_size=options.beam_size, n_best=self._kept(options.beam_size))
 
     def _kept(self, beam_size: int) -> int:
-        """Return how many hypotheses to keep: of several, all that a beam has room for, as many may be the same text."""
+        """Return how many hypotheses to keep: of several, all that a beam has room for; many may be the same text."""
         return 1 if self._decoding.n_best == 1 else beam_size
 
     def _beam(self, model: StepModel[Any, Any], batch: Batch, *, beam_size: int, n_best: int) -> list[list[Hypothesis]]:

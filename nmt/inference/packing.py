@@ -8,7 +8,8 @@ into the layout that the processor's kernels read, in one of three number format
 
     fp32    as trained
     bf16    weights and inputs rounded to 8 significant bits, sums in fp32
-    int8    weights in 8-bit integers with a scale for each output, inputs likewise with one scale for all rows
+    int8    weights in 8-bit integers with a scale for each output, inputs likewise with one scale for all rows (in 7
+            bits on processors whose sums of products would overflow)
 
 Everything between the products (gates, softmax, attention) stays in fp32. In fp32 and bf16 a row's result does not
 depend on how many rows stand beside it; in int8 it does a little, through the common scale.
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.data.tokenizer import EOS
-from nmt.device import choose_precision
+from nmt.device import bf16_kernels, choose_precision, exact_int8
 from nmt.errors import UsageError
 from nmt.model import Seq2Seq
 from nmt.model.cells import LSTM, Carried, Cell
@@ -206,15 +207,23 @@ def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Product:
     bias = None if bias is None else bias.detach().float()
     if precision == "int8":
         return _eight_bit(weight, bias)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    if precision == "bf16" and bf16_kernels():
+        offset = None if bias is None else bias.bfloat16()
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16(), _TYPICAL_ROWS)
+        linear = torch.ops.mkldnn._linear_pointwise
+        return lambda inputs: linear(inputs.bfloat16(), packed, offset, "none", [], "").float()
+    if precision == "bf16":  # where there are no kernels: the same rounding, and products in float32
+        product = _packed_fp32(weight.bfloat16().float(), bias)
+        return lambda inputs: product(inputs.bfloat16().float())
+    return _packed_fp32(weight, bias)
+
+
+def _packed_fp32(weight: Tensor, bias: Tensor | None) -> Product:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return lambda inputs: F.linear(inputs, weight, bias)
-    offset = None if bias is None else bias.to(dtype)
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), _TYPICAL_ROWS)
+        return lambda inputs: F.linear(inputs.float(), weight, bias)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
     linear = torch.ops.mkldnn._linear_pointwise
-    if dtype == torch.float32:
-        return lambda inputs: linear(inputs.float(), packed, offset, "none", [], "")
-    return lambda inputs: linear(inputs.bfloat16(), packed, offset, "none", [], "").float()
+    return lambda inputs: linear(inputs.float(), packed, bias, "none", [], "")
 
 
 def _eight_bit(weight: Tensor, bias: Tensor | None) -> Product:
@@ -229,7 +238,8 @@ def _eight_bit(weight: Tensor, bias: Tensor | None) -> Product:
         warnings.simplefilter("ignore")  # torch advises another interface, which has no kernels of its own.
         integers = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
         packed = torch.ops.quantized.linear_prepack(integers, bias)
-    return lambda inputs: torch.ops.quantized.linear_dynamic(inputs.float(), packed, False)
+    seven_bits = not exact_int8()  # of the inputs: then no sum of two products is too large for 16 bits
+    return lambda inputs: torch.ops.quantized.linear_dynamic(inputs.float(), packed, seven_bits)
 
 
 def _packed(module: nn.Module, precision: str) -> nn.Module:
