@@ -8,6 +8,7 @@ import os
 import torch
 
 from nmt.errors import UsageError
+from nmt.log import logger
 
 
 def choose_device(setting: str) -> torch.device:
@@ -44,10 +45,20 @@ def exact_int8() -> bool:
 
 
 def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
-    """Return the number format of matrix products for `setting`: "auto", "bf16" or "fp32"."""
-    if setting == "auto":
-        return torch.bfloat16 if native_bf16(device) else torch.float32
-    return torch.bfloat16 if setting == "bf16" else torch.float32
+    """Return the number format of matrix products for `setting`: "auto", "bf16" or "fp32".
+
+    A processor that has no kernels for bf16 computes in fp32 all the same, with a warning.
+    """
+    if not _bf16_wanted(setting, device):
+        return torch.float32
+    if device.type == "cpu" and not bf16_kernels():
+        logger.warning("bf16 is asked for, and this processor has no kernels for it: computing in fp32")
+        return torch.float32
+    return torch.bfloat16
+
+
+def _bf16_wanted(setting: str, device: torch.device) -> bool:
+    return setting == "bf16" or (setting == "auto" and native_bf16(device))
 
 
 def choose_precision(setting: str, device: torch.device) -> str:
@@ -60,7 +71,7 @@ def choose_precision(setting: str, device: torch.device) -> str:
         if device.type != "cpu":
             raise UsageError("decoding.precision int8 is for processors: use --device cpu, or bf16")
         return setting
-    return "bf16" if choose_dtype(setting, device) == torch.bfloat16 else "fp32"
+    return "bf16" if _bf16_wanted(setting, device) else "fp32"
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:

@@ -61,19 +61,6 @@ def test_version() -> None:
     assert nmt("--version").stdout == f"nmt {package.__version__}\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the processor time of child processes")
-def test_help_is_quick() -> None:
-    """In processor time, which does not depend on what else the machine is doing."""
-
-    def seconds() -> float:
-        before = os.times()
-        subprocess.run([*COMMAND, "--help"], env=environment(), capture_output=True, check=True)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
-    assert min(seconds() for _ in range(5)) < 0.4
-
-
 def test_the_command_line_imports_nothing_heavy_before_it_is_needed() -> None:
     heavy = ["torch", "numpy", "sentencepiece", "sacrebleu", "pydantic", "yaml", "tqdm", "safetensors"]
     code = f"import sys, nmt, nmt.cli; print([name for name in {heavy} if name in sys.modules])"

@@ -9,7 +9,7 @@ from model_options import LENGTHS, PIECES, SOURCE, make_model, make_row, rows
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.device import exact_int8
+from nmt.device import choose_dtype, exact_int8
 from nmt.inference.packing import PackedNetwork, pack
 from nmt.model import Seq2Seq
 from nmt.search.candidates import selective
@@ -108,6 +108,14 @@ def test_a_processor_without_kernels_for_bf16_rounds_all_the_same(monkeypatch: p
     weight, bias, inputs = torch.randn(31, 72), torch.randn(31), torch.randn(9, 72)
     rounded = F.linear(inputs.bfloat16().double(), weight.bfloat16().double(), bias.double())
     torch.testing.assert_close(pack(weight, bias, "bf16")(inputs).double(), rounded, rtol=1e-5, atol=1e-5)
+
+
+def test_where_there_are_no_kernels_for_bf16_training_computes_in_fp32(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("nmt.device.bf16_kernels", lambda: False)
+    assert choose_dtype("bf16", torch.device("cpu")) == torch.float32
+    assert "computing in fp32" in caplog.text
 
 
 def test_search_asks_a_packed_network_for_the_best_alone() -> None:

@@ -6,10 +6,13 @@ import importlib.metadata
 import os
 import platform
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt import __version__
 from nmt.errors import NMTError
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = (
     "torch",
@@ -34,7 +37,7 @@ def examine() -> dict[str, Any]:
     """All facts, ready for JSON; speeds in billions of operations a second."""
     import torch
 
-    from nmt.device import choose_device, native_bf16, set_threads
+    from nmt.device import choose_device, set_threads
 
     set_threads(None)
     device = choose_device("auto")
@@ -47,13 +50,22 @@ def examine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": _memory(),
-        "bf16": "native" if native_bf16(device) else "emulated, slower than fp32",
+        "bf16": _bf16(device),
         "matrix_gflops": {
             "fp32": _speed(torch.float32, device),
             "bf16": _speed(torch.bfloat16, device),
         },
     }
     return {**facts, "model": _model()}
+
+
+def _bf16(device: torch.device) -> str:
+    """Say whether the device has bfloat16."""
+    from nmt.device import bf16_kernels, native_bf16
+
+    if native_bf16(device):
+        return "native"
+    return "emulated, slower than fp32" if device.type == "cuda" or bf16_kernels() else "none: fp32 instead"
 
 
 def _version(package: str) -> str:
