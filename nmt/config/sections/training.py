@@ -175,7 +175,8 @@ class Training(Section):
     max_nonfinite: Count = 20
     """Updates in a row skipped for infinite or undefined gradients before the run stops."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of matrix products; auto: bf16 where the machine computes it natively. Weights stay fp32."""
+    """Of matrix products; auto: bf16 where the machine computes it natively. Weights stay fp32. A processor that has no
+    kernels for bf16 computes in fp32, with a warning."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto: on a CUDA device where there is one."""
     threads: Count | None = None
