@@ -19,6 +19,12 @@ ROOT = LIBRARIES.parent.parent
 MEGABYTE = 1_000_000
 
 
+def with_toolkit() -> dict[str, str]:
+    """Return the environment in which Python can import the toolkit and what the scripts share."""
+    paths = [str(ROOT), str(LIBRARIES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 class Ran(NamedTuple):
     """What a program did."""
 
@@ -44,7 +50,6 @@ def run(
     Raises:
         NMTError: It failed.
     """
-    paths = [str(ROOT), str(LIBRARIES), *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryDirectory() as temporary:
         report = Path(temporary) / "report.json"
         done = subprocess.run(
@@ -53,7 +58,7 @@ def run(
             capture_output=True,
             text=True,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
+            env={**with_toolkit(), **environment},
             check=False,
         )
         if done.returncode != 0:

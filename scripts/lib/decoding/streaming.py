@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmark.processes import LIBRARIES, MEGABYTE, ROOT, run
+from benchmark.processes import MEGABYTE, run, with_toolkit
 from experiments.commands import count, run_command
 from experiments.markdown import table
 from nmt.data.lines import read_lines, write_lines
@@ -160,13 +159,12 @@ class Stream:
     @contextmanager
     def _started(self, *arguments: str, patience: float = threading.TIMEOUT_MAX) -> Iterator[subprocess.Popen[bytes]]:
         """Start the program; it outlives neither what it was started for nor so many seconds."""
-        paths = [str(ROOT), str(LIBRARIES), *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
             [*self._command, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=with_toolkit(),
         )
         alarm = threading.Timer(patience, process.kill)
         alarm.start()
