@@ -193,6 +193,15 @@ def test_the_number_of_pairs_chooses_the_recipe(pairs: int, recipe: str) -> None
     assert recipe in recipe_names()
 
 
+def test_who_has_no_gpu_is_told_of_the_smaller_recipe() -> None:
+    corpus("en", "de", 20)
+    corpus("en", "de", 5, name="valid")
+    command = ("config", "init", "--source", "train.en", "--target", "train.de")
+    assert "--recipe low-resource-cpu" in nmt(*command).stderr
+    for name in ("low-resource", "low-resource-cpu", "medium"):
+        assert "--recipe" not in nmt(*command, "--recipe", name).stderr
+
+
 def test_what_was_seen_is_told() -> None:
     write("train.en", ["one two three", "one two three", "same", *sentences("en", 17)])
     write("train.de", ["eins zwei drei", "eins zwei drei", "same", *sentences("de", 17)])

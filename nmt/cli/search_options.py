@@ -56,6 +56,7 @@ NBest = Annotated[
         "--n-best", min=1, help="Alternatives for each line; with --sampling, how many are drawn.", show_default=False
     ),
 ]
+MaxSourcePieces = Annotated[int | None, _search("--max-source-pieces", "Translate lines of more pieces in parts.", 1)]
 MaxLength = Annotated[int | None, _search("--max-length", "Longest translation, in pieces.", 1)]
 MinLength = Annotated[int | None, _search("--min-length", "Shortest translation, in pieces.", 0)]
 MinLengthRatio = Annotated[
@@ -115,6 +116,7 @@ DECODING: Mapping[str, Any] = {
     "n_best": NBest,
     "length_normalization": LengthNormalization,
     "alpha": Alpha,
+    "max_source_pieces": MaxSourcePieces,
     "max_length_ratio": MaxLengthRatio,
     "max_length": MaxLength,
     "min_length": MinLength,

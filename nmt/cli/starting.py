@@ -94,7 +94,11 @@ def start(
     text = _look(given.train, languages)
     _warn(text)
     experiment = _split(given, text, held_out, overwrite=overwrite)
-    return starting_yaml(experiment, text=text, recipe=recipe or fitting(text.pairs))
+    if recipe is None:
+        recipe = fitting(text.pairs)
+        if recipe_file(f"{recipe}-cpu") is not None:
+            logger.info("the recipe %s is made for a GPU; for a processor alone: --recipe %s-cpu", recipe, recipe)
+    return starting_yaml(experiment, text=text, recipe=recipe)
 
 
 def _check_output(output: Path | None, *, overwrite: bool) -> None:

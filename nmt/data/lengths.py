@@ -1,4 +1,4 @@
-"""How long translations get, as the training text shows it."""
+"""How long sentences and their translations get, as the training text shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGER = 1e-4
-"""The share of pairs that may have a longer target."""
+"""The share of pairs that may be longer."""
+
+
+def longest_source(source_lengths: NDArray[np.int32]) -> int:
+    """Return the number of pieces that one source in 10,000 has more than; at least 1."""
+    return max(1, math.ceil(float(np.quantile(source_lengths, 1 - LONGER))))
 
 
 def length_ratio(source_lengths: NDArray[np.int32], target_lengths: NDArray[np.int32], *, constant: int) -> float:

@@ -19,6 +19,7 @@ from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.alignment import AttentionMap
 from nmt.inference.forced import IdPair
 from nmt.inference.model_file import ModelFile
+from nmt.inference.parts import longest_part
 from nmt.inference.text import clean, one_line
 from nmt.inference.translation import Translation
 from nmt.inference.translator import Translator
@@ -85,7 +86,7 @@ class Attender:
             batch_sentences=options.batch_sentences,
         )
         self._tokenizers = file.tokenizers
-        self._max_pieces = file.config.data.filters.max_pieces
+        self._max_pieces = longest_part([file.config], decoding)
         # Translations are those of `nmt translate`, however that searches.
         self._translator = translator
         self._make_translator: Callable[[], Translates] = partial(Translator.from_model_file, file, decoding=decoding)

@@ -16,6 +16,7 @@ from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
 from nmt.inference.ensemble import Average, Ensemble, LimitableEnsemble, Member, check_members, checked_weights
 from nmt.inference.packing import ready_to_search
+from nmt.inference.parts import longest_part
 from nmt.inference.shortlist import Limitable, LimitableNetwork, Shortlist
 from nmt.inference.text import part_separator
 from nmt.log import logger
@@ -51,14 +52,13 @@ def get_ready(
     device = choose_device(options.device)
     networks = [member.file.network(device) for member in members]
     model, limitable = _searched(networks, counts, options, device)
-    data = [member.file.config.data for member in members]
     return Ingredients(
         model=model,
         tokenizers=first.tokenizers,
         decoding=options,
         device=device,
-        max_source_pieces=min(each.filters.max_pieces for each in data),
-        separator=part_separator(data[0].target_language),
+        max_source_pieces=longest_part([member.file.config for member in members], decoding),
+        separator=part_separator(first.config.data.target_language),
         shortlist=None
         if table is None
         else Shortlist(limitable, table, target_size=first.tokenizers.target.size, device=device),

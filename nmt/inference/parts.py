@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from nmt.config.schema import Config
 from nmt.data.tokenizer import SubwordModel
 from nmt.inference.sentences import split_sentences
 from nmt.inference.text import split_long
+
+
+def longest_part(configs: Sequence[Config], given: Mapping[str, Any]) -> int:
+    """Return the most source pieces that models translate at once.
+
+    Args:
+        configs: Their configurations. Of several models the one that has seen the shortest sentences decides.
+        given: Decoding options of the user, named as in the schema, which come before.
+    """
+    longest: int | None = given.get("max_source_pieces")
+    return longest or min(config.decoding.max_source_pieces or config.data.filters.max_pieces for config in configs)
 
 
 class Parts(NamedTuple):

@@ -35,6 +35,7 @@ from nmt.errors import CheckpointError, DataError
 from nmt.inference.ensemble import Member, check_members, checked_weights, mean, shares
 from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
 from nmt.inference.model_file import ModelFile, find_model, load_model
+from nmt.inference.parts import longest_part
 from nmt.inference.scores import Pair, Score
 from nmt.inference.text import clean, one_line
 from nmt.inference.windows import window_size, windows
@@ -120,7 +121,7 @@ class Scorer:
             decoding=options,
             device=device,
             weights=counts,
-            max_source_pieces=min(file.config.data.filters.max_pieces for file in files),
+            max_source_pieces=longest_part([file.config for file in files], decoding),
         )
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[Score | None]:

@@ -12,7 +12,7 @@ import torch
 from nmt import log
 from nmt.config.schema import Config
 from nmt.data.batching import fixed_batches
-from nmt.data.lengths import length_ratio
+from nmt.data.lengths import length_ratio, longest_source
 from nmt.data.preprocess import Prepared, prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.errors import TrainingError
@@ -65,7 +65,7 @@ def train(
         check_parent(config, parent)
         run.check_new(overwrite=overwrite)
     prepared = prepare(config, tokenizers=parent.tokenizers if parent is not None else None)
-    config = _with_length_limit(config, prepared)
+    config = _with_length_limits(config, prepared)
     checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
     _seed(config.seed)
     initial = make_initial(config, prepared.tokenizers, parent, resumed=resume)
@@ -98,15 +98,22 @@ def train(
     return run.path
 
 
-def _with_length_limit(config: Config, prepared: Prepared) -> Config:
-    """Return `config` with the longest translation that its training text suggests, where none is given."""
-    decoding = config.decoding
-    if decoding.max_length_ratio is not None:
-        return config
-    ratio = length_ratio(
-        prepared.train.source_lengths, prepared.train.target_lengths, constant=decoding.max_length_constant
-    )
-    return config.model_copy(update={"decoding": decoding.model_copy(update={"max_length_ratio": ratio})})
+def _with_length_limits(config: Config, prepared: Prepared) -> Config:
+    """Return `config` with the limits that its training text suggests, where none are given.
+
+    They are the longest source that is translated at once, and the longest translation.
+    """
+    decoding, train = config.decoding, prepared.train
+    found: dict[str, float] = {}
+    if decoding.max_source_pieces is None:
+        longest, joining = longest_source(train.source_lengths), config.data.concatenation
+        most = config.data.filters.max_pieces
+        found["max_source_pieces"] = min(most, joining.most * longest) if joining.share > 0 else longest
+    if decoding.max_length_ratio is None:
+        found["max_length_ratio"] = length_ratio(
+            train.source_lengths, train.target_lengths, constant=decoding.max_length_constant
+        )
+    return config.model_copy(update={"decoding": decoding.model_copy(update=found)})
 
 
 def _seed(seed: int) -> None:

@@ -19,6 +19,7 @@ from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.evaluation.metrics import score
 from nmt.inference.packing import ready_to_search
+from nmt.inference.parts import longest_part
 from nmt.inference.text import part_separator
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -123,7 +124,7 @@ class Validator:
             self.tokenizers,
             decoding=decoding,
             device=self.device,
-            max_source_pieces=self.config.data.filters.max_pieces,
+            max_source_pieces=longest_part([self.config], {}),
             separator=part_separator(self.config.data.target_language),
         )
         return [translation.text for translation in translator.translate(self.sources)]

@@ -27,9 +27,9 @@ from nmt.log import logger
 from nmt.training import train
 from nmt.training.run import RunFolder, flatten
 
-# What changes neither the model nor its translations; and the length limit, which training itself sets.
+# What changes neither the model nor its translations; and the length limits, which training itself sets.
 MAY_CHANGE = re.compile(
-    r"name|data\.prepared_folder|decoding\.(max_length_ratio|batch_sentences|threads)|"
+    r"name|data\.prepared_folder|decoding\.(max_source_pieces|max_length_ratio|batch_sentences|threads)|"
     r"training\.(threads|log_every|checkpoint_every_updates|keep_checkpoints|tensorboard|validation\.samples)"
 )
 SHOWN_OPTIONS = 5
