@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_tools import nmt
-from tiny_translator import save_tiny_model, tiny_config
+from tiny_translator import save_tiny_model, tiny_config, tiny_subword_model
 from toy_experiments import write_toy_experiment
 
 from nmt.data.lengths import longest_source
 from nmt.inference.model_file import load_model
-from nmt.inference.parts import longest_part
+from nmt.inference.parts import Cutter, longest_part
 
 
 def test_the_longest_source_is_what_one_in_ten_thousand_exceeds() -> None:
@@ -72,3 +72,29 @@ def test_a_line_is_cut_where_the_option_says(tmp_path: Path) -> None:
     assert "parts" not in whole.stderr
     assert whole.stdout != cut.stdout
     assert cut.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("longest", [5, 12, 25])
+def test_what_is_too_long_is_cut_into_its_sentences_and_these_where_they_are_too_long(longest: int) -> None:
+    sentences = ["The dog sees a cat.", "A man sleeps!", "The big old house and the small red house and a woman."]
+    subwords = tiny_subword_model()
+    whole = " ".join(sentences)
+    (ids,) = subwords.encode([whole])
+    parts = Cutter(subwords, longest=longest, sentences=False).cut(whole, ids)
+    assert len(ids) > longest
+    assert parts.over_long
+    assert " ".join(parts.texts) == whole
+    assert parts.ids == subwords.encode(parts.texts)
+    assert max(map(len, parts.ids)) <= longest
+    starts = [whole.index(sentence) for sentence in sentences]
+    assert set(starts) <= {whole.index(text) for text in parts.texts}, (
+        "no part has the end of one and the start of another"
+    )
+
+
+def test_what_fits_stays_whole_however_many_sentences_it_has() -> None:
+    subwords, text = tiny_subword_model(), "The dog sees a cat. A man sleeps!"
+    (ids,) = subwords.encode([text])
+    assert Cutter(subwords, longest=len(ids), sentences=False).cut(text, ids) == ([text], [ids], False)
+    cut = Cutter(subwords, longest=len(ids), sentences=True).cut(text, ids)
+    assert (cut.texts, cut.over_long) == (["The dog sees a cat.", "A man sleeps!"], False)

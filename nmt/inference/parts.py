@@ -48,24 +48,31 @@ class Cutter:
         self._sentences = sentences
 
     def cut(self, text: str, ids: list[int]) -> Parts:
-        """Return the parts of `text`, which has the pieces `ids`; none if there are no pieces."""
-        if not self._sentences:
-            return self._fitting(text, ids)
-        texts = split_sentences(text)
+        """Return the parts of `text`, which has the pieces `ids`; none if there are no pieces.
+
+        What is too long as a whole is cut into its sentences: several of them together, even if they were not too
+        long, are seldom what the model has learnt from, and it leaves some of them out.
+        """
+        cut_anyway = self._is_over_long(ids)
+        texts = split_sentences(text) if self._sentences or cut_anyway else []
         if len(texts) < 2:
             return self._fitting(text, ids)
         every = [self._fitting(*pair) for pair in zip(texts, self._subwords.encode(texts), strict=True)]
         return Parts(
             [text for parts in every for text in parts.texts],
             [row for parts in every for row in parts.ids],
-            any(parts.over_long for parts in every),
+            over_long=any(parts.over_long for parts in every) or (cut_anyway and not self._sentences),
         )
 
     def _fitting(self, text: str, ids: list[int]) -> Parts:
-        if self._longest is None or len(ids) <= self._longest:
+        if not self._is_over_long(ids):
             return Parts([text], [ids], over_long=False) if ids else Parts([], [], over_long=False)
+        assert self._longest is not None
         texts = split_long(
             text, longest=self._longest, count=lambda texts: list(map(len, self._subwords.encode(texts)))
         )
         rows = [(part, row) for part, row in zip(texts, self._subwords.encode(texts), strict=True) if row]
         return Parts([part for part, _ in rows], [row for _, row in rows], over_long=True)
+
+    def _is_over_long(self, ids: list[int]) -> bool:
+        return self._longest is not None and len(ids) > self._longest
