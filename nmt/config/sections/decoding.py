@@ -23,7 +23,7 @@ class Decoding(Section):
     """Exponent of the length normalisation; by default 1 for average and 0.6 for gnmt."""
     max_source_pieces: Count | None = None
     """Most pieces of the source that are translated at once; a longer line is translated sentence by sentence, a longer
-    sentence in parts. By default training sets it to what the model has seen: one of its sources in 10,000 is longer."""
+    sentence in parts. By default training sets it to what it has seen: one of its sources in 10,000 is longer."""
     max_length_ratio: Annotated[float, Field(ge=0)] | None = None
     """Longest translation, in pieces: this times the source's pieces plus `max_length_constant`. By default training
     sets it so that one of its pairs in 10,000 has a longer target: a search that need not look further ends sooner."""
