@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from nmt.config.schema import Training
 from nmt.data.batching import Batch
@@ -129,13 +130,19 @@ class Learner:
         self.average.restart(self.weights)
 
     def model_with(self, weights: Weights) -> Seq2Seq:
-        """Return a model that computes with `weights`, sharing their storage (its own: the model itself)."""
+        """Return a model that computes with `weights` as they are now (its own: the model itself).
+
+        It shares their storage, but for recurrent layers on a graphics card.
+        """
         if weights is self.weights:
             return self.model
         if self._twin is None:
             self._twin = copy.deepcopy(self.model)
         for name, parameter in self._twin.named_parameters():
             parameter.data = weights[name]
+        for module in self._twin.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # cuDNN wants them one behind the other: a copy there, nothing elsewhere
         return self._twin
 
 

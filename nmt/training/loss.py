@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 _CHUNK_ELEMENTS = 4_000_000
-"""Logits held at once."""
+"""Logits held at once on a processor."""
+_CHUNK_ELEMENTS_GPU = 64_000_000
+"""Elsewhere, where few large operations are faster than many small ones."""
 
 
 class LossSums(NamedTuple):
@@ -52,7 +54,8 @@ class _FusedLoss(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias)
         nll = weight.new_zeros(())
         loss = weight.new_zeros(())
-        rows = max(1, _CHUNK_ELEMENTS // vocabulary)
+        limit = _CHUNK_ELEMENTS if states.device.type == "cpu" else _CHUNK_ELEMENTS_GPU
+        rows = max(1, limit // vocabulary)
         ones = inputs.new_ones(1, rows)
         for start in range(0, len(targets), rows):
             part = inputs[start : start + rows]

@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 _CHUNK_ELEMENTS = 2_000_000
-"""Logits of one pass held at once."""
+"""Logits of one pass held at once on a processor."""
+_CHUNK_ELEMENTS_GPU = 32_000_000
+"""Elsewhere, where few large operations are faster than many small ones."""
 
 
 class RDropSums(NamedTuple):
@@ -79,7 +81,8 @@ class _RDropLoss(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight)
         grad_bias = torch.zeros_like(bias)
         sums = weight.new_zeros(3)
-        rows = max(1, _CHUNK_ELEMENTS // weight.shape[0])
+        limit = _CHUNK_ELEMENTS if states.device.type == "cpu" else _CHUNK_ELEMENTS_GPU
+        rows = max(1, limit // weight.shape[0])
         for start in range(0, len(targets), rows):
             part = inputs[:, start : start + rows]
             flat = part.reshape(-1, part.shape[-1])

@@ -280,7 +280,8 @@ class Trainer:
         for name, value in self.learner.weights.items():
             value.copy_(checkpoint.weights[name])
         restore_optimizer(self.learner.optimizer, checkpoint.optimizer)
-        self.learner.average.restore(checkpoint.average)
+        device = self.learner.device
+        self.learner.average.restore({name: value.to(device) for name, value in checkpoint.average.items()})
         self.learner.rate.restore(checkpoint.state["rate"])
         restore_random(checkpoint.random)
         logger.info("resuming %s at update %d", self.run.path, self.progress.update)
