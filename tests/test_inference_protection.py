@@ -115,6 +115,12 @@ STRAIGHT = [(place, place) for place in range(9)]
         ("the dog {0}", "cat a", [(0, 1), (1, 0)], "cat a {0}"),
         ("{0} the dog", "cat a", [(0, 1), (1, 0)], "{0} cat a"),
         ("the <br/> dog", "a cat", STRAIGHT, "a <br/> cat"),
+        # A full stop that looks at the words before it is behind what was in front of the full stop all the same.
+        ("the dog {0} .", "a cat .", [(0, 0), (1, 1), (1, 2)], "a cat {0} ."),
+        ("<b>the</b> <i>dog</i> .", "a cat .", [(0, 0), (0, 1), (1, 2)], "<b>a cat</b> <i></i> ."),
+        ("the dog . {0}", "a cat .", [(0, 0), (2, 1), (1, 2)], "a cat . {0}"),
+        ("<p>the dog</p>", "a cat .", STRAIGHT, "<p>a cat .</p>"),
+        ("the dog {0} .", "a cat", STRAIGHT, "a cat {0}"),
     ],
 )
 def test_spans_are_put_where_the_attention_says(

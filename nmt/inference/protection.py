@@ -2,7 +2,8 @@
 
 A model that has symbols for them (`tokenizer.user_symbols`) reads and writes one in place of each. Another reads the
 text without them. Whatever has no symbol in the translation is put where the attention says: between what was
-translated from the text before it, and what was translated from the text behind it.
+translated from the text before it, and what was translated from the text behind it. Closing punctuation corresponds to
+closing punctuation.
 
 S source pieces, T target pieces.
 """
@@ -152,7 +153,14 @@ def restore(text: str, spans: Sequence[Span], target: Target, subwords: SubwordM
     rest = [span for span in spans if span.symbol not in carried]
     ends = _piece_ends(target.source, visible_length(text))
     allowed = [place for place in range(len(pieces) + 1) if _may_part(pieces, place, spaces=spaces)]
-    places = [_separate(target.weights, _pieces_before(ends, span.offset), allowed) for span in rest]
+    gaps = [_pieces_before(ends, span.offset) for span in rest]
+    closing = _closing(target.source)
+    if closing < len(target.source):
+        closed = max(place for place in allowed if place <= _closing(pieces))
+        sides = [_side(allowed, closed, behind=gap - closing) for gap in gaps]
+    else:
+        sides = [allowed for _ in gaps]
+    places = [_separate(target.weights, gap, side) for gap, side in zip(gaps, sides, strict=True)]
     restored = ""
     bounds = sorted({0, *places, len(pieces)})
     for start, end in pairwise([*bounds, len(pieces)]):
@@ -194,6 +202,35 @@ def _may_part(pieces: Sequence[str], place: int, *, spaces: bool) -> bool:
     if BYTE_PIECE.fullmatch(pieces[place]) or BYTE_PIECE.fullmatch(pieces[place - 1]):
         return False
     return not spaces or not (pieces[place][0].isalnum() and pieces[place - 1][-1].isalnum())
+
+
+def _closing(pieces: Sequence[str]) -> int:
+    """Return where the punctuation that ends a text begins."""
+    place = len(pieces)
+    while place > 0 and _is_punctuation(pieces[place - 1]):
+        place -= 1
+    return place
+
+
+def _is_punctuation(piece: str) -> bool:
+    bare = piece.replace(WORD_START, "")
+    return bare != "" and not any(map(str.isalnum, bare))
+
+
+def _side(allowed: Sequence[int], closing: int, *, behind: int) -> Sequence[int]:
+    """Return the `allowed` places before, at or behind the one where the closing punctuation of the target begins.
+
+    What stands in front of that of the source, right in front of it or behind it, shall do so in the target. Attention
+    alone does not tell: a full stop may look at anything.
+
+    Args:
+        allowed: Places where something may be put, `closing` among them.
+        closing: Where closing punctuation begins.
+        behind: Negative for what comes before it, 0 for what is right in front of it.
+    """
+    if behind == 0:
+        return [closing]
+    return [place for place in allowed if (place <= closing if behind < 0 else place >= closing)]
 
 
 def _separate(weights: NDArray[np.float32], gap: int, allowed: Sequence[int]) -> int:
