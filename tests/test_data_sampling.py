@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,34 @@ def test_dropout_leaves_merges_out_at_its_rate() -> None:
     assert np.array_equal(none.ids, stored.ids)
     every = SubwordSampler(model, strength=1.0).sample(stored, key=1)
     assert every.lengths.sum() == sum(len(line) + 1 for line in SENTENCES)
+
+
+def textbook_dropout(model: SubwordModel, text: str, dropout: float, generator: random.Random) -> tuple[int, ...]:
+    """Provilkov et al. 2020, algorithm 1: each time, the best of the merges that are not left out."""
+    pieces = model.pieces(range(model.size))
+    ids = {piece: number for number, piece in enumerate(pieces) if model.is_ordinary(number)}
+    symbols, scores = list(text), model.scores()
+    while True:
+        pairs = [(ids.get(symbols[place] + symbols[place + 1]), place) for place in range(len(symbols) - 1)]
+        left = [
+            (-scores[piece], place) for piece, place in pairs if piece is not None and generator.random() >= dropout
+        ]
+        if not left:
+            return tuple(ids[symbol] for symbol in symbols)
+        place = min(left)[1]
+        symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.5])
+def test_bpe_draws_are_those_of_the_textbook(dropout: float) -> None:
+    model = MODELS["bpe"]
+    text = "\u2581" + max((word for line in SENTENCES for word in line.split()), key=len)
+    ours, generator = SubwordSampler(model, strength=dropout), random.Random(1)
+    drawn = Counter(ours._merges.sample(text, random.Random(2), count=5_000))
+    expected = Counter(textbook_dropout(model, text, dropout, generator) for _ in range(5_000))
+    assert len(expected) > 5
+    for word in drawn.keys() | expected.keys():
+        assert abs(drawn[word] - expected[word]) < 5 * math.sqrt(expected[word] + 1) + 20, word
 
 
 def test_unigram_draws_follow_the_probabilities() -> None:

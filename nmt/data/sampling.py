@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,7 @@ class SubwordSampler:
         self._starts_word = np.array([piece.startswith(WORD_START) for piece in self._pieces]) | ~self._ordinary
         self._scores = model.scores()
         self._kind = model.kind
+        self._merges = _Merges(self._ids, self._scores, dropout=strength)
         self._known: dict[Word, tuple[list[Word], list[float]]] = {}
 
     def sample(self, rows: Rows, *, key: int) -> Rows:
@@ -112,21 +115,79 @@ class SubwordSampler:
         if any(character not in self._ids for character in text):
             return [word], [1.0]
         generator = random.Random(make_key(*word))
-        draws = Counter(self._merge(list(text), generator) for _ in range(DRAWS))
+        draws = Counter(self._merges.sample(text, generator, count=DRAWS))
         return list(draws), [float(count) for count in draws.values()]
 
-    def _merge(self, symbols: list[str], generator: random.Random) -> Word:
-        ids, scores, strength, draw = self._ids, self._scores, self._strength, generator.random
-        while len(symbols) > 1:
-            best, best_score, place = "", -math.inf, 0
-            for index in range(len(symbols) - 1):
-                piece = ids.get(symbols[index] + symbols[index + 1])
-                if piece is not None and scores[piece] > best_score and draw() >= strength:
-                    best, best_score, place = self._pieces[piece], scores[piece], index
-            if not best:
-                break
-            symbols[place : place + 2] = [best]
-        return tuple([ids[symbol] for symbol in symbols])
+
+class _Merges:
+    """The merges of a BPE model, which are made at random (Provilkov et al. 2020)."""
+
+    def __init__(self, ids: Mapping[str, int], scores: Sequence[float], *, dropout: float) -> None:
+        """Takes the pieces, of which those with higher scores are merged earlier.
+
+        Args:
+            ids: The pieces and their numbers.
+            scores: By number.
+            dropout: Probability of leaving a merge out.
+        """
+        self._ids = ids
+        self._dropout = dropout
+        self._scores = {piece: scores[number] for piece, number in ids.items()}
+
+    def sample(self, text: str, generator: random.Random, *, count: int) -> Iterator[Word]:
+        """Draw `count` segmentations of `text`, whose characters are all pieces.
+
+        Most draws leave out no merge, or not an early one: what they have in common is computed once.
+        """
+        symbols, path = list(text), list[tuple[list[str], list[float]]]()
+        scores = [self._score(first, second) for first, second in pairwise(symbols)]
+        while scores and (best := max(scores)) > -math.inf:
+            path.append((symbols.copy(), scores.copy()))
+            self._merge(symbols, scores, scores.index(best))
+        whole = self._word(symbols)
+        for _ in range(count):
+            for before in path:
+                if generator.random() < self._dropout:
+                    yield self._word(self._go_on(before[0].copy(), before[1].copy(), generator))
+                    break
+            else:
+                yield whole
+
+    def _go_on(self, symbols: list[str], scores: list[float], generator: random.Random) -> list[str]:
+        """Merge `symbols` as far as it goes, the first time without the best merge.
+
+        Each time it is the best one, the first of several, that is not left out; what has been left out once may come
+        the next time.
+        """
+        leave_out = True
+        while scores and (best := max(scores)) > -math.inf:
+            place = scores.index(best)
+            if leave_out or generator.random() < self._dropout:
+                leave_out = False
+                others = scores.copy()
+                others[place] = -math.inf
+                while (best := max(others)) > -math.inf and generator.random() < self._dropout:
+                    others[others.index(best)] = -math.inf
+                if best == -math.inf:
+                    break
+                place = others.index(best)
+            self._merge(symbols, scores, place)
+        return symbols
+
+    def _merge(self, symbols: list[str], scores: list[float], place: int) -> None:
+        """Make one symbol of two neighbours, and change the scores of the pairs beside it."""
+        symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+        del scores[place]
+        if place > 0:
+            scores[place - 1] = self._score(symbols[place - 1], symbols[place])
+        if place < len(scores):
+            scores[place] = self._score(symbols[place], symbols[place + 1])
+
+    def _score(self, first: str, second: str) -> float:
+        return self._scores.get(first + second, -math.inf)
+
+    def _word(self, symbols: Sequence[str]) -> Word:
+        return tuple([self._ids[symbol] for symbol in symbols])
 
 
 def _distinct(
