@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+import toy_runs
 from cli_tools import nmt
 from safetensors.torch import load_file
 from tiny_translator import tiny_config, tiny_network, tiny_tokenizers, tiny_translator
 from toy_experiments import write_toy_experiment
+from toy_runs import records
 
-from nmt.config import load_config
 from nmt.inference.translator import Translator
-from nmt.training import train
 from nmt.training.loss import fused_loss
 from nmt.training.r_drop import r_drop_loss
 
@@ -32,13 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*overrides: str, **options: Any) -> Path:
-    arguments: dict[str, Any] = {"resume": False, "overwrite": False, "init_from": None}
-    return train(load_config(Path("toy.yaml"), ("training.device=cuda", *overrides)), **(arguments | options))
-
-
-def records(path: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+    return toy_runs.run("training.device=cuda", *overrides, **options)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -15,12 +15,11 @@ import pytest
 from cli_tools import untouched_logging
 from data_files import make_pairs
 from toy_experiments import write_toy_experiment
+from toy_runs import records, run
 
-from nmt.config import load_config
 from nmt.config.schema import Config, Schedule
 from nmt.data.batch import make_batch
 from nmt.data.batching import Position
-from nmt.training import train
 from nmt.training.diagnosis import Seen, TextFacts, Yardstick, diagnose, text_facts, unfinished
 from nmt.training.learner import Learned, Learner
 from nmt.training.progress import Progress
@@ -362,13 +361,8 @@ HOPELESS = (
 )
 
 
-def run(*overrides: str, resume: bool = False) -> Path:
-    return train(load_config(Path("toy.yaml"), overrides), resume=resume, overwrite=False, init_from=None)
-
-
 def warnings(path: Path) -> list[dict[str, Any]]:
-    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == "warning"]
+    return records(path, "warning")
 
 
 def saved_progress(path: Path) -> dict[str, Any]:

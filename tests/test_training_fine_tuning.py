@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import toy_runs
 from cli_tools import assert_explained, nmt
 from safetensors.torch import load_file
 from toy_experiments import toy_pairs, write_toy_experiment
+from toy_runs import newest_tensors, records
 
-from nmt.config import load_config
 from nmt.errors import ConfigError, UsageError
 from nmt.inference.model_file import load_model
-from nmt.training import train
 
 SHORT = (
     "training.max_updates=4",
@@ -53,22 +52,7 @@ PARENT = Path("runs/parent/best.safetensors")
 
 
 def run(*overrides: str, **options: Any) -> Path:
-    arguments: dict[str, Any] = {"resume": False, "overwrite": False, "init_from": None}
-    return train(load_config(Path("toy.yaml"), [*SHORT, *overrides]), **(arguments | options))
-
-
-def state(path: Path) -> dict[str, torch.Tensor]:
-    every = {}
-    for part in ("weights", "optimizer", "average", "random"):
-        for name, value in load_file(path / "last" / f"{part}.safetensors").items():
-            every[f"{part}.{name}"] = value
-    return every
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    clocks = ("seconds", "target_tokens_per_second")
-    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{key: value for key, value in json.loads(line).items() if key not in clocks} for line in lines]
+    return toy_runs.run(*SHORT, *overrides, **options)
 
 
 ALIGNED = ("data.train.0.alignment=train.align", "training.guided_alignment.weight=0.5", "training.coverage_loss=0.1")
@@ -95,11 +79,11 @@ def test_runs_resume_bit_for_bit(
     # The last update of the short run validates, which draws no random numbers.
     run(f"name={name}-broken", *options, "training.max_updates=2", **parent)
     broken = run(f"name={name}-broken", *options, resume=True)
-    ours, theirs = state(straight), state(broken)
+    ours, theirs = newest_tensors(straight), newest_tensors(broken)
     assert ours.keys() == theirs.keys()
     for key, value in ours.items():
         assert torch.equal(value, theirs[key]), key
-    losses = [[record for record in records(path) if record["kind"] == "train"] for path in (straight, broken)]
+    losses = [records(path, "train") for path in (straight, broken)]
     assert losses[0] == losses[1]
     assert parts <= losses[0][-1].keys()
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import toy_runs
 from cli_tools import untouched_logging
 from safetensors.torch import load_file
 from torch import Tensor
 from toy_experiments import write_toy_experiment
+from toy_runs import records
 
-from nmt.config import load_config
 from nmt.config.schema import Model, Training
 from nmt.data.batching import Batch, make_batch
 from nmt.inference.model_file import load_model
 from nmt.model import Seq2Seq, build_model
-from nmt.training import train
 from nmt.training.averaging import copy_weights
 from nmt.training.learner import Learner
 from nmt.training.optim import optimizer_tensors
@@ -130,8 +129,7 @@ AVERAGING = {
 
 def run(*overrides: str, resume: bool = False) -> Path:
     with untouched_logging():
-        config = load_config(Path("toy.yaml"), [*OPTIONS, *overrides])
-        return train(config, resume=resume, overwrite=False, init_from=None)
+        return toy_runs.run(*OPTIONS, *overrides, resume=resume)
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +150,6 @@ def folder(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(prepared)
     monkeypatch.setattr(Validator, "_loss", erratic_loss)
     return prepared
-
-
-def records(path: Path, kind: str) -> list[dict[str, Any]]:
-    clocks = ("seconds", "target_tokens_per_second")
-    lines = map(json.loads, (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-    return [{key: value for key, value in line.items() if key not in clocks} for line in lines if line["kind"] == kind]
 
 
 def newest(path: Path, part: str) -> dict[str, Tensor]:

@@ -16,13 +16,12 @@ import torch
 from cli_tools import COMMAND, contents, environment, nmt, nmt_process
 from safetensors.torch import load_file
 from toy_experiments import write_toy_experiment
+from toy_runs import newest_tensors, records, run
 
-from nmt.config import load_config
 from nmt.config.schema import Model, Training
 from nmt.data.batching import make_batch
 from nmt.errors import ConfigError, TrainingError, UsageError
 from nmt.model import build_model
-from nmt.training import train
 from nmt.training.learner import Learner
 
 
@@ -31,26 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_toy_experiment(tmp_path)
     return tmp_path
-
-
-def run(*overrides: str, **options: Any) -> Path:
-    arguments: dict[str, Any] = {"resume": False, "overwrite": False, "init_from": None}
-    return train(load_config(Path("toy.yaml"), overrides), **(arguments | options))
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    """The metrics of a run without what the clock says."""
-    clocks = ("seconds", "target_tokens_per_second")
-    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{key: value for key, value in json.loads(line).items() if key not in clocks} for line in lines]
-
-
-def newest_tensors(path: Path) -> dict[str, torch.Tensor]:
-    every = {}
-    for part in ("weights", "optimizer", "average", "random"):
-        for name, value in load_file(path / "last" / f"{part}.safetensors").items():
-            every[f"{part}.{name}"] = value
-    return every
 
 
 def assert_same_run(first: Path, second: Path) -> None:
