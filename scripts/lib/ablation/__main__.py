@@ -41,7 +41,7 @@ through about twice as much as one after another. Their logs are in the folders 
 For example:
 
   scripts/ablate low-resource --corpus multi30k --seeds 3 --parallel 2
-  scripts/ablate low-resource --corpus multi30k --only no-label-smoothing,r-drop --minutes 20
+  scripts/ablate low-resource --corpus multi30k --only no-label-smoothing,no-r-drop --minutes 20
   scripts/ablate configs/multi30k-en-de.yaml --list my-variants.yaml model.decoder.hidden_size=256
 """
 
