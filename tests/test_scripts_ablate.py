@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ablation.__main__ import CONFIGS, main, parse
 from ablation.report import summary, write_report
 from ablation.results import best_validation
-from ablation.variants import Variant, configure_all, find_list, read_variants
+from ablation.variants import Variant, configure_all, find_list, read_variants, text_of
 from cli_tools import ROOT, environment
 from light_training import pretend
 from small_corpora import command
@@ -29,6 +30,7 @@ from nmt.config import load_config
 from nmt.errors import ConfigError, DataError, Interrupted, TrainingError, UsageError
 
 FAST = ("training.max_updates=2", "training.validation.metrics=[bleu,chrf]", "data.shortlist.translations=0")
+LANGUAGES = ("data.source_language=en", "data.target_language=de")
 VARIANTS = """\
 smaller:
   why: Half the size
@@ -256,6 +258,36 @@ def test_refuses_what_makes_no_sense(toy: Path, arguments: list[str], capsys: py
         parse(arguments)
     assert stop.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("corpus", sorted((CONFIGS / "corpora").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", ["low-resource", "low-resource-cpu", "medium"])
+def test_every_corpus_gives_its_text_to_every_recipe(
+    recipe: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing but its text: its sizes are those of small models, and need not go together."""
+    monkeypatch.chdir(tmp_path)
+    text = yaml.safe_load(corpus.read_text("utf-8"))["data"]
+    files = [
+        path for pair in (*text["train"], text["valid"], *text["test"]) for path in (pair["source"], pair["target"])
+    ]
+    for file in map(Path, files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a\n", "utf-8")
+    file = CONFIGS / "recipes" / f"{recipe}.yaml"
+    config = load_config(file, text_of(corpus))
+    assert [config.data.train[0].source, config.data.test[0].target] == [files[0], files[-1]]
+    generic = load_config(file, ["data.valid={tsv: a.tsv}", "data.train=[{tsv: a.tsv}]", *LANGUAGES], check_files=False)
+    assert config.model == generic.model
+    assert config.training == generic.training
+
+
+def test_a_corpus_without_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("none.yaml").write_text("data: {source_language: en}\nmodel: {tyop: 1}\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"(?s)none\.yaml:1: data\.train.*data\.valid") as caught:
+        text_of(Path("none.yaml"))
+    assert "tyop" not in str(caught.value)
 
 
 def test_unknown_variants_are_named(toy: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from nmt.config.document import Document, read_document
 from nmt.config.files import missing_files
 from nmt.config.overrides import apply_override, names_base
 from nmt.config.problems import KeyPath, Place, Problem, Unreadable, config_error
-from nmt.config.schema import Config
+from nmt.config.schema import Config, Data
 from nmt.config.validate import Checked, validate
 from nmt.log import logger
 
@@ -50,18 +50,23 @@ def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files:
     """Do as `load_config`, and say where everything comes from."""
     path = Path(path)
     document = _read(path, overrides)
-    checked = _validate(document)
-    config = checked.config
-    problems = checked.problems
-    if config is not None and not document.incomplete:
-        if config.name is None:
-            config = config.model_copy(update={"name": path.stem})
-        problems = [*problems, *_contradictions(config, document, checked, check_files=check_files)]
-    if problems or config is None:
-        raise config_error(document.file, problems)
+    config = _check(document, name=path.stem, check_files=check_files)
     for remark in remarks(config):
         logger.warning("%s: %s", path, remark)
     return Loaded(config, document.bases, document.places)
+
+
+def load_data(path: Path) -> Data:
+    """Read which texts a configuration names; all else in it may be unfinished, as in a base.
+
+    Raises:
+        ConfigError: as `load_config`, of the section `data`.
+    """
+    path = Path(path)
+    document = _read(path, ())
+    for name in set(document.data) - {"data"}:
+        document.remove((name,))
+    return _check(document, name=path.stem, check_files=True).data
 
 
 def _read(path: Path, overrides: Sequence[str]) -> Document:
@@ -83,6 +88,23 @@ def _read(path: Path, overrides: Sequence[str]) -> Document:
         if not names_base(override):
             apply_override(document, override, number=number)
     return document
+
+
+def _check(document: Document, *, name: str, check_files: bool) -> Config:
+    """Return the configuration that a document holds, called `name` if it does not say its name.
+
+    Raises:
+        ConfigError: lists every problem.
+    """
+    checked = _validate(document)
+    config, problems = checked.config, checked.problems
+    if config is not None and not document.incomplete:
+        if config.name is None:
+            config = config.model_copy(update={"name": name})
+        problems = [*problems, *_contradictions(config, document, checked, check_files=check_files)]
+    if problems or config is None:
+        raise config_error(document.file, problems)
+    return config
 
 
 def _validate(document: Document) -> Checked:

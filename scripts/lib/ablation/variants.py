@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import yaml
 
-from nmt.config import Config, load_config, load_with_origins
+from nmt.config import Config, load_config, load_data, load_with_origins
 from nmt.config.document import CoreLoader
 from nmt.config.problems import show
 from nmt.errors import ConfigError, UsageError
@@ -74,7 +74,7 @@ def text_of(corpus: Path) -> list[str]:
     Raises:
         ConfigError: That configuration cannot be used.
     """
-    data = load_config(corpus).data.model_dump(mode="json")
+    data = load_data(corpus).model_dump(mode="json")
     names = ("source_language", "target_language", "train", "valid", "test")
     return [f"data.{name}={json.dumps(data[name], ensure_ascii=False)}" for name in names]
 
