@@ -65,15 +65,20 @@ def _score(
     return ProtocolScore(result.score, str(metric.get_signature()), details, result.ref_len)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print both scores; return the exit code."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the arguments; exit with code 2 if they make no sense."""
     parser = argparse.ArgumentParser(
         prog="scripts/score_protocols", description="Score one hypothesis file by protocol S and protocol L."
     )
     parser.add_argument("hypothesis", help="translations, one a line, plain text ('-': standard input)")
     parser.add_argument("reference", help="reference translations, untouched")
     parser.add_argument("--language", required=True, help="code of the language of both files, such as de")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print both scores; return the exit code."""
+    options = parse(arguments)
     try:
         hypotheses = list(read_lines(options.hypothesis, keep_broken=False))
         references = list(read_lines(options.reference, keep_broken=False))
