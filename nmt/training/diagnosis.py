@@ -29,6 +29,9 @@ RISE = 1.05
 """Perplexity over its lowest, from which it has risen; and over the next one, from which it is falling fast."""
 FALL = 0.01
 """Nats a piece by which the training loss must have fallen meanwhile."""
+KNOWN, UNKNOWN = 3.0, 4.0
+"""Perplexity of the training text that, with dropout, no real text has unless it is known by heart; and how many times
+as much the validation text must have."""
 STALLED = 5
 """Validations without a better score or a lower loss, at a learning rate that is still high."""
 HIGH, SPENT = 0.75, 0.02
@@ -81,7 +84,7 @@ class Finding(NamedTuple):
     """Something to be said about a run."""
 
     name: str
-    """collapse, divergence, overfitting, stalled or spent."""
+    """collapse, divergence, overfitting, memorizing, stalled or spent."""
     text: str
 
 
@@ -196,7 +199,10 @@ def _learns_no_more(earlier: Sequence[Seen], now: Seen, yardstick: Yardstick) ->
 
 
 def _overfitting(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Finding]:
-    """Perplexity that rises on what is new, falls on what is known, and a score that is no better."""
+    """Perplexity that rises on what is new, falls on what is known, and a score that is no better.
+
+    Or, though the score may still get better, a training text that is known by heart.
+    """
     now = history[-1]
     since = _since_lowest_loss(history)
     then = history[-1 - since]
@@ -214,6 +220,13 @@ def _overfitting(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Find
             f"the training text by heart. Try more model.dropout (source_words and target_words too), "
             f"tokenizer.sampling, training.r_drop or a smaller model; training.validation.patience ends such a run by "
             f"itself",
+        )
+    elif now.train_loss <= math.log(KNOWN) and now.loss - now.train_loss >= math.log(UNKNOWN):
+        yield Finding(
+            "memorizing",
+            f"the model knows the training text by heart: perplexity {perplexity(now.train_loss):.2f} there, "
+            f"{perplexity(now.loss):.2f} on the validation text. It may still get better, but would get further with "
+            f"more model.dropout, tokenizer.sampling, training.r_drop, or more text",
         )
 
 
