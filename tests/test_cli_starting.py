@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from cli_tools import assert_explained, contents, nmt, nmt_process
 
@@ -193,11 +194,18 @@ def test_the_number_of_pairs_chooses_the_recipe(pairs: int, recipe: str) -> None
     assert recipe in recipe_names()
 
 
-def test_who_has_no_gpu_is_told_of_the_smaller_recipe() -> None:
+@pytest.mark.parametrize(("gpu", "found", "other"), [(False, "-cpu", ""), (True, "", "-cpu")])
+def test_the_machine_chooses_the_recipe_and_the_other_one_is_told(
+    gpu: bool, found: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.device.choose_device", lambda setting: torch.device("cuda" if gpu else "cpu"))
     corpus("en", "de", 20)
     corpus("en", "de", 5, name="valid")
     command = ("config", "init", "--source", "train.en", "--target", "train.de")
-    assert "--recipe low-resource-cpu" in nmt(*command).stderr
+    outcome = nmt(*command)
+    assert f"from the recipe low-resource{found} " in outcome.stdout
+    assert f"the recipe low-resource{found}; for a machine with" in outcome.stderr
+    assert outcome.stderr.rstrip().endswith(f"--recipe low-resource{other}")
     for name in ("low-resource", "low-resource-cpu", "medium"):
         assert "--recipe" not in nmt(*command, "--recipe", name).stderr
 

@@ -122,7 +122,8 @@ def init(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="low-resource, low-resource-cpu, medium or large; by default what fits the number of pairs.",
+            help="low-resource, low-resource-cpu, medium or large; by default what fits the number of pairs and "
+            "this machine.",
             autocompletion=_complete_recipe,
             show_default=False,
         ),

@@ -94,11 +94,7 @@ def start(
     text = _look(given.train, languages)
     _warn(text)
     experiment = _split(given, text, held_out, overwrite=overwrite)
-    if recipe is None:
-        recipe = fitting(text.pairs)
-        if recipe_file(f"{recipe}-cpu") is not None:
-            logger.info("the recipe %s is made for a GPU; for a processor alone: --recipe %s-cpu", recipe, recipe)
-    return starting_yaml(experiment, text=text, recipe=recipe)
+    return starting_yaml(experiment, text=text, recipe=recipe or _fitting_here(text.pairs))
 
 
 def _check_output(output: Path | None, *, overwrite: bool) -> None:
@@ -143,6 +139,20 @@ def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> Survey:
 def fitting(pairs: int) -> str:
     """The name of the recipe for so many training pairs."""
     return next((name for most, name in RECIPES if pairs <= most), "large")
+
+
+def _fitting_here(pairs: int) -> str:
+    """The name of the recipe for so many training pairs and this machine."""
+    large = fitting(pairs)
+    small = f"{large}-cpu"
+    if recipe_file(small) is None:
+        return large
+    from nmt.device import choose_device  # takes seconds: it imports torch
+
+    gpu = choose_device("auto").type == "cuda"
+    found, here, others, there = (large, "a GPU", small, "none") if gpu else (small, "no GPU", large, "one")
+    logger.info("there is %s here: the recipe %s; for a machine with %s: --recipe %s", here, found, there, others)
+    return found
 
 
 def _split(given: StartingFiles, text: Survey, held_out: int | None, *, overwrite: bool) -> ExperimentFiles:
@@ -221,7 +231,8 @@ def starting_yaml(files: ExperimentFiles, *, text: Survey | None, recipe: str) -
         options = changed(options, choices(text, options))
     seen = "" if text is None else _seen(text)
     return f"""\
-# An experiment, from the recipe {recipe} (docs/recipes.md). `nmt config show FILE --comments` explains every option.
+# An experiment, from the recipe {recipe} (docs/recipes.md).
+# `nmt config show FILE --comments` explains every option.
 #
 #   nmt config check FILE     is everything right?
 #   nmt train FILE            train; the run is called like this file
