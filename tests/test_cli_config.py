@@ -81,6 +81,32 @@ def test_init_finds_validation_and_test_beside_the_training_text() -> None:
     assert nmt("config", "check", "new.yaml").code == 0
 
 
+def test_init_finds_texts_packed_or_not() -> None:
+    write_pairs("our train.en.gz", "our train.de.gz", 3)
+    for name in ("our dev.en", "our dev.de.gz", "our test.en.gz", "our test.de", "our test-b.en.gz"):
+        write_pairs(name, name, 2)
+    files = ("--source", "our train.en.gz", "--target", "our train.de.gz")
+    outcome = nmt("config", "init", *files, "-o", "new.yaml")
+    assert outcome.code == 0, outcome
+    data = load_config(Path("new.yaml")).data
+    assert (data.valid.source, data.valid.target) == ("our dev.en", "our dev.de.gz")
+    assert [(test.name, test.source, test.target) for test in data.test] == [("test", "our test.en.gz", "our test.de")]
+
+
+def test_what_init_holds_out_is_never_blank() -> None:
+    for name, blank in (("all.en", 0), ("all.de", 1)):
+        lines = ("  " if number % 4 == blank else f"{name} {number}" for number in range(400))
+        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    outcome = nmt("config", "init", "--source", "all.en", "--target", "all.de", "--hold-out", "20", "-o", "new.yaml")
+    assert outcome.code == 0, outcome
+    data = load_config(Path("new.yaml")).data
+    parts = [data.train[0], data.valid, data.test[0]]
+    assert [len(read(part.source or "")) for part in parts] == [len(read(part.target or "")) for part in parts]
+    # Of 400 pairs 200 are whole, of which 40 leave; blank ones are equal to nothing that is held out, and stay.
+    assert [len(read(part.target or "")) for part in parts] == [360, 20, 20]
+    assert all(line.strip() for part in parts[1:] for side in (part.source, part.target) for line in read(side or ""))
+
+
 def test_init_prints_what_it_would_write() -> None:
     arguments = ("config", "init", "--source", "train.en", "--target", "train.de")
     nmt(*arguments, "-o", "new.yaml")
@@ -142,7 +168,7 @@ def test_init_without_files_is_for_the_exercise_corpus() -> None:
         (["--source", "text", "--target", "train.de"], ["text: the name", "--source-language"]),
         (["--source", "train.en", "--target", "train.de", "-o", "good.yaml"], ["good.yaml exists", "--overwrite"]),
         (["--source", "train.en", "--target", "train.de", "-o", "nowhere/x.yaml"], ["nowhere"]),
-        (["--source", "train.en", "--target", "train.de", "--hold-out", "1"], ["train.en has 1 lines, too few"]),
+        (["--source", "train.en", "--target", "train.de", "--hold-out", "1"], ["train.en has 1 pairs, too few"]),
         (["--source", "long.en", "--target", "long.de", "--hold-out", "2"], ["long.valid.de exists already"]),
         (["--source", "long.en", "--target", "long.de", "--hold-out", "0"], ["--hold-out"]),
         (["--source", "latin.en", "--target", "latin.de", "--hold-out", "1"], ["latin.de", "line 2", "UTF-8"]),

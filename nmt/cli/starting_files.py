@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,6 +60,22 @@ class TextFiles:
         """Whether both files are there."""
         return self.source.is_file() and self.target.is_file()
 
+    def packed_or_not(self) -> TextFiles:
+        """The files of these names that are there, whether they are packed or not."""
+        return TextFiles(*(_packed_or_not(side) for side in (self.source, self.target)))
+
+
+def _unpacked(path: Path) -> Path:
+    """A path without the ending of packed files."""
+    return path.with_suffix("") if path.suffix.lower() in PACKED else path
+
+
+def _packed_or_not(path: Path) -> Path:
+    """The file of this name that is there, whether it is packed or not; the path itself if there is none."""
+    plain = _unpacked(path)
+    names = (path, plain, *(plain.with_name(plain.name + ending) for ending in PACKED))
+    return next((each for each in names if each.is_file()), path)
+
 
 def language_of(path: Path, side: str, lines: Iterable[str]) -> str:
     """The language code that a file's name ends in, or the language whose script its lines are written in.
@@ -66,8 +83,7 @@ def language_of(path: Path, side: str, lines: Iterable[str]) -> str:
     Raises:
         UsageError: the name ends in something else, and the script is that of many languages.
     """
-    name = path.with_suffix("") if path.suffix.lower() in PACKED else path
-    code = name.suffix.removeprefix(".")
+    code = _unpacked(path).suffix.removeprefix(".")
     if LANGUAGE.match(code) and code.lower() not in NO_LANGUAGES:
         return code
     scripts = scripts_of(characters_of(lines))
@@ -84,7 +100,7 @@ def find_valid(train: TextFiles) -> TextFiles | None:
     """The validation files beside the training files, by their names."""
     if not train.are_called("train"):
         return None
-    candidates = (train.renamed("train", name) for name in VALID_NAMES)
+    candidates = (train.renamed("train", name).packed_or_not() for name in VALID_NAMES)
     return next((files for files in candidates if files.exist()), None)
 
 
@@ -92,21 +108,21 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
     """Names and files of the test sets beside the training files, by their names."""
     if not train.are_called("train"):
         return []
-    before, _, after = train.source.name.partition("train")
-    found = []
-    for path in sorted(train.source.parent.glob("*")):
+    before, _, after = _unpacked(train.source).name.partition("train")
+    found: dict[str, TextFiles] = {}
+    for path in sorted(map(_unpacked, train.source.parent.glob("*"))):
         if path.name.startswith(f"{before}test") and path.name.endswith(after):
             name = path.name[len(before) : len(path.name) - len(after)]
-            files = train.renamed("train", name)
+            files = train.renamed("train", name).packed_or_not()
             if files.exist():
-                found.append((name.strip("._-"), files))
-    return found
+                found[name.strip("._-")] = files
+    return list(found.items())
 
 
 def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFiles, TextFiles, TextFiles]:
     """Split a text in three: `count` pairs each, taken evenly from all over it, for validation and test; the rest.
 
-    What is held out does not stand in the rest a second time.
+    What is held out does not stand in the rest a second time, and is blank on neither side.
 
     Returns:
         The files for training, validation and test, beside the given ones: `text.en` gives `text.train.en` and so on.
@@ -115,9 +131,19 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
         UsageError: such files are there already, or the text is too short.
         DataError: a file cannot be read or written, or the two are of unequal length.
     """
-    total = inspect_pair(Pair(source=str(train.source), target=str(train.target)))[0].lines
+    inspect_pair(Pair(source=str(train.source), target=str(train.target)))
+
+    def pairs() -> Iterator[tuple[int | None, tuple[str, str]]]:
+        """All pairs, those that may be held out with a number."""
+        sides = (read_lines(side, keep_broken=False) for side in (train.source, train.target))
+        numbers = itertools.count()
+        for pair in zip(*sides, strict=True):
+            yield next(numbers) if all(map(str.strip, pair)) else None, pair
+
+    # What cannot be read is found here, before anything is written.
+    total = sum(number is not None for number, _ in pairs())
     if total <= 2 * count:
-        raise UsageError(f"{train.source} has {total:,} lines, too few to hold out {count:,} twice; hold out fewer")
+        raise UsageError(f"{train.source} has {total:,} pairs, too few to hold out {count:,} twice; hold out fewer")
     if total < 10 * count:
         logger.warning("only %s of %s pairs are left to learn from", f"{total - 2 * count:,}", f"{total:,}")
     parts = ("train", "valid", "test")
@@ -125,21 +151,16 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     for path in (side for part in files.values() for side in (part.source, part.target)):
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already; {_way_out(files)}")
-    train.read_through()  # what cannot be read is found before anything is written
     stride = total // count
-    rows = {"valid": range(0, stride * count, stride), "test": range(stride // 2, stride * count, stride)}
+    numbers = {"valid": range(0, stride * count, stride), "test": range(stride // 2, stride * count, stride)}
 
-    def part_of(row: int) -> str:
-        return next((part for part, chosen in rows.items() if row in chosen), "train")
+    def part_of(number: int | None) -> str:
+        return next((part for part, chosen in numbers.items() if number in chosen), "train")
 
-    def pairs() -> Iterator[tuple[int, tuple[str, str]]]:
-        sides = (read_lines(side, keep_broken=False) for side in (train.source, train.target))
-        return enumerate(zip(*sides, strict=True))
-
-    held_out = {_plain(pair) for row, pair in pairs() if part_of(row) != "train"}
+    held_out = {_plain(pair) for number, pair in pairs() if part_of(number) != "train"}
     for part, outcome in files.items():
         for column, path in enumerate((outcome.source, outcome.target)):
-            chosen = (pair for row, pair in pairs() if part_of(row) == part)
+            chosen = (pair for number, pair in pairs() if part_of(number) == part)
             write_lines(path, (pair[column] for pair in chosen if part != "train" or _plain(pair) not in held_out))
     return files["train"], files["valid"], files["test"]
 
