@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 from cli_tools import assert_explained, contents, nmt
 from tiny_translator import save_tiny_model
 
+from nmt.cli.tune import _flags
 from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.held_out import Measured
@@ -95,6 +97,37 @@ def test_a_new_file_or_none(tmp_path: Path) -> None:
     assert nmt(*common, "-o", "new.safetensors").code == 0
     assert contents(tmp_path).keys() - before.keys() == {"new.safetensors"}
     assert_explained(nmt(*common, "-o", "new.safetensors"), "exists already", codes=(2,))
+
+
+def test_an_ensemble_is_tuned_and_its_files_stay(tmp_path: Path) -> None:
+    """What is printed is what `nmt translate` is to be told, and does what was measured."""
+    save_tiny_model(tmp_path / "it's another.safetensors", attention={"score": "additive", "size": 8})
+    models = ("model.safetensors", "it's another.safetensors")
+    before = contents(tmp_path)
+    one, other = (("-m", model) for model in models)
+    wanted = nmt("translate", *one, *other, "--ensemble-average", "log_probabilities", "--beam-size", "1", "text.en")
+    (tmp_path / "text.de").write_text(wanted.stdout, encoding="utf-8")
+    tries = ("--try", "ensemble_average=probabilities,log_probabilities", "--try", "beam_size=1,3")
+    outcome = nmt("tune", *models, *tries, *HELD_OUT)
+    assert outcome.code == 0, outcome.stderr
+    program, *arguments = shlex.split(outcome.stdout.splitlines()[-1])
+    assert (program, arguments[:5]) == ("nmt", ["translate", *one, *other])
+    found = nmt(*arguments, "text.en")
+    assert found.stdout == wanted.stdout
+    (tmp_path / "text.de").unlink()
+    assert contents(tmp_path).items() <= before.items()
+
+    tried = nmt("tune", *models, "--source", "text.en", "--reference", "text.en", "--try", "beam_size=2").stdout
+    assert "ensemble_average" not in tried
+    assert_explained(nmt("tune", *models, "-o", "new.safetensors", *HELD_OUT), "-o", "ensemble", codes=(2,))
+
+
+def test_flags_say_what_options_are() -> None:
+    options = {"alpha": 1.2, "max_length": None, "shortlist": True, "protect": False}
+    words = _flags([], options)
+    assert words == "--alpha 1.2 --shortlist --no-protect"
+    known = nmt("translate", "--help").stdout
+    assert all(f" {word} " in known for word in words.split() if word.startswith("--"))
 
 
 def test_what_cannot_be_tried_is_said() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.opening import decoding_options, make_translator
+from nmt.cli.opening import choosing_translator, open_models
 from nmt.cli.options import (
     BatchSize,
     Device,
@@ -20,19 +21,27 @@ from nmt.cli.options import (
     Verbose,
     refuse_existing,
 )
+from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.config.schema import Decoding
+    from collections.abc import Mapping, Sequence
+
+    from nmt.config.schema import Config, Decoding
     from nmt.evaluation.held_out import Measured
     from nmt.evaluation.tuning import Trial
-    from nmt.inference.model_file import ModelFile
+    from nmt.inference.ensemble import Member
 
 
 def tune(
-    model: Annotated[
-        Path | None,
-        typer.Argument(metavar="MODEL", help="A model file or the folder of a run.", show_default=False),
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model file or the folder of a run; several are tuned as the ensemble that they are for nmt "
+            "translate.",
+            show_default=False,
+        ),
     ] = None,
     tries: Annotated[
         list[str] | None,
@@ -40,7 +49,7 @@ def tune(
             "--try",
             metavar="OPTION=VALUE,...",
             help="A decoding option and the values to try; can be given several times. By default the length "
-            "normalisation, its alpha, then the beam size.",
+            "normalisation, its alpha, then the beam size; of an ensemble what is averaged before.",
             show_default=False,
         ),
     ] = None,
@@ -53,7 +62,7 @@ def tune(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write a new model file; by default MODEL is changed.",
+            help="Write a new model file; by default MODEL is changed. There is none for an ensemble.",
             show_default=False,
         ),
     ] = None,
@@ -68,60 +77,60 @@ def tune(
     """Choose beam size, length normalisation and other decoding options on the validation set.
 
     One option after another is tried with the best of those before it. The best ones are written into the model file,
-    where they are what nmt translate does unless told otherwise.
+    where they are what nmt translate does unless told otherwise. An ensemble has no file of its own: what to tell
+    nmt translate is printed.
 
     For example:
 
       nmt tune runs/quickstart
 
       nmt tune runs/quickstart --try alpha=0.8,1,1.2 --try beam_size=5,10,20 --metric chrf -o tuned.safetensors
+
+      nmt tune runs/seed-1 runs/seed-2 runs/seed-3
     """
     if output is not None:
+        if models is not None and len(models) > 1:
+            raise UsageError("an ensemble has no file of its own that could be written: leave out -o")
         refuse_existing(output, overwrite=overwrite)
-    from nmt.inference.find import find_model
-
-    path = find_model(model)  # before the slow import, so that a wrong path is told at once
+    members = open_models(models)
     from nmt.evaluation.held_out import read_held_out
-    from nmt.evaluation.tuning import PLAN, parse_choice
+    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice
     from nmt.evaluation.tuning import tune as run_trials
-    from nmt.inference.model_file import load_model
 
-    plan = [parse_choice(text) for text in tries] if tries else PLAN
-    file = load_model(path)
-    held_out = read_held_out(file.config, source, reference)
-    machine = decoding_options(batch_sentences=batch_size, device=device, threads=threads)
+    several = len(members) > 1
+    plan = [parse_choice(text) for text in tries] if tries else ENSEMBLE_PLAN if several else PLAN
+    config = members[0].file.config
+    held_out = read_held_out(config, source, reference)
+    machine: dict[str, Any] = {"batch_sentences": batch_size, "device": device, "threads": threads}
 
     def measure(decoding: Decoding) -> Measured:
-        return held_out.measure(make_translator(_with(file, decoding), **machine))
+        changed = [member.with_decoding(decoding) for member in members]
+        return held_out.measure(choosing_translator(changed, None, None, **machine))
 
-    wanted = metric.value if metric is not None else _own_metric(file)
+    wanted = metric.value if metric is not None else _own_metric(config)
     trials: list[Trial] = []
-    for trial in run_trials(file.config.decoding, plan, metric=wanted, measure=measure):
+    for trial in run_trials(config.decoding, plan, metric=wanted, measure=measure):
         trials.append(trial)
         logger.info("%s: %s %.2f", _name(trial), wanted, trial.measured.scores[wanted])
-    _print(trials, sentences=len(held_out.sources))
     best = [trial for trial in trials if trial.best][-1]
-    if not dry_run:
-        _write(file, best, wanted, len(held_out.sources), output if output is not None else path)
+    _print(trials, best, sentences=len(held_out.sources))
+    if several:
+        typer.echo(f"nmt translate {_flags(members, changes(trials[0].decoding, best.decoding))}")
+    elif not dry_run:
+        _write(members[0], best, wanted, len(held_out.sources), output)
 
 
-def _own_metric(file: ModelFile) -> str:
+def _own_metric(config: Config) -> str:
     """The metric that chose the model, if it is one of translations."""
-    chosen = file.config.training.validation.metric
+    chosen = config.training.validation.metric
     return chosen if chosen in ("bleu", "chrf") else "bleu"
-
-
-def _with(file: ModelFile, decoding: Decoding) -> ModelFile:
-    from dataclasses import replace
-
-    return replace(file, config=file.config.model_copy(update={"decoding": decoding}))
 
 
 def _name(trial: Trial) -> str:
     return f"{trial.option} {trial.value}" if trial.option else "as it was"
 
 
-def _print(trials: list[Trial], *, sentences: int) -> None:
+def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
     from nmt.cli.tables import table
 
     rows = [["tried", "BLEU", "chrF", "sentences/s", ""]]
@@ -132,25 +141,35 @@ def _print(trials: list[Trial], *, sentences: int) -> None:
         rows.append([_name(trial), f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}", f"{speed:.1f}", better])
     for line in table(rows):
         typer.echo(line)
-    best = [trial for trial in trials if trial.best][-1].decoding
-    changed = changes(trials[0].decoding, best)
+    changed = changes(trials[0].decoding, best.decoding)
+    found = " ".join(f"{name}={'null' if value is None else value}" for name, value in changed.items())
     typer.echo("")
-    typer.echo(f"on {sentences:,} sentences; best: {changed or 'the options as they were'}")
+    typer.echo(f"on {sentences:,} sentences; best: {found or 'the options as they were'}")
 
 
-def changes(before: Decoding, after: Decoding) -> str:
-    """What is different, as overrides: `beam_size=8 alpha=1.2`."""
+def changes(before: Decoding, after: Decoding) -> dict[str, Any]:
+    """Return the options that are different, and what they are now."""
     old: dict[str, Any] = before.model_dump()
-    return " ".join(
-        f"{name}={'null' if value is None else value}"
-        for name, value in after.model_dump().items()
-        if value != old[name]
-    )
+    return {name: value for name, value in after.model_dump().items() if value != old[name]}
 
 
-def _write(file: ModelFile, best: Trial, metric: str, sentences: int, path: Path) -> None:
+def _flags(members: Sequence[Member], options: Mapping[str, Any]) -> str:
+    """What to tell `nmt translate`, on its command line."""
+    from nmt.config.decoding import flag
+
+    words = [f"-m {shlex.quote(member.name)}" for member in members]
+    for name, value in options.items():
+        if isinstance(value, bool):
+            words.append(flag(name) if value else flag(f"no_{name}"))
+        elif value is not None:
+            words.append(f"{flag(name)} {value}")
+    return " ".join(words)
+
+
+def _write(member: Member, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
     from nmt.inference.model_file import save_model
 
+    file, path = member.file, output or Path(member.name)
     tuned = {"metric": metric, "sentences": sentences, **best.measured.scores}
     save_model(
         path,

@@ -16,7 +16,7 @@ from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.held_out import Measured
 
-NOT_TUNED = frozenset({"batch_sentences", "device", "threads", "n_best", "precision", "ensemble_average"})
+NOT_TUNED = frozenset({"batch_sentences", "device", "threads", "n_best", "precision"})
 """Options that change speed, or what is written, and not which translation is best."""
 
 
@@ -33,6 +33,8 @@ PLAN = (
     Choice("beam_size", [1, 2, 5, 8, 12]),
 )
 """What is tried when nothing else is asked for."""
+ENSEMBLE_PLAN = (Choice("ensemble_average", ["probabilities", "log_probabilities"]), *PLAN)
+"""What is tried then with several models."""
 
 
 class Trial(NamedTuple):

@@ -14,11 +14,13 @@ The second is not normalised again: where members disagree, all pieces lose.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile
 from nmt.inference.shortlist import Limitable, Listed
@@ -132,6 +134,11 @@ class Member(NamedTuple):
     name: str
     """What messages call it: its path."""
     file: ModelFile
+
+    def with_decoding(self, decoding: Decoding) -> Member:
+        """Return the model with these options as its own."""
+        config = self.file.config.model_copy(update={"decoding": decoding})
+        return self._replace(file=replace(self.file, config=config))
 
 
 def check_members(members: Sequence[Member]) -> None:

@@ -6,7 +6,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ from nmt.evaluation.choosing import choosing_translator
 from nmt.evaluation.comparison.counts import Counts
 from nmt.evaluation.mbr import ConsensusTranslator
 from nmt.evaluation.reranking import OWN, Candidates, Judged, judge
-from nmt.inference.ensemble import Member
 from nmt.inference.translation import Translation
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -130,14 +128,8 @@ class Bench:
         return found, seconds
 
     def _translator(self, method: Method) -> Translator | ConsensusTranslator:
-        members = [with_decoding(each, method.decoding) for each in self.models.translating(ensemble=method.ensemble)]
+        members = [each.with_decoding(method.decoding) for each in self.models.translating(ensemble=method.ensemble)]
         return choosing_translator(members, mbr=method.mbr, decoding={"threads": self._threads})
-
-
-def with_decoding(member: Member, decoding: Decoding) -> Member:
-    """Return a model whose own options are these."""
-    config = member.file.config.model_copy(update={"decoding": decoding})
-    return Member(member.name, replace(member.file, config=config))
 
 
 def _candidates(source: str, translation: Translation) -> Candidates:
