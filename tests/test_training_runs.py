@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cli_tools import COMMAND, contents, environment, nmt, nmt_process
+from cli_tools import COMMAND, contents, environment, nmt, nmt_process, untouched_logging
 from safetensors.torch import load_file
 from toy_experiments import write_toy_experiment
 from toy_runs import newest_tensors, records, run
@@ -40,6 +40,15 @@ def assert_same_run(first: Path, second: Path) -> None:
         assert torch.equal(value, theirs[name]), name
     best = [load_file(path / "best.safetensors") for path in (first, second)]
     assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
+
+
+def test_long_lines_of_the_validation_set_are_told_once(folder: Path) -> None:
+    with untouched_logging():
+        path = run("training.max_updates=4", "training.validation.every_updates=1", "decoding.max_source_pieces=2")
+    assert len(records(path, "valid")) == 4
+    log = (path / "train.log").read_text(encoding="utf-8")
+    assert log.count("WARNING validation set: line 1 has") == 1
+    assert log.count("over-long lines were translated in parts") == 1
 
 
 def test_a_toy_language_is_learnt_and_all_files_are_there(folder: Path) -> None:

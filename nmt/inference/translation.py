@@ -52,7 +52,9 @@ BLANK = Translation("", [])
 class LongLines:
     """Tells about lines that were translated in parts: the first one at once, how many there were at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "") -> None:
+        """Take what the text is called, such as "validation set"; it is not called anything if there is but one."""
+        self._prefix = text and f"{text}: "
         self._count = 0
         self._first: list[int] = []
 
@@ -60,7 +62,8 @@ class LongLines:
         """Say that line `number` was too long."""
         if not self._count:
             logger.warning(
-                "line %d has %d pieces, more than the model was trained on: translated in %d parts",
+                "%sline %d has %d pieces, more than the model was trained on: translated in %d parts",
+                self._prefix,
                 number,
                 pieces,
                 parts,
@@ -74,4 +77,6 @@ class LongLines:
         if self._count > 1:
             shown = ", ".join(map(str, self._first))
             more = ", ..." if self._count > len(self._first) else ""
-            logger.warning("%d over-long lines were translated in parts: %s%s", self._count, shown, more)
+            logger.warning(
+                "%s%d over-long lines were translated in parts: %s%s", self._prefix, self._count, shown, more
+            )

@@ -21,6 +21,7 @@ from nmt.evaluation.metrics import score
 from nmt.inference.packing import ready_to_search
 from nmt.inference.parts import longest_part
 from nmt.inference.text import part_separator
+from nmt.inference.translation import LongLines
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.model import Seq2Seq
@@ -84,6 +85,7 @@ class Validator:
         shown = pairs[: self.options.max_sentences]
         self.sources = [source for source, _ in shown]
         self.references = [reference for _, reference in shown]
+        self._long_lines: LongLines | None = None
 
     def validate(self, model: Seq2Seq) -> Validated:
         """Measure `model`, which is left in evaluation mode."""
@@ -127,7 +129,12 @@ class Validator:
             max_source_pieces=longest_part([self.config], {}),
             separator=part_separator(self.config.data.target_language),
         )
-        return [translation.text for translation in translator.translate(self.sources)]
+        told = self._long_lines is not None
+        self._long_lines = self._long_lines or LongLines("validation set")
+        translations = list(translator.translate(self.sources, long_lines=self._long_lines))
+        if not told:
+            self._long_lines.summarize()  # The first time; the lines are the same ones each time.
+        return [translation.text for translation in translations]
 
     def _show(self, translations: Sequence[str]) -> None:
         """Log a few translations, spread over the set and the same ones each time."""
