@@ -367,6 +367,17 @@ def test_overlap_with_held_out_sets_is_reported(tmp_path: Path, caplog: pytest.L
     assert (mine["name"], mine["pairs"], mine["blank"]) == ("test set mine", 6, 1)
     assert "test set mine: the training text has 3 of its 6 sources, 3 of its targets and 2 whole pairs" in caplog.text
     assert "validation set" not in caplog.text
+    assert [record.levelname for record in caplog.records if "3 of its 6" in record.message] == ["WARNING"]
+
+
+def test_a_held_out_line_in_a_hundred_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="nmt")
+    train = write_pairs(tmp_path, "train", PAIRS)
+    new = [(f"something else {number}", f"nichts davon {number}") for number in range(99)]
+    prepare(make_config(tmp_path, [train], valid=write_pairs(tmp_path, "valid", [PAIRS[0], *new])))
+    (told,) = (record for record in caplog.records if "1 of its 100 sources" in record.message)
+    assert told.levelname == "INFO"
+    assert told.message.endswith("1 of its targets and 1 whole pairs; scores on it hardly change by so few.")
 
 
 def test_unknown_pieces_are_reported_and_too_many_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -23,6 +24,8 @@ from nmt.log import logger
 
 REPORT = "report.json"
 MAX_UNKNOWN = 0.01
+FEW_KNOWN = 0.01
+"""Share of a held-out set that may stand in the training text on either side without a warning."""
 PERCENTILES = (50, 95, 99)
 
 
@@ -171,14 +174,16 @@ def log_held_out(report: Report) -> None:
     for held in report["held_out"]:
         name, counts = held["name"], held["in_training"]
         if counts["training_pairs"]:
-            logger.warning(
-                "%s: the training text has %s of its %s sources, %s of its targets and %s whole pairs; scores on it "
-                "will look too good.",
+            few = max(counts["sources"], counts["targets"]) <= FEW_KNOWN * held["pairs"]
+            logger.log(
+                logging.INFO if few else logging.WARNING,
+                "%s: the training text has %s of its %s sources, %s of its targets and %s whole pairs; scores on it %s",
                 name,
                 f"{counts['sources']:,}",
                 f"{held['pairs']:,}",
                 f"{counts['targets']:,}",
                 f"{counts['both']:,}",
+                "hardly change by so few." if few else "will look too good.",
             )
         if held["blank"]:
             logger.warning("%s: %s of its %s pairs have a blank side.", name, held["blank"], f"{held['pairs']:,}")
