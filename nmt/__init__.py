@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nmt.api import LoadedModel
     from nmt.inference.alignment import AttentionMap
     from nmt.inference.attention import Attended
-    from nmt.inference.flags import find_flags
-    from nmt.inference.requests import Request
+    from nmt.inference.files.flags import find_flags
+    from nmt.inference.lines.requests import Request
     from nmt.inference.scores import Score
     from nmt.inference.translation import Candidate, Translation
 
@@ -48,10 +48,10 @@ _HOMES = {
     "AttentionMap": "nmt.inference.alignment",
     "Candidate": "nmt.inference.translation",
     "LoadedModel": "nmt.api",
-    "Request": "nmt.inference.requests",
+    "Request": "nmt.inference.lines.requests",
     "Score": "nmt.inference.scores",
     "Translation": "nmt.inference.translation",
-    "find_flags": "nmt.inference.flags",
+    "find_flags": "nmt.inference.files.flags",
 }
 
 

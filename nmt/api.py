@@ -62,15 +62,15 @@ from pathlib import Path
 from typing import Any, overload
 
 from nmt.config.schema import Config, Decoding
-from nmt.data.terminology import Terminology, read_terminology
+from nmt.data.text.terminology import Terminology, read_terminology
 from nmt.errors import UsageError
 from nmt.evaluation.choosing import choosing_translator
 from nmt.inference.aligner import Aligned
 from nmt.inference.attention import Attended, Attender
-from nmt.inference.ensemble import Member
-from nmt.inference.forms import like, lines, pairs, requests
+from nmt.inference.lines.forms import like, lines, pairs, requests
+from nmt.inference.lines.requests import Request
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.requests import Request
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.scorer import Scorer
 from nmt.inference.scores import Score
 from nmt.inference.translation import Translation

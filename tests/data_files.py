@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.schema import Config, Tokenizer
-from nmt.data.subword_training import train_subwords
-from nmt.data.tokenizer import SubwordModel
+from nmt.data.subwords.tokenizer import SubwordModel
+from nmt.data.subwords.training import train_subwords
 
 WORDS = (
     *(("the", "der"), ("a", "ein"), ("red", "rote"), ("blue", "blaue"), ("old", "alte"), ("dog", "Hund")),

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nmt.config.schema import Decoding
 from nmt.data.shortlist import ShortlistTable
-from nmt.inference.composition import NO_WISH, Batch, Composer, Phrases, Wish
-from nmt.inference.shortlist import Listed, Shortlist
+from nmt.inference.decoding.composition import NO_WISH, Batch, Composer, Phrases, Wish
+from nmt.inference.networks.shortlist import Listed, Shortlist
 from nmt.search import Hypothesis, make_normalization
 
 PIECES = ["<pad>", "<unk>", "<s>", "</s>", "\u2581a", "b", "\u2581", "ab", "."]

@@ -12,7 +12,7 @@ import torch
 from cli_tools import untouched_logging
 from toy_experiments import toy_pairs
 
-from nmt.data.lines import write_lines
+from nmt.data.text.lines import write_lines
 
 SMALL = (
     "tokenizer.vocabulary_size=90",

@@ -12,7 +12,7 @@ from cli_tools import assert_explained, contents, nmt, nmt_process
 from tiny_translator import save_tiny_model, tiny_tokenizers
 
 from nmt.cli.score_inputs import Input, read_items
-from nmt.inference.formats import Layout, Line, write_line
+from nmt.inference.files.formats import Layout, Line, write_line
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.translation import Candidate, Translation
 

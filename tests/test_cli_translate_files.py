@@ -12,7 +12,7 @@ import pytest
 from cli_tools import COMMAND, assert_explained, environment, nmt, nmt_process
 from tiny_translator import save_tiny_model
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 
 HOSTILE = [
     "the red dog",

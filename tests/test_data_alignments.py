@@ -13,10 +13,10 @@ from data_files import make_config, make_model, make_pairs, write_pairs, write_t
 
 from nmt.config.schema import Config
 from nmt.data.alignments import Linker, Links, PieceWords, parse_links
-from nmt.data.batching import Batch, Batches, Position
-from nmt.data.preprocess import Prepared, prepare
-from nmt.data.store import make_rows
-from nmt.data.tokenizer import EOS, WORD_START, SubwordModel, Tokenizers
+from nmt.data.batches.batching import Batch, Batches, Position
+from nmt.data.preparation.preprocess import Prepared, prepare
+from nmt.data.storage.store import make_rows
+from nmt.data.subwords.tokenizer import EOS, WORD_START, SubwordModel, Tokenizers
 from nmt.errors import DataError
 from nmt.exercise.corpus import make_corpus
 

@@ -21,12 +21,12 @@ from toy_experiments import write_toy_experiment
 
 from nmt.config import load_config
 from nmt.config.schema import Concatenation
-from nmt.data.batching import Batch, Batches, Position
-from nmt.data.concatenation import Drawn, Joining
-from nmt.data.order import make_key
-from nmt.data.preprocess import prepare
-from nmt.data.store import Store, StoreWriter, make_rows
-from nmt.data.tokenizer import WORD_START, Tokenizers
+from nmt.data.batches.batching import Batch, Batches, Position
+from nmt.data.batches.concatenation import Drawn, Joining
+from nmt.data.batches.order import make_key
+from nmt.data.preparation.preprocess import prepare
+from nmt.data.storage.store import Store, StoreWriter, make_rows
+from nmt.data.subwords.tokenizer import WORD_START, Tokenizers
 from nmt.training import train
 from nmt.training.batches import make_batches as batches_of_config
 

@@ -8,7 +8,7 @@ import pytest
 from data_files import write_pairs, write_text
 
 from nmt.config.schema import Pair
-from nmt.data.corpus import Malformed, inspect_file, inspect_pair, read_parallel, read_training
+from nmt.data.text.corpus import Malformed, inspect_file, inspect_pair, read_parallel, read_training
 from nmt.errors import DataError
 
 PAIRS = [("a dog", "ein Hund"), ("", "leer"), ("the\u2028cat", "die Katze")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nmt.data.filters import PairFilter, Tally, by_character, make_filter
+from nmt.data.preparation.filters import PairFilter, Tally, by_character, make_filter
 
 
 def english_german(**changes: object) -> PairFilter:

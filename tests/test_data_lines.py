@@ -14,10 +14,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import lines as lines_module
-from nmt.data import streams
-from nmt.data.lines import is_blank, read_blocks, read_lines, write_lines
-from nmt.data.streams import open_output
+from nmt.data.text import lines as lines_module
+from nmt.data.text import streams
+from nmt.data.text.lines import is_blank, read_blocks, read_lines, write_lines
+from nmt.data.text.streams import open_output
 from nmt.errors import DataError
 
 BOM = "\ufeff"
@@ -194,7 +194,8 @@ def test_writing_goes_through_links_and_to_devices(tmp_path: Path) -> None:
 
 def test_standard_streams_in_any_locale() -> None:
     script = (
-        "from nmt.data.lines import *\nwrite_lines('-', (line.upper() for line in read_lines('-', keep_broken=False)))"
+        "from nmt.data.text.lines import *\n"
+        "write_lines('-', (line.upper() for line in read_lines('-', keep_broken=False)))"
     )
     environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
@@ -205,7 +206,7 @@ def test_standard_streams_in_any_locale() -> None:
 
 def test_standard_input_is_given_as_it_comes() -> None:
     script = (
-        "import sys\nfrom nmt.data.lines import read_lines\n"
+        "import sys\nfrom nmt.data.text.lines import read_lines\n"
         "for line in read_lines('-', keep_broken=False): print(line, flush=True)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -17,11 +17,11 @@ import pytest
 from data_files import make_config, make_model, make_pairs, write_pairs, write_text
 
 from nmt.config.schema import Config
-from nmt.data import encoding, preprocess
-from nmt.data.batching import Batches, Position
-from nmt.data.folders import PREFIX
-from nmt.data.preprocess import Prepared, prepare
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.batches.batching import Batches, Position
+from nmt.data.preparation import encoding, preprocess
+from nmt.data.preparation.preprocess import Prepared, prepare
+from nmt.data.storage.folders import PREFIX
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.errors import ConfigError, DataError
 
 PAIRS = make_pairs(120, seed=5, longest=10)
@@ -241,7 +241,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_remove(tmp_p
     script = (
         "import sys, time\n"
         "from nmt.config.schema import Config\n"
-        "from nmt.data import preprocess\n"
+        "from nmt.data.preparation import preprocess\n"
         "preprocess.encode = lambda *a, **k: print('now', flush=True) or time.sleep(60)\n"
         "preprocess.prepare(Config.model_validate_json(sys.argv[1]))"
     )

@@ -15,9 +15,9 @@ from data_files import WORDS, make_model, make_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.sampling import SubwordSampler
-from nmt.data.store import Rows, make_rows
-from nmt.data.tokenizer import SubwordModel
+from nmt.data.storage.store import Rows, make_rows
+from nmt.data.subwords.sampling import SubwordSampler
+from nmt.data.subwords.tokenizer import SubwordModel
 
 SENTENCES = [target for _, target in make_pairs(200, seed=3, longest=8)]
 MODELS = {
@@ -67,8 +67,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent)]!r}
 from test_data_sampling import SENTENCES, rows_of
-from nmt.data.sampling import SubwordSampler
-from nmt.data.tokenizer import SubwordModel
+from nmt.data.subwords.sampling import SubwordSampler
+from nmt.data.subwords.tokenizer import SubwordModel
 model = SubwordModel(Path({str(tmp_path / "model")!r}).read_bytes())
 print(SubwordSampler(model, strength=0.2).sample(rows_of(model, SENTENCES), key=5).ids.tolist())
 """

@@ -14,10 +14,10 @@ from data_files import make_config, make_model, make_pairs, write_pairs
 from nmt.config.schema import Config
 from nmt.data import lexicon
 from nmt.data.lexicon import Lexicon, learn_lexicon, sample_pairs
-from nmt.data.preprocess import Prepared, prepare
+from nmt.data.preparation.preprocess import Prepared, prepare
 from nmt.data.shortlist import ShortlistTable, make_shortlist
-from nmt.data.store import Store, StoreWriter, make_rows
-from nmt.data.tokenizer import EOS, PAD, Tokenizers
+from nmt.data.storage.store import Store, StoreWriter, make_rows
+from nmt.data.subwords.tokenizer import EOS, PAD, Tokenizers
 from nmt.errors import DataError
 
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]

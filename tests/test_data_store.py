@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import duplicates
-from nmt.data.arrays import ArrayWriter
-from nmt.data.duplicates import first_occurrences
-from nmt.data.store import Store, StoreWriter, make_rows
-from nmt.data.texts import Texts, TextWriter
+from nmt.data.preparation import duplicates
+from nmt.data.preparation.duplicates import first_occurrences
+from nmt.data.storage.arrays import ArrayWriter
+from nmt.data.storage.store import Store, StoreWriter, make_rows
+from nmt.data.storage.texts import Texts, TextWriter
 from nmt.errors import DataError
 
 rows_of_ids = st.lists(st.tuples(*[st.lists(st.integers(0, 65_535), max_size=9)] * 2), min_size=1, max_size=12)

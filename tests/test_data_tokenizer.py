@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import Tokenizer
-from nmt.data.subword_training import train_subwords, user_symbols
-from nmt.data.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
-from nmt.data.words import Segmenter, WordSegmenter, make_segmenter
+from nmt.data.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
+from nmt.data.subwords.training import train_subwords, user_symbols
+from nmt.data.subwords.words import Segmenter, WordSegmenter, make_segmenter
 from nmt.errors import ConfigError, DataError
 
 LINES = [line for pair in make_pairs(300, seed=1, longest=12) for line in pair]
@@ -62,7 +62,7 @@ def test_symbols_with_spaces_are_found_line_by_line(model: SubwordModel) -> None
 
 
 def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.words.MOST_WORDS", 5)
+    monkeypatch.setattr("nmt.data.subwords.words.MOST_WORDS", 5)
     model = make_model(LINES)
     segmenter = make_segmenter(model, threads=1)
     for line in LINES[:20]:

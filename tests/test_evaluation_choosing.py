@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from tiny_translator import save_tiny_model
 
-from nmt.data.terminology import Terminology
+from nmt.data.text.terminology import Terminology
 from nmt.errors import UsageError
 from nmt.evaluation.choosing import choosing_translator
 from nmt.evaluation.mbr import ConsensusTranslator
 from nmt.evaluation.utility import make_utility
-from nmt.inference.ensemble import Member
+from nmt.inference.lines.requests import Request
 from nmt.inference.model_file import load_model
-from nmt.inference.requests import Request
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.translator import Translator
 
 LINES = ["the red dog sees a cat .", "", "a man runs", "The big house. A cat sleeps. The dog runs."]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError, NMTError
 from nmt.evaluation.metrics import Score, base_language, resolve_tokenizer, score
 

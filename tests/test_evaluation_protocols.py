@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 from nmt.evaluation.protocols import main, score_raw, score_tokenised, tokenise
 
 MULTI30K = Path(__file__).parent.parent.parent / "shared" / "data" / "multi30k"

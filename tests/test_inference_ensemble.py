@@ -12,10 +12,10 @@ import torch
 from cli_tools import assert_explained, nmt
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_translator
 
-from nmt.data.tokenizer import EOS, Tokenizers
+from nmt.data.subwords.tokenizer import EOS, Tokenizers
 from nmt.errors import UsageError
-from nmt.inference.ensemble import Average, Ensemble, Member, Parts
 from nmt.inference.model_file import load_model
+from nmt.inference.networks.ensemble import Average, Ensemble, Member, Parts
 from nmt.inference.translator import Translator
 
 LINES = [

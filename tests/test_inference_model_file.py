@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
-from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.model_file import FORMAT_VERSION, find_model, load_model, save_model
 

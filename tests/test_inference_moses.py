@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nmt.inference.formats import Layout, Line, write_line
-from nmt.inference.moses import escape_bars, restore_bars
-from nmt.inference.text import one_line
+from nmt.inference.files.formats import Layout, Line, write_line
+from nmt.inference.files.moses import escape_bars, restore_bars
+from nmt.inference.lines.text import one_line
 from nmt.inference.translation import Candidate, Translation
 
 BARS = st.lists(st.sampled_from(["|", "&", "#124;", "amp;", "&amp;", "&#124;", " ", "a", ";", "#"]), max_size=12)

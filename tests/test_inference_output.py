@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError
-from nmt.inference.output import continue_file, write_blocks
+from nmt.inference.files.output import continue_file, write_blocks
 
 LINES = [f"Zeile {number} mit Üml\u2028auten" for number in range(60)]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.device import choose_dtype, exact_int8
-from nmt.inference.packing import PackedNetwork, pack
+from nmt.inference.networks.packing import PackedNetwork, pack
 from nmt.model import Seq2Seq
 from nmt.search.candidates import selective
 
@@ -97,13 +97,13 @@ def test_no_sum_of_8_bit_products_overflows(exact: bool, monkeypatch: pytest.Mon
     """The greatest values on both sides are where a processor that adds in 16 bits would go wrong."""
     if exact and not exact_int8():
         pytest.skip("this processor adds up pairs of products in 16 bits")
-    monkeypatch.setattr("nmt.inference.packing.exact_int8", lambda: exact)
+    monkeypatch.setattr("nmt.inference.networks.packing.exact_int8", lambda: exact)
     weight, inputs = torch.ones(8, 64), torch.ones(4, 64)
     torch.testing.assert_close(pack(weight, None, "int8")(inputs), torch.full((4, 8), 64.0), rtol=0.01, atol=0)
 
 
 def test_a_processor_without_kernels_for_bf16_rounds_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.inference.packing.bf16_kernels", lambda: False)
+    monkeypatch.setattr("nmt.inference.networks.packing.bf16_kernels", lambda: False)
     torch.manual_seed(1)
     weight, bias, inputs = torch.randn(31, 72), torch.randn(31), torch.randn(9, 72)
     rounded = F.linear(inputs.bfloat16().double(), weight.bfloat16().double(), bias.double())

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_translator import WORDS, tiny_subword_model, tiny_tokenizers, tiny_translator
 
-from nmt.inference.flags import FLAGS, find_flags
-from nmt.inference.protection import Span, Target, find_protected, mask, restore, visible_length
-from nmt.inference.restoring import Part, Restorer, share_out
-from nmt.inference.sentences import split_sentences
+from nmt.inference.files.flags import FLAGS, find_flags
+from nmt.inference.lines.protection import Span, Target, find_protected, mask, restore, visible_length
+from nmt.inference.lines.restoring import Part, Restorer, share_out
+from nmt.inference.lines.sentences import split_sentences
 from nmt.inference.translation import Candidate, Translation
 
 # -------------------------------------------------------------------------------------------------------- sentences

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tiny_translator import WORDS, tiny_translator
 
-from nmt.data.terminology import Terminology, read_terminology
+from nmt.data.text.terminology import Terminology, read_terminology
 from nmt.errors import DataError, UsageError
-from nmt.inference.requests import Request
+from nmt.inference.lines.requests import Request
 from nmt.inference.translator import Translation, Translator
 
 REQUIRED = [(), ("green house",), ("zebra", "dog"), ("Ωλ",), ("the", "cat .")]

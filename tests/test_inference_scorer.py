@@ -13,11 +13,12 @@ import pytest
 import torch
 from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
-from nmt.data.tokenizer import BOS, EOS
+from nmt.data.subwords.tokenizer import BOS, EOS
 from nmt.errors import CheckpointError, DataError, NMTError, UsageError
-from nmt.inference import forced, scorer
-from nmt.inference.forced import IdPair
+from nmt.inference import scorer
 from nmt.inference.model_file import load_model
+from nmt.inference.networks import forced
+from nmt.inference.networks.forced import IdPair
 from nmt.inference.scorer import Scorer
 from nmt.inference.scores import Pair, Score
 from nmt.inference.translator import Translator

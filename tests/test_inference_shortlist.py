@@ -14,11 +14,11 @@ from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, t
 
 from nmt.config.schema import Config
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.tokenizer import EOS
+from nmt.data.subwords.tokenizer import EOS
 from nmt.errors import CheckpointError, UsageError
-from nmt.inference.learn_shortlist import add_shortlist
 from nmt.inference.model_file import load_model, save_model
-from nmt.inference.shortlist import LimitableNetwork, Shortlist
+from nmt.inference.networks.learn_shortlist import add_shortlist
+from nmt.inference.networks.shortlist import LimitableNetwork, Shortlist
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq
 

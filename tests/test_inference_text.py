@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.inference.text import clean, one_line, part_separator, split_long
+from nmt.inference.lines.text import clean, one_line, part_separator, split_long
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.inference.windows import FIRST_LINES, WindowSize, windows
+from nmt.inference.lines.windows import FIRST_LINES, WindowSize, windows
 
 SIZE = WindowSize(lines=32, characters=100)
 

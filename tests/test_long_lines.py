@@ -11,8 +11,8 @@ from tiny_translator import save_tiny_model, tiny_config, tiny_subword_model
 from toy_experiments import write_toy_experiment
 
 from nmt.data.lengths import longest_source
+from nmt.inference.lines.parts import Cutter, longest_part
 from nmt.inference.model_file import load_model
-from nmt.inference.parts import Cutter, longest_part
 
 
 def test_the_longest_source_is_what_one_in_ten_thousand_exceeds() -> None:

@@ -12,7 +12,7 @@ from naive_model import NaiveModel
 from torch import Tensor
 
 from nmt.config.schema import Training
-from nmt.data.batch import make_batch
+from nmt.data.batches.batch import make_batch
 from nmt.device import bf16_kernels
 from nmt.model import Seq2Seq
 from nmt.search import beam_search, make_normalization

@@ -18,9 +18,9 @@ from toy_experiments import toy_pairs
 from toy_teachers import save_teacher, write_small_experiment
 
 from nmt.config import load_config
-from nmt.data.filters import make_filter
-from nmt.data.lines import read_lines, write_lines
-from nmt.inference import output as output_module
+from nmt.data.preparation.filters import make_filter
+from nmt.data.text.lines import read_lines, write_lines
+from nmt.inference.files import output as output_module
 
 FAST = ("training.max_updates=2", "training.validation.metrics=[bleu,chrf]", "data.shortlist.translations=0")
 OUT = Path("data/toy-back-translated")

@@ -31,7 +31,7 @@ from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
 from benchmark.training import TEXTBOOK, Variant
 from benchmark.training_parts import PARTS, PartTimer
-from nmt.data.batch import Batch, pad
+from nmt.data.batches.batch import Batch, pad
 from nmt.model import Seq2Seq
 from nmt.training.batches import to_tensors
 from nmt.training.loss import fused_loss

@@ -18,10 +18,10 @@ from synthetic.translating import Candidate
 from toy_teachers import save_teacher, write_small_experiment
 
 from nmt.config import load_config
-from nmt.data.lines import read_lines, write_lines
+from nmt.data.text.lines import read_lines, write_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.sentences import make_sentence_metric
-from nmt.inference import output as output_module
+from nmt.inference.files import output as output_module
 
 FAST = ("training.max_updates=2", "training.validation.metrics=[bleu,chrf]", "data.shortlist.translations=0")
 OUT = Path("data/toy-distilled")

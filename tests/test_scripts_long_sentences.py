@@ -19,7 +19,7 @@ from experiments.length_report import write_report
 from experiments.length_scores import score_lengths
 from experiments.systems import SYSTEMS, TOLERANCE, count_parameters, fit
 from nmt.config import load_config
-from nmt.data.lines import read_lines, write_lines
+from nmt.data.text.lines import read_lines, write_lines
 from nmt.errors import DataError, UsageError
 from nmt.model import build_model
 

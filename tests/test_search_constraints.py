@@ -10,10 +10,10 @@ from fake_models import HashModel
 from fake_subwords import PIECES, SENTENCES, SIZE, FakeSubwords, check_exact, has, search, text
 
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.tokenizer import EOS, UNK
+from nmt.data.subwords.tokenizer import EOS, UNK
 from nmt.errors import UsageError
-from nmt.inference.composition import Phrases, Wish
-from nmt.inference.requests import Request, Wishes
+from nmt.inference.decoding.composition import Phrases, Wish
+from nmt.inference.lines.requests import Request, Wishes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,8 +18,8 @@ from toy_experiments import write_toy_experiment
 from toy_runs import records, run
 
 from nmt.config.schema import Config, Schedule
-from nmt.data.batch import make_batch
-from nmt.data.batching import Position
+from nmt.data.batches.batch import make_batch
+from nmt.data.batches.batching import Position
 from nmt.training.diagnosis import Seen, TextFacts, Yardstick, diagnose, text_facts, unfinished
 from nmt.training.learner import Learned, Learner
 from nmt.training.progress import Progress

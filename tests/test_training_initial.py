@@ -13,7 +13,7 @@ from tiny_translator import tiny_config, tiny_network, tiny_subword_model, tiny_
 from torch import Tensor
 
 from nmt.config.schema import Model
-from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model

@@ -14,8 +14,8 @@ from fake_models import EOS, HashModel, next_log_probs, sources
 from torch import Tensor
 
 from nmt.config.schema import Config, Model, Training
-from nmt.data.batching import make_batch
-from nmt.data.tokenizer import BOS
+from nmt.data.batches.batching import make_batch
+from nmt.data.subwords.tokenizer import BOS
 from nmt.evaluation.sentences import make_sentence_metric
 from nmt.model import Seq2Seq, build_model
 from nmt.search.sampling import sample

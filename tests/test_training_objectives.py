@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nmt.config.schema import GuidedAlignment, Model, Training
 from nmt.data.alignments import Links
-from nmt.data.batching import Batch, make_batch
+from nmt.data.batches.batching import Batch, make_batch
 from nmt.model import Seq2Seq, build_model
 from nmt.training.batches import TensorBatch, to_tensors
 from nmt.training.learner import Learner

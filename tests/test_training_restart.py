@@ -17,7 +17,7 @@ from toy_experiments import write_toy_experiment
 from toy_runs import records
 
 from nmt.config.schema import Model, Training
-from nmt.data.batching import Batch, make_batch
+from nmt.data.batches.batching import Batch, make_batch
 from nmt.inference.model_file import load_model
 from nmt.model import Seq2Seq, build_model
 from nmt.training.averaging import copy_weights

@@ -19,7 +19,7 @@ from toy_experiments import write_toy_experiment
 from toy_runs import newest_tensors, records, run
 
 from nmt.config.schema import Model, Training
-from nmt.data.batching import make_batch
+from nmt.data.batches.batching import make_batch
 from nmt.errors import ConfigError, TrainingError, UsageError
 from nmt.model import build_model
 from nmt.training.learner import Learner

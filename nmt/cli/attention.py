@@ -148,7 +148,7 @@ def _format_of(output: Path, format: Format | None, *, folder: bool) -> Format:
 
 def _lines(given: str, what: str) -> Iterator[str]:
     """Return the lines of a file, if there is one of that name, or else the given sentence itself."""
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     if given == "-" or os.path.isfile(given) or (os.path.exists(given) and not os.path.isdir(given)):
         if given == "-" and sys.stdin is not None and sys.stdin.isatty():
@@ -162,7 +162,7 @@ def _lines(given: str, what: str) -> Iterator[str]:
 
 
 def _check_lines(lines: list[str], targets: list[str] | None, wanted: Output) -> None:
-    from nmt.data.lines import is_blank
+    from nmt.data.text.lines import is_blank
 
     if targets is not None and len(lines) != len(targets):
         raise DataError(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nmt.cli.attention_output import IMAGES, Format, Level, Output
-from nmt.data.streams import open_whole
+from nmt.data.text.streams import open_whole
 from nmt.inference.alignment import AttentionMap, pharaoh
 from nmt.log import logger
 from nmt.pictures.page import Entry, page

@@ -169,7 +169,7 @@ def _check_output(html: Path, *, overwrite: bool) -> None:
 
 def _report(found: Comparison, html: Path | None, *, as_json: bool, examples: int) -> None:
     if html is not None:
-        from nmt.data.streams import open_whole
+        from nmt.data.text.streams import open_whole
         from nmt.evaluation.comparison.page import render_page
 
         with open_whole(html) as stream:

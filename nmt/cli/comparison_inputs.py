@@ -28,8 +28,8 @@ def find_test(
     _check_usage(config, name, source, reference, target_language)
     from nmt.cli.starting_files import language_of
     from nmt.config.schema import TestSet
-    from nmt.data.corpus import read_parallel
-    from nmt.data.lines import read_lines
+    from nmt.data.text.corpus import read_parallel
+    from nmt.data.text.lines import read_lines
     from nmt.evaluation.comparison.compare import TestText
 
     if reference is not None:
@@ -109,8 +109,8 @@ def training_lines(config: Config | None, given: Sequence[Path] | None) -> Itera
     Raises:
         DataError: A given file is not there.
     """
-    from nmt.data.corpus import paths
-    from nmt.data.streams import read_bytes
+    from nmt.data.text.corpus import paths
+    from nmt.data.text.streams import read_bytes
 
     if given:
         for path in given:
@@ -131,14 +131,14 @@ def training_lines(config: Config | None, given: Sequence[Path] | None) -> Itera
 
 
 def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     for file in files:
         yield from read_lines(file, keep_broken=True)
 
 
 def _lines_of_corpora(config: Config) -> Iterator[str]:
-    from nmt.data.corpus import Malformed, read_training
+    from nmt.data.text.corpus import Malformed, read_training
 
     for corpus in config.data.train:
         for pair in read_training(corpus):

@@ -110,7 +110,7 @@ def _score(model: Path | None, hypothesis: Path, reference: Path, language: str 
     from nmt.cli.opening import open_model
     from nmt.cli.starting_files import language_of
     from nmt.config.schema import Evaluation
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
     from nmt.evaluation.evaluate import evaluate_file
 
     if model is None:

@@ -14,8 +14,8 @@ from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.evaluation.mbr import ConsensusTranslator
-    from nmt.inference.formats import Layout
-    from nmt.inference.requests import Request
+    from nmt.inference.files.formats import Layout
+    from nmt.inference.lines.requests import Request
     from nmt.inference.translator import Translator
 
 
@@ -60,7 +60,7 @@ class LineWriter:
 
     def write(self, lines: Iterable[str | Request], before: int) -> Iterator[str]:
         """Give the output of each line as soon as it is there: one line or several, each with its end."""
-        from nmt.inference.formats import Line, write_line
+        from nmt.inference.files.formats import Line, write_line
 
         sources: deque[str] = deque()
         noted = _noted(lines, sources)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from nmt.cli.options import Utilities
     from nmt.evaluation.mbr import ConsensusTranslator
-    from nmt.inference.ensemble import Member
     from nmt.inference.model_file import ModelFile
+    from nmt.inference.networks.ensemble import Member
     from nmt.inference.translator import Translator
 
 
@@ -41,8 +41,8 @@ def open_models(models: Sequence[Path] | None) -> list[Member]:
     from nmt.inference.find import find_model
 
     paths = [find_model(model) for model in models] if models else [find_model(None)]
-    from nmt.inference.ensemble import Member
     from nmt.inference.model_file import load_model
+    from nmt.inference.networks.ensemble import Member
 
     return [Member(str(path), load_model(path)) for path in paths]
 

@@ -91,7 +91,7 @@ def _told_apart(records: list[RunRecords]) -> list[RunRecords]:
 
 
 def _draw(path: Path, runs: list[RunRecords], asked: list[str]) -> None:
-    from nmt.data.streams import open_whole
+    from nmt.data.text.streams import open_whole
     from nmt.pictures.curves import USUAL, curves, present
     from nmt.pictures.fonts import Fonts
 

@@ -105,7 +105,7 @@ def repl(
 
 
 def _piped() -> Iterator[str]:
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     return read_lines("-", keep_broken=False)
 

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from nmt.api import LoadedModel, read_members
 from nmt.config.schema import Decoding
-from nmt.data.lines import is_blank
+from nmt.data.text.lines import is_blank
 from nmt.errors import UsageError
 from nmt.inference.attention import Attended
-from nmt.inference.ensemble import Member
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.translation import Translation
 from nmt.pictures.terminal import LEGEND, text_map
 

@@ -197,7 +197,7 @@ def _candidates(item: Item) -> Candidates:
 
 def _tune(items: list[Item], reference: Path, bench: _Bench, metric: str, path: Path) -> None:
     from nmt.cli.tables import table
-    from nmt.data.lines import read_lines, write_lines
+    from nmt.data.text.lines import read_lines, write_lines
     from nmt.evaluation.reranking import judge, tune_weights
 
     references = list(read_lines(reference, keep_broken=False))
@@ -243,7 +243,7 @@ def _read_weights(path: Path | None, names: Sequence[str]) -> dict[str, float]:
 
 
 def _write(items: Iterator[Item], bench: _Bench, weights: dict[str, float], output: Path, format: Format) -> None:
-    from nmt.data.streams import open_output
+    from nmt.data.text.streams import open_output
     from nmt.evaluation.reranking import in_order, judge, ranking
 
     vector = in_order(weights, bench.names)

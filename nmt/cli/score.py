@@ -213,7 +213,7 @@ def _numbers(score: Score | None) -> dict[str, Any]:
 
 
 def _write(texts: Iterator[str], output: Path) -> None:
-    from nmt.data.streams import open_whole
+    from nmt.data.text.streams import open_whole
 
     with open_whole(output) as stream:
         for text in texts:

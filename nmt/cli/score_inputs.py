@@ -10,10 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.lines import read_lines
-from nmt.data.streams import describe
+from nmt.data.text.lines import read_lines
+from nmt.data.text.streams import describe
 from nmt.errors import DataError, UsageError
-from nmt.inference.moses import restore_bars
+from nmt.inference.files.moses import restore_bars
 from nmt.inference.scores import Pair
 
 PACKED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)

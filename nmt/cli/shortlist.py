@@ -54,8 +54,8 @@ def shortlist(
     from nmt.inference.find import find_model
 
     path = find_model(model)  # before the slow import, so that a wrong path is told at once
-    from nmt.inference.learn_shortlist import add_shortlist
     from nmt.inference.model_file import load_model
+    from nmt.inference.networks.learn_shortlist import add_shortlist
 
     written = output if output is not None else path
     add_shortlist(load_model(path), written, translations=translations, frequent=frequent)

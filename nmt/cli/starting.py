@@ -13,9 +13,9 @@ from nmt.config.checks import LANGUAGE
 from nmt.config.dump import one_line
 from nmt.config.recipes import recipe_file, recipe_names
 from nmt.config.schema import Pair
-from nmt.data.sample import take_sample
-from nmt.data.scripts import language_of_scripts
-from nmt.data.survey import Survey, in_words, survey
+from nmt.data.text.sample import take_sample
+from nmt.data.text.scripts import language_of_scripts
+from nmt.data.text.survey import Survey, in_words, survey
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import base_language
 from nmt.log import logger
@@ -281,7 +281,7 @@ def write_new(path: Path, text: str, *, overwrite: bool) -> None:
         UsageError: the file is there, and may not be replaced.
         DataError: the file cannot be written.
     """
-    from nmt.data.lines import write_lines
+    from nmt.data.text.lines import write_lines
 
     refuse_existing(path, overwrite=overwrite)
     write_lines(path, text.removesuffix("\n").split("\n"))

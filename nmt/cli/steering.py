@@ -12,7 +12,7 @@ from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.evaluation.mbr import ConsensusTranslator
-    from nmt.inference.requests import Request
+    from nmt.inference.lines.requests import Request
     from nmt.inference.translator import Translator
 
 
@@ -37,8 +37,8 @@ class Steering:
         """
         if self.avoid is None and self.terminology is None:
             return translator
-        from nmt.data.lines import read_lines
-        from nmt.data.terminology import read_terminology
+        from nmt.data.text.lines import read_lines
+        from nmt.data.text.terminology import read_terminology
 
         avoid = [] if self.avoid is None else [line.strip() for line in read_lines(self.avoid, keep_broken=False)]
         terminology = None if self.terminology is None else read_terminology(self.terminology)
@@ -53,7 +53,7 @@ class Steering:
         if self.prefixes is None and self.required is None:
             yield from lines
             return
-        from nmt.inference.requests import Request
+        from nmt.inference.lines.requests import Request
 
         columns = zip_longest(lines, _behind(self.prefixes, before), _behind(self.required, before))
         for number, (line, prefix, required) in enumerate(columns, before + 1):
@@ -73,6 +73,6 @@ def _behind(path: Path | None, before: int) -> Iterator[str]:
     """Return the lines of a file behind the first ones; none if there is no file."""
     if path is None:
         return iter(())
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     return islice(read_lines(path, keep_broken=False), before, None)

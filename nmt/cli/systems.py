@@ -119,7 +119,7 @@ def read_or_translate(system: System, sources: Sequence[str], decoding: dict[str
         sources: The test set, if the system is a model.
         decoding: Options of the command line.
     """
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     if system.model is None:
         return list(read_lines(system.path, keep_broken=False))

@@ -32,7 +32,7 @@ def preprocess(
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])
-    from nmt.data.preprocess import prepare
+    from nmt.data.preparation.preprocess import prepare
 
     typer.echo(prepare(loaded, force=force).folder)
 

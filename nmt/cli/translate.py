@@ -19,7 +19,7 @@ from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.requests import Request
+    from nmt.inference.lines.requests import Request
 
 
 class Format(str, Enum):
@@ -123,7 +123,7 @@ def translate(
         _refuse(output, file, overwrite=overwrite or resume)
     from nmt.cli.line_writer import WriterMaker
     from nmt.cli.steering import Steering
-    from nmt.inference.formats import Layout
+    from nmt.inference.files.formats import Layout
 
     layout = Layout(format.value, None if alignment is None else alignment.value)
     if str(file) == "-" and sys.stdin is not None and sys.stdin.isatty():
@@ -162,7 +162,7 @@ def _translate_file(
     maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, progress: bool
 ) -> None:
     """Translate a file, or the rest of it."""
-    from nmt.inference.output import continue_file, write_blocks
+    from nmt.inference.files.output import continue_file, write_blocks
 
     write = maker() if processes == 1 else None
     before = continue_file(output, maker.layout.format) if resume else 0
@@ -173,16 +173,16 @@ def _translate_file(
     else:
         blocks = _in_processes(maker, lines, processes=processes, before=before)
     if progress:
-        from nmt.inference.progress import with_progress
+        from nmt.inference.files.progress import with_progress
 
         blocks = with_progress(blocks, file, before=before)
     write_blocks(blocks, output, append=append)
 
 
 def _in_processes(maker: WriterMaker, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
+    from nmt.inference.files.processes import WINDOW, in_processes
     from nmt.inference.find import find_model
-    from nmt.inference.processes import WINDOW, in_processes
-    from nmt.inference.windows import windows
+    from nmt.inference.lines.windows import windows
 
     found = [find_model(model) for model in maker.models] if maker.models else [find_model(None)]
     make = replace(maker, models=found, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
@@ -191,7 +191,7 @@ def _in_processes(maker: WriterMaker, lines: Iterator[str | Request], *, process
 
 def _behind(file: Path, before: int, output: Path) -> Iterator[str]:
     """Return the lines of a text behind the first ones, which are translated already."""
-    from nmt.data.lines import read_lines
+    from nmt.data.text.lines import read_lines
 
     lines = read_lines(file, keep_broken=False)
     if before:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nmt.config.schema import Config, Decoding
     from nmt.evaluation.held_out import Measured
     from nmt.evaluation.tuning import Trial
-    from nmt.inference.ensemble import Member
+    from nmt.inference.networks.ensemble import Member
 
 
 def tune(

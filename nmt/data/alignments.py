@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import Corpus
-from nmt.data.corpus import Contents, inspect_file, paths
-from nmt.data.lines import read_lines
-from nmt.data.store import Rows, make_rows
-from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.data.storage.store import Rows, make_rows
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.data.text.corpus import Contents, inspect_file, paths
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.store import Rows, Store
+from nmt.data.storage.store import Rows, Store
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

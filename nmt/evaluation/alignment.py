@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError
 
 Link = tuple[int, int]

@@ -12,7 +12,7 @@ from nmt.config.decoding import change_decoding
 from nmt.errors import UsageError
 from nmt.evaluation.mbr import ConsensusTranslator
 from nmt.evaluation.utility import UTILITIES, make_utility
-from nmt.inference.ensemble import Member
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.translator import Translator
 
 

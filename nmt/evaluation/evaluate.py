@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nmt.config.schema import Evaluation, TestSet
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import read_lines, write_lines
+from nmt.data.text.corpus import read_parallel
+from nmt.data.text.lines import read_lines, write_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import Score, make_bleu, resolve_tokenizer, score
 from nmt.evaluation.oddities import find_oddities

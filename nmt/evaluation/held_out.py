@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config.schema import Config, Pair
-from nmt.data.corpus import read_parallel
+from nmt.data.text.corpus import read_parallel
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.evaluate import Translates
 from nmt.evaluation.metrics import score

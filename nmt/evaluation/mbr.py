@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmt.data.terminology import Terminology
+from nmt.data.text.terminology import Terminology
 from nmt.evaluation.utility import FloatArray, Utility
-from nmt.inference.requests import Request
+from nmt.inference.lines.requests import Request
 from nmt.inference.translation import Candidate, LongLines, Translation
 from nmt.inference.translator import Translator
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.data.lines import read_lines
+from nmt.data.text.lines import read_lines
 from nmt.errors import NMTError
 from nmt.evaluation.metrics import check_counts, make_bleu
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data.tokenizer import EOS, Tokenizers
+from nmt.data.subwords.tokenizer import EOS, Tokenizers
 from nmt.device import autocast
 from nmt.errors import NMTError
 from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights
-from nmt.inference.ensemble import shares
-from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
-from nmt.inference.workers import halving
+from nmt.inference.decoding.workers import halving
+from nmt.inference.networks.ensemble import shares
+from nmt.inference.networks.forced import IdPair, decode_slices, like_batches, pad_pairs
 from nmt.model import Seq2Seq
 
 Weights = NDArray[np.float32]

@@ -12,18 +12,18 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from nmt.config.decoding import change_decoding
-from nmt.data.lines import is_blank
+from nmt.data.text.lines import is_blank
 from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
 from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.alignment import AttentionMap
-from nmt.inference.forced import IdPair
+from nmt.inference.lines.parts import longest_part
+from nmt.inference.lines.text import clean, one_line
+from nmt.inference.lines.windows import window_size, windows
 from nmt.inference.model_file import ModelFile
-from nmt.inference.parts import longest_part
-from nmt.inference.text import clean, one_line
+from nmt.inference.networks.forced import IdPair
 from nmt.inference.translation import Translation
 from nmt.inference.translator import Translator
-from nmt.inference.windows import window_size, windows
 from nmt.log import logger
 
 

@@ -10,15 +10,15 @@ import torch
 from nmt.config.decoding import change_decoding
 from nmt.config.schema import Decoding
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.device import choose_device, choose_dtype, choose_precision, set_threads
 from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
-from nmt.inference.ensemble import Average, Ensemble, LimitableEnsemble, Member, check_members, checked_weights
-from nmt.inference.packing import ready_to_search
-from nmt.inference.parts import longest_part
-from nmt.inference.shortlist import Limitable, LimitableNetwork, Shortlist
-from nmt.inference.text import part_separator
+from nmt.inference.lines.parts import longest_part
+from nmt.inference.lines.text import part_separator
+from nmt.inference.networks.ensemble import Average, Ensemble, LimitableEnsemble, Member, check_members, checked_weights
+from nmt.inference.networks.packing import ready_to_search
+from nmt.inference.networks.shortlist import Limitable, LimitableNetwork, Shortlist
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import StepModel

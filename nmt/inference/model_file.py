@@ -32,7 +32,7 @@ from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import Config
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.find import find_model
 from nmt.model import Seq2Seq, build_model

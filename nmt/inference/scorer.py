@@ -2,7 +2,7 @@
 
 The number of a piece is log p(piece | source, pieces before it), that of a translation their sum, EOS included: the
 same, but for rounding, that a search reports for the same pieces. Several models say together what an ensemble of them
-says (see `nmt.inference.ensemble`): each runs the translation by itself, and of every piece the mean is taken. Four
+says (see `networks/ensemble.py`): each runs the translation by itself, and of every piece the mean is taken. Four
 things to know:
 
     PAD, UNK and BOS are never generated, but hold their share of the probability, here as in a search.
@@ -28,18 +28,18 @@ from numpy.typing import NDArray
 
 from nmt.config.decoding import change_decoding
 from nmt.config.schema import Decoding
-from nmt.data.batch import Batch
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.batches.batch import Batch
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.device import autocast, choose_device, choose_dtype, set_threads
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.ensemble import Member, check_members, checked_weights, mean, shares
-from nmt.inference.forced import IdPair, decode_slices, like_batches, pad_pairs
+from nmt.inference.decoding.workers import count_workers, halving, side_by_side
+from nmt.inference.lines.parts import longest_part
+from nmt.inference.lines.text import clean, one_line
+from nmt.inference.lines.windows import window_size, windows
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.parts import longest_part
+from nmt.inference.networks.ensemble import Member, check_members, checked_weights, mean, shares
+from nmt.inference.networks.forced import IdPair, decode_slices, like_batches, pad_pairs
 from nmt.inference.scores import Pair, Score
-from nmt.inference.text import clean, one_line
-from nmt.inference.windows import window_size, windows
-from nmt.inference.workers import count_workers, halving, side_by_side
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import make_normalization

@@ -11,24 +11,24 @@ from typing import Any, NamedTuple
 import torch
 
 from nmt.config.schema import Decoding
-from nmt.data.terminology import Terminology
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.text.terminology import Terminology
 from nmt.device import choose_dtype
 from nmt.inference.aligner import Aligner
-from nmt.inference.batches import Searcher
-from nmt.inference.candidates import CandidateWriter, Restored
-from nmt.inference.composition import Wish
-from nmt.inference.ensemble import Member
+from nmt.inference.decoding.batches import Searcher
+from nmt.inference.decoding.candidates import CandidateWriter, Restored
+from nmt.inference.decoding.composition import Wish
 from nmt.inference.ingredients import get_ready
+from nmt.inference.lines.parts import Cutter
+from nmt.inference.lines.protection import Masked, mask
+from nmt.inference.lines.requests import Request, Wishes
+from nmt.inference.lines.restoring import Part, Restorer, share_out
+from nmt.inference.lines.text import clean
+from nmt.inference.lines.windows import window_size, windows
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.parts import Cutter
-from nmt.inference.protection import Masked, mask
-from nmt.inference.requests import Request, Wishes
-from nmt.inference.restoring import Part, Restorer, share_out
-from nmt.inference.shortlist import Shortlist
-from nmt.inference.text import clean
+from nmt.inference.networks.ensemble import Member
+from nmt.inference.networks.shortlist import Shortlist
 from nmt.inference.translation import BLANK, Candidate, LongLines, Translation
-from nmt.inference.windows import window_size, windows
 from nmt.search import Hypothesis, Normalization, StepModel, make_normalization
 
 __all__ = ["Candidate", "Translation", "Translator"]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from nmt.data.tokenizer import WORD_START
+from nmt.data.subwords.tokenizer import WORD_START
 from nmt.inference.alignment import AttentionMap
 from nmt.pictures.canvas import FAINT_INK, ImageFormat, render, style
 

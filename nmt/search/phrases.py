@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.tokenizer import EOS, UNK, WORD_START, SubwordModel
+from nmt.data.subwords.tokenizer import EOS, UNK, WORD_START, SubwordModel
 
 Phrase = tuple[int, ...]
 """The symbols of a phrase, without the space before its first word, in the order in which the model writes them."""

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from nmt.config.schema import Config, Training
 from nmt.data.alignments import Links
-from nmt.data.batching import Batch, Batches, Position
-from nmt.data.concatenation import Joining
-from nmt.data.preprocess import Prepared
+from nmt.data.batches.batching import Batch, Batches, Position
+from nmt.data.batches.concatenation import Joining
+from nmt.data.preparation.preprocess import Prepared
 
 
 def needs_links(options: Training) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from nmt.config.schema import Config
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile, load_model, save_model
 from nmt.model import Seq2Seq, build_model

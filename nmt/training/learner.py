@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nmt.config.schema import Training
-from nmt.data.batching import Batch
+from nmt.data.batches.batching import Batch
 from nmt.model import Seq2Seq
 from nmt.training.averaging import Weights, make_average
 from nmt.training.batches import TensorBatch, to_tensors

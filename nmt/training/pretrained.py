@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.lines import read_lines
-from nmt.data.tokenizer import WORD_START, SubwordModel
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError
 
 _SPACES = re.compile(r"[ \t]+")

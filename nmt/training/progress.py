@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from nmt.data.batching import Position
+from nmt.data.batches.batching import Position
 from nmt.training.diagnosis import Seen, TextFacts
 from nmt.training.learner import Learned, add_parts
 

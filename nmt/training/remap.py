@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.data.tokenizer import UNK, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import UNK, SubwordModel, Tokenizers
 from nmt.errors import CheckpointError
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")

@@ -11,9 +11,9 @@ import torch
 
 from nmt import log
 from nmt.config.schema import Config
-from nmt.data.batching import fixed_batches
+from nmt.data.batches.batching import fixed_batches
 from nmt.data.lengths import length_ratio, longest_source
-from nmt.data.preprocess import Prepared, prepare
+from nmt.data.preparation.preprocess import Prepared, prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.errors import TrainingError
 from nmt.inference.model_file import load_model

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 
 from nmt.config.schema import Config
-from nmt.data.batching import Batch, Batches, Position
+from nmt.data.batches.batching import Batch, Batches, Position
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
 from nmt.inference.model_file import load_model, save_model
 from nmt.log import logger, progress

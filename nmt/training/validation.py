@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.config.schema import Config
-from nmt.data.batching import Batch
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.batches.batching import Batch
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.evaluation.metrics import score
-from nmt.inference.packing import ready_to_search
-from nmt.inference.parts import longest_part
-from nmt.inference.text import part_separator
+from nmt.inference.lines.parts import longest_part
+from nmt.inference.lines.text import part_separator
+from nmt.inference.networks.packing import ready_to_search
 from nmt.inference.translation import LongLines
 from nmt.inference.translator import Translator
 from nmt.log import logger

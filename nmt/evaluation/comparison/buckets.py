@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nmt.data.filters import by_character
+from nmt.data.preparation.filters import by_character
 from nmt.errors import UsageError
 from nmt.evaluation.comparison.counts import Counts
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.config.schema import Evaluation
-from nmt.data.filters import by_character
+from nmt.data.preparation.filters import by_character
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.comparison.buckets import FREQUENCIES, check_bounds, length_of, score_by_length
 from nmt.evaluation.comparison.counts import Counts, count

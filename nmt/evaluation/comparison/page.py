@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from html import escape
 
 from nmt import __version__
-from nmt.data.filters import by_character
+from nmt.data.preparation.filters import by_character
 from nmt.evaluation.comparison.charts import Group, Span, colour, draw_bars, draw_intervals
 from nmt.evaluation.comparison.result import NAMES, Comparison, SystemResult
 from nmt.evaluation.comparison.sentences import Example

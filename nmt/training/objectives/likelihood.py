@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batching import Batch
+from nmt.data.batches.batching import Batch
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.batches import TensorBatch

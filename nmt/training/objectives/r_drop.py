@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.data.batching import Batch
+from nmt.data.batches.batching import Batch
 from nmt.model import Seq2Seq
 from nmt.training.batches import TensorBatch
 from nmt.training.objectives.attention_terms import AttentionTerm

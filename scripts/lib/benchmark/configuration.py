@@ -18,8 +18,8 @@ import torch
 from benchmark.peak import matrix_speed
 from benchmark.shapes import useful_operations
 from nmt.config import load_config
-from nmt.data.batching import Position
-from nmt.data.preprocess import prepare
+from nmt.data.batches.batching import Position
+from nmt.data.preparation.preprocess import prepare
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.model import build_model
 from nmt.training.batches import make_batches

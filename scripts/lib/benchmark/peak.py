@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nmt.inference.packing import pack
+from nmt.inference.networks.packing import pack
 
 SIZE = 2048
 QUICK_SIZE = 128

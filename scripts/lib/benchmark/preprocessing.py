@@ -18,13 +18,13 @@ from benchmark.corpora import corpus_config, write_corpus
 from benchmark.options import Options
 from benchmark.synthetic import stream
 from nmt.config.schema import Config
-from nmt.data.batching import Position
-from nmt.data.encoding import encode, learn
-from nmt.data.lines import read_lines
-from nmt.data.preprocess import prepare
-from nmt.data.selection import Selection, select
-from nmt.data.store import Store
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.batches.batching import Position
+from nmt.data.preparation.encoding import encode, learn
+from nmt.data.preparation.preprocess import prepare
+from nmt.data.preparation.selection import Selection, select
+from nmt.data.storage.store import Store
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.text.lines import read_lines
 from nmt.device import choose_device
 
 PAIRS, QUICK_PAIRS = 20_000, 300

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import Tokenizer
-from nmt.data.batching import Batch, Batches, make_batch
+from nmt.data.batches.batching import Batch, Batches, make_batch
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.store import Rows, Store, StoreWriter
-from nmt.data.subword_training import train_subwords
-from nmt.data.tokenizer import EOS, SubwordModel, Tokenizers
+from nmt.data.storage.store import Rows, Store, StoreWriter
+from nmt.data.subwords.tokenizer import EOS, SubwordModel, Tokenizers
+from nmt.data.subwords.training import train_subwords
 
 MEAN_LENGTH, LENGTH_DEVIATION = 14.0, 5.0
 SHORTEST, LONGEST = 4, 45

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmark.shapes import DROPOUT, Shape
 from benchmark.synthetic import Pairs
-from nmt.data.batch import Batch, cut, pad
+from nmt.data.batches.batch import Batch, cut, pad
 
 PAD = 0
 LABEL_SMOOTHING = 0.1

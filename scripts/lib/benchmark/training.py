@@ -24,7 +24,7 @@ from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
 from benchmark.shapes import Shape, configuration, network, shape_of, useful_operations
 from benchmark.synthetic import Pairs, draw_pairs, stand_in_tokenizers, stream, write_store
 from benchmark.textbook import TextbookTrainer, textbook_batches
-from nmt.data.batching import Batch, Batches, Position
+from nmt.data.batches.batching import Batch, Batches, Position
 from nmt.device import choose_dtype, native_bf16
 from nmt.training.learner import Learner
 

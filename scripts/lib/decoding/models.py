@@ -10,9 +10,9 @@ from pathlib import Path
 from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.reranking import Judge
-from nmt.inference.ensemble import Member, check_members
 from nmt.inference.find import find_model
 from nmt.inference.model_file import ModelFile, load_model
+from nmt.inference.networks.ensemble import Member, check_members
 from nmt.inference.scorer import Scorer
 
 

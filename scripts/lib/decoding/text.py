@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nmt.config import Config
 from nmt.config.schema import Pair
-from nmt.data.corpus import read_parallel
+from nmt.data.text.corpus import read_parallel
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.comparison.buckets import length_of
 from nmt.evaluation.comparison.counts import Counts, count

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config.schema import Pair
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import is_blank
+from nmt.data.text.corpus import read_parallel
+from nmt.data.text.lines import is_blank
 from nmt.errors import DataError
 from nmt.evaluation.alignment import AlignmentScore, Gold, best_single_links, read_gold, score_alignments
 from nmt.inference.attention import Attended, Attender

@@ -18,7 +18,7 @@ from experiments.markdown import number, table
 from experiments.runs import Job, Measured, finished, run_jobs, write_bytes, write_json
 from nmt.config import Config, load_config
 from nmt.config.schema import Attention
-from nmt.data.corpus import paths
+from nmt.data.text.corpus import paths
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import evaluate_tests
 from nmt.inference.find import find_model

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.config.schema import Pair
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import write_lines
+from nmt.data.text.corpus import read_parallel
+from nmt.data.text.lines import write_lines
 from nmt.errors import DataError
 from nmt.log import logger
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from experiments.runs import Measured
 from nmt.config import Config
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import write_lines
+from nmt.data.text.corpus import read_parallel
+from nmt.data.text.lines import write_lines
 from nmt.evaluation.comparison.buckets import LengthBucket, bucket_of, length_of, score_by_length
 from nmt.evaluation.comparison.counts import count
 from nmt.evaluation.metrics import make_metric

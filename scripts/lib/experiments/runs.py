@@ -19,9 +19,9 @@ import yaml
 
 from experiments.side_by_side import train_side_by_side
 from nmt.config import Config
-from nmt.data.corpus import inspect_file, paths
-from nmt.data.preprocess import prepare
-from nmt.data.streams import open_whole
+from nmt.data.preparation.preprocess import prepare
+from nmt.data.text.corpus import inspect_file, paths
+from nmt.data.text.streams import open_whole
 from nmt.errors import DataError, TrainingError, UsageError
 from nmt.log import logger
 from nmt.training import train

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nmt.config import Config, load_config
 from nmt.config.schema import Model
-from nmt.data.preprocess import prepare
+from nmt.data.preparation.preprocess import prepare
 from nmt.errors import UsageError
 from nmt.log import logger
 from nmt.model import build_model

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt.config import Config
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import write_lines
+from nmt.data.text.corpus import read_parallel
+from nmt.data.text.lines import write_lines
 from nmt.evaluation.metrics import score
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator

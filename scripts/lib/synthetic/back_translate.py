@@ -13,15 +13,15 @@ from experiments.commands import count, run_command
 from experiments.runs import write_json
 from nmt.config import load_config
 from nmt.config.schema import Config, Corpus
-from nmt.data.corpus import paths
-from nmt.data.filters import PairFilter, make_filter
-from nmt.data.lines import read_lines
+from nmt.data.preparation.filters import PairFilter, make_filter
+from nmt.data.text.corpus import paths
+from nmt.data.text.lines import read_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.evaluate import Translates
 from nmt.evaluation.held_out import read_held_out
-from nmt.inference.ensemble import Member
 from nmt.inference.find import find_model
 from nmt.inference.model_file import load_model
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from synthetic.configuration import changed, read_given, written

@@ -13,14 +13,14 @@ from experiments.commands import count, run_command
 from experiments.runs import write_json
 from nmt.config import Config, load_config
 from nmt.config.schema import Corpus
-from nmt.data.corpus import paths
-from nmt.data.lines import read_lines, write_lines
-from nmt.data.selection import select
+from nmt.data.preparation.selection import select
+from nmt.data.text.corpus import paths
+from nmt.data.text.lines import read_lines, write_lines
 from nmt.evaluation.evaluate import Translates
 from nmt.evaluation.held_out import read_held_out
 from nmt.evaluation.sentences import SentenceMetric, make_sentence_metric
 from nmt.evaluation.utility import UTILITIES
-from nmt.inference.ensemble import Member
+from nmt.inference.networks.ensemble import Member
 from nmt.inference.translator import Translator
 from nmt.log import logger, progress
 from synthetic.configuration import Given, changed, read_given, written

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs import write_bytes, write_json
-from nmt.data.corpus import inspect_file
+from nmt.data.text.corpus import inspect_file
 from nmt.errors import DataError, UsageError
 from nmt.training.run import flatten
 

@@ -9,9 +9,9 @@ from typing import Any
 from nmt.config.decoding import change_decoding
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import base_language
-from nmt.inference.ensemble import Member, check_members
 from nmt.inference.find import find_model
 from nmt.inference.model_file import load_model
+from nmt.inference.networks.ensemble import Member, check_members
 
 
 def open_members(given: Sequence[Path]) -> list[Member]:

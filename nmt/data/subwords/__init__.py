@@ -1,0 +1,1 @@
+"""Subword pieces: the models, their training, and the segmentations that training sees."""

@@ -1,0 +1,1 @@
+"""Text files: lines, packed streams, pairs of lines, and what a text is like."""

@@ -1,0 +1,1 @@
+"""What is asked for probabilities: packed networks, ensembles, shortlists, known translations."""
