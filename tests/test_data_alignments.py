@@ -16,7 +16,8 @@ from nmt.data.alignments import Linker, Links, PieceWords, parse_links
 from nmt.data.batches.batching import Batch, Batches, Position
 from nmt.data.preparation.preprocess import Prepared, prepare
 from nmt.data.storage.store import make_rows
-from nmt.data.subwords.tokenizer import EOS, WORD_START, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.data.symbols import EOS
 from nmt.errors import DataError
 from nmt.exercise.corpus import make_corpus
 

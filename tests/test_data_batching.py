@@ -15,7 +15,8 @@ from data_files import make_model, make_pairs
 from nmt.data.batches.batch import cut
 from nmt.data.batches.batching import Batch, Batches, Position, fixed_batches, make_batch
 from nmt.data.storage.store import Store, StoreWriter, make_rows
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.symbols import BOS, EOS, PAD
 from nmt.errors import DataError
 
 START = Position(0, 0, 0)

@@ -23,7 +23,7 @@ from nmt.config import load_config
 from nmt.config.schema import Concatenation
 from nmt.data.batches.batching import Batch, Batches, Position
 from nmt.data.batches.concatenation import Drawn, Joining
-from nmt.data.batches.order import make_key
+from nmt.data.order import make_key
 from nmt.data.preparation.preprocess import prepare
 from nmt.data.storage.store import Store, StoreWriter, make_rows
 from nmt.data.subwords.tokenizer import WORD_START, Tokenizers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.batches.order import EpochOrder, Permutation, make_key, scramble_unit
+from nmt.data.order import EpochOrder, Permutation, make_key, scramble_unit
 
 
 @settings(deadline=None)

@@ -17,7 +17,8 @@ from nmt.data.lexicon import Lexicon, learn_lexicon, sample_pairs
 from nmt.data.preparation.preprocess import Prepared, prepare
 from nmt.data.shortlist import ShortlistTable, make_shortlist
 from nmt.data.storage.store import Store, StoreWriter, make_rows
-from nmt.data.subwords.tokenizer import EOS, PAD, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.symbols import EOS, PAD
 from nmt.errors import DataError
 
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from nmt.config.schema import Filters, Pair
+from nmt.data.preparation.survey import Survey, characters_of, in_words, survey
 from nmt.data.text import sample as sampling
 from nmt.data.text.sample import Sample, take_sample
 from nmt.data.text.scripts import language_of_scripts, scripts_of, shared_script
-from nmt.data.text.survey import Survey, characters_of, in_words, survey
 from nmt.errors import DataError
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import Tokenizer
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
+from nmt.data.subwords.tokenizer import SubwordModel
 from nmt.data.subwords.training import train_subwords, user_symbols
 from nmt.data.subwords.words import Segmenter, WordSegmenter, make_segmenter
+from nmt.data.symbols import BOS, EOS, PAD, UNK
 from nmt.errors import ConfigError, DataError
 
 LINES = [line for pair in make_pairs(300, seed=1, longest=12) for line in pair]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_translator import save_tiny_model, tiny_tokenizers
 
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.symbols import BOS, EOS
 from nmt.errors import UsageError
 from nmt.inference.alignment import (
     END,

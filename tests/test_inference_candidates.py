@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_translator import tiny_config, tiny_network, tiny_tokenizers, tiny_translator
 
 from nmt.config.schema import Decoding
-from nmt.inference.decoding.candidates import CandidateWriter, best_combinations
+from nmt.inference.lines.candidates import CandidateWriter, best_combinations
 from nmt.inference.lines.restoring import Part
 from nmt.inference.translation import Candidate
 from nmt.inference.translator import Translator

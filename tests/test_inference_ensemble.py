@@ -12,7 +12,8 @@ import torch
 from cli_tools import assert_explained, nmt
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_translator
 
-from nmt.data.subwords.tokenizer import EOS, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.symbols import EOS
 from nmt.errors import UsageError
 from nmt.inference.model_file import load_model
 from nmt.inference.networks.ensemble import Average, Ensemble, Member, Parts

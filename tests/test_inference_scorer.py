@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.symbols import BOS, EOS
 from nmt.errors import CheckpointError, DataError, NMTError, UsageError
 from nmt.inference import scorer
 from nmt.inference.model_file import load_model

@@ -14,7 +14,7 @@ from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, t
 
 from nmt.config.schema import Config
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.networks.learn_shortlist import add_shortlist

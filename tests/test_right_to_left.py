@@ -15,7 +15,7 @@ from toy_experiments import write_toy_experiment
 
 from nmt.data.alignments import Links
 from nmt.data.batches.batch import make_batch, turned
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD
+from nmt.data.symbols import BOS, EOS, PAD
 from nmt.inference.model_file import load_model
 
 TEXT = "the old woman sees a cat ."

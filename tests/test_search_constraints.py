@@ -10,7 +10,7 @@ from fake_models import HashModel
 from fake_subwords import PIECES, SENTENCES, SIZE, FakeSubwords, check_exact, has, search, text
 
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.subwords.tokenizer import EOS, UNK
+from nmt.data.symbols import EOS, UNK
 from nmt.errors import UsageError
 from nmt.inference.decoding.composition import Phrases, Wish
 from nmt.inference.lines.requests import Request, Wishes

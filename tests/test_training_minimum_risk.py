@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.config.schema import Config, Model, Training
 from nmt.data.batches.batching import make_batch
-from nmt.data.subwords.tokenizer import BOS
+from nmt.data.symbols import BOS
 from nmt.evaluation.sentences import make_sentence_metric
 from nmt.model import Seq2Seq, build_model
 from nmt.search.sampling import sample

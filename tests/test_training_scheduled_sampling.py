@@ -18,7 +18,7 @@ from toy_experiments import write_toy_experiment
 from nmt.config import load_config
 from nmt.config.schema import Model, ScheduledSampling, Training
 from nmt.data.batches.batching import Batch, make_batch
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD
+from nmt.data.symbols import BOS, EOS, PAD
 from nmt.model import Seq2Seq, build_model
 from nmt.training import train
 from nmt.training.batches import TensorBatch, to_tensors

@@ -13,9 +13,9 @@ from nmt.config.checks import LANGUAGE
 from nmt.config.dump import one_line
 from nmt.config.recipes import recipe_file, recipe_names
 from nmt.config.schema import Pair
+from nmt.data.preparation.survey import Survey, in_words, survey
 from nmt.data.text.sample import take_sample
 from nmt.data.text.scripts import language_of_scripts
-from nmt.data.text.survey import Survey, in_words, survey
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import base_language
 from nmt.log import logger

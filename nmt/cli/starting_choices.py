@@ -10,7 +10,7 @@ from typing import Any
 from nmt.cli.starting_text import Entry
 from nmt.config.dump import one_line
 from nmt.config.schema import Filters
-from nmt.data.text.survey import Side, Survey
+from nmt.data.preparation.survey import Side, Survey
 from nmt.evaluation.metrics import EXTRAS, resolve_tokenizer
 
 PIECES_PER_WORD, PIECES_PER_CHARACTER = 1.8, 0.9

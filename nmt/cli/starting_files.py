@@ -10,10 +10,10 @@ from pathlib import Path
 
 from nmt.config.checks import LANGUAGE
 from nmt.config.schema import Pair
+from nmt.data.preparation.survey import characters_of
 from nmt.data.text.corpus import inspect_pair, read_parallel
 from nmt.data.text.lines import read_lines, write_lines
 from nmt.data.text.scripts import language_of_scripts, scripts_of
-from nmt.data.text.survey import characters_of
 from nmt.errors import UsageError
 from nmt.log import logger
 

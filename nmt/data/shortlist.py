@@ -17,7 +17,8 @@ from safetensors.numpy import load_file, save
 from nmt.config.schema import Shortlist
 from nmt.data.lexicon import NOTHING, Lexicon, learn_lexicon, sample_pairs
 from nmt.data.storage.store import Store
-from nmt.data.subwords.tokenizer import EOS, PAD, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.symbols import EOS, PAD
 from nmt.data.text.streams import open_whole
 from nmt.errors import DataError
 from nmt.log import logger

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data.subwords.tokenizer import EOS, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.symbols import EOS
 from nmt.device import autocast
 from nmt.errors import NMTError
 from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights

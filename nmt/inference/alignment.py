@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.subwords.tokenizer import EOS, WORD_START, SubwordModel
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel
+from nmt.data.symbols import EOS
 
 END = "</s>"
 """What stands for the end of sentence on either side."""

@@ -16,9 +16,9 @@ from nmt.data.text.terminology import Terminology
 from nmt.device import choose_dtype
 from nmt.inference.aligner import Aligner
 from nmt.inference.decoding.batches import Searcher
-from nmt.inference.decoding.candidates import CandidateWriter, Restored
 from nmt.inference.decoding.composition import Wish
 from nmt.inference.ingredients import get_ready
+from nmt.inference.lines.candidates import CandidateWriter, Restored
 from nmt.inference.lines.parts import Cutter
 from nmt.inference.lines.protection import Masked, mask
 from nmt.inference.lines.requests import Request, Wishes

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.symbols import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, History, IntArray

@@ -10,7 +10,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.search.interface import BestOutput, Continuations, MemoryT, SelectiveModel, StateT, StepModel
 
 BLOCK = 64

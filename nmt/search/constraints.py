@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.search.candidates import best_continuations
 from nmt.search.interface import Continuations
 from nmt.search.phrases import MET, UNREACHABLE, Automaton

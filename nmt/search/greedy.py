@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.symbols import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, IntArray

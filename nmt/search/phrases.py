@@ -22,7 +22,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.subwords.tokenizer import EOS, UNK, WORD_START, SubwordModel
+from nmt.data.subwords.tokenizer import WORD_START, SubwordModel
+from nmt.data.symbols import EOS, UNK
 
 Phrase = tuple[int, ...]
 """The symbols of a phrase, without the space before its first word, in the order in which the model writes them."""

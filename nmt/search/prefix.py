@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import PAD
+from nmt.data.symbols import PAD
 
 
 class Prefix:

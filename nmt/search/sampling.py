@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.data.batches.order import scramble, scramble_unit
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.order import scramble, scramble_unit
+from nmt.data.symbols import BOS, EOS
 from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
 from nmt.search.normalization import Normalization
 from nmt.search.rows import pick, to_device, to_host

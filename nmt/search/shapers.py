@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import EOS, PAD
+from nmt.data.symbols import EOS, PAD
 from nmt.search.shaping import Unmarked
 
 

@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from nmt.data.subwords.tokenizer import BOS, EOS
+from nmt.data.symbols import BOS, EOS
 from nmt.search.candidates import best_continuations
 from nmt.search.coverage import CoveragePenalty
 from nmt.search.interface import BestOutput, Continuations, MemoryT, StateT, StepModel

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.data.subwords.tokenizer import UNK, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
+from nmt.data.symbols import UNK
 from nmt.errors import CheckpointError
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")

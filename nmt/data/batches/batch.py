@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmt.data.alignments import Links
 from nmt.data.storage.store import Rows, make_rows
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD
+from nmt.data.symbols import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)

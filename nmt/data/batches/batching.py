@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nmt.data.alignments import Linker, Links, no_links
 from nmt.data.batches.batch import Batch, cut, fixed_batches, make_batch, pad, turned
 from nmt.data.batches.concatenation import Drawn, Examples, Joining, join_links
-from nmt.data.batches.order import EpochOrder, make_key, scramble, scramble_unit
+from nmt.data.order import EpochOrder, make_key, scramble, scramble_unit
 from nmt.data.storage.store import Rows, Store, make_rows
 from nmt.data.subwords.sampling import SubwordSampler
 from nmt.data.subwords.tokenizer import Tokenizers

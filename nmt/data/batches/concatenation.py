@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.alignments import Links
-from nmt.data.batches.order import Permutation, make_key, scramble_unit
+from nmt.data.order import Permutation, make_key, scramble_unit
 from nmt.data.storage.store import Rows
 
 FEWEST = 2

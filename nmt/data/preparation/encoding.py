@@ -17,9 +17,10 @@ from nmt.data.preparation.filters import Reason
 from nmt.data.preparation.selection import Selection, describe_left_out
 from nmt.data.storage.store import SIDES, Rows, StoreWriter
 from nmt.data.storage.texts import Texts
-from nmt.data.subwords.tokenizer import UNK, Tokenizers
+from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.data.subwords.training import TrainingText, train_subwords, user_symbols
 from nmt.data.subwords.words import Segmenter, make_segmenter
+from nmt.data.symbols import UNK
 from nmt.errors import DataError
 from nmt.log import Progress
 

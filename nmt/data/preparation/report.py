@@ -15,8 +15,9 @@ from nmt.config.schema import Tokenizer
 from nmt.data.preparation.overlap import HeldOut
 from nmt.data.preparation.selection import SelectedCorpus
 from nmt.data.storage.store import SIDES, Store
-from nmt.data.subwords.tokenizer import UNK, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
 from nmt.data.subwords.training import TrainingText
+from nmt.data.symbols import UNK
 from nmt.data.text.lines import is_blank
 from nmt.data.text.streams import open_whole
 from nmt.errors import DataError

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.storage.arrays import ArrayWriter, map_array
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.errors import DataError
 
 SIDES = ("source", "target")

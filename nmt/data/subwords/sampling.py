@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.batches.order import make_key, scramble, scramble_unit
+from nmt.data.order import make_key, scramble, scramble_unit
 from nmt.data.storage.store import Rows, make_rows
 from nmt.data.subwords.tokenizer import WORD_START, SubwordModel
 

@@ -11,9 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import sentencepiece
 
+from nmt.data.symbols import BOS, EOS, PAD, UNK
 from nmt.errors import DataError
-
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
 WORD_START = "\u2581"
 """What SentencePiece writes for the space before a word."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import sentencepiece
 
 from nmt.config.schema import Tokenizer
-from nmt.data.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
+from nmt.data.subwords.tokenizer import SubwordModel
+from nmt.data.symbols import BOS, EOS, PAD, UNK
 from nmt.errors import ConfigError, DataError
 from nmt.log import logger
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nmt.config.schema import Decoding
-from nmt.data.subwords.tokenizer import EOS, PAD
+from nmt.data.symbols import EOS, PAD
 from nmt.device import autocast
 from nmt.inference.decoding.composition import NO_WISH, Batch, Composer, Phrases, Wish
 from nmt.inference.decoding.workers import count_workers, halving, side_by_side

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config.schema import Decoding
-from nmt.data.batches.order import make_key
-from nmt.data.subwords.tokenizer import PAD, SubwordModel
+from nmt.data.order import make_key
+from nmt.data.subwords.tokenizer import SubwordModel
+from nmt.data.symbols import PAD
 from nmt.errors import UsageError
 from nmt.inference.networks.shortlist import Shortlist
 from nmt.search import Hypothesis, Normalization, StepModel, beam_search, greedy_search

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nmt.data.subwords.tokenizer import UNK, SubwordModel
+from nmt.data.subwords.tokenizer import SubwordModel
+from nmt.data.symbols import UNK
 from nmt.data.text.terminology import Terminology
 from nmt.errors import UsageError
 from nmt.inference.decoding.composition import NO_WISH, Phrases, Wish

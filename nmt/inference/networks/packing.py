@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.device import bf16_kernels, choose_precision, exact_int8
 from nmt.errors import UsageError
 from nmt.model import Seq2Seq

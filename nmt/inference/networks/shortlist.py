@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.data.shortlist import ShortlistTable
-from nmt.data.subwords.tokenizer import EOS, PAD
+from nmt.data.symbols import EOS, PAD
 from nmt.inference.networks.packing import PackedNetwork, Product, pack
 from nmt.model import Seq2Seq
 from nmt.model.memory import Memory, State, StepOutput

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nmt.config.schema import Config, MinimumRisk
 from nmt.data.batches.batching import Batch, make_batch
-from nmt.data.batches.order import make_key
+from nmt.data.order import make_key
 from nmt.data.subwords.tokenizer import SubwordModel
 from nmt.device import autocast
 from nmt.evaluation.sentences import SentenceMetric, make_sentence_metric

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config.schema import ScheduledSampling
-from nmt.data.batches.order import make_key, scramble, scramble_unit
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.order import make_key, scramble, scramble_unit
+from nmt.data.symbols import EOS
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.model.memory import Memory

@@ -21,7 +21,7 @@ from benchmark.synthetic import draw_pairs, draw_shortlist, sentences, stand_in_
 from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
 from nmt.config.schema import Config
-from nmt.data.subwords.tokenizer import EOS
+from nmt.data.symbols import EOS
 from nmt.device import native_bf16
 from nmt.inference.decoding.batches import Searcher
 from nmt.inference.model_file import FORMAT_VERSION, ModelFile

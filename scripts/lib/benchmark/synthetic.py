@@ -16,8 +16,9 @@ from nmt.config.schema import Tokenizer
 from nmt.data.batches.batching import Batch, Batches, make_batch
 from nmt.data.shortlist import ShortlistTable
 from nmt.data.storage.store import Rows, Store, StoreWriter
-from nmt.data.subwords.tokenizer import EOS, SubwordModel, Tokenizers
+from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
 from nmt.data.subwords.training import train_subwords
+from nmt.data.symbols import EOS
 
 MEAN_LENGTH, LENGTH_DEVIATION = 14.0, 5.0
 SHORTEST, LONGEST = 4, 45
