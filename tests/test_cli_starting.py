@@ -15,10 +15,10 @@ import torch
 import yaml
 from cli_tools import assert_explained, contents, nmt, nmt_process
 
-from nmt.cli import starting_choices
-from nmt.cli.starting import fitting
-from nmt.cli.starting_choices import percent
-from nmt.cli.starting_text import Entry, changed, recipe_entries, render
+from nmt.cli.starting import choices as starting_choices
+from nmt.cli.starting.choices import percent
+from nmt.cli.starting.start import fitting
+from nmt.cli.starting.text import Entry, changed, recipe_entries, render
 from nmt.config import Config, load_config
 from nmt.config.recipes import recipe_file, recipe_names
 
@@ -399,7 +399,7 @@ def test_dirt_and_wrong_languages_are_warned_of() -> None:
 
 
 def test_an_ordinary_text_has_no_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.cli.starting.FEW_PAIRS", 10)
+    monkeypatch.setattr("nmt.cli.starting.start.FEW_PAIRS", 10)
     corpus("en", "de", 60)
     corpus("en", "de", 4, name="valid")
     assert "warning" not in made("en", "de")[2]

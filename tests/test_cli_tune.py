@@ -9,7 +9,7 @@ import pytest
 from cli_tools import assert_explained, contents, nmt
 from tiny_translator import save_tiny_model
 
-from nmt.cli.tune import _flags
+from nmt.cli.commands.tune import _flags
 from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.held_out import Measured

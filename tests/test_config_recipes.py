@@ -11,7 +11,7 @@ import pytest
 import yaml
 from cli_tools import ROOT, nmt
 
-from nmt.cli.starting_text import recipe_entries
+from nmt.cli.starting.text import recipe_entries
 from nmt.config import load_config, load_with_origins
 from nmt.config import recipes as recipes_module
 from nmt.config.document import CoreLoader

@@ -16,8 +16,8 @@ from toy_experiments import write_toy_experiment
 from toy_runs import records
 
 from nmt.inference.translator import Translator
-from nmt.training.loss import fused_loss
-from nmt.training.r_drop import r_drop_loss
+from nmt.training.losses.loss import fused_loss
+from nmt.training.losses.r_drop import r_drop_loss
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

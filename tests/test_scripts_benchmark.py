@@ -34,7 +34,7 @@ from benchmark.training_parts import PARTS, PartTimer
 from nmt.data.batches.batch import Batch, pad
 from nmt.model import Seq2Seq
 from nmt.training.batches import to_tensors
-from nmt.training.loss import fused_loss
+from nmt.training.losses.loss import fused_loss
 
 CPU = torch.device("cpu")
 SHAPE = Shape(12, 2, 5, 2, 10, 40)

@@ -17,9 +17,9 @@ from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model
-from nmt.training.frozen import freeze
-from nmt.training.pretrained import load_vectors
-from nmt.training.remap import origins, remap
+from nmt.training.weights.frozen import freeze
+from nmt.training.weights.pretrained import load_vectors
+from nmt.training.weights.remap import origins, remap
 
 # -------------------------------------------------------------------------------------------- pretrained embeddings
 

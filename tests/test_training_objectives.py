@@ -16,9 +16,9 @@ from nmt.data.batches.batching import Batch, make_batch
 from nmt.model import Seq2Seq, build_model
 from nmt.training.batches import TensorBatch, to_tensors
 from nmt.training.learner import Learner
-from nmt.training.log_probs import picked_log_probs
+from nmt.training.losses.log_probs import picked_log_probs
+from nmt.training.losses.r_drop import r_drop_loss
 from nmt.training.objectives.attention_terms import AlignmentTerm, CoverageTerm
-from nmt.training.r_drop import r_drop_loss
 
 CPU = torch.device("cpu")
 SIZE = 20
@@ -85,7 +85,7 @@ def textbook_r_drop(states: Tensor, weight: Tensor, bias: Tensor, targets: Tenso
 def test_r_drop_is_the_textbook_loss(
     chunk: int, smoothing: float, alpha: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.training.r_drop._CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr("nmt.training.losses.r_drop._CHUNK_ELEMENTS", chunk)
     torch.manual_seed(0)
     leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 13, 6), (17, 6), (17,))]
     targets = torch.randint(0, 17, (13,))
@@ -115,7 +115,7 @@ def test_equal_passes_do_not_diverge() -> None:
 
 @pytest.mark.parametrize("chunk", [40, 4_000_000])
 def test_picked_log_probs_are_those_of_the_softmax(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.log_probs._CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr("nmt.training.losses.log_probs._CHUNK_ELEMENTS", chunk)
     torch.manual_seed(0)
     leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((11, 6), (17, 6), (17,))]
     targets, some = torch.randint(0, 17, (11,)), torch.randn(11, dtype=torch.float64)

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from nmt.config.schema import Averaging, Optimizer, Schedule
 from nmt.errors import CheckpointError
-from nmt.training.averaging import make_average
-from nmt.training.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
-from nmt.training.loss import fused_loss
+from nmt.training.losses.loss import fused_loss
 from nmt.training.optim import make_optimizer, optimizer_tensors, restore_optimizer
-from nmt.training.run import RunFolder, contradictions
+from nmt.training.runs.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
+from nmt.training.runs.folder import RunFolder, contradictions
 from nmt.training.schedule import LearningRate
 from nmt.training.validation import goodness
+from nmt.training.weights.averaging import make_average
 
 # -------------------------------------------------------------------------------------------------------- loss
 
@@ -26,7 +26,7 @@ from nmt.training.validation import goodness
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("chunk", [40, 1000, 4_000_000])
 def test_fused_loss_is_the_textbook_loss(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.loss._CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr("nmt.training.losses.loss._CHUNK_ELEMENTS", chunk)
     torch.manual_seed(0)
     states = torch.randn(50, 16, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(37, 16, dtype=torch.float64, requires_grad=True)
@@ -184,7 +184,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     def no_room(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nmt.training.checkpoint.save_file", no_room)
+    monkeypatch.setattr("nmt.training.runs.checkpoint.save_file", no_room)
     with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         save_checkpoint(folder, make_checkpoint(2.0))
     monkeypatch.undo()

@@ -20,10 +20,10 @@ from nmt.config.schema import Model, Training
 from nmt.data.batches.batching import Batch, make_batch
 from nmt.inference.model_file import load_model
 from nmt.model import Seq2Seq, build_model
-from nmt.training.averaging import copy_weights
 from nmt.training.learner import Learner
 from nmt.training.optim import optimizer_tensors
 from nmt.training.validation import Validator
+from nmt.training.weights.averaging import copy_weights
 
 CPU = torch.device("cpu")
 

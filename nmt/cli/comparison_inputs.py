@@ -26,7 +26,7 @@ def find_test(
         DataError: A file cannot be read, or its two sides are of unequal length.
     """
     _check_usage(config, name, source, reference, target_language)
-    from nmt.cli.starting_files import language_of
+    from nmt.cli.starting.files import language_of
     from nmt.config.schema import TestSet
     from nmt.data.text.corpus import read_parallel
     from nmt.data.text.lines import read_lines

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__, log
-from nmt.cli import (
+from nmt.cli.commands import (
     attention,
     average,
     compare,

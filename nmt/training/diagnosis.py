@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nmt.config.schema import Schedule
-from nmt.training.report import perplexity
+from nmt.training.runs.report import perplexity
 
 SAME, BLANK, REPEATING = 0.5, 0.3, 0.5
 """Shares of translations that are one and the same, blank, or repeat themselves: more than that is no translating."""

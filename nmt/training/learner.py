@@ -13,13 +13,13 @@ from torch import nn
 from nmt.config.schema import Training
 from nmt.data.batches.batching import Batch
 from nmt.model import Seq2Seq
-from nmt.training.averaging import Weights, make_average
 from nmt.training.batches import TensorBatch, to_tensors
 from nmt.training.objectives import Terms, make_objective
 from nmt.training.objectives.minimum_risk import Judge
 from nmt.training.objectives.parent_l2 import ParentL2
 from nmt.training.optim import make_optimizer, set_learning_rate
 from nmt.training.schedule import LearningRate
+from nmt.training.weights.averaging import Weights, make_average
 
 
 class Learned(NamedTuple):

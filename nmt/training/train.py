@@ -21,13 +21,13 @@ from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.training.batches import make_batches
 from nmt.training.diagnosis import Yardstick
-from nmt.training.initial import Parent, check_parent, load_initial, make_initial, parent_weights, save_initial
 from nmt.training.learner import Learner
 from nmt.training.objectives.minimum_risk import make_judge
-from nmt.training.report import Reporter
-from nmt.training.run import RunFolder
+from nmt.training.runs.folder import RunFolder
+from nmt.training.runs.report import Reporter
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator, loss_by_frequency
+from nmt.training.weights.initial import Parent, check_parent, load_initial, make_initial, parent_weights, save_initial
 
 _VALIDATION_TOKENS = 2048
 """Pieces in a batch of the validation loss: it changes memory and speed only."""

@@ -18,18 +18,18 @@ from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
 from nmt.inference.model_file import load_model, save_model
 from nmt.log import logger, progress
-from nmt.training.averaging import Weights
 from nmt.training.batches import Prefetcher
-from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
 from nmt.training.diagnosis import Seen, Yardstick, diagnose, text_facts, unfinished
 from nmt.training.learner import Learner
 from nmt.training.optim import optimizer_tensors, restore_optimizer
 from nmt.training.progress import Progress, Window
-from nmt.training.provenance import provenance
-from nmt.training.report import Reporter, duration
-from nmt.training.run import RunFolder
+from nmt.training.runs.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
+from nmt.training.runs.folder import RunFolder
+from nmt.training.runs.provenance import provenance
+from nmt.training.runs.report import Reporter, duration
 from nmt.training.signals import StopRequest
 from nmt.training.validation import Validated, Validator, goodness, write_translations
+from nmt.training.weights.averaging import Weights
 
 
 class Trainer:

@@ -26,7 +26,7 @@ from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.report import perplexity
+from nmt.training.runs.report import perplexity
 
 HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": True}
 

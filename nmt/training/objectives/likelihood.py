@@ -12,7 +12,7 @@ from nmt.data.batches.batching import Batch
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.batches import TensorBatch
-from nmt.training.loss import fused_loss
+from nmt.training.losses.loss import fused_loss
 from nmt.training.objectives.attention_terms import AttentionTerm
 from nmt.training.objectives.objective import Part, Terms
 from nmt.training.objectives.scheduled_sampling import Feeder

@@ -28,7 +28,7 @@ from nmt.evaluation.sentences import SentenceMetric, make_sentence_metric
 from nmt.model import Seq2Seq
 from nmt.search.sampling import sample
 from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.log_probs import picked_log_probs
+from nmt.training.losses.log_probs import picked_log_probs
 from nmt.training.objectives.objective import Part, Terms
 
 MAX_RISK = 1.0

@@ -9,15 +9,15 @@ import torch
 from nmt.data.batches.batching import Batch
 from nmt.model import Seq2Seq
 from nmt.training.batches import TensorBatch
+from nmt.training.losses.r_drop import r_drop_loss
 from nmt.training.objectives.attention_terms import AttentionTerm
 from nmt.training.objectives.likelihood import add_attention_terms, run_model
 from nmt.training.objectives.objective import Part, Terms
 from nmt.training.objectives.scheduled_sampling import Feeder
-from nmt.training.r_drop import r_drop_loss
 
 
 class RDrop:
-    """The likelihood under two dropout masks, and the divergence between the two; see `nmt/training/r_drop.py`."""
+    """The likelihood under two dropout masks, and the divergence between the two; see `losses/r_drop.py`."""
 
     def __init__(
         self,

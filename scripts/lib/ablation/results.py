@@ -11,7 +11,7 @@ from nmt.config import Config
 from nmt.errors import DataError
 from nmt.inference.find import find_model
 from nmt.inference.model_file import load_model
-from nmt.training.run import RunFolder
+from nmt.training.runs.folder import RunFolder
 
 SCORES = ("bleu", "chrf", "loss")
 

@@ -19,8 +19,8 @@ from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.pictures.records import find_metrics, read_records
-from nmt.training.checkpoint import load_checkpoint
-from nmt.training.run import RunFolder
+from nmt.training.runs.checkpoint import load_checkpoint
+from nmt.training.runs.folder import RunFolder
 
 TABLE_BOUNDS = (10, 20, 30)
 """Where the table's buckets of lengths begin, in words, after the one that begins at 0."""

@@ -25,7 +25,7 @@ from nmt.data.text.streams import open_whole
 from nmt.errors import DataError, TrainingError, UsageError
 from nmt.log import logger
 from nmt.training import train
-from nmt.training.run import RunFolder, flatten
+from nmt.training.runs.folder import RunFolder, flatten
 
 # What changes neither the model nor its translations; and the length limits, which training itself sets.
 MAY_CHANGE = re.compile(

@@ -12,7 +12,7 @@ from nmt.evaluation.evaluate import Translates
 from nmt.evaluation.held_out import HeldOut
 from nmt.log import logger
 from nmt.training import train
-from nmt.training.run import RunFolder
+from nmt.training.runs.folder import RunFolder
 
 
 def check_run(config: Config, *, overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from experiments.runs import write_bytes, write_json
 from nmt.data.text.corpus import inspect_file
 from nmt.errors import DataError, UsageError
-from nmt.training.run import flatten
+from nmt.training.runs.folder import flatten
 
 DIGITS = 16
 

@@ -14,7 +14,7 @@ import yaml
 from nmt.config import Config, dump_yaml
 from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.log import logger
-from nmt.training.checkpoint import Checkpoint, load_checkpoint
+from nmt.training.runs.checkpoint import Checkpoint, load_checkpoint
 
 RUNS = Path("runs")
 

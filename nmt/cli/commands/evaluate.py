@@ -108,7 +108,7 @@ def _refuse(given: dict[str, Any]) -> None:
 def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
     """Score a translation; how, says the model if one is given, else the files and the defaults."""
     from nmt.cli.opening import open_model
-    from nmt.cli.starting_files import language_of
+    from nmt.cli.starting.files import language_of
     from nmt.config.schema import Evaluation
     from nmt.data.text.lines import read_lines
     from nmt.evaluation.evaluate import evaluate_file

@@ -86,8 +86,8 @@ def average(
     output = _output(paths, output)
     refuse_existing(output, overwrite=overwrite)
     from nmt.evaluation.held_out import read_held_out
-    from nmt.training.average_files import average as average_parts
-    from nmt.training.average_files import base_model, check_subwords, read_part, save
+    from nmt.training.weights.average_files import average as average_parts
+    from nmt.training.weights.average_files import base_model, check_subwords, read_part, save
 
     chosen = _chosen(paths, last, best)
     base = base_model(paths[0])
@@ -115,7 +115,7 @@ def _output(paths: list[Path], given: Path | None) -> Path:
 
 def _chosen(paths: list[Path], last: int | None, best: int | None) -> list[Path]:
     """The checkpoints of a run, or what is listed."""
-    from nmt.training.average_files import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
+    from nmt.training.weights.average_files import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
 
     if len(paths) > 1 or not paths[0].is_dir() or (paths[0] / WEIGHTS_NAME).exists():
         if last is not None or best is not None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nmt.cli.starting_text import Entry
+from nmt.cli.starting.text import Entry
 from nmt.config.dump import one_line
 from nmt.config.schema import Filters
 from nmt.data.preparation.survey import Side, Survey

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.options import refuse_existing
-from nmt.cli.starting_choices import choices, count, filters, percent
-from nmt.cli.starting_files import TextFiles, find_tests, find_valid, hold_out, language_of
-from nmt.cli.starting_text import changed, recipe_entries, render
+from nmt.cli.starting.choices import choices, count, filters, percent
+from nmt.cli.starting.files import TextFiles, find_tests, find_valid, hold_out, language_of
+from nmt.cli.starting.text import changed, recipe_entries, render
 from nmt.config.checks import LANGUAGE
 from nmt.config.dump import one_line
 from nmt.config.recipes import recipe_file, recipe_names

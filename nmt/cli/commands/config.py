@@ -151,7 +151,7 @@ def init(
 
       nmt config init --source all.en.gz --target all.de.gz --recipe low-resource-cpu -o experiment.yaml
     """
-    from nmt.cli.starting import StartingFiles, start, write_new
+    from nmt.cli.starting.start import StartingFiles, start, write_new
 
     given = StartingFiles.given(
         train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.find import MODEL_NAME
 from nmt.inference.model_file import ModelFile, load_model, save_model
-from nmt.training.averaging import Weights, mean_weights
+from nmt.training.weights.averaging import Weights, mean_weights
 
 WEIGHTS_NAME = "weights.safetensors"
 CHECKPOINTS = "checkpoints"

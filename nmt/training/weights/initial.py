@@ -12,9 +12,9 @@ from nmt.data.subwords.tokenizer import Tokenizers
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile, load_model, save_model
 from nmt.model import Seq2Seq, build_model
-from nmt.training.frozen import freeze
-from nmt.training.pretrained import load_vectors
-from nmt.training.remap import remap
+from nmt.training.weights.frozen import freeze
+from nmt.training.weights.pretrained import load_vectors
+from nmt.training.weights.remap import remap
 
 
 class Parent(NamedTuple):

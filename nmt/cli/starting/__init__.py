@@ -1,0 +1,1 @@
+"""`nmt config init`: a configuration to start from, made for given text files."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its folder, checkpoints, reports, and where a model comes from."""

@@ -1,0 +1,1 @@
+"""Which weights: what training starts from, what stays as it is, and averages."""
