@@ -305,6 +305,7 @@ def test_doctor_says_what_is_here(folder: Path) -> None:
     assert facts["nmt"] == package.__version__
     assert facts["packages"]["torch"] != "not installed"
     assert facts["threads"] >= 1
+    assert facts["matrix_gflops"].keys() == ({"fp32"} if facts["bf16"].startswith("none") else {"fp32", "bf16"})
     assert all(speed > 0 for speed in facts["matrix_gflops"].values())
     assert facts["model"] == str(Path("runs/tiny/best.safetensors"))
     (folder / "runs/tiny/best.safetensors").unlink()

@@ -37,10 +37,13 @@ def examine() -> dict[str, Any]:
     """All facts, ready for JSON; speeds in billions of operations a second."""
     import torch
 
-    from nmt.device import choose_device, set_threads
+    from nmt.device import bf16_kernels, choose_device, set_threads
 
     set_threads(None)
     device = choose_device("auto")
+    formats = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if device.type == "cpu" and not bf16_kernels():
+        del formats["bf16"]  # nothing computes in it here, and a product would take seconds
     facts: dict[str, Any] = {
         "nmt": __version__,
         "python": platform.python_version(),
@@ -51,10 +54,7 @@ def examine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory_gib": _memory(),
         "bf16": _bf16(device),
-        "matrix_gflops": {
-            "fp32": _speed(torch.float32, device),
-            "bf16": _speed(torch.bfloat16, device),
-        },
+        "matrix_gflops": {name: _speed(dtype, device) for name, dtype in formats.items()},
     }
     return {**facts, "model": _model()}
 
