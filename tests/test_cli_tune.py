@@ -120,10 +120,11 @@ def test_an_ensemble_is_tuned_and_its_files_stay(tmp_path: Path) -> None:
     tried = nmt("tune", *models, "--source", "text.en", "--reference", "text.en", "--try", "beam_size=2").stdout
     assert "ensemble_average" not in tried
     assert_explained(nmt("tune", *models, "-o", "new.safetensors", *HELD_OUT), "-o", "ensemble", codes=(2,))
+    assert_explained(nmt("tune", *models, "--try", "max_length=null", *HELD_OUT), "--try max_length", codes=(2,))
 
 
 def test_flags_say_what_options_are() -> None:
-    options = {"alpha": 1.2, "max_length": None, "shortlist": True, "protect": False}
+    options = {"alpha": 1.2, "shortlist": True, "protect": False}
     words = _flags([], options)
     assert words == "--alpha 1.2 --shortlist --no-protect"
     known = nmt("translate", "--help").stdout

@@ -99,6 +99,9 @@ def tune(
 
     several = len(members) > 1
     plan = [parse_choice(text) for text in tries] if tries else ENSEMBLE_PLAN if several else PLAN
+    for choice in plan:
+        if several and None in choice.values:
+            raise UsageError(f"--try {choice.option}: null is not what nmt translate could be told for an ensemble")
     config = members[0].file.config
     held_out = read_held_out(config, source, reference)
     machine: dict[str, Any] = {"batch_sentences": batch_size, "device": device, "threads": threads}
@@ -161,7 +164,7 @@ def _flags(members: Sequence[Member], options: Mapping[str, Any]) -> str:
     for name, value in options.items():
         if isinstance(value, bool):
             words.append(flag(name) if value else flag(f"no_{name}"))
-        elif value is not None:
+        else:
             words.append(f"{flag(name)} {value}")
     return " ".join(words)
 
