@@ -53,7 +53,7 @@ class LongLines:
     """Tells about lines that were translated in parts: the first one at once, how many there were at the end."""
 
     def __init__(self, text: str = "") -> None:
-        """Take what the text is called, such as "validation set"; it is not called anything if there is but one."""
+        """Take what messages call the text, such as "validation set"; empty where it can only be one."""
         self._prefix = text and f"{text}: "
         self._count = 0
         self._first: list[int] = []

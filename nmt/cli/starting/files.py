@@ -131,7 +131,7 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
         UsageError: such files are there already, or the text is too short.
         DataError: a file cannot be read or written, or the two are of unequal length.
     """
-    inspect_pair(Pair(source=str(train.source), target=str(train.target)))
+    inspect_pair(Pair(source=str(train.source), target=str(train.target)))  # of equal length
 
     def pairs() -> Iterator[tuple[int | None, tuple[str, str]]]:
         """All pairs, those that may be held out with a number."""

@@ -171,7 +171,7 @@ def _log_alignment(found: dict[str, int]) -> None:
 
 
 def log_held_out(report: Report) -> None:
-    """Warns of validation and test sets that the training text overlaps, or that have blank or unknown text."""
+    """Tells of validation and test sets that the training text overlaps, or that have blank or unknown text."""
     for held in report["held_out"]:
         name, counts = held["name"], held["in_training"]
         if counts["training_pairs"]:
