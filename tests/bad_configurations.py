@@ -278,6 +278,13 @@ CASES = {
         "learned_last",
         line=11,
     ),
+    "memory cells of nothing": after(
+        "model:\n  encoder: {cell: gru, hidden_size: 256}\n  decoder: {bridge: last_with_cells}\n",
+        "model.decoder.bridge",
+        "model.encoder.cell gru has none",
+        "`bridge: last`",
+        line=12,
+    ),
     "size without additive": after(
         "model:\n  attention: {size: 3}\n",
         "model.attention.size",

@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "decoder.cell": CELLS,
     "decoder.layers": (3, 2, 1),
     "decoder.residual_from": (None, 1, 2),
-    "decoder.bridge": ("learned_mean", "learned_last", "zero", "last", "mean"),
+    "decoder.bridge": ("learned_mean", "learned_last", "zero", "last", "last_with_cells", "mean"),
     "decoder.output": ("attentional", "deep", "linear"),
     "attention.score": ("additive", "dot", "scaled_dot", "general", "concat", "none"),
     "attention.heads": (1, 2),

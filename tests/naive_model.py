@@ -70,7 +70,7 @@ class NaiveModel:
         scale = math.sqrt(self.options.embedding_size) if self.options.scale_embeddings else 1.0
         return scale * table.weight[piece]
 
-    def encode(self, ids: list[int]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def encode(self, ids: list[int]) -> tuple[list[Tensor], list[Tensor], list[Moment]]:
         """States and embeddings of the pieces, in the order of the sentence, and the last state of each layer."""
         options = self.options.encoder
         words = [self.embed(self.model.encoder.embeddings.table, piece) for piece in ids]
@@ -81,39 +81,41 @@ class NaiveModel:
             turned = options.alternating and number % 2 == 0
             parts, ends = [], []
             if both or not turned:
-                outputs = self.read(layer.rightward, states)
-                parts.append(outputs)
-                ends.append(outputs[-1])
+                moments = self.read(layer.rightward, states)
+                parts.append([moment.hidden for moment in moments])
+                ends.append(moments[-1])
             if both or turned:
-                outputs = self.read(layer.leftward, states[::-1])
-                parts.append(outputs[::-1])
-                ends.append(outputs[-1])
+                moments = self.read(layer.leftward, states[::-1])
+                parts.append([moment.hidden for moment in reversed(moments)])
+                ends.append(moments[-1])
             results = [torch.cat(pair) for pair in zip(*parts, strict=True)]
             if options.residual_from is not None and number >= options.residual_from:
                 results = [result + state for result, state in zip(results, states, strict=True)]
             states = results
-            finals.append(torch.cat(ends))
+            finals.append(Moment(*(torch.cat(both) for both in zip(*ends, strict=True))))
         return ([*states[-2::-1], states[-1]] if options.reversed else states), words, finals
 
-    def read(self, cell: Any, vectors: list[Tensor]) -> list[Tensor]:
-        moment, outputs = nothing(cell.hidden_size), []
+    def read(self, cell: Any, vectors: list[Tensor]) -> list[Moment]:
+        moment, moments = nothing(cell.hidden_size), []
         for vector in vectors:
             moment = transition(self.options.encoder.cell, cell, vector, moment)
-            outputs.append(moment.hidden)
-        return outputs
+            moments.append(moment)
+        return moments
 
-    def start(self, states: list[Tensor], finals: list[Tensor]) -> list[Moment]:
+    def start(self, states: list[Tensor], finals: list[Moment]) -> list[Moment]:
         options = self.options.decoder
         mean = sum(states[1:], states[0]) / len(states)
         zeros = nothing(options.hidden_size).cell
         if options.bridge == "zero":
             return [Moment(zeros, zeros)] * options.layers
         if options.bridge == "last":
-            return [Moment(final, zeros) for final in finals]
+            return [Moment(final.hidden, zeros) for final in finals]
+        if options.bridge == "last_with_cells":
+            return finals
         if options.bridge == "mean":
             return [Moment(mean, zeros)] * options.layers
         projection = self.model.bridge.projection
-        summary = finals[-1] if options.bridge == "learned_last" else mean
+        summary = finals[-1].hidden if options.bridge == "learned_last" else mean
         hidden = torch.tanh(projection.weight @ summary + projection.bias)
         return [Moment(part, zeros) for part in hidden.split(options.hidden_size)]
 

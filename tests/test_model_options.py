@@ -42,9 +42,25 @@ ONE_BY_ONE: dict[str, Row] = {
     "decoder residuals above": {"decoder.residual_from": 2, "attention.placement": "bottom"},
     **{
         f"bridge {bridge}": {"decoder.bridge": bridge, "decoder.layers": layers}
-        for bridge, layers in (("zero", 2), ("last", 2), ("mean", 3), ("learned_last", 3), ("learned_mean", 1))
+        for bridge, layers in (
+            ("zero", 2),
+            ("last", 2),
+            ("last_with_cells", 2),
+            ("mean", 3),
+            ("learned_last", 3),
+            ("learned_mean", 1),
+        )
     },
     "bridge over alternating layers": {"decoder.bridge": "last", "encoder.directions": "alternating"},
+    "cells over alternating layers": {"decoder.bridge": "last_with_cells", "encoder.directions": "alternating"},
+    "cells, reversed": {
+        "decoder.bridge": "last_with_cells",
+        "encoder.directions": "one",
+        "encoder.reversed": True,
+        "attention.score": "none",
+    },
+    "cells, layer norm": {"decoder.bridge": "last_with_cells", "encoder.cell": "layer_norm_lstm"},
+    "cells to layer norm": {"decoder.bridge": "last_with_cells", "decoder.cell": "layer_norm_lstm"},
     **{f"score {s}": {"attention.score": s} for s in ("none", "dot", "scaled_dot", "general", "concat")},
     **{f"coverage, {p}": {"attention.coverage": True, "attention.placement": p} for p in ("top", "bottom")},
     "coverage, conditional": {"attention.coverage": True, "attention.placement": "conditional"},

@@ -12,10 +12,11 @@ from nmt.model.memory import Memory, State
 
 
 class Bridge(nn.Module):
-    """Initial hidden states of the decoder; cells start at zero.
+    """The decoder's first states, layer by layer.
 
-    `kind` is "zero", "last" (the encoder's last states, layer by layer), "mean" (of the memory states, for every
-    layer), or a tanh layer over either: "learned_last" (of the top layer), "learned_mean" (Sennrich et al. 2017).
+    `kind` is "zero", "last" (the encoder's last hidden states), "last_with_cells" (its memory cells too: Sutskever et
+    al. 2014, Luong et al. 2015), "mean" (of the memory states, for every layer), or a tanh layer over either:
+    "learned_last" (of the top layer), "learned_mean" (Sennrich et al. 2017). All but one start with empty cells.
     """
 
     def __init__(self, *, kind: str, memory_size: int, hidden_size: int, layers: int) -> None:
@@ -31,9 +32,10 @@ class Bridge(nn.Module):
         zeros = memory.states.new_zeros(self.layers, batch, self.hidden_size)
         if self.kind == "zero":
             return State(zeros, zeros)
-        if self.kind == "last":
-            return State(torch.stack(memory.final), zeros)
-        summary = memory.final[-1] if self.kind == "learned_last" else _mean(memory)
+        if self.kind.startswith("last"):
+            hidden = torch.stack([last.hidden for last in memory.final])
+            return State(hidden, torch.stack([last.cell for last in memory.final]) if self.kind != "last" else zeros)
+        summary = memory.final[-1].hidden if self.kind == "learned_last" else _mean(memory)
         if self.projection is None:
             return State(summary.unsqueeze(0).expand(self.layers, -1, -1), zeros)
         hidden = torch.tanh(self.projection(summary)).view(batch, self.layers, self.hidden_size)

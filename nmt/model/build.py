@@ -66,6 +66,7 @@ def _encoder(config: Model, embeddings: Embeddings) -> Encoder:
         dropout=config.dropout.layers,
         recurrent_dropout=config.dropout.recurrent,
         variational=config.dropout.variational,
+        final_cells=config.decoder.bridge == "last_with_cells",
     )
 
 

@@ -7,17 +7,23 @@ projected in one product, and only the recurrent part runs position by position.
 `project` and `advance` are the two halves of one position, for decoders whose next input depends on what attention
 found at the last one.
 
+`read` is `run` over padded rows, and finds the memory cell that each had at its own end.
+
 Every cell takes and gives a hidden state and a memory cell [B, H]; those without a memory cell hand it through.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+HOLD = 1e3
+"""What opens a gate fully, or shuts it, whatever else its input is: the sigmoid is 1, or 0, from some 100 on."""
 
 
 class Carried(NamedTuple):
@@ -60,6 +66,35 @@ class Cell(nn.Module):
             before = self.advance(projected, before, kept)
             outputs.append(before.hidden)
         return torch.stack(outputs, dim=1), before
+
+
+class MemoryCell(Cell):
+    """A recurrent cell with a memory that outputs do not show."""
+
+    def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Read rows of `lengths` [B] from zeros.
+
+        Args:
+            inputs: [B, T, I], rows padded to the right.
+            lengths: Positions of each row.
+            kept: As of `advance`.
+
+        Returns:
+            The outputs [B, T, H], and the memory cells [B, H] after each row's own last position.
+        """
+        zeros = inputs.new_zeros(len(inputs), self.hidden_size)
+        before, outputs = Carried(zeros, zeros), []
+        for projected, ended in zip(self.project(inputs).unbind(1), _ended(inputs, lengths).unbind(1), strict=True):
+            after = self.advance(projected, before, kept)
+            outputs.append(after.hidden)
+            before = after._replace(cell=torch.where(ended, before.cell, after.cell))
+        return torch.stack(outputs, dim=1), before.cell
+
+
+def _ended(inputs: Tensor, lengths: Tensor) -> Tensor:
+    """True [B, T, 1] where rows of `lengths` are over."""
+    positions = torch.arange(inputs.shape[1], device=inputs.device)
+    return (positions >= lengths.unsqueeze(1)).unsqueeze(2)
 
 
 def _columns(weight: Tensor, bias: Tensor, inputs: Tensor, start: int) -> Tensor:
@@ -130,7 +165,7 @@ class GRU(nn.GRU, Cell):
         return outputs, Carried(hidden.squeeze(0), before.cell)
 
 
-class LSTM(nn.LSTM, Cell):
+class LSTM(nn.LSTM, MemoryCell):
     """Long short-term memory with forget gate (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
     i, f, o = sigmoid(W x + b + U h + d)        g = tanh(W_g x + b_g + U_g h + d_g)
@@ -163,8 +198,32 @@ class LSTM(nn.LSTM, Cell):
         outputs, (hidden, cell) = self(inputs, (hidden, cell))
         return outputs, Carried(hidden.squeeze(0), cell.squeeze(0))
 
+    def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+        if kept is not None:
+            return MemoryCell.read(self, inputs, lengths, kept)
+        # The fused call knows no lengths. One more feature says that a row is over, and holds the gates: nothing comes
+        # in, all is kept, so that the cell at the end of the padding is that of the row's own end.
+        hold = self.weight_ih_l0.new_tensor([-HOLD, HOLD, 0.0, 0.0]).repeat_interleave(self.hidden_size)
+        weights = torch.cat([self.weight_ih_l0, hold.unsqueeze(1)], dim=1)
+        zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
+        with warnings.catch_warnings():
+            # cuDNN copies weights that do not lie in one piece, and says so.
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+            outputs, _, cell = torch.lstm(
+                torch.cat([inputs, _ended(inputs, lengths).to(inputs.dtype)], dim=2),
+                (zeros, zeros),
+                (weights, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0),
+                has_biases=True,
+                num_layers=1,
+                dropout=0.0,
+                train=self.training,
+                bidirectional=False,
+                batch_first=True,
+            )
+        return outputs, cell.squeeze(0)
 
-class LayerNormLSTM(Cell):
+
+class LayerNormLSTM(MemoryCell):
     """An LSTM with each gate normalised on its own, and the memory cell where it is read (RNMT+, Chen et al. 2018).
 
     With N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5) over the H features of one gate, gains a and biases b:

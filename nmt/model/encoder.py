@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from nmt.model.cells import Carried
 from nmt.model.dropout import Dropout
 from nmt.model.embeddings import Embeddings
 from nmt.model.recurrent import RecurrentLayer, reversal_index, take_positions
@@ -16,8 +17,8 @@ class Encoded(NamedTuple):
 
     states: Tensor
     """Outputs of the top layer [B, S, M], each at the place of its piece."""
-    final: tuple[Tensor, ...]
-    """The last state of each layer [B, D * H]."""
+    final: tuple[Carried, ...]
+    """The last state of each layer, of [B, D * H] each."""
     embeddings: Tensor
     """What the first layer read [B, S, E], each at the place of its piece."""
 
@@ -48,6 +49,7 @@ class Encoder(nn.Module):
         dropout: float,
         recurrent_dropout: float,
         variational: bool,
+        final_cells: bool,
     ) -> None:
         super().__init__()
         self.embeddings = embeddings
@@ -66,6 +68,7 @@ class Encoder(nn.Module):
                     rightward=both or not turned,
                     leftward=both or turned,
                     recurrent_dropout=recurrent_dropout,
+                    final_cells=final_cells,
                 )
             )
             size = hidden_size * (2 if both else 1)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from nmt.model.cells import Carried
+
 
 class Memory(NamedTuple):
     """The encoded source sentences. Nothing about a sentence is kept anywhere else."""
@@ -17,8 +19,9 @@ class Memory(NamedTuple):
     `states`."""
     mask: Tensor
     """True at real positions [B, S]."""
-    final: tuple[Tensor, ...]
-    """Last state of each layer, both directions side by side [B, D * H]: D directions of H units."""
+    final: tuple[Carried, ...]
+    """Last state of each layer, both directions side by side, of [B, D * H] each: D directions of H units. The memory
+    cells are zeros unless the bridge hands them on."""
     values: Tensor | None = None
     """What attention sums where heads project the outputs [B, N, S, M/N]; None: `states` themselves."""
     embeddings: Tensor | None = None
@@ -31,7 +34,7 @@ class Memory(NamedTuple):
             states,
             states if self.keys is self.states else self.keys.index_select(0, rows),
             self.mask.index_select(0, rows),
-            tuple(last.index_select(0, rows) for last in self.final),
+            tuple(Carried(*(part.index_select(0, rows) for part in last)) for last in self.final),
             _select(self.values, rows),
             _select(self.embeddings, rows),
         )

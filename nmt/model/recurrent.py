@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nmt.model.cells import Carried, Cell, make_cell
+from nmt.model.cells import Carried, Cell, MemoryCell, make_cell
 from nmt.model.dropout import Dropout
 
 
@@ -40,17 +40,30 @@ class RecurrentLayer(nn.Module):
         rightward: bool,
         leftward: bool,
         recurrent_dropout: float,
+        final_cells: bool = False,
     ) -> None:
+        """Makes the cells of each direction.
+
+        Args:
+            cell: Its kind; see `make_cell`.
+            input_size: Features of the inputs.
+            hidden_size: Units of each direction.
+            rightward: Whether it reads from left to right.
+            leftward: Whether it reads from right to left.
+            recurrent_dropout: Chance that the gates do not see a unit of the state.
+            final_cells: Whether the memory cells of last states are wanted too; else they are zeros.
+        """
         super().__init__()
+        self.final_cells = final_cells
         self.rightward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if rightward else None
         self.leftward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if leftward else None
         self.recurrent_dropout = Dropout(recurrent_dropout)
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Carried]:
         """Read `inputs` [B, S, I] of `lengths` [B].
 
         Returns:
-            The outputs [B, S, D * H] and each row's last state [B, D * H], D being 1 or 2 directions.
+            The outputs [B, S, D * H] and each row's last state, of [B, D * H] each, D being 1 or 2 directions.
         """
         results = []
         if self.rightward is not None:
@@ -62,11 +75,15 @@ class RecurrentLayer(nn.Module):
         if len(results) == 1:
             return results[0]
         (right, right_final), (left, left_final) = results
-        return torch.cat([right, left], dim=-1), torch.cat([right_final, left_final], dim=-1)
+        final = Carried(*(torch.cat(both, dim=-1) for both in zip(right_final, left_final, strict=True)))
+        return torch.cat([right, left], dim=-1), final
 
-    def _read(self, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Run `cell` over `inputs` [B, S, I] from zeros; return outputs [B, S, H] and those at the last positions."""
-        zeros = inputs.new_zeros(len(inputs), cell.hidden_size)
+    def _read(self, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Carried]:
+        """Run `cell` over `inputs` [B, S, I] from zeros; return outputs [B, S, H] and the state at each row's end."""
+        memory = inputs.new_zeros(len(inputs), cell.hidden_size)
         kept = self.recurrent_dropout.mask(inputs, (len(inputs), cell.hidden_size))
-        outputs, _ = cell.run(inputs, Carried(zeros, zeros), kept)
-        return outputs, take_positions(outputs, (lengths - 1).unsqueeze(1)).squeeze(1)
+        if self.final_cells and isinstance(cell, MemoryCell):
+            outputs, memory = cell.read(inputs, lengths, kept)
+        else:
+            outputs, _ = cell.run(inputs, Carried(memory, memory), kept)
+        return outputs, Carried(take_positions(outputs, (lengths - 1).unsqueeze(1)).squeeze(1), memory)

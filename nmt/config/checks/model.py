@@ -48,22 +48,38 @@ def sizes(config: Config) -> Iterator[Contradiction]:
         paths = (key("model.attention.score"), *shape)
         message = f"{model.attention.score.replace('_', ' ')} attention needs equal sizes: {given}"
         yield Contradiction(paths, message, f"write `score: general`, or {fitting}")
-    if decoder.bridge in ("last", "mean") and decoder.hidden_size != memory:
+    last = decoder.bridge in ("last", "last_with_cells")
+    if (last or decoder.bridge == "mean") and decoder.hidden_size != memory:
         paths = (key("model.decoder.bridge"), *shape)
         message = f"bridge {decoder.bridge} copies the encoder's state as it is: {given}"
-        yield Contradiction(paths, message, f"write `bridge: learned_{decoder.bridge}`, or {fitting}")
-    if decoder.bridge == "last" and decoder.layers != encoder.layers:
+        learned = "learned_last" if last else "learned_mean"
+        yield Contradiction(paths, message, f"write `bridge: {learned}`, or {fitting}")
+    layered = f"bridge {decoder.bridge} copies layer by layer"
+    if last and decoder.layers != encoder.layers:
         yield Contradiction(
             (key("model.decoder.bridge"), key("model.decoder.layers"), key("model.encoder.layers")),
-            f"bridge last copies layer by layer: the decoder has {decoder.layers}, the encoder {encoder.layers}",
+            f"{layered}: the decoder has {decoder.layers}, the encoder {encoder.layers}",
             "write `bridge: learned_last`, or as many layers on both sides",
         )
-    elif decoder.bridge == "last" and len(set(every)) > 1:
+    elif last and len(set(every)) > 1:
         yield Contradiction(
             (key("model.decoder.bridge"), key("model.encoder.bidirectional_layers")),
-            f"bridge last copies layer by layer, but the encoder's layers have {every[0]} and {memory} features",
+            f"{layered}, but the encoder's layers have {every[0]} and {memory} features",
             "write `bridge: learned_last`",
         )
+
+
+def memory_cells(config: Config) -> Iterator[Contradiction]:
+    """Memory cells can be handed over where both sides have them."""
+    if config.model.decoder.bridge != "last_with_cells":
+        return
+    for side, cell in (("encoder", config.model.encoder.cell), ("decoder", config.model.decoder.cell)):
+        if cell not in ("lstm", "layer_norm_lstm"):
+            yield Contradiction(
+                (key("model.decoder.bridge"), key(f"model.{side}.cell")),
+                f"bridge last_with_cells hands over memory cells, but model.{side}.cell {cell} has none",
+                "write `bridge: last`",
+            )
 
 
 def directions(config: Config) -> Iterator[Contradiction]:
@@ -219,6 +235,7 @@ def switched_off(config: Config) -> Iterator[Contradiction]:
 CHECKS: tuple[Check, ...] = (
     sharing,
     sizes,
+    memory_cells,
     directions,
     residuals,
     no_attention,

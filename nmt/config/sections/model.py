@@ -42,8 +42,9 @@ class Decoder(Section):
     """Units of each layer."""
     residual_from: Count | None = None
     """The first layer to whose output its input is added, counted from 1 (Wu et al. 2016); by default none."""
-    bridge: Literal["zero", "last", "mean", "learned_last", "learned_mean"] = "learned_mean"
-    """Initial state: zeros, the encoder's last state, the mean of its outputs, or a tanh layer over either."""
+    bridge: Literal["zero", "last", "last_with_cells", "mean", "learned_last", "learned_mean"] = "learned_mean"
+    """Initial state: zeros, the encoder's last hidden state, that with its memory cell, the mean of its outputs, or a
+    tanh layer over the last one or the mean."""
     output: Literal["attentional", "deep", "linear"] = "attentional"
     """What the output layer reads, with context c, state h, embedding e: tanh(W[c;h]) (Luong et al. 2015), deep:
     tanh(W[c;h;e]+b) (Bahdanau et al. 2015, as in Nematus), or W[c;h]."""

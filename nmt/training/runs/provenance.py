@@ -30,6 +30,12 @@ def _git_commit() -> str | None:
     return found.stdout.strip()
 
 
+def _program() -> str:
+    """What runs: `nmt`, or the name of a script's module or package."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.stem
+
+
 def provenance(*, fingerprint: str, update: int, seconds: float, scores: dict[str, float]) -> dict[str, Any]:
     """Describe a model: data fingerprint, update, seconds of training, validation scores, versions, time."""
     return {
@@ -38,7 +44,7 @@ def provenance(*, fingerprint: str, update: int, seconds: float, scores: dict[st
         "training_seconds": round(seconds, 1),
         "validation": scores,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv[1:],
+        "command": [_program(), *sys.argv[1:]],
         "versions": {
             "nmt": __version__,
             "commit": _git_commit(),

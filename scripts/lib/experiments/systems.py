@@ -39,7 +39,7 @@ SYSTEMS = (
     System(
         name="rnn",
         title="RNN",
-        structure=(*VECTOR, "model.encoder.cell=rnn", "model.decoder.cell=rnn"),
+        structure=(*VECTOR, "model.encoder.cell=rnn", "model.decoder.cell=rnn", "model.decoder.bridge=last"),
         tuning=("training.optimizer.learning_rate=1e-3",),
     ),
     System(name="lstm", title="LSTM", structure=VECTOR),
