@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from model_options import CELLS, LENGTHS, SOURCE, TARGET, make_model, model_options
 from naive_model import Moment, transition
 from tiny_translator import save_tiny_model
+from torch import Tensor
 
 from nmt.config.schema import Model
 from nmt.inference.model_file import load_model
@@ -62,6 +64,36 @@ def test_a_cell_gives_the_same_in_one_call_and_position_by_position(kind: str) -
     found = torch.autograd.grad((torch.stack(outputs, 1) * some).sum(), list(cell.parameters()))
     for ours, theirs in zip(found, torch.autograd.grad((together * some).sum(), list(cell.parameters())), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+Read = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
+READ: dict[str, tuple[str, Read]] = {
+    "fused": ("lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, None)),
+    "packed": ("lstm", lambda cell, inputs, lengths: cell.read_packed(inputs, lengths)),
+    "by position": ("lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, torch.ones(4, 4).double())),
+    "layer norm": ("layer_norm_lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, None)),
+}
+
+
+@pytest.mark.parametrize("kind, read", READ.values(), ids=READ.keys())
+def test_padded_rows_end_with_the_memory_cells_that_they_have_alone(kind: str, read: Read) -> None:
+    cell = random_cell(kind)
+    inputs = 30 * torch.randn(4, 6, 5, dtype=torch.float64)
+    lengths, zeros = torch.tensor([2, 6, 1, 4]), torch.zeros(1, 4, dtype=torch.float64)
+    outputs, cells = read(cell, inputs, lengths)
+    wanted = torch.zeros((), dtype=torch.float64)
+    for row, length in enumerate(lengths.tolist()):
+        alone, after = cell.run(inputs[row : row + 1, :length], Carried(zeros, zeros), None)
+        torch.testing.assert_close(outputs[row, :length], alone[0])
+        torch.testing.assert_close(cells[row], after.cell[0])
+        wanted = wanted + (row + 1) * after.cell.sum()
+    found = (cells.sum(1) * torch.arange(1, 5)).sum()
+    weights = list(cell.parameters())
+    expected = torch.autograd.grad(wanted, weights, allow_unused=True)
+    for ours, theirs in zip(torch.autograd.grad(found, weights, allow_unused=True), expected, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_variational_dropout_drops_the_same_features_at_every_position() -> None:

@@ -32,9 +32,10 @@ class Bridge(nn.Module):
         zeros = memory.states.new_zeros(self.layers, batch, self.hidden_size)
         if self.kind == "zero":
             return State(zeros, zeros)
-        if self.kind.startswith("last"):
+        if self.kind in ("last", "last_with_cells"):
             hidden = torch.stack([last.hidden for last in memory.final])
-            return State(hidden, torch.stack([last.cell for last in memory.final]) if self.kind != "last" else zeros)
+            cells = torch.stack([last.cell for last in memory.final])
+            return State(hidden, cells if self.kind == "last_with_cells" else zeros)
         summary = memory.final[-1].hidden if self.kind == "learned_last" else _mean(memory)
         if self.projection is None:
             return State(summary.unsqueeze(0).expand(self.layers, -1, -1), zeros)

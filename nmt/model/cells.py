@@ -14,13 +14,13 @@ Every cell takes and gives a hidden state and a memory cell [B, H]; those withou
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 HOLD = 1e3
 """What opens a gate fully, or shuts it, whatever else its input is: the sigmoid is 1, or 0, from some 100 on."""
@@ -201,26 +201,35 @@ class LSTM(nn.LSTM, MemoryCell):
     def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         if kept is not None:
             return MemoryCell.read(self, inputs, lengths, kept)
+        if inputs.is_cuda:
+            return self.read_packed(inputs, lengths)
         # The fused call knows no lengths. One more feature says that a row is over, and holds the gates: nothing comes
         # in, all is kept, so that the cell at the end of the padding is that of the row's own end.
         hold = self.weight_ih_l0.new_tensor([-HOLD, HOLD, 0.0, 0.0]).repeat_interleave(self.hidden_size)
         weights = torch.cat([self.weight_ih_l0, hold.unsqueeze(1)], dim=1)
         zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
-        with warnings.catch_warnings():
-            # cuDNN copies weights that do not lie in one piece, and says so.
-            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
-            outputs, _, cell = torch.lstm(
-                torch.cat([inputs, _ended(inputs, lengths).to(inputs.dtype)], dim=2),
-                (zeros, zeros),
-                (weights, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0),
-                has_biases=True,
-                num_layers=1,
-                dropout=0.0,
-                train=self.training,
-                bidirectional=False,
-                batch_first=True,
-            )
+        outputs, _, cell = torch.lstm(
+            torch.cat([inputs, _ended(inputs, lengths).to(inputs.dtype)], dim=2),
+            (zeros, zeros),
+            (weights, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0),
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=False,
+            batch_first=True,
+        )
         return outputs, cell.squeeze(0)
+
+    def read_packed(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Do as `read`, with zeros in the padding of the outputs.
+
+        Suits cuDNN, which takes lengths, and weights in one piece only; on processors nothing about it is fused.
+        """
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        outputs, (_, cell) = self(packed)
+        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
+        return padded, cell.squeeze(0)
 
 
 class LayerNormLSTM(MemoryCell):
