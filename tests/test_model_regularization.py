@@ -75,7 +75,7 @@ READ: dict[str, tuple[str, Read]] = {
 }
 
 
-@pytest.mark.parametrize("kind, read", READ.values(), ids=READ.keys())
+@pytest.mark.parametrize(("kind", "read"), READ.values(), ids=READ.keys())
 def test_padded_rows_end_with_the_memory_cells_that_they_have_alone(kind: str, read: Read) -> None:
     cell = random_cell(kind)
     inputs = 30 * torch.randn(4, 6, 5, dtype=torch.float64)
