@@ -16,6 +16,7 @@ from nmt.training.losses.loss import fused_loss
 from nmt.training.optim import make_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.runs.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
 from nmt.training.runs.folder import RunFolder, contradictions
+from nmt.training.runs.provenance import provenance
 from nmt.training.schedule import LearningRate
 from nmt.training.validation import goodness
 from nmt.training.weights.averaging import make_average
@@ -252,3 +253,16 @@ def test_contradictions_name_the_options_that_differ() -> None:
     before = {"seed": 1, "data": {"train": [{"source": "a"}]}, "training": {"max_epochs": 5, "clip_norm": 1.0}}
     now = {"seed": 1, "data": {"train": [{"source": "b"}]}, "training": {"max_epochs": 9, "clip_norm": None}}
     assert contradictions(before, now) == [("data.train.0.source", "a", "b"), ("training.clip_norm", 1.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("/home/me/.venv/bin/nmt", "nmt"),
+        ("/home/me/nmt/__main__.py", "nmt"),
+        ("scripts/lib/experiments/long_sentences.py", "long_sentences"),
+    ],
+)
+def test_a_model_says_what_command_made_it(program: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [program, "train", "my.yaml"])
+    assert provenance(fingerprint="", update=1, seconds=1.0, scores={})["command"] == [name, "train", "my.yaml"]

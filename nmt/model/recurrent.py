@@ -40,7 +40,7 @@ class RecurrentLayer(nn.Module):
         rightward: bool,
         leftward: bool,
         recurrent_dropout: float,
-        final_cells: bool = False,
+        final_cells: bool,
     ) -> None:
         """Makes the cells of each direction.
 
