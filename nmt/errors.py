@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+TRANSLATIONS = "Each line of one must be the translation of the same line of the other."
+LINKS = "Each line must have the links of the same line of the text; it may be empty."
+
 
 class NMTError(Exception):
     """A problem that the user can mend. The command line prints its text alone and exits with ``exit_code``."""
@@ -23,6 +26,22 @@ class UsageError(NMTError):
 
 class DataError(NMTError):
     """A text file that cannot be read as promised: missing, wrongly encoded, of unequal length."""
+
+
+class UnequalLines(DataError):
+    """Two files, or texts, whose lines belong together and that have not as many.
+
+    Args:
+        first: What the one is called, such as its path.
+        lines: How many lines it has.
+        second: What the other is called.
+        wanted: How many lines that has.
+        rule: What a line of one must be to the same line of the other: a sentence.
+    """
+
+    def __init__(self, first: str, lines: int, second: str, wanted: int, *, rule: str = TRANSLATIONS) -> None:
+        noun = "line" if lines == 1 else "lines"
+        super().__init__(f"{first} has {lines:,} {noun}, but {second} has {wanted:,}. {rule}")
 
 
 class CheckpointError(NMTError):

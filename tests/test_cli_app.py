@@ -149,7 +149,7 @@ def test_a_configuration_that_cannot_be_read(command: list[str], file: str, fold
         (["train", "good.yaml", "max_epochs=3"], ["override 'max_epochs=3'", "training.max_epochs"]),
         (["train"], ["Missing argument"]),
         (["train", "good.yaml", "--epochs", "3"], ["No such option"]),
-        (["preprocess", "uneven.yaml"], ["train.en has 1 lines", "long.de has 2"]),
+        (["preprocess", "uneven.yaml"], ["train.en has 1 line", "long.de has 2"]),
         (["trian", "good.yaml"], ["No such command", "train"]),
         (["config", "chek", "good.yaml"], ["No such command", "check"]),
         (["--quite"], ["No such option", "--quiet"]),

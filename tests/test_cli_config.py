@@ -164,7 +164,7 @@ def test_init_without_files_is_for_the_exercise_corpus() -> None:
         (["--source", "lone.en", "--target", "lone.de"], ["no validation text", "--valid-source", "--hold-out"]),
         (["--source", "train.en", "--target", "nowhere.de"], ["nowhere.de"]),
         (["--source", "train.en", "--target", ".", "--target-language", "de"], [".: is a folder"]),
-        (["--source", "train.en", "--target", "long.de"], ["train.en has 1 lines", "long.de has 9"]),
+        (["--source", "train.en", "--target", "long.de"], ["train.en has 1 line", "long.de has 9"]),
         (["--source", "text", "--target", "train.de"], ["text: the name", "--source-language"]),
         (["--source", "train.en", "--target", "train.de", "-o", "good.yaml"], ["good.yaml exists", "--overwrite"]),
         (["--source", "train.en", "--target", "train.de", "-o", "nowhere/x.yaml"], ["nowhere"]),

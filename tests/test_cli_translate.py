@@ -251,7 +251,7 @@ def test_the_tokenizer_follows_the_language_of_the_reference(folder: Path) -> No
         (["--hypothesis", "test.de"], ["--reference"]),
         (["--hypothesis", "test.de", "--source", "test.en", "--reference", "test.de"], ["--source"]),
         (["--hypothesis", "test.de", "--reference", "nowhere.de"], ["nowhere.de"]),
-        (["--hypothesis", "short.de", "--reference", "test.de"], ["short.de has 1 lines", "test.de has 2"]),
+        (["--hypothesis", "short.de", "--reference", "test.de"], ["short.de has 1 line", "test.de has 2"]),
         (["--hypothesis", "test.de", "--reference", "README"], ["README", "--target-language"]),
         (["--target-language", "de"], ["--target-language goes with --hypothesis"]),
         (["--source", "nowhere.en", "--reference", "test.de"], ["nowhere.en"]),

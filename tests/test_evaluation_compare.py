@@ -218,7 +218,7 @@ def test_one_system_alone_has_scores_and_no_differences(references: list[str]) -
 
 
 def test_unequal_lengths_name_both() -> None:
-    with pytest.raises(DataError, match=r"short has 1 lines, but the test set test has 2"):
+    with pytest.raises(DataError, match=r"short has 1 line, but the test set test has 2"):
         run({"one": ["a", "b"], "short": ["a"]}, ["a", "b"])
     with pytest.raises(DataError, match="nothing to score"):
         run({"one": []}, [])

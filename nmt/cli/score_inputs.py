@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nmt.data.text.lines import read_lines
 from nmt.data.text.streams import describe
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.inference.files.moses import restore_bars
 from nmt.inference.scores import Pair
 
@@ -86,10 +86,7 @@ def _read_two(source: Path, target: Path) -> Iterator[Item]:
         if counts[0] == counts[1]:
             yield _item(*pair)
     if counts[0] != counts[1]:
-        raise DataError(
-            f"{describe(source)} has {counts[0]} lines, but {describe(target)} has {counts[1]}. Line n of one must be "
-            "the translation of line n of the other."
-        )
+        raise UnequalLines(describe(source), counts[0], describe(target), counts[1])
 
 
 def _read_tabs(path: Path) -> Iterator[Item]:

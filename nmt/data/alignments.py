@@ -22,7 +22,7 @@ from nmt.data.storage.store import Rows, make_rows
 from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.data.text.corpus import Contents, inspect_file, paths
 from nmt.data.text.lines import read_lines
-from nmt.errors import DataError
+from nmt.errors import LINKS, DataError, UnequalLines
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -59,10 +59,7 @@ def inspect_alignment(corpus: Corpus, pairs: int) -> Contents | None:
         return None
     contents = inspect_file(corpus.alignment)
     if contents.lines != pairs:
-        raise DataError(
-            f"{corpus.alignment} has {contents.lines:,} lines, but {paths(corpus)[0]} has {pairs:,}. "
-            "Each line must have the links of the same line of the text; it may be empty."
-        )
+        raise UnequalLines(corpus.alignment, contents.lines, paths(corpus)[0], pairs, rule=LINKS)
     return contents
 
 

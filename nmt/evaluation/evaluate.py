@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from nmt.config.schema import Evaluation, TestSet
 from nmt.data.text.corpus import read_parallel
 from nmt.data.text.lines import read_lines, write_lines
-from nmt.errors import DataError, UsageError
+from nmt.errors import UnequalLines, UsageError
 from nmt.evaluation.metrics import Score, make_bleu, resolve_tokenizer, score
 from nmt.evaluation.oddities import find_oddities
 from nmt.log import logger
@@ -96,10 +96,8 @@ def evaluate_file(hypothesis: str, reference: str, *, name: str, options: Evalua
     hypotheses = list(read_lines(hypothesis, keep_broken=False))
     references = list(read_lines(reference, keep_broken=False))
     if len(hypotheses) != len(references):
-        raise DataError(
-            f"{hypothesis} has {len(hypotheses)} lines, but {reference} has {len(references)}. "
-            "Line n of one must be the translation that line n of the other is the reference of."
-        )
+        rule = "Each line of one must be the translation that the same line of the other is the reference of."
+        raise UnequalLines(hypothesis, len(hypotheses), reference, len(references), rule=rule)
     return _result(name, hypotheses, references, options=options, target_language=target_language)
 
 

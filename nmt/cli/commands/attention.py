@@ -13,7 +13,7 @@ import typer
 
 from nmt.cli.attention_output import IMAGES, SUFFIXES, Format, Level, Output
 from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose, refuse_existing
-from nmt.errors import DataError, UsageError
+from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -165,10 +165,7 @@ def _check_lines(lines: list[str], targets: list[str] | None, wanted: Output) ->
     from nmt.data.text.lines import is_blank
 
     if targets is not None and len(lines) != len(targets):
-        raise DataError(
-            f"The text has {len(lines)} lines, but --target has {len(targets)}. Line n of one must be the translation "
-            "of line n of the other."
-        )
+        raise UnequalLines("the text", len(lines), "--target", len(targets))
     if wanted.one_picture:
         pairs = zip(lines, targets if targets is not None else lines, strict=True)
         count = sum(not is_blank(line) and not is_blank(target) for line, target in pairs)

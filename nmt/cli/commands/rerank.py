@@ -15,7 +15,7 @@ from nmt.cli.opening import decoding_options
 from nmt.cli.options import BatchSize, Device, Metric, Overwrite, Quiet, Threads, Verbose, refuse_existing
 from nmt.cli.score_inputs import Input as Kind
 from nmt.cli.score_inputs import Item, read_items
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -202,7 +202,8 @@ def _tune(items: list[Item], reference: Path, bench: _Bench, metric: str, path: 
 
     references = list(read_lines(reference, keep_broken=False))
     if len(references) != len(items):
-        raise DataError(f"there are {len(items)} lines of candidates, but {reference} has {len(references)} lines")
+        rule = "Each line of it must be the reference of the same line of the candidates."
+        raise UnequalLines("the list of candidates", len(items), str(reference), len(references), rule=rule)
     judged = judge([_candidates(item) for item in items], bench.judges)
     options = bench.file.config.evaluation
     tuned = tune_weights(

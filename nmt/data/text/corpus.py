@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nmt.config.schema import Pair
 from nmt.data.text.lines import BYTE_ORDER_MARK, read_lines
 from nmt.data.text.streams import STANDARD_STREAM, read_bytes
-from nmt.errors import DataError
+from nmt.errors import DataError, UnequalLines
 
 
 class Contents(NamedTuple):
@@ -75,7 +75,7 @@ def inspect_pair(pair: Pair) -> tuple[Contents, ...]:
             raise DataError(f"{file}: is not a regular file; parallel text is read more than once.")
     contents = tuple(inspect_file(file) for file in files)
     if contents[0].lines != contents[-1].lines:
-        raise _unequal(files[0], contents[0].lines, files[-1], contents[-1].lines)
+        raise UnequalLines(files[0], contents[0].lines, files[-1], contents[-1].lines)
     return contents
 
 
@@ -125,11 +125,4 @@ def read_training(pair: Pair) -> Iterator[tuple[str, str] | Malformed]:
         yield from zip(*sides, strict=True)
     except ValueError:
         counts = [inspect_file(file).lines for file in files]
-        raise _unequal(files[0], counts[0], files[1], counts[1]) from None
-
-
-def _unequal(source: str, source_lines: int, target: str, target_lines: int) -> DataError:
-    return DataError(
-        f"{source} has {source_lines:,} lines, but {target} has {target_lines:,}. "
-        "Each line of one must be the translation of the same line of the other."
-    )
+        raise UnequalLines(files[0], counts[0], files[1], counts[1]) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt.config.schema import Evaluation
 from nmt.data.preparation.filters import by_character
-from nmt.errors import DataError, UsageError
+from nmt.errors import UnequalLines, UsageError
 from nmt.evaluation.comparison.buckets import FREQUENCIES, check_bounds, length_of, score_by_length
 from nmt.evaluation.comparison.counts import Counts, count
 from nmt.evaluation.comparison.result import Comparison, SystemResult
@@ -97,10 +97,8 @@ def check_lines(name: str, lines: Sequence[str], test: TestText) -> None:
         DataError: It has not, or there are none.
     """
     if len(lines) != len(test.references):
-        raise DataError(
-            f"{name} has {len(lines):,} lines, but the test set {test.name} has {len(test.references):,}. "
-            "Line n of a translation must be that of line n of the test set."
-        )
+        rule = "Each line of a translation must be that of the same line of the test set."
+        raise UnequalLines(name, len(lines), f"the test set {test.name}", len(test.references), rule=rule)
     check_counts(len(lines), len(test.references))
 
 
