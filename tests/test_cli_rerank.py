@@ -146,4 +146,4 @@ def test_what_cannot_be_reranked_is_said(tmp_path: Path) -> None:
     short = tmp_path / "short.de"
     short.write_text("a\n", encoding="utf-8")
     outcome = nmt("rerank", "text.jsonl", *JUDGES, "--weights", "w.json", "--reference", str(short))
-    assert_explained(outcome, "4 lines of candidates", codes=(1,))
+    assert_explained(outcome, "the list of candidates has 4 lines", codes=(1,))

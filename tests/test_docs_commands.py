@@ -29,7 +29,7 @@ printf '%s\\0' "${0##*/}" "$@" > "$(mktemp "$CALLS/XXXXXXXX")"
 MODULES = {
     name: module
     for name, text in SCRIPTS.items()
-    for module in re.findall(r" -m ([a-z_.]+) \"\$@\"$", text.splitlines()[-1])
+    for module in re.findall(r"^run_(?:module|trainings) ([a-z_.]+) \"\$@\"$", text.splitlines()[-1])
 }
 """What each script runs; the others are shell scripts."""
 FILES = ("my.yaml", "my.en", "my.de", "new.en", "short.en", "long.en", "valid.jsonl", "data/multi30k/train.en")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nmt.model.linear import Linear
 from nmt.model.memory import Memory, State
 
 
@@ -24,7 +25,7 @@ class Bridge(nn.Module):
         self.kind = kind
         self.hidden_size = hidden_size
         self.layers = layers
-        self.projection = nn.Linear(memory_size, layers * hidden_size) if kind.startswith("learned_") else None
+        self.projection = Linear(memory_size, layers * hidden_size) if kind.startswith("learned_") else None
 
     def forward(self, memory: Memory) -> State:
         """Return the state [L, B, H] that decoding starts from."""

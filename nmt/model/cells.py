@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from nmt.model.linear import linear
+
 HOLD = 1e3
 """What opens a gate fully, or shuts it, whatever else its input is: the sigmoid is 1, or 0, from some 100 on."""
 
@@ -99,7 +101,7 @@ def _ended(inputs: Tensor, lengths: Tensor) -> Tensor:
 
 def _columns(weight: Tensor, bias: Tensor, inputs: Tensor, start: int) -> Tensor:
     """Multiply `inputs` with their columns of `weight`; the part that begins at 0 brings the bias."""
-    return F.linear(inputs, weight[:, start : start + inputs.shape[-1]], None if start else bias)
+    return linear(inputs, weight[:, start : start + inputs.shape[-1]], None if start else bias)
 
 
 def _seen(before: Carried, kept: Tensor | None) -> Tensor:
@@ -255,7 +257,7 @@ class LayerNormLSTM(MemoryCell):
         self.cell_bias = nn.Parameter(torch.zeros(hidden_size))
 
     def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        return F.linear(inputs, self.weight_ih[:, start : start + inputs.shape[-1]])
+        return linear(inputs, self.weight_ih[:, start : start + inputs.shape[-1]])
 
     def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
         gates = projected + F.linear(_seen(before, kept), self.weight_hh)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from nmt.model.linear import Linear, linear
 
 
 class Combination(nn.Module):
@@ -33,17 +34,17 @@ class Combination(nn.Module):
         read = context_size + hidden_size + (embedding_size if kind == "deep" else 0)
         self.weight = nn.Parameter(torch.empty(output_size, read))
         self.bias = nn.Parameter(torch.zeros(output_size)) if kind == "deep" else None
-        self.gate = nn.Linear(context_size + hidden_size + embedding_size, output_size) if gated else None
+        self.gate = Linear(context_size + hidden_size + embedding_size, output_size) if gated else None
 
     def forward(self, context: Tensor | None, hidden: Tensor, embedded: Tensor) -> Tensor:
         """Return s [..., O] of `context` [..., M], `hidden` [..., H] and `embedded` [..., E]."""
         rest = [hidden, embedded] if self.kind == "deep" else [hidden]
         if context is None or self.gate is None:
-            combined = F.linear(_beside(rest if context is None else [context, *rest]), self.weight, self.bias)
+            combined = linear(_beside(rest if context is None else [context, *rest]), self.weight, self.bias)
         else:
             gate = torch.sigmoid(self.gate(torch.cat([context, hidden, embedded], dim=-1)))
-            ours = F.linear(_beside(rest), self.weight[:, self.context_size :], self.bias)
-            combined = ours + gate * (F.linear(context, self.weight[:, : self.context_size]) - ours)
+            ours = linear(_beside(rest), self.weight[:, self.context_size :], self.bias)
+            combined = ours + gate * (linear(context, self.weight[:, : self.context_size]) - ours)
         return combined if self.kind == "linear" else torch.tanh(combined)
 
 

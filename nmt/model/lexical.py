@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nmt.model.linear import Linear
 from nmt.model.memory import Memory
 
 
@@ -18,7 +19,7 @@ class LexicalModel(nn.Module):
 
     def __init__(self, *, embedding_size: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(embedding_size, embedding_size, bias=False)
+        self.projection = Linear(embedding_size, embedding_size, bias=False)
 
     def forward(self, weights: Tensor, memory: Memory) -> Tensor:
         """Return the lexical states [R, T, E] of attention `weights` [R, T, S]."""

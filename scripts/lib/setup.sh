@@ -115,3 +115,18 @@ prepare_environment() {
     fingerprint "$extras" >"$stamp"
     say "The environment is ready."
 }
+
+# run_module MODULE ARGUMENTS...: run a module of scripts/lib in place of this shell. As `nmt` does, it tells torch's
+# libraries how to use threads; see nmt/cli/libraries.py.
+run_module() {
+    export GOMP_SPINCOUNT="${GOMP_SPINCOUNT-3000}"
+    export PYTHONPATH="$root:$root/scripts/lib${PYTHONPATH:+:$PYTHONPATH}"
+    exec "$venv/bin/python" -m "$@"
+}
+
+# run_trainings MODULE ARGUMENTS...: the same for one that trains, and remembers as few shapes as `nmt train`.
+run_trainings() {
+    export ONEDNN_PRIMITIVE_CACHE_CAPACITY="${ONEDNN_PRIMITIVE_CACHE_CAPACITY-128}"
+    export LRU_CACHE_CAPACITY="${LRU_CACHE_CAPACITY-8}"
+    run_module "$@"
+}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.libraries import remember_few_shapes
+from nmt.cli.libraries import remember_some_shapes
 from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose
 from nmt.errors import UsageError
 
@@ -78,7 +78,7 @@ def train(
         raise UsageError(f"--resume continues a run, {other} starts one: use one of the two")
     if new_vocabulary and init_from is None:
         raise UsageError("--new-vocabulary says what to do with the model of --init-from, which is not given")
-    remember_few_shapes()
+    remember_some_shapes()
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.model.attention.scores import Score
 from nmt.model.attention.tanh_scores import tanh_scores
+from nmt.model.linear import Linear
 
 
 class Vector(nn.Module):
@@ -34,8 +35,8 @@ class AdditiveScore(Score):
     def __init__(self, *, query_size: int, memory_size: int, size: int, heads: int, bias: bool, coverage: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.query_projection = nn.Linear(query_size, size, bias=bias)
-        self.key_projection = nn.Linear(memory_size, size, bias=False)
+        self.query_projection = Linear(query_size, size, bias=bias)
+        self.key_projection = Linear(memory_size, size, bias=False)
         self.coverage_vector = Vector(size) if coverage else None
         self.vector = Vector(size)
 

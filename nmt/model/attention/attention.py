@@ -16,6 +16,7 @@ from nmt.model.attention.heads import join_heads, split_heads
 from nmt.model.attention.local import MonotonicWindow, PredictiveWindow
 from nmt.model.attention.scores import Score
 from nmt.model.dropout import Dropout
+from nmt.model.linear import Linear
 from nmt.model.memory import Memory
 
 
@@ -43,7 +44,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.context_size = memory_size
         self.needs_coverage = coverage
-        self.value_projection = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else None
+        self.value_projection = Linear(memory_size, memory_size, bias=False) if heads > 1 else None
         self.dropout = Dropout(dropout)
 
     @property

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nmt.model.linear import Linear
+
 
 class Windows(NamedTuple):
     """Where queries may look."""
@@ -57,8 +59,8 @@ class PredictiveWindow(nn.Module):
         super().__init__()
         self.half_width = half_width
         self.heads = heads
-        self.projection = nn.Linear(query_size, query_size, bias=False)
-        self.vector = nn.Linear(query_size, heads, bias=False)
+        self.projection = Linear(query_size, query_size, bias=False)
+        self.vector = Linear(query_size, heads, bias=False)
 
     def forward(self, queries: Tensor, mask: Tensor, positions: Tensor | None) -> Windows:
         """Return the windows of `queries` [B, Q, H]; real source positions are True in `mask` [B, S]."""

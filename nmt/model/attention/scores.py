@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention.heads import split_heads
+from nmt.model.linear import Linear
 
 
 class Score(nn.Module):
@@ -50,7 +51,7 @@ class GeneralScore(Score):
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.projection = nn.Linear(memory_size, query_size, bias=False)
+        self.projection = Linear(memory_size, query_size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
         """Return the keys W k [B, S, H] of `states` [B, S, M]; with heads [B, N, S, H/N]."""
@@ -70,8 +71,8 @@ class MultiHeadDotScore(Score):
         super().__init__()
         self.heads = heads
         self.scale = scale
-        self.query_projection = nn.Linear(query_size, size, bias=False)
-        self.key_projection = nn.Linear(memory_size, size, bias=False)
+        self.query_projection = Linear(query_size, size, bias=False)
+        self.key_projection = Linear(memory_size, size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
         """Return the keys U k [B, N, S, A/N] of `states` [B, S, M]."""

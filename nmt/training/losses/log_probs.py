@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from nmt.model.linear import fill
+from nmt.training.losses.chunks import chunk_rows
+
 _CHUNK_ELEMENTS = 4_000_000
 """Logits held at once."""
 
@@ -22,10 +25,10 @@ class _PickedLogProbs(torch.autograd.Function):
     ) -> Tensor:
         inputs, matrix, offset = states.to(dtype), weight.to(dtype), bias.to(dtype)
         normalizers, picked = weight.new_empty(len(targets)), weight.new_empty(len(targets))
-        rows = max(1, _CHUNK_ELEMENTS // len(weight))
+        rows = _rows(targets, matrix)
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
-            logits = torch.addmm(offset, inputs[part], matrix.t()).to(weight.dtype)
+            logits = _logits(inputs[part], matrix, offset, rows).to(weight.dtype)
             normalizers[part] = logits.logsumexp(1)
             picked[part] = logits.gather(1, targets[part].unsqueeze(1)).squeeze(1)
         ctx.save_for_backward(inputs, matrix, offset, targets, normalizers)
@@ -37,18 +40,27 @@ class _PickedLogProbs(torch.autograd.Function):
         (grad,) = grads
         grad_states = torch.empty_like(inputs)
         grad_weight, grad_bias = grad.new_zeros(matrix.shape), grad.new_zeros(offset.shape)
-        rows = max(1, _CHUNK_ELEMENTS // len(matrix))
+        rows = _rows(targets, matrix)
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
-            logits = torch.addmm(offset, inputs[part], matrix.t()).to(grad.dtype)
+            logits = _logits(inputs[part], matrix, offset, rows).to(grad.dtype)
             # d log p(t) / d z = onehot(t) - p
             slope = logits.sub_(normalizers[part].unsqueeze(1)).exp_().mul_(-grad[part].unsqueeze(1))
             slope.scatter_add_(1, targets[part].unsqueeze(1), grad[part].unsqueeze(1))
-            rounded = slope.to(inputs.dtype)
-            grad_states[part] = rounded @ matrix
-            grad_weight += rounded.t() @ inputs[part]
+            rounded = fill(slope.to(inputs.dtype), rows)
+            grad_states[part] = (rounded @ matrix)[: len(slope)]
+            grad_weight += rounded.t() @ fill(inputs[part], rows)
             grad_bias += slope.sum(0)
         return grad_states, grad_weight, grad_bias, None, None
+
+
+def _rows(targets: Tensor, matrix: Tensor) -> int:
+    limit = _CHUNK_ELEMENTS // len(matrix)
+    return chunk_rows(len(targets), limit=limit, device=matrix.device, dtype=matrix.dtype)
+
+
+def _logits(states: Tensor, matrix: Tensor, offset: Tensor, rows: int) -> Tensor:
+    return torch.addmm(offset, fill(states, rows), matrix.t())[: len(states)]
 
 
 def picked_log_probs(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, *, dtype: torch.dtype) -> Tensor:

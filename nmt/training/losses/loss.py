@@ -18,6 +18,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.nn import functional as F
+
+from nmt.model.linear import fill
+from nmt.training.losses.chunks import chunk_rows
 
 _CHUNK_ELEMENTS = 4_000_000
 """Logits held at once on a processor."""
@@ -55,11 +59,12 @@ class _FusedLoss(torch.autograd.Function):
         nll = weight.new_zeros(())
         loss = weight.new_zeros(())
         limit = _CHUNK_ELEMENTS if states.device.type == "cpu" else _CHUNK_ELEMENTS_GPU
-        rows = max(1, limit // vocabulary)
+        rows = chunk_rows(len(targets), limit=limit // vocabulary, device=states.device, dtype=dtype)
         ones = inputs.new_ones(1, rows)
         for start in range(0, len(targets), rows):
-            part = inputs[start : start + rows]
-            target = targets[start : start + rows].unsqueeze(1)
+            count = min(rows, len(targets) - start)
+            part = fill(inputs[start : start + rows], rows)
+            target = F.pad(targets[start : start + rows], (0, rows - count)).unsqueeze(1)
             logits = torch.addmm(offset, part, matrix.t())
             picked = logits.gather(1, target).to(weight.dtype)
             probs = torch.softmax(logits, dim=-1)
@@ -67,12 +72,13 @@ class _FusedLoss(torch.autograd.Function):
             right = probs.gather(1, target)
             log_prob = right.to(weight.dtype).clamp_min(1e-37).log_()
             mean_logit = (part.to(weight.dtype) @ row_sum + bias_sum).unsqueeze(1) / vocabulary
-            nll -= log_prob.sum()
-            loss += (-(1 - smoothing) * log_prob + smoothing * (picked - log_prob - mean_logit)).sum()
+            nll -= log_prob[:count].sum()
+            loss += (-(1 - smoothing) * log_prob + smoothing * (picked - log_prob - mean_logit))[:count].sum()
             probs.scatter_(1, target, right - (1 - smoothing))
-            grad_states[start : start + rows] = torch.addmm(row_sum.to(dtype), probs, matrix, beta=-share)
+            probs[count:] = 0
+            grad_states[start : start + rows] = torch.addmm(row_sum.to(dtype), probs, matrix, beta=-share)[:count]
             grad_weight += probs.t() @ part
-            grad_bias += (ones[:, : len(part)] @ probs).squeeze(0)
+            grad_bias += (ones @ probs).squeeze(0)
         grad_weight -= share * inputs.sum(0, dtype=weight.dtype)
         grad_bias -= share * len(targets)
         ctx.save_for_backward(grad_states, grad_weight, grad_bias)

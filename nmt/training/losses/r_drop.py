@@ -18,6 +18,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from nmt.model.linear import fill
+from nmt.training.losses.chunks import chunk_rows
+
 _CHUNK_ELEMENTS = 2_000_000
 """Logits of one pass held at once on a processor."""
 _CHUNK_ELEMENTS_GPU = 32_000_000
@@ -82,18 +85,17 @@ class _RDropLoss(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias)
         sums = weight.new_zeros(3)
         limit = _CHUNK_ELEMENTS if states.device.type == "cpu" else _CHUNK_ELEMENTS_GPU
-        rows = max(1, limit // weight.shape[0])
+        rows = chunk_rows(len(targets), limit=limit // len(weight), device=states.device, dtype=dtype)
         for start in range(0, len(targets), rows):
-            part = inputs[:, start : start + rows]
-            flat = part.reshape(-1, part.shape[-1])
-            logits = torch.addmm(offset, flat, matrix.t()).to(weight.dtype).view(2, -1, weight.shape[0])
+            count = min(rows, len(targets) - start)
+            flat = fill(inputs[:, start : start + rows], rows).reshape(-1, inputs.shape[-1])
+            logits = torch.addmm(offset, flat, matrix.t()).to(weight.dtype).view(2, rows, len(weight))[:, :count]
             chunk = _chunk(logits, targets[start : start + rows], smoothing, alpha)
             sums += torch.stack([chunk.loss, chunk.negative_log_likelihood, chunk.divergence])
-            gradient = chunk.gradient.flatten(0, 1)
-            rounded = gradient.to(dtype)
-            grad_states[:, start : start + rows] = (rounded @ matrix).view_as(part)
-            grad_weight += rounded.t() @ flat
-            grad_bias += gradient.sum(0)
+            gradient = fill(chunk.gradient.to(dtype), rows).flatten(0, 1)
+            grad_states[:, start : start + rows] = (gradient @ matrix).view(2, rows, -1)[:, :count]
+            grad_weight += gradient.t() @ flat
+            grad_bias += chunk.gradient.sum((0, 1))
         ctx.save_for_backward(grad_states, grad_weight, grad_bias)
         return sums[0].clone(), sums[1].clone(), sums[2].clone()
 
