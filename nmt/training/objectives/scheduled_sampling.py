@@ -28,6 +28,7 @@ from nmt.data.order import make_key, scramble, scramble_unit
 from nmt.data.symbols import EOS
 from nmt.device import autocast
 from nmt.model import Seq2Seq
+from nmt.model.linear import linear
 from nmt.model.memory import Memory
 from nmt.training.batches import TensorBatch
 
@@ -114,7 +115,7 @@ class Feeder:
         rows = max(1, _CHUNK_ELEMENTS // len(weight))
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
-            logits = torch.addmm(bias, states[part].to(self.dtype), weight.t())
+            logits = linear(states[part].to(self.dtype), weight, bias)
             if self.options.choice == "best":
                 predicted.append(logits.argmax(1))
             else:
