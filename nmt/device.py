@@ -33,6 +33,11 @@ def native_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def plans_shapes_slowly(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a product in `dtype` on `device` takes milliseconds to plan when its shape is new: bf16 with AMX."""
+    return device.type == "cpu" and dtype == torch.bfloat16 and bool(torch.cpu._is_amx_tile_supported())
+
+
 def bf16_kernels() -> bool:
     """Return whether the processor has kernels for products of packed bfloat16 matrices."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call, no-any-return]

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nmt.model.linear import Linear, fill, linear, prefers_few_shapes, round_up
+from nmt.device import plans_shapes_slowly
+from nmt.model.linear import Linear, fill, linear, round_up
 from nmt.training.losses.chunks import chunk_rows
 from nmt.training.losses.log_probs import picked_log_probs
 from nmt.training.losses.loss import fused_loss
@@ -25,10 +26,19 @@ def test_counts_are_rounded_up_to_eight_steps_between_powers_of_two() -> None:
     assert len({round_up(count) for count in range(1024, 2048)}) == 9
 
 
-def test_only_bf16_on_processors_is_rounded() -> None:
-    assert prefers_few_shapes(PROCESSOR, torch.bfloat16)
-    assert not prefers_few_shapes(PROCESSOR, torch.float32)
-    assert not prefers_few_shapes(torch.device("cuda"), torch.bfloat16)
+@pytest.fixture
+def amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that says it has AMX."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+
+
+@pytest.mark.usefixtures("amx")
+def test_only_bf16_on_processors_with_amx_is_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plans_shapes_slowly(PROCESSOR, torch.bfloat16)
+    assert not plans_shapes_slowly(PROCESSOR, torch.float32)
+    assert not plans_shapes_slowly(torch.device("cuda"), torch.bfloat16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert not plans_shapes_slowly(PROCESSOR, torch.bfloat16)
 
 
 def test_filling_adds_zeros_behind() -> None:
@@ -40,6 +50,7 @@ def test_filling_adds_zeros_behind() -> None:
     assert not filled[:, 3:].any()
 
 
+@pytest.mark.usefixtures("amx")
 @pytest.mark.parametrize("shape", [(7, 5), (3, 11, 5), (1, 1, 5), (0, 5)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_products_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: bool) -> None:
@@ -59,6 +70,7 @@ def test_products_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias:
             torch.testing.assert_close(one, other, rtol=2e-2 if autocast else 1e-6, atol=1e-2 if autocast else 1e-6)
 
 
+@pytest.mark.usefixtures("amx")
 def test_products_in_bf16_have_rounded_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
@@ -72,6 +84,7 @@ def test_products_in_bf16_have_rounded_shapes(monkeypatch: pytest.MonkeyPatch) -
     assert seen == [72]
 
 
+@pytest.mark.usefixtures("amx")
 def test_chunks_are_even_and_rounded_where_shapes_matter() -> None:
     assert chunk_rows(2146, limit=1000, device=PROCESSOR, dtype=torch.float32) == 716
     assert chunk_rows(2146, limit=1000, device=PROCESSOR, dtype=torch.bfloat16) == 768

@@ -2,8 +2,8 @@
 
 oneDNN, which multiplies bf16 on processors, plans a kernel for every shape of operands that it meets. With AMX that
 takes from 1 to 30 ms, on one core, and often longer than the product itself; and almost every batch has its own number
-of positions. So the number is rounded up to eight steps between one power of two and the next, with rows of zeros,
-some 6% more work at most on average: then most kernels have been planned before.
+of positions. So there the number is rounded up to eight steps between one power of two and the next, with rows of
+zeros, an eighth more work at most: then most kernels have been planned before.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-def prefers_few_shapes(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether products of `dtype` on `device` are planned anew for each shape."""
-    return device.type == "cpu" and dtype == torch.bfloat16
+from nmt.device import plans_shapes_slowly
 
 
 def round_up(count: int) -> int:
@@ -39,7 +36,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         bias: b [O], or None for none.
     """
     dtype = torch.bfloat16 if torch.is_autocast_enabled(inputs.device.type) else inputs.dtype
-    if not prefers_few_shapes(inputs.device, dtype):
+    if not plans_shapes_slowly(inputs.device, dtype):
         return F.linear(inputs, weight, bias)
     flat = inputs.reshape(-1, inputs.shape[-1])
     products = F.linear(fill(flat, round_up(len(flat))), weight, bias)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from nmt.model.linear import prefers_few_shapes, round_up
+from nmt.device import plans_shapes_slowly
+from nmt.model.linear import round_up
 
 
 def chunk_rows(positions: int, *, limit: int, device: torch.device, dtype: torch.dtype) -> int:
@@ -18,4 +19,4 @@ def chunk_rows(positions: int, *, limit: int, device: torch.device, dtype: torch
     """
     chunks = max(1, -(-positions // max(1, limit)))
     rows = max(1, -(-positions // chunks))
-    return round_up(rows) if prefers_few_shapes(device, dtype) else rows
+    return round_up(rows) if plans_shapes_slowly(device, dtype) else rows
