@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.cli.libraries import remember_some_shapes, set_up_threads
+
 ROOT = Path(__file__).parent.parent
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$*" >>"{folder}/log"
@@ -204,3 +206,28 @@ def test_shell_scripts_have_no_mistake_that_bash_can_see() -> None:
     assert len(files) >= 4
     for file in files:
         subprocess.run(["bash", "-n", str(file)], check=True)
+
+
+def test_scripts_tell_the_libraries_of_torch_what_nmt_train_tells_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("GOMP_SPINCOUNT", "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text("#!/bin/sh\nenv\n", encoding="utf-8")
+    python.chmod(0o755)
+    command = f'. "{ROOT}/scripts/lib/setup.sh"; venv="{tmp_path}"; run_trainings module'
+    told = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+    set_up_threads()
+    remember_some_shapes()
+    for name in names:
+        assert f"{name}={os.environ[name]}" in told
+
+
+def test_no_script_sets_them_on_its_own() -> None:
+    for path in (ROOT / "scripts").iterdir():
+        if path.is_file():
+            assert "CACHE_CAPACITY" not in path.read_text("utf-8"), path
