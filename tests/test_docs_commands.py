@@ -20,7 +20,7 @@ from cli_tools import ROOT
 from nmt.cli import app
 from nmt.config import load_config
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "configs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").rglob("*.md"))]
 SCRIPTS = {path.name: path.read_text("utf-8") for path in (ROOT / "scripts").iterdir() if path.is_file()}
 STAND_IN = """\
 #!/bin/sh

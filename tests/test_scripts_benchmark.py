@@ -29,7 +29,7 @@ from benchmark.shapes import Shape, configuration, network
 from benchmark.synthetic import draw_pairs, even_batch, sentences
 from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
-from benchmark.training import TEXTBOOK, Variant
+from benchmark.trainees import TEXTBOOK, Variant
 from benchmark.training_parts import PARTS, PartTimer
 from nmt.data.batches.batch import Batch, pad
 from nmt.model import Seq2Seq

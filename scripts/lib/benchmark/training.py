@@ -10,10 +10,9 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from itertools import cycle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 
@@ -21,110 +20,9 @@ from benchmark import training_parts
 from benchmark.clock import interleaved, rate_of
 from benchmark.options import Options
 from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
-from benchmark.shapes import Shape, configuration, network, shape_of, useful_operations
-from benchmark.synthetic import Pairs, draw_pairs, stand_in_tokenizers, stream, write_store
-from benchmark.textbook import TextbookTrainer, textbook_batches
-from nmt.data.batches.batching import Batch, Batches, Position
-from nmt.device import choose_dtype, native_bf16
-from nmt.training.learner import Learner
-
-BATCH_TOKENS, QUICK_BATCH_TOKENS = 4096, 256
-PAIRS, QUICK_PAIRS = 20_000, 300
-
-
-class Variant(NamedTuple):
-    """One way to train a shape."""
-
-    textbook: bool
-    placement: str
-    input_feeding: bool
-    precision: str
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        if self.textbook:
-            return "textbook"
-        return f"{self.placement}{', input feeding' if self.input_feeding else ''}, {self.precision}"
-
-
-TEXTBOOK = Variant(True, "top", True, "fp32")
-
-
-class Trainee(Protocol):
-    """Something that learns from one batch after another."""
-
-    def batch(self) -> Batch:
-        """Return the next batch."""
-
-    def update(self, batch: Batch) -> None:
-        """Learn from it."""
-
-
-class Ours:
-    """The toolkit's network and learner, on batches of the toolkit's stream."""
-
-    def __init__(self, variant: Variant, shape: Shape, batches: Batches, *, device: torch.device, seed: int) -> None:
-        config = configuration(
-            shape, placement=variant.placement, input_feeding=variant.input_feeding, seed=seed, max_updates=10**6
-        )
-        self.model = network(config, shape).to(device)
-        dtype = choose_dtype(variant.precision, device)
-        self.learner = Learner(
-            model=self.model, options=config.training, total_updates=10**6, device=device, dtype=dtype
-        )
-        self._batches = batches.iterate(Position(0, 0, 0))
-        self._updates = 0
-
-    def batch(self) -> Batch:
-        """Return the next batch."""
-        return next(self._batches)[0]
-
-    def update(self, batch: Batch) -> None:
-        """Learn from it."""
-        self._updates += 1
-        self.learner.update([batch], self._updates)
-
-
-class Textbook:
-    """The textbook model, on batches in the order of the corpus."""
-
-    def __init__(self, shape: Shape, pairs: Pairs, *, batch_tokens: int, device: torch.device, seed: int) -> None:
-        torch.manual_seed(seed)
-        self.trainer = TextbookTrainer(shape, device=device)
-        self._batches: Iterator[Batch] = cycle(textbook_batches(pairs, batch_tokens=batch_tokens))
-
-    def batch(self) -> Batch:
-        """Return the next batch."""
-        return next(self._batches)
-
-    def update(self, batch: Batch) -> None:
-        """Learn from it."""
-        self.trainer.update(batch)
-
-
-class Data(NamedTuple):
-    """What is learnt from."""
-
-    pairs: Pairs
-    batches: Batches
-    batch_tokens: int
-
-
-def make_data(folder: Path, shape: Shape, *, quick: bool, seed: int) -> Data:
-    """Draw the pairs and write their store to `folder`."""
-    pairs = draw_pairs(QUICK_PAIRS if quick else PAIRS, vocabulary=shape.vocabulary, seed=seed)
-    store = write_store(folder, pairs, vocabulary=shape.vocabulary)
-    batch_tokens = QUICK_BATCH_TOKENS if quick else BATCH_TOKENS
-    tokenizers = stand_in_tokenizers(shape.vocabulary)
-    return Data(pairs, stream(store, tokenizers, batch_tokens=batch_tokens, seed=seed), batch_tokens)
-
-
-def make_trainee(variant: Variant, shape: Shape, data: Data, *, device: torch.device, seed: int) -> Ours | Textbook:
-    """Return what trains as `variant` says."""
-    if variant.textbook:
-        return Textbook(shape, data.pairs, batch_tokens=data.batch_tokens, device=device, seed=seed)
-    return Ours(variant, shape, data.batches, device=device, seed=seed)
+from benchmark.shapes import Shape, shape_of, useful_operations
+from benchmark.trainees import TEXTBOOK, Data, Ours, Variant, make_data, make_trainee
+from nmt.device import native_bf16
 
 
 def variants(shape: Shape, device: torch.device, skipped: list[str]) -> list[Variant]:

@@ -90,7 +90,7 @@ def main() -> None:
     from benchmark.clock import wait
     from benchmark.options import set_up
     from benchmark.shapes import shape_of
-    from benchmark.training import Ours, Variant, make_data, make_trainee
+    from benchmark.trainees import Ours, Variant, make_data, make_trainee
 
     request = json.loads(sys.argv[1])
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
