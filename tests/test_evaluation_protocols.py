@@ -47,4 +47,4 @@ def test_unequal_files_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "one").write_text("a\n", encoding="utf-8")
     (tmp_path / "two").write_text("a\nb\n", encoding="utf-8")
     assert main([str(tmp_path / "one"), str(tmp_path / "two"), "--language", "de"]) == 1
-    assert "1 hypotheses but 2 references" in capsys.readouterr().err
+    assert f"{tmp_path / 'one'} has 1 line, but {tmp_path / 'two'} has 2." in capsys.readouterr().err

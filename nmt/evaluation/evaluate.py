@@ -93,12 +93,22 @@ def evaluate_file(hypothesis: str, reference: str, *, name: str, options: Evalua
         NMTError: If the tokenizer that BLEU needs is not installed.
     """
     _check_tokenizer(options, target_language)
+    hypotheses, references = read_with_references(hypothesis, reference)
+    return _result(name, hypotheses, references, options=options, target_language=target_language)
+
+
+def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], list[str]]:
+    """Read translations and their references, line by line the same sentences.
+
+    Raises:
+        DataError: If a file cannot be read or they are of unequal length.
+    """
     hypotheses = list(read_lines(hypothesis, keep_broken=False))
     references = list(read_lines(reference, keep_broken=False))
     if len(hypotheses) != len(references):
         rule = "Each line of one must be the translation that the same line of the other is the reference of."
         raise UnequalLines(hypothesis, len(hypotheses), reference, len(references), rule=rule)
-    return _result(name, hypotheses, references, options=options, target_language=target_language)
+    return hypotheses, references
 
 
 def _check_tokenizer(options: Evaluation, target_language: str) -> None:

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.data.text.lines import read_lines
 from nmt.errors import NMTError
+from nmt.evaluation.evaluate import read_with_references
 from nmt.evaluation.metrics import check_counts, make_bleu
 
 
@@ -80,8 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print both scores; return the exit code."""
     options = parse(arguments)
     try:
-        hypotheses = list(read_lines(options.hypothesis, keep_broken=False))
-        references = list(read_lines(options.reference, keep_broken=False))
+        hypotheses, references = read_with_references(options.hypothesis, options.reference)
         raw = score_raw(hypotheses, references)
         tokenised = score_tokenised(hypotheses, references, language=options.language)
     except NMTError as error:
