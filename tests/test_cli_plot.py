@@ -114,6 +114,19 @@ def test_broken_lines_and_missing_numbers_are_left_out() -> None:
     assert series.values[-1] == 1.5
 
 
+def test_warnings_of_training_are_marked_and_named_once() -> None:
+    found = records(3)
+    found[4:4] = [{"kind": "warning", "update": 100, "epoch": 0, "name": "overfitting", "text": "..."}]
+    write_run("warned", [*found, {"kind": "warning", "update": 150, "epoch": 0, "name": "stalled", "text": "..."}])
+    assert read_records(find_metrics("warned")).warnings == [(100, "overfitting"), (150, "stalled")]
+    outcome = nmt("plot", "warned", "-o", "warned.svg")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    picture = Path("warned.svg").read_text(encoding="utf-8")
+    assert [picture.count(f"<!-- {label} -->") for label in ("warning", "overfitting", "stalled")] == [1, 1, 1]
+    nmt("plot", "warned", "-o", "without.svg", "--curve", "speed")
+    assert "<!-- warning -->" not in Path("without.svg").read_text(encoding="utf-8")
+
+
 def test_one_record_is_enough() -> None:
     write_run("new", records(1)[:1])
     assert nmt("plot", "new").code == 0

@@ -21,6 +21,8 @@ COLOURS = ("#0b61a4", "#d1495b", "#2a9d6f", "#e08e0b", "#7a5195", "#3fb1ce", "#8
 DASHES = ("-", "--", ":", "-.")
 """Each for one round through the colours."""
 TRAINING_ALPHA = 0.6
+CROSS: dict[str, Any] = {"marker": "X", "markersize": 7, "markeredgecolor": "white", "linestyle": "none"}
+NAMES: dict[str, Any] = {"fontsize": 7, "horizontalalignment": "center"}
 
 
 class Quantity(NamedTuple):
@@ -65,8 +67,10 @@ def curves(runs: Sequence[RunRecords], names: Sequence[str], *, families: Sequen
     with style(families):
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+        warned = [name for name in names if any(_warned(run, QUANTITIES[name].key) for run in runs)]
         for axes, name in zip(grid, names, strict=False):
             _panel(axes, runs, QUANTITIES[name])
+            _mark_warnings(axes, runs, QUANTITIES[name].key, named=name in warned[:1])
         for axes in grid[len(names) :]:
             axes.set_axis_off()
         figure.legend(
@@ -120,8 +124,25 @@ def _mark_highest(axes: Axes, series: Series, colour: str) -> None:
     axes.legend(loc="lower right", fontsize=8, frameon=False, labelcolor="linecolor")
 
 
+def _mark_warnings(axes: Axes, runs: Sequence[RunRecords], key: str, *, named: bool) -> None:
+    """Cross the validations at which training warned of something, `named` with what it was."""
+    for number, run in enumerate(runs):
+        colour, _ = _look(number)
+        for update, value, names in _warned(run, key):
+            axes.plot([update], [value], color=colour, **CROSS)
+            if named:
+                axes.annotate(names, (update, value), (0, 6), textcoords="offset points", color=colour, **NAMES)
+
+
+def _warned(run: RunRecords, key: str) -> list[tuple[int, float, str]]:
+    """Return the validations at which training warned of something: update, value of the quantity, names."""
+    validations = zip(*run.valid.get(key, ((), ())), strict=True)
+    names = {update: ", ".join(one.name for one in run.warnings if one.update == update) for update, _ in run.warnings}
+    return [(update, value, names[update]) for update, value in validations if update in names]
+
+
 def _legend(runs: Sequence[RunRecords], names: Sequence[str]) -> list[Line2D]:
-    """Return what the colours mean, and the two kinds of lines where there are both."""
+    """Return what the colours mean, the two kinds of lines where there are both, and the crosses."""
     handles = []
     for number, run in enumerate(runs):
         colour, dash = _look(number)
@@ -130,4 +151,6 @@ def _legend(runs: Sequence[RunRecords], names: Sequence[str]) -> list[Line2D]:
     if any(key in run.train and key in run.valid for run in runs for key in keys):
         handles.append(Line2D([], [], color=INK, linewidth=1.1, alpha=TRAINING_ALPHA, label="training"))
         handles.append(Line2D([], [], color=INK, linewidth=1.6, marker="o", markersize=3, label="validation"))
+    if any(_warned(run, key) for run in runs for key in keys):
+        handles.append(Line2D([], [], color=INK, label="warning", **CROSS))
     return handles

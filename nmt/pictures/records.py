@@ -22,6 +22,14 @@ class Series(NamedTuple):
     values: list[float]
 
 
+class Warned(NamedTuple):
+    """Something that training warned of."""
+
+    update: int
+    name: str
+    """Such as overfitting."""
+
+
 class RunRecords(NamedTuple):
     """What a run has written."""
 
@@ -31,6 +39,8 @@ class RunRecords(NamedTuple):
     """By name: loss, perplexity, learning_rate, target_tokens_per_second and so on."""
     valid: dict[str, Series]
     """By name: loss, perplexity, bleu, chrf and so on."""
+    warnings: list[Warned]
+    """What training warned of, in its order."""
 
 
 def find_metrics(given: str | None) -> Path:
@@ -71,15 +81,18 @@ def read_records(path: Path) -> RunRecords:
         raise DataError(f"{path}: {error.strerror}.") from error
     folder = path.parent
     found: dict[str, dict[str, Series]] = {"train": {}, "valid": {}}
+    warnings = []
     for number, line in enumerate(lines, 1):
         record = _parse(line)
-        if record is not None:
+        if record is not None and record["kind"] == "warning":
+            warnings.append(Warned(record["update"], str(record.get("name"))))
+        elif record is not None:
             _add(found[record["kind"]], record)
         elif line.strip() and number < len(lines):
             logger.warning("%s, line %d: not a record of training, left out", path, number)
     if not any(found.values()):
         raise DataError(f"{path} has nothing to plot yet. The first record comes with the first report of training.")
-    return RunRecords(folder.resolve().name, folder, found["train"], found["valid"])
+    return RunRecords(folder.resolve().name, folder, found["train"], found["valid"], warnings)
 
 
 def _newest() -> Path:
@@ -108,7 +121,7 @@ def _parse(line: str) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    known = isinstance(record, dict) and record.get("kind") in ("train", "valid")
+    known = isinstance(record, dict) and record.get("kind") in ("train", "valid", "warning")
     return record if known and isinstance(record.get("update"), int) else None
 
 

@@ -64,6 +64,8 @@ def plot(
 ) -> None:
     """Plot learning curves of one or several runs, finished or still training. Prints the name of the picture.
 
+    Crosses mark the validations at which training warned of something.
+
     For example:
 
       nmt plot
