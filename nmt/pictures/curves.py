@@ -17,6 +17,10 @@ from nmt.pictures.records import RunRecords, Series
 PANEL = (4.2, 2.9)
 """Inches."""
 COLUMNS = 3
+LEGEND_SIZE = 9
+"""Points."""
+CHARACTERS_PER_INCH, LINE_CHARACTERS = 17, 8
+"""Of the legend: letters, and as how many of them the piece of line before a name counts."""
 COLOURS = ("#0b61a4", "#d1495b", "#2a9d6f", "#e08e0b", "#7a5195", "#3fb1ce", "#8c564b", "#5b6770")
 DASHES = ("-", "--", ":", "-.")
 """Each for one round through the colours."""
@@ -73,9 +77,9 @@ def curves(runs: Sequence[RunRecords], names: Sequence[str], *, families: Sequen
             _mark_warnings(axes, runs, QUANTITIES[name].key, named=name in warned[:1])
         for axes in grid[len(names) :]:
             axes.set_axis_off()
-        figure.legend(
-            handles=_legend(runs, names), loc="outside upper left", ncols=columns * 2, frameon=False, fontsize=9
-        )
+        handles = _legend(runs, names)
+        ncols = _legend_columns(handles, figure.get_figwidth())
+        figure.legend(handles=handles, loc="outside upper left", ncols=ncols, frameon=False, fontsize=LEGEND_SIZE)
         return render(figure, format=format)
 
 
@@ -154,3 +158,10 @@ def _legend(runs: Sequence[RunRecords], names: Sequence[str]) -> list[Line2D]:
     if any(_warned(run, key) for run in runs for key in keys):
         handles.append(Line2D([], [], color=INK, label="warning", **CROSS))
     return handles
+
+
+def _legend_columns(handles: Sequence[Line2D], inches: float) -> int:
+    """Return how many columns fit: all names in one row, or as many of the longest as there is room for."""
+    widths = [len(str(handle.get_label())) + LINE_CHARACTERS for handle in handles]
+    room = inches * CHARACTERS_PER_INCH
+    return len(widths) if sum(widths) <= room else max(1, int(room / max(widths)))
