@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
@@ -37,16 +37,6 @@ class Variant(NamedTuple):
 
 
 TEXTBOOK = Variant(True, "top", True, "fp32")
-
-
-class Trainee(Protocol):
-    """Something that learns from one batch after another."""
-
-    def batch(self) -> Batch:
-        """Return the next batch."""
-
-    def update(self, batch: Batch) -> None:
-        """Learn from it."""
 
 
 class Ours:
