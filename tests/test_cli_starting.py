@@ -21,6 +21,9 @@ from nmt.cli.starting.start import fitting
 from nmt.cli.starting.text import Entry, changed, recipe_entries, render
 from nmt.config import Config, load_config
 from nmt.config.recipes import recipe_file, recipe_names
+from nmt.config.schema import Pair
+from nmt.data.preparation.survey import survey
+from nmt.data.text.sample import take_sample
 
 ALPHABETS = {
     "en": "abcdefghijklmnopqrstuvwxyz",
@@ -162,6 +165,24 @@ def test_more_text_more_pieces_and_characters_always_fit() -> None:
     assert "written as bytes" in reasons(text)["tokenizer.character_coverage"]
 
 
+def test_words_that_are_not_cut_anew_have_larger_pieces_and_more_passes() -> None:
+    for language in ("en", "de"):
+        many_words = [line for seed in range(20) for line in sentences(language, 200, seed=seed)]
+        write(f"train.{language}", many_words)
+    sample = take_sample(Pair(source="train.en", target="train.de"))
+    text = survey(sample, source_language="en", target_language="de")
+    file = recipe_file("low-resource-cpu")
+    assert file is not None
+    sizes, passes = [], []
+    for sampling in ("0.1", "0.0"):
+        recipe = changed(recipe_entries(file), [Entry(("tokenizer", "sampling"), sampling, "")])
+        found = {".".join(entry.path): entry for entry in starting_choices.choices(text, recipe)}
+        sizes.append(int(found["tokenizer.vocabulary_size"].value))
+        passes.append(int(re.findall(r"about ([\d,]+) updates each", found["training.max_epochs"].comment)[0]))
+    assert sizes[0] < sizes[1]
+    assert passes[0] > passes[1] > 0, "fewer pieces are fewer updates for each pass"
+
+
 def test_a_vocabulary_for_one_side_is_smaller_than_one_for_both() -> None:
     sizes = {}
     for other in ("de", "ru"):
@@ -183,15 +204,17 @@ def test_short_trainings_warm_up_and_are_measured_before_they_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "recipe"),
+    ("pairs", "with_gpu", "without"),
     [
-        *[(1, "low-resource"), (5_000, "low-resource"), (50_000, "low-resource"), (70_000, "low-resource")],
-        *[(100_000, "medium"), (1_000_000, "medium"), (1_000_001, "large"), (10**9, "large")],
+        *[(1, "low-resource", "low-resource-cpu"), (10_000, "low-resource", "low-resource-cpu")],
+        *[(15_001, "low-resource", "small-cpu"), (29_000, "low-resource", "small-cpu")],
+        *[(70_000, "low-resource", "small-cpu"), (100_000, "medium", "medium")],
+        *[(1_000_000, "medium", "medium"), (1_000_001, "large", "large"), (10**9, "large", "large")],
     ],
 )
-def test_the_number_of_pairs_chooses_the_recipe(pairs: int, recipe: str) -> None:
-    assert fitting(pairs) == recipe
-    assert recipe in recipe_names()
+def test_the_number_of_pairs_chooses_the_recipe(pairs: int, with_gpu: str, without: str) -> None:
+    assert (fitting(pairs, gpu=True), fitting(pairs, gpu=False)) == (with_gpu, without)
+    assert {with_gpu, without} <= set(recipe_names())
 
 
 @pytest.mark.parametrize(("gpu", "found", "other"), [(False, "-cpu", ""), (True, "", "-cpu")])
@@ -206,7 +229,7 @@ def test_the_machine_chooses_the_recipe_and_the_other_one_is_told(
     assert f"from the recipe low-resource{found} " in outcome.stdout
     assert f"the recipe low-resource{found}; for a machine with" in outcome.stderr
     assert outcome.stderr.rstrip().endswith(f"--recipe low-resource{other}")
-    for name in ("low-resource", "low-resource-cpu", "medium"):
+    for name in ("low-resource", "low-resource-cpu", "small-cpu", "medium"):
         assert "--recipe" not in nmt(*command, "--recipe", name).stderr
 
 

@@ -261,7 +261,7 @@ def test_refuses_what_makes_no_sense(toy: Path, arguments: list[str], capsys: py
 
 
 @pytest.mark.parametrize("corpus", sorted((CONFIGS / "corpora").glob("*.yaml")), ids=lambda path: path.stem)
-@pytest.mark.parametrize("recipe", ["low-resource", "low-resource-cpu", "medium"])
+@pytest.mark.parametrize("recipe", ["low-resource", "low-resource-cpu", "small-cpu", "medium"])
 def test_every_corpus_gives_its_text_to_every_recipe(
     recipe: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

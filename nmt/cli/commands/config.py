@@ -122,8 +122,8 @@ def init(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="low-resource, low-resource-cpu, medium or large; by default what fits the number of pairs and "
-            "this machine.",
+            help="low-resource, low-resource-cpu, small-cpu, medium or large; by default what fits the number of "
+            "pairs and this machine.",
             autocompletion=_complete_recipe,
             show_default=False,
         ),

@@ -15,8 +15,10 @@ from nmt.evaluation.metrics import EXTRAS, resolve_tokenizer
 
 PIECES_PER_WORD, PIECES_PER_CHARACTER = 1.8, 0.9
 """About what a vocabulary of a fitting size gives in batches: of the longer side, cut anew, with padding."""
-PIECES_PER_ROOT = 7
-"""Pieces of the vocabulary over the square root of the words: 6,000 for the 670,000 words of Multi30k."""
+NOT_CUT_ANEW = 0.85
+"""As many pieces has a text without subword sampling, with the larger pieces that go with it."""
+PIECES_PER_ROOT, PIECES_PER_ROOT_NOT_CUT_ANEW = 7, 10
+"""Pieces of the vocabulary over the square root of the words: 6,000 or 8,000 for the 670,000 words of Multi30k."""
 PIECES_PER_TYPE = 0.7
 LARGEST_VOCABULARY = 32_000
 MOST_PIECES = 1_000
@@ -34,7 +36,7 @@ def choices(text: Survey, recipe: Sequence[Entry]) -> list[Entry]:
     """The options that a text decides, with their values and reasons; all others are those of `recipe`."""
     together = text.shared_script >= SAME_SCRIPT
     return [
-        *_subwords(text, together),
+        *_subwords(text, together, cut_anew=_cut_anew(recipe)),
         *([] if together else [_choice("model.tying", "two_way", "target and output; the source has its own table")]),
         *_pace(text, recipe),
         _bleu(text.target),
@@ -80,7 +82,12 @@ def _choice(path: str, value: Any, reason: str) -> Entry:
     return Entry(tuple(path.split(".")), one_line(value), reason)
 
 
-def _subwords(text: Survey, together: bool) -> list[Entry]:
+def _cut_anew(recipe: Sequence[Entry]) -> bool:
+    """Whether a recipe has subword sampling."""
+    return any(entry.path == ("tokenizer", "sampling") and float(entry.value) > 0 for entry in recipe)
+
+
+def _subwords(text: Survey, together: bool, *, cut_anew: bool) -> list[Entry]:
     sides = (text.source, text.target)
     covered = 0.9995 if max(side.characters for side in sides) > MANY_CHARACTERS else 1.0
     script, others = next(iter(text.source.scripts), "unknown"), next(iter(text.target.scripts), "unknown")
@@ -88,7 +95,7 @@ def _subwords(text: Survey, together: bool) -> list[Entry]:
         why = f"both sides are written in {script}; {percent(text.copied)} of the target's words stand in its source"
     else:
         why = f"{script} on one side, {others} on the other: they share no pieces"
-    size = _vocabulary(sides) if together else max(_vocabulary((side,)) for side in sides)
+    size = max(_vocabulary(group, cut_anew) for group in ([sides] if together else [(side,) for side in sides]))
     words = ", ".join(f"{side.language} {count(side.words, side)} ({_varied(side)})" for side in sides)
     each = "" if together else " (for each side)"
     most = "all characters" if covered == 1 else "all but the rarest characters, which are written as bytes"
@@ -109,14 +116,15 @@ def _varied(side: Side) -> str:
     return f"{side.types:,}{different}, {percent(side.once)} of them seen once"
 
 
-def _vocabulary(sides: tuple[Side, ...]) -> int:
+def _vocabulary(sides: tuple[Side, ...], cut_anew: bool) -> int:
     """As many pieces as the text can teach, in hundreds.
 
     Different words grow with the square root of a text (Heaps's law), and so does this, up to what has been tried. A
     text of few different words needs no more than some of these, one of many characters not less than these.
     """
     words = sum(side.words * (0.6 if side.by_character else 1) for side in sides)
-    size = min(PIECES_PER_ROOT * math.sqrt(words), LARGEST_VOCABULARY)
+    per_root = PIECES_PER_ROOT if cut_anew else PIECES_PER_ROOT_NOT_CUT_ANEW
+    size = min(per_root * math.sqrt(words), LARGEST_VOCABULARY)
     if not any(side.by_character for side in sides):
         size = min(size, PIECES_PER_TYPE * sum(side.types for side in sides))
     needed = BYTES + 1.3 * sum(side.characters for side in sides)
@@ -133,7 +141,8 @@ def _pace(text: Survey, recipe: Sequence[Entry]) -> list[Entry]:
     accumulate = ("training", "accumulate")
     batch = number("training.batch_tokens") * (int(values[accumulate]) if accumulate in values else 1)
     epochs, most = number("training.max_epochs"), number("training.max_updates")
-    each = max(1, round(max(_pieces(side.words, side) for side in (text.source, text.target)) / batch))
+    pieces = max(_pieces(side.words, side) for side in (text.source, text.target))
+    each = max(1, round(pieces * (1 if _cut_anew(recipe) else NOT_CUT_ANEW) / batch))
     share = max(1, min(each * epochs, most) // PARTS)
     shorter = (("training.schedule.warmup", "a tenth"), ("training.validation.every_updates", "ten times in all"))
     return [

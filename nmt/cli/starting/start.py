@@ -54,6 +54,8 @@ FEW_PAIRS = 5_000
 """With fewer pairs even the recipe for little text has little to work with."""
 RECIPES = ((70_000, "low-resource"), (1_000_000, "medium"))
 """How many pairs each recipe is for at most. Between the ranges that their headings name, the middle decides."""
+CPU_RECIPES = ((15_000, "low-resource-cpu"), (70_000, "small-cpu"))
+"""The same of those for a machine without GPU; for more pairs they are the same."""
 LONG = 100
 """More words than sentences have."""
 BROKEN = 0.5
@@ -136,16 +138,16 @@ def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> Survey:
     return text
 
 
-def fitting(pairs: int) -> str:
-    """The name of the recipe for so many training pairs."""
-    return next((name for most, name in RECIPES if pairs <= most), "large")
+def fitting(pairs: int, *, gpu: bool) -> str:
+    """The name of the recipe for so many training pairs, on a machine with a GPU or without."""
+    recipes = RECIPES if gpu else (*CPU_RECIPES, *RECIPES)
+    return next((name for most, name in recipes if pairs <= most), "large")
 
 
 def _fitting_here(pairs: int) -> str:
     """The name of the recipe for so many training pairs and this machine."""
-    large = fitting(pairs)
-    small = f"{large}-cpu"
-    if recipe_file(small) is None:
+    large, small = fitting(pairs, gpu=True), fitting(pairs, gpu=False)
+    if small == large:
         return large
     from nmt.device import choose_device  # takes seconds: it imports torch
 
