@@ -9,11 +9,11 @@ import pytest
 from cli_tools import assert_explained, contents, nmt
 from tiny_translator import save_tiny_model
 
-from nmt.cli.commands.tune import _flags
+from nmt.cli.commands.tune import _flags, _warn_of_length
 from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.held_out import Measured
-from nmt.evaluation.tuning import PLAN, Choice, parse_choice, tune
+from nmt.evaluation.tuning import PLAN, Choice, parse_choice, tune, usual_plan
 from nmt.inference.model_file import load_model
 
 LINES = ["the red dog sees a cat .", "a man runs", "the old woman hears the small house .", "the cat or the dog"]
@@ -55,12 +55,35 @@ def test_no_alpha_without_a_normalisation() -> None:
     assert len(trials) == 1
 
 
+@pytest.mark.parametrize("start", [Decoding(beam_size=1), Decoding(sampling=True)], ids=["greedy", "sampling"])
+def test_no_coverage_penalty_where_nothing_can_be_chosen(start: Decoding) -> None:
+    trials = list(tune(start, [Choice("coverage_penalty", [0.1])], metric="bleu", measure=scored))
+    assert len(trials) == 1
+    assert len(list(tune(Decoding(), [Choice("coverage_penalty", [0.1])], metric="bleu", measure=scored))) == 2
+
+
+@pytest.mark.parametrize("ensemble", [True, False])
+@pytest.mark.parametrize("attention", [True, False])
+def test_what_is_tried_is_what_the_models_can_do(ensemble: bool, attention: bool) -> None:
+    options = [choice.option for choice in usual_plan(ensemble=ensemble, attention=attention)]
+    assert ("coverage_penalty" in options, "ensemble_average" in options) == (attention, ensemble)
+    assert options[-3 if attention else -2 :][:2] == ["alpha", "beam_size"]
+
+
 def test_choices_are_read_from_text() -> None:
     assert parse_choice("beam_size=2,5") == Choice("beam_size", [2, 5])
     assert parse_choice("max-length-ratio=1.5, null") == Choice("max_length_ratio", [1.5, None])
     for wrong in ("beam_size", "beam_size=", "beam=3", "device=cpu"):
         with pytest.raises(UsageError, match="--try"):
             parse_choice(wrong)
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [(0.97, 1.01, True), (1.0, 0.98, True), (1.0, 1.005, False)])
+def test_another_length_is_warned_of(before: float, after: float, said: bool, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", logger="nmt"):
+        _warn_of_length(before, after)
+        _warn_of_length(None, after)
+    assert [f"{after:.3f} words" in record.getMessage() for record in caplog.records] == [True] * said
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +101,8 @@ def test_the_model_file_gets_the_best_options(tmp_path: Path) -> None:
     outcome = nmt("tune", "model.safetensors", "--try", "beam_size=1,3", *HELD_OUT)
     assert outcome.code == 0, outcome.stderr
     rows = [line.split() for line in outcome.stdout.splitlines()]
-    assert rows[0] == ["tried", "BLEU", "chrF", "sentences/s"]
+    assert rows[0] == ["tried", "BLEU", "chrF", "length", "sentences/s"]
+    assert rows[2][4] == "1.000", "the references are what a beam of 1 makes"
     assert [row[:2] for row in rows[1:4]] == [["as", "it"], ["beam_size", "1"], ["beam_size", "3"]]
     assert "beam_size=1" in outcome.stdout.splitlines()[-1]
     after = load_model(tmp_path / "model.safetensors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,18 +66,32 @@ class AttendingModel(HashModel):
         return torch.stack([torch.sin(prefixes * 0.37 + place) for place in range(3)], dim=1).mul(2).softmax(1).float()
 
 
-def test_the_coverage_penalty_is_that_of_the_paper() -> None:
-    beta, model, sentence = 0.7, AttendingModel(size=SIZE, seed=2, eos_bias=-1.0), [5, 6]
-    [found] = search(model, [sentence], beam_size=400, n_best=3, coverage_penalty=beta)
-    scores = {}
-    for ids, total in every_output(model, sentence, SIZE, 3).items():
-        prefix, attended = torch.zeros(1, dtype=torch.int64), np.zeros(3)
-        for piece in (BOS, *ids):
-            prefix = model.mix(prefix, torch.tensor([piece]))
-            attended += model.look(prefix)[0].numpy()
-        scores[ids] = total / (len(ids) + 1) + beta * sum(math.log(min(each, 1.0)) for each in attended)
-    assert [tuple(one.ids) for one in found[:3]] == sorted(scores, key=scores.__getitem__)[::-1][:3]
-    assert [one.score for one in found[:3]] == pytest.approx(sorted(scores.values())[::-1][:3], abs=1e-5)
+@pytest.mark.parametrize(
+    ("kind", "divisor", "of_coverage"),
+    [
+        ("none", lambda pieces: 1, lambda pieces: 1),
+        ("gnmt", lambda pieces: ((5 + pieces) / 6) ** 0.6, lambda pieces: 1),
+        ("average", lambda pieces: pieces, lambda pieces: pieces),
+    ],
+)
+def test_the_coverage_penalty_is_that_of_the_paper_and_a_mean_beside_means(
+    kind: str, divisor: Callable[[int], float], of_coverage: Callable[[int], float]
+) -> None:
+    beta, model = 0.7, AttendingModel(size=SIZE, seed=2, eos_bias=-1.0)
+    sentences = [[5, 6], [6]]
+    options = {"beam_size": 400, "n_best": 3, "coverage_penalty": beta, "length_normalization": kind}
+    for sentence, found in zip(sentences, search(model, sentences, **options), strict=True):
+        scores = {}
+        for ids, total in every_output(model, sentence, SIZE, 3).items():
+            prefix, attended = torch.zeros(1, dtype=torch.int64), np.zeros(3)
+            for piece in (BOS, *ids):
+                prefix = model.mix(prefix, torch.tensor([piece]))
+                attended += model.look(prefix)[0].numpy()
+            seen = [min(each, 1.0) for each in attended[: len(sentence) + 1]]
+            penalty = sum(map(math.log, seen)) / of_coverage(len(seen))
+            scores[ids] = total / divisor(len(ids) + 1) + beta * penalty
+        assert [tuple(one.ids) for one in found[:3]] == sorted(scores, key=scores.__getitem__)[::-1][:3]
+        assert [one.score for one in found[:3]] == pytest.approx(sorted(scores.values())[::-1][:3], abs=1e-5)
 
 
 def test_a_coverage_penalty_needs_attention() -> None:

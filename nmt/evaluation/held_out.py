@@ -10,6 +10,7 @@ from pathlib import Path
 from nmt.config.schema import Config, Pair
 from nmt.data.text.corpus import read_parallel
 from nmt.errors import DataError, UsageError
+from nmt.evaluation.comparison.words import length_ratio, make_cutter
 from nmt.evaluation.evaluate import Translates
 from nmt.evaluation.metrics import score
 
@@ -23,6 +24,8 @@ class Measured:
     scores: dict[str, float]
     """`bleu` and `chrf`."""
     sentences_per_second: float
+    length: float | None = None
+    """Words of the translations for each word of the references; None if it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,13 @@ class HeldOut:
         began = time.monotonic()
         hypotheses = [translation.text for translation in translator.translate(self.sources)]
         seconds = time.monotonic() - began
-        return Measured(self.score(hypotheses), len(hypotheses) / max(seconds, 1e-9))
+        return Measured(self.score(hypotheses), len(hypotheses) / max(seconds, 1e-9), self.length(hypotheses))
+
+    def length(self, hypotheses: Sequence[str]) -> float | None:
+        """Return the words of translations for each word of the references; None if those have none."""
+        options = self.config.evaluation
+        cut = make_cutter(options.bleu_tokenizer, self.config.data.target_language, lowercase=options.lowercase)
+        return length_ratio([cut(line) for line in hypotheses], [cut(line) for line in self.references])
 
     def score(self, hypotheses: Sequence[str]) -> dict[str, float]:
         """Score translations of the set."""

@@ -31,10 +31,9 @@ PLAN = (
     Choice("length_normalization", ["none", "average", "gnmt"]),
     Choice("alpha", [0.4, 0.6, 0.8, 1.0, 1.2, 1.5]),
     Choice("beam_size", [1, 2, 5, 8, 12]),
+    Choice("coverage_penalty", [0.05, 0.1, 0.2, 0.3]),
 )
 """What is tried when nothing else is asked for."""
-ENSEMBLE_PLAN = (Choice("ensemble_average", ["probabilities", "log_probabilities"]), *PLAN)
-"""What is tried then with several models."""
 
 
 class Trial(NamedTuple):
@@ -46,6 +45,17 @@ class Trial(NamedTuple):
     measured: Measured
     best: bool
     """Better than all before."""
+
+
+def usual_plan(*, ensemble: bool, attention: bool) -> list[Choice]:
+    """What is tried with a model or an ensemble when nothing else is asked for.
+
+    Args:
+        ensemble: There are several models.
+        attention: One of them has attention, which a coverage penalty needs.
+    """
+    averages = [Choice("ensemble_average", ["probabilities", "log_probabilities"])] if ensemble else []
+    return [*averages, *(choice for choice in PLAN if attention or choice.option != "coverage_penalty")]
 
 
 def parse_choice(text: str) -> Choice:
@@ -71,7 +81,7 @@ def tune(
     """Try options, one after another; the last trial that is `best` has the best ones.
 
     A value replaces another only if it scores higher: of equals, that of `start` stays, or the one tried first. An
-    alpha is not tried where there is no normalisation.
+    alpha is not tried where there is no normalisation, nor a coverage penalty where there is nothing to choose from.
 
     Args:
         start: The options to begin with; they are tried first.
@@ -87,6 +97,8 @@ def tune(
     tried = [start]
     for option, values in plan:
         if option == "alpha" and best.length_normalization == "none":
+            continue
+        if option == "coverage_penalty" and (best.beam_size == 1 or best.sampling):
             continue
         for value in values:
             decoding = change_decoding(best, {option: value})

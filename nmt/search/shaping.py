@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nmt.data.symbols import BOS, EOS
 from nmt.search.candidates import best_continuations
-from nmt.search.coverage import CoveragePenalty
+from nmt.search.coverage import Coverage, CoveragePenalty
 from nmt.search.interface import BestOutput, Continuations, MemoryT, StateT, StepModel
 from nmt.search.prefix import Prefix
 
@@ -100,8 +100,7 @@ class ShapedState(Generic[StateT]):
     """Of each shaper, and of the chooser."""
     prefixes: Tensor | None
     """What each row starts with [R, P]."""
-    coverage: Tensor | None
-    """Sums of attention weights [R, S]."""
+    coverage: Coverage | None
 
     def select(self, rows: Tensor) -> ShapedState[StateT]:
         """Return the state of `rows` (indices [R'])."""
@@ -110,7 +109,7 @@ class ShapedState(Generic[StateT]):
             None if self.pieces is None else self.pieces.index_select(0, rows),
             tuple(None if marks is None else marks.index_select(0, rows) for marks in self.marks),
             None if self.prefixes is None else self.prefixes.index_select(0, rows),
-            None if self.coverage is None else self.coverage.index_select(0, rows),
+            None if self.coverage is None else self.coverage.select(rows),
         )
 
 

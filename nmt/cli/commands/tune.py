@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from nmt.evaluation.tuning import Trial
     from nmt.inference.networks.ensemble import Member
 
+OTHER_LENGTH = 0.01
+"""By so much may the length of translations change before there is a warning."""
+
 
 def tune(
     models: Annotated[
@@ -49,7 +52,7 @@ def tune(
             "--try",
             metavar="OPTION=VALUE,...",
             help="A decoding option and the values to try; can be given several times. By default the length "
-            "normalisation, its alpha, then the beam size; of an ensemble what is averaged before.",
+            "normalisation, its alpha, the beam size, the coverage penalty; of an ensemble first what is averaged.",
             show_default=False,
         ),
     ] = None,
@@ -94,11 +97,12 @@ def tune(
         refuse_existing(output, overwrite=overwrite)
     members = open_models(models)
     from nmt.evaluation.held_out import read_held_out
-    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice
+    from nmt.evaluation.tuning import parse_choice, usual_plan
     from nmt.evaluation.tuning import tune as run_trials
 
     several = len(members) > 1
-    plan = [parse_choice(text) for text in tries] if tries else ENSEMBLE_PLAN if several else PLAN
+    attention = any(member.file.config.model.attention.score != "none" for member in members)
+    plan = [parse_choice(text) for text in tries or ()] or usual_plan(ensemble=several, attention=attention)
     for choice in plan:
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null is not what nmt translate could be told for an ensemble")
@@ -136,18 +140,30 @@ def _name(trial: Trial) -> str:
 def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
     from nmt.cli.tables import table
 
-    rows = [["tried", "BLEU", "chrF", "sentences/s", ""]]
+    rows = [["tried", "BLEU", "chrF", "length", "sentences/s", ""]]
     for trial in trials:
-        scores = trial.measured.scores
+        scores, length = trial.measured.scores, trial.measured.length
         speed = trial.measured.sentences_per_second
         better = "better" if trial.best and trial.option else ""
-        rows.append([_name(trial), f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}", f"{speed:.1f}", better])
+        cells = [f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}", "-" if length is None else f"{length:.3f}"]
+        rows.append([_name(trial), *cells, f"{speed:.1f}", better])
     for line in table(rows):
         typer.echo(line)
     changed = changes(trials[0].decoding, best.decoding)
     found = " ".join(f"{name}={'null' if value is None else value}" for name, value in changed.items())
     typer.echo("")
     typer.echo(f"on {sentences:,} sentences; best: {found or 'the options as they were'}")
+    _warn_of_length(trials[0].measured.length, best.measured.length)
+
+
+def _warn_of_length(before: float | None, after: float | None) -> None:
+    """Say so if translations have become longer or shorter: BLEU likes the length of this set."""
+    if before and after and abs(after / before - 1) > OTHER_LENGTH:
+        logger.warning(
+            "translations have %.3f words for each of the references now, %.3f before: what this wins may be the "
+            "length of this set, and is lost again on text with longer or shorter references",
+            *(after, before),
+        )
 
 
 def changes(before: Decoding, after: Decoding) -> dict[str, Any]:

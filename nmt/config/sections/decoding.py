@@ -37,7 +37,8 @@ class Decoding(Section):
     """Shortest translation, in pieces for each piece of the source."""
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
     """beta of Wu et al. (2016), eq. 14: beta * sum of log(min(attention to a source piece, 1)) is added to scores, so
-    that translations which leave something out lose; 0.2 in the paper."""
+    that translations which leave something out lose; 0.2 in the paper. With the length normalisation `average` it is
+    the mean over source pieces, as the score is then one over target pieces."""
     repetition_penalty: Annotated[float, Field(ge=1)] = 1.0
     """theta of Keskar et al. (2019): the log-probabilities of pieces that a translation has already are multiplied by
     it; 1: nothing is changed."""

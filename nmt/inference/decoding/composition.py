@@ -298,4 +298,8 @@ class Composer:
 
     def _coverage(self, batch: Batch) -> CoveragePenalty | None:
         beta = self._decoding.coverage_penalty
-        return CoveragePenalty(beta=beta, lengths=batch.lengths, width=batch.source.shape[1]) if beta else None
+        if not beta:
+            return None
+        return CoveragePenalty(
+            beta=beta, normalization=self._normalization, lengths=batch.lengths, width=batch.source.shape[1]
+        )
