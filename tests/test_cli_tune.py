@@ -13,7 +13,7 @@ from nmt.cli.commands.tune import _flags, _warn_of_length
 from nmt.config.schema import Decoding
 from nmt.errors import UsageError
 from nmt.evaluation.held_out import Measured
-from nmt.evaluation.tuning import PLAN, Choice, parse_choice, tune, usual_plan
+from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, Choice, parse_choice, possible, tune
 from nmt.inference.model_file import load_model
 
 LINES = ["the red dog sees a cat .", "a man runs", "the old woman hears the small house .", "the cat or the dog"]
@@ -65,7 +65,7 @@ def test_no_coverage_penalty_where_nothing_can_be_chosen(start: Decoding) -> Non
 @pytest.mark.parametrize("ensemble", [True, False])
 @pytest.mark.parametrize("attention", [True, False])
 def test_what_is_tried_is_what_the_models_can_do(ensemble: bool, attention: bool) -> None:
-    options = [choice.option for choice in usual_plan(ensemble=ensemble, attention=attention)]
+    options = [choice.option for choice in possible(ENSEMBLE_PLAN if ensemble else PLAN, attention=attention)]
     assert ("coverage_penalty" in options, "ensemble_average" in options) == (attention, ensemble)
     assert options[-3 if attention else -2 :][:2] == ["alpha", "beam_size"]
 

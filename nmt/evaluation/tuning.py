@@ -34,6 +34,8 @@ PLAN = (
     Choice("coverage_penalty", [0.05, 0.1, 0.2, 0.3]),
 )
 """What is tried when nothing else is asked for."""
+ENSEMBLE_PLAN = (Choice("ensemble_average", ["probabilities", "log_probabilities"]), *PLAN)
+"""What is tried then with several models."""
 
 
 class Trial(NamedTuple):
@@ -47,15 +49,9 @@ class Trial(NamedTuple):
     """Better than all before."""
 
 
-def usual_plan(*, ensemble: bool, attention: bool) -> list[Choice]:
-    """What is tried with a model or an ensemble when nothing else is asked for.
-
-    Args:
-        ensemble: There are several models.
-        attention: One of them has attention, which a coverage penalty needs.
-    """
-    averages = [Choice("ensemble_average", ["probabilities", "log_probabilities"])] if ensemble else []
-    return [*averages, *(choice for choice in PLAN if attention or choice.option != "coverage_penalty")]
+def possible(plan: Sequence[Choice], *, attention: bool) -> list[Choice]:
+    """What of a plan can be tried with models of which one has `attention`, or none: a coverage penalty needs it."""
+    return [choice for choice in plan if attention or choice.option != "coverage_penalty"]
 
 
 def parse_choice(text: str) -> Choice:

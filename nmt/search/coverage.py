@@ -9,8 +9,8 @@ after length normalisation, and only ranks hypotheses that have ended. It is nev
 what a live hypothesis can still reach holds as it is.
 
 The divisor is 1, as in the paper, unless scores are means over target positions: then it is what the mean of as many
-source positions is divided by. Beside a mean, a sum would decide alone: with the beta of the paper, 0.2, it cost 6.8
-BLEU on the validation text of Multi30k.
+source positions is divided by. Beside a mean, a sum weighs too much: with the beta of the paper, 0.2, it cost a model
+6.8 BLEU on the validation text of Multi30k.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ class CoveragePenalty:
         """
         self._lengths = lengths
         self._width = width
-        mean = normalization.kind == "average"
-        divisor = normalization.divisor(lengths.cpu().numpy()) if mean else [1.0] * len(lengths)
-        self._strength = beta / torch.as_tensor(divisor, dtype=torch.float64, device=lengths.device)
+        strength = torch.full((len(lengths),), beta, dtype=torch.float64)
+        if normalization.kind == "average":
+            strength /= torch.from_numpy(normalization.divisor(lengths.cpu().numpy()))
+        self._strength = strength.to(lengths.device)
 
     def start(self) -> Coverage:
         """Return the coverage before the first piece, a row for each sentence: nothing but padding is covered."""

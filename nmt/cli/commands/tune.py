@@ -97,12 +97,13 @@ def tune(
         refuse_existing(output, overwrite=overwrite)
     members = open_models(models)
     from nmt.evaluation.held_out import read_held_out
-    from nmt.evaluation.tuning import parse_choice, usual_plan
+    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice, possible
     from nmt.evaluation.tuning import tune as run_trials
 
     several = len(members) > 1
     attention = any(member.file.config.model.attention.score != "none" for member in members)
-    plan = [parse_choice(text) for text in tries or ()] or usual_plan(ensemble=several, attention=attention)
+    usual = possible(ENSEMBLE_PLAN if several else PLAN, attention=attention)
+    plan = [parse_choice(text) for text in tries] if tries else usual
     for choice in plan:
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null is not what nmt translate could be told for an ensemble")

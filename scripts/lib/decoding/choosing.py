@@ -15,7 +15,7 @@ from decoding.rows import Row
 from nmt.config.schema import Decoding
 from nmt.evaluation.held_out import Measured
 from nmt.evaluation.reranking import FloatArray, Judged, in_order, ranking, tune_weights
-from nmt.evaluation.tuning import tune
+from nmt.evaluation.tuning import possible, tune
 
 
 class Chosen(NamedTuple):
@@ -69,7 +69,8 @@ def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -
         scores = {name: counts.score_of(lines) for name, counts in output.counts.items()}
         return Measured({name: value or 0.0 for name, value in scores.items()}, len(output.lines) / output.seconds)
 
-    trials = tune(start.decoding, row.plan, metric=metric, measure=measure)
+    attention = bench.models.first.config.model.attention.score != "none"
+    trials = tune(start.decoding, possible(row.plan, attention=attention), metric=metric, measure=measure)
     *_, best = [trial.decoding for trial in trials if trial.best]
     return start._replace(decoding=best)
 

@@ -49,10 +49,7 @@ class Row:
         members = models.translating(ensemble=self.ensemble)
         if self.options.get("shortlist") and all(member.file.shortlist is None for member in members):
             return "a model with a shortlist table (`nmt shortlist MODEL` adds one)"
-        if (
-            any(choice.option == COVERAGE.option for choice in self.plan)
-            and models.first.config.model.attention.score == "none"
-        ):
+        if COVERAGE in self.plan and models.first.config.model.attention.score == "none":
             return "a model with attention"
         return None
 
