@@ -15,27 +15,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nmt.api import LoadedModel
-    from nmt.inference.alignment import AttentionMap
-    from nmt.inference.attention import Attended
-    from nmt.inference.files.flags import find_flags
-    from nmt.inference.lines.requests import Request
-    from nmt.inference.scores import Score
-    from nmt.inference.translation import Candidate, Translation
+    from nmt.inference.attention import LineAttention
+    from nmt.inference.attention_map import AttentionMap
+    from nmt.inference.constraints import Request
+    from nmt.inference.output.quality_flags import find_flags
+    from nmt.inference.results import Hypothesis, Translation, TranslationScore
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Attended",
     "AttentionMap",
-    "Candidate",
     "CheckpointError",
     "ConfigError",
     "DataError",
+    "Hypothesis",
+    "LineAttention",
     "LoadedModel",
     "NMTError",
     "Request",
-    "Score",
     "Translation",
+    "TranslationScore",
     "UsageError",
     "__version__",
     "find_flags",
@@ -44,14 +43,14 @@ __all__ = [
 
 # Imported when they are asked for: `import nmt` must not load torch, so that `nmt --help` answers at once.
 _HOMES = {
-    "Attended": "nmt.inference.attention",
-    "AttentionMap": "nmt.inference.alignment",
-    "Candidate": "nmt.inference.translation",
+    "LineAttention": "nmt.inference.attention",
+    "AttentionMap": "nmt.inference.attention_map",
+    "Hypothesis": "nmt.inference.results",
     "LoadedModel": "nmt.api",
-    "Request": "nmt.inference.lines.requests",
-    "Score": "nmt.inference.scores",
-    "Translation": "nmt.inference.translation",
-    "find_flags": "nmt.inference.files.flags",
+    "Request": "nmt.inference.constraints",
+    "TranslationScore": "nmt.inference.results",
+    "Translation": "nmt.inference.results",
+    "find_flags": "nmt.inference.output.quality_flags",
 }
 
 
@@ -89,11 +88,11 @@ def load(
     """
     from pathlib import Path
 
-    from nmt.api import LoadedModel, read_members
+    from nmt.api import LoadedModel, load_ensemble
 
     paths = [path] if isinstance(path, (str, Path)) else path
     return LoadedModel(
-        read_members(paths), weights=weights, mbr=mbr, avoid=avoid, terminology=terminology, decoding=decoding
+        load_ensemble(paths), weights=weights, mbr=mbr, avoid=avoid, terminology=terminology, decoding=decoding
     )
 
 

@@ -56,24 +56,22 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
-from nmt.config.schema import Config, Decoding
-from nmt.data.text.terminology import Terminology, read_terminology
-from nmt.errors import UsageError
+from nmt.config.schema import Config, DecodingConfig
+from nmt.errors import DataError, UsageError
 from nmt.evaluation.choosing import choosing_translator
 from nmt.inference.aligner import Aligned
-from nmt.inference.attention import Attended, Attender
-from nmt.inference.lines.forms import like, lines, pairs, requests
-from nmt.inference.lines.requests import Request
+from nmt.inference.attention import AttentionExtractor, LineAttention
+from nmt.inference.constraints import Request, Terminology, read_terminology
+from nmt.inference.ensemble import EnsembleMember
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.networks.ensemble import Member
+from nmt.inference.results import SentencePair, Translation, TranslationScore
 from nmt.inference.scorer import Scorer
-from nmt.inference.scores import Score
-from nmt.inference.translation import Translation
 
 Terms = Mapping[str, str] | Path | str
 """Source terms and their translations, or a file of them: a source term, a tab and a target term a line."""
@@ -84,7 +82,7 @@ class LoadedModel:
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[EnsembleMember],
         *,
         weights: Sequence[float] | None = None,
         mbr: str | None = None,
@@ -108,7 +106,7 @@ class LoadedModel:
         return self._members[0].file.config
 
     @property
-    def decoding(self) -> Decoding:
+    def decoding(self) -> DecodingConfig:
         """The options that translations are searched for with."""
         return self._plain.decoding
 
@@ -159,20 +157,20 @@ class LoadedModel:
             UsageError: Something else is given, or what is wanted of a translation cannot be had.
             NMTError: Not even a single line fits into the machine's memory.
         """
-        return like(text, self._translator.translate(requests(text)))
+        return same_shape_as(text, self._translator.translate(requests(text)))
 
     @overload
-    def score(self, source: str, target: str) -> Score | None: ...  # type: ignore[overload-overlap]
+    def score(self, source: str, target: str) -> TranslationScore | None: ...  # type: ignore[overload-overlap]
     @overload
     def score(  # type: ignore[overload-overlap]
         self, source: list[str] | tuple[str, ...], target: Iterable[str]
-    ) -> list[Score | None]: ...
+    ) -> list[TranslationScore | None]: ...
     @overload
-    def score(self, source: Iterable[str], target: Iterable[str]) -> Iterator[Score | None]: ...
+    def score(self, source: Iterable[str], target: Iterable[str]) -> Iterator[TranslationScore | None]: ...
 
     def score(
         self, source: str | Iterable[str], target: str | Iterable[str]
-    ) -> Score | list[Score | None] | Iterator[Score | None] | None:
+    ) -> TranslationScore | list[TranslationScore | None] | Iterator[TranslationScore | None] | None:
         """Score given translations: one result for each pair, in order; None where the source is blank.
 
         Several models score as the ensemble that they are. What steers or changes a search has no part in it.
@@ -186,20 +184,22 @@ class LoadedModel:
             UsageError: One is a string, and the other is several.
             NMTError: Not even a single pair fits into the machine's memory.
         """
-        return like(source, self._the_scorer().score(pairs(source, target)))
+        return same_shape_as(source, self._the_scorer().score(pairs(source, target)))
 
     @overload
-    def attention(self, source: str, target: str | None = None) -> Attended | None: ...  # type: ignore[overload-overlap]
+    def attention(self, source: str, target: str | None = None) -> LineAttention | None: ...  # type: ignore[overload-overlap]
     @overload
     def attention(  # type: ignore[overload-overlap]
         self, source: list[str] | tuple[str, ...], target: Sequence[str] | None = None
-    ) -> list[Attended | None]: ...
+    ) -> list[LineAttention | None]: ...
     @overload
-    def attention(self, source: Iterable[str], target: Sequence[str] | None = None) -> Iterator[Attended | None]: ...
+    def attention(
+        self, source: Iterable[str], target: Sequence[str] | None = None
+    ) -> Iterator[LineAttention | None]: ...
 
     def attention(
         self, source: str | Iterable[str], target: str | Sequence[str] | None = None
-    ) -> Attended | list[Attended | None] | Iterator[Attended | None] | None:
+    ) -> LineAttention | list[LineAttention | None] | Iterator[LineAttention | None] | None:
         """Give the attention between lines and translations, in order; None where either is blank.
 
         Args:
@@ -212,9 +212,9 @@ class LoadedModel:
         """
         attender = self._the_attender()
         if target is None:
-            return like(source, attender.attend(lines(source)))
+            return same_shape_as(source, attender.attend(lines(source)))
         given = list(pairs(source, target))
-        return like(source, attender.attend([pair.source for pair in given], [pair.target for pair in given]))
+        return same_shape_as(source, attender.attend([pair.source for pair in given], [pair.target for pair in given]))
 
     def align(self, translation: Translation) -> list[Aligned]:
         """Give the attention of each hypothesis of a translation that this model has made.
@@ -243,7 +243,7 @@ class LoadedModel:
             self._plain.with_phrases(avoid=self._avoid, terminology=terms or None) if steered else self._plain
         )
         self._lock = threading.Lock()
-        self._attender: Attender | None = None
+        self._attender: AttentionExtractor | None = None
 
     def _the_scorer(self) -> Scorer:
         with self._lock:
@@ -251,10 +251,10 @@ class LoadedModel:
                 self._scorer = Scorer.from_members(self._members, weights=self._weights, decoding=self._given)
             return self._scorer
 
-    def _the_attender(self) -> Attender:
+    def _the_attender(self) -> AttentionExtractor:
         with self._lock:
             if self._attender is None:
-                self._attender = Attender(self._only(), decoding=self._given, translator=self._translator)
+                self._attender = AttentionExtractor(self._only(), decoding=self._given, translator=self._translator)
             return self._attender
 
     def _only(self) -> ModelFile:
@@ -263,7 +263,7 @@ class LoadedModel:
         return self._members[0].file
 
 
-def read_members(paths: Sequence[Path | str] | None) -> list[Member]:
+def load_ensemble(paths: Sequence[Path | str] | None) -> list[EnsembleMember]:
     """Read the model files that are meant; None: the one that `find_model` finds.
 
     Raises:
@@ -273,14 +273,14 @@ def read_members(paths: Sequence[Path | str] | None) -> list[Member]:
     if paths is not None and not paths:
         raise UsageError("no model is named")
     found = [find_model(None)] if paths is None else [find_model(Path(path)) for path in paths]
-    return [Member(str(path), load_model(path)) for path in found]
+    return [EnsembleMember(str(path), load_model(path)) for path in found]
 
 
 def _check_names(decoding: Mapping[str, Any]) -> None:
     for name in decoding:
-        if name not in Decoding.model_fields:
-            near = get_close_matches(name, Decoding.model_fields, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(Decoding.model_fields)}"
+        if name not in DecodingConfig.model_fields:
+            near = get_close_matches(name, DecodingConfig.model_fields, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(DecodingConfig.model_fields)}"
             raise UsageError(f"{name} is no decoding option{hint}")
 
 
@@ -297,3 +297,84 @@ def _terms(given: Terms | None) -> Terminology | None:
         if not (source and target):
             raise UsageError(f"terminology: {source!r} is translated as {target!r}; neither may be blank")
     return Terminology(terms)
+
+
+ResultT = TypeVar("ResultT")
+END = object()
+
+
+def requests(text: str | Request | Iterable[str | Request]) -> Iterable[str | Request]:
+    """Return lines to translate, without their line ends, which those of an open file have.
+
+    Raises:
+        UsageError: Something else is among them; for a stream, when it is reached.
+    """
+    if isinstance(text, (str, Request)):
+        return [_request(text)]
+    return _each(text, _request, "a string, a Request, or several of them")
+
+
+def lines(text: str | Iterable[str]) -> Iterable[str]:
+    """Return lines without their line ends; see `requests`."""
+    return [_line(text)] if isinstance(text, str) else _each(text, _line, "a string, or several of them")
+
+
+def pairs(source: str | Iterable[str], target: str | Iterable[str]) -> Iterator[SentencePair]:
+    """Pair lines with translations.
+
+    Raises:
+        UsageError: One is a line, and the other is several.
+        DataError: There are more of one than of the other; when that is reached.
+    """
+    if isinstance(source, str) != isinstance(target, str):
+        raise UsageError("source and target go together: two strings, or several lines of each")
+    return _paired(iter(lines(source)), iter(lines(target)))
+
+
+def same_shape_as(given: object, results: Iterator[ResultT]) -> ResultT | list[ResultT] | Iterator[ResultT]:
+    """Return results in the form in which the lines were given."""
+    if isinstance(given, (str, Request)):
+        (result,) = results
+        return result
+    return list(results) if isinstance(given, (list, tuple)) else results
+
+
+def _each(given: Any, of_one: Callable[[Any], ResultT], expected: str) -> Iterable[ResultT]:
+    """Return each of several, checked; lists stay lists, which are taken as they are, not read in a thread."""
+    if not isinstance(given, Iterable) or isinstance(given, (bytes, bytearray)):
+        raise UsageError(f"expected {expected}, found {type(given).__name__}")
+    return [of_one(one) for one in given] if isinstance(given, (list, tuple)) else map(of_one, given)
+
+
+def _line(line: Any) -> str:
+    if not isinstance(line, str):
+        raise UsageError(f"a line is a string, found {type(line).__name__}")
+    return line.rstrip("\r\n")
+
+
+def _request(line: Any) -> str | Request:
+    if not isinstance(line, Request):
+        return _line(line)
+    required: Any = line.required  # whatever was given
+    if isinstance(required, str):
+        raise UsageError(f"required is for several words or phrases: write required=({required!r},)")
+    phrases = tuple(required) if isinstance(required, Iterable) else (required,)
+    for phrase in phrases:
+        if not isinstance(phrase, str):
+            raise UsageError(f"required is words or phrases, found {phrase!r}")
+    if not isinstance(line.prefix, str):
+        raise UsageError(f"a prefix is a string, found {type(line.prefix).__name__}")
+    return replace(line, text=_line(line.text), required=phrases)
+
+
+def _paired(sources: Iterator[str], targets: Iterator[str]) -> Iterator[SentencePair]:
+    count = 0
+    while True:
+        source, target = next(sources, END), next(targets, END)
+        if source is END and target is END:
+            return
+        if not (isinstance(source, str) and isinstance(target, str)):
+            longer = "translations than lines" if source is END else "lines than translations"
+            raise DataError(f"There are more {longer}: {count} of those. Line n belongs to translation n.")
+        count += 1
+        yield SentencePair(source, target)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.config.schema import Config, Tokenizer
-from nmt.data.subwords.tokenizer import SubwordModel
-from nmt.data.subwords.training import train_subwords
+from nmt.config.schema import Config, TokenizerConfig
+from nmt.data.tokenizer import SubwordModel
+from nmt.data.tokenizer_training import train_subwords
 
 WORDS = (
     *(("the", "der"), ("a", "ein"), ("red", "rote"), ("blue", "blaue"), ("old", "alte"), ("dog", "Hund")),
@@ -73,5 +73,5 @@ def make_config(
 
 def make_model(lines: Sequence[str], **options: Any) -> SubwordModel:
     """A subword model of these lines."""
-    settings = Tokenizer.model_validate({"vocabulary_size": 400, **options})
+    settings = TokenizerConfig.model_validate({"vocabulary_size": 400, **options})
     return train_subwords(lines, options=settings, symbols=settings.user_symbols, what="test")[0]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.search import Normalization
+from nmt.search import LengthNormalization
 
 BOS, EOS = 2, 3
 
@@ -130,7 +130,13 @@ def every_output(model: HashModel, sentence: list[int], size: int, longest: int)
 
 
 def plain_beam_search(
-    model: HashModel, sentence: list[int], *, size: int, beam_size: int, longest: int, normalization: Normalization
+    model: HashModel,
+    sentence: list[int],
+    *,
+    size: int,
+    beam_size: int,
+    longest: int,
+    normalization: LengthNormalization,
 ) -> list[tuple[float, tuple[int, ...], bool]]:
     """Beam search as in a textbook, one sentence, one hypothesis at a time, never stopping before the limit."""
     live: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]

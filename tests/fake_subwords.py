@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from fake_models import FakeMemory, FakeOutput, FakeState, HashModel, every_output, sources
 from torch import Tensor
 
-from nmt.config.schema import Decoding
-from nmt.data.shortlist import ShortlistTable
-from nmt.inference.decoding.composition import NO_WISH, Batch, Composer, Phrases, Wish
-from nmt.inference.networks.shortlist import Listed, Shortlist
-from nmt.search import Hypothesis, make_normalization
+from fake_models import FakeMemory, FakeOutput, FakeState, HashModel, every_output, sources
+from nmt.config.schema import DecodingConfig
+from nmt.data.shortlist_table import ShortlistTable
+from nmt.inference.search_options import NO_CONSTRAINTS, Constraints, PhraseCompiler, SearchBatch, SearchRunner
+from nmt.inference.shortlist import AllowedTokens, Shortlist
+from nmt.search import TokenHypothesis, make_length_normalization
 
 PIECES = ["<pad>", "<unk>", "<s>", "</s>", "\u2581a", "b", "\u2581", "ab", "."]
 SIZE = len(PIECES)
@@ -62,14 +62,14 @@ class Limited:
     def __init__(self, model: HashModel) -> None:
         self.model = model
 
-    def limit(self, listed: Listed) -> LimitedModel:
+    def limit(self, listed: AllowedTokens) -> LimitedModel:
         return LimitedModel(self.model, listed)
 
 
 class LimitedModel:
     """The model with the listed pieces alone, by their numbers; each sentence's own share out all probability."""
 
-    def __init__(self, model: HashModel, listed: Listed) -> None:
+    def __init__(self, model: HashModel, listed: AllowedTokens) -> None:
         self.model = model
         self.listed = listed
 
@@ -111,18 +111,20 @@ def search(
     sentences: list[list[int]],
     *,
     longest: int = 3,
-    wishes: Sequence[Wish] | None = None,
+    wishes: Sequence[Constraints] | None = None,
     avoid: Sequence[str] = (),
     subwords: Any = None,
     table: ShortlistTable | None = None,
     **options: Any,
-) -> list[list[Hypothesis]]:
+) -> list[list[TokenHypothesis]]:
     """Search with all options of decoding; under the shortlist `table`, if there is one."""
-    decoding = Decoding.model_validate({"n_best": 1, **options})
-    normalization = make_normalization(decoding.length_normalization, decoding.alpha)
+    decoding = DecodingConfig.model_validate({"n_best": 1, **options})
+    normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
     source, lengths = sources(*sentences)
-    batch = Batch(source, lengths, torch.tensor([longest] * len(sentences)), wishes or [NO_WISH] * len(sentences))
-    composer = Composer(decoding, normalization, Phrases(subwords or FakeSubwords(), avoid))
+    batch = SearchBatch(
+        source, lengths, torch.tensor([longest] * len(sentences)), wishes or [NO_CONSTRAINTS] * len(sentences)
+    )
+    composer = SearchRunner(decoding, normalization, PhraseCompiler(subwords or FakeSubwords(), avoid))
     if table is None:
         return composer.search(model, batch)
     shortlist = Shortlist(Limited(model), table, target_size=SIZE, device=torch.device("cpu"))
@@ -150,7 +152,7 @@ NORMALIZATIONS = ("none", "average", "gnmt")
 def check_exact(
     allowed: Callable[[tuple[int, ...]], bool],
     *,
-    wish: Wish = NO_WISH,
+    wish: Constraints = NO_CONSTRAINTS,
     longest: int = 4,
     eos_bias: float = -1.0,
     listed: Collection[int] | None = None,

@@ -6,12 +6,12 @@ import functools
 from typing import Any
 
 import torch
-from covering import Row, covering_rows
-from tiny_translator import tiny_config
 
-from nmt.config.checks import contradictions
-from nmt.config.schema import Config, Model
+from covering import Row, covering_rows
+from nmt.config.conflicts import conflicts
+from nmt.config.schema import Config, ModelConfig
 from nmt.model import Seq2Seq, build_model
+from tiny_translator import tiny_config
 
 SIZE = 8
 PIECES = 13
@@ -80,8 +80,8 @@ def _any_config() -> Config:
 
 def problems_of(model: dict[str, Any]) -> list[str]:
     """What a configuration with the section `model` is refused for."""
-    config = _any_config().model_copy(update={"model": Model.model_validate(model)})
-    return [f"{'.'.join(map(str, found.paths[0]))}: {found.text}; {found.hint}" for found in contradictions(config)]
+    config = _any_config().model_copy(update={"model": ModelConfig.model_validate(model)})
+    return [f"{'.'.join(map(str, found.paths[0]))}: {found.text}; {found.hint}" for found in conflicts(config)]
 
 
 @functools.cache
@@ -94,7 +94,7 @@ def rows() -> tuple[Row, ...]:
 def make_model(options: dict[str, Any], *, dtype: torch.dtype = torch.float64, spread: float = 0.5) -> Seq2Seq:
     """A network in evaluation mode whose weights are so large that everything shows in the output."""
     torch.manual_seed(3)
-    config = Model.model_validate(options)
+    config = ModelConfig.model_validate(options)
     model = build_model(config, source_size=PIECES, target_size=PIECES).to(dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

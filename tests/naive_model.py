@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.config.schema import Model
+from nmt.config.schema import ModelConfig
 from nmt.model import Seq2Seq
 
 
@@ -62,7 +62,7 @@ class NaiveModel:
 
     def __init__(self, model: Seq2Seq, options: dict[str, Any]) -> None:
         self.model = model
-        self.options = Model.model_validate(options)
+        self.options = ModelConfig.model_validate(options)
 
     # ------------------------------------------------------------------------------------------------- encoder
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from cli_tools import untouched_logging
-from toy_experiments import toy_pairs
 
-from nmt.data.text.lines import write_lines
+from cli_tools import untouched_logging
+from nmt.data.lines import write_lines
+from toy_experiments import toy_pairs
 
 SMALL = (
     "tokenizer.vocabulary_size=90",

@@ -11,7 +11,7 @@ import sentencepiece
 import torch
 
 from nmt.config.schema import Config
-from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.inference.model_file import save_model
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model

@@ -9,13 +9,13 @@ from typing import Any
 
 import sentencepiece
 import torch
-from tiny_translator import tiny_config
-from toy_experiments import toy_pairs, write_toy_experiment
 
-from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
-from nmt.data.text.lines import read_lines, write_lines
+from nmt.data.lines import read_lines, write_lines
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.inference.model_file import save_model
 from nmt.model import build_model
+from tiny_translator import tiny_config
+from toy_experiments import toy_pairs, write_toy_experiment
 
 EOS = 3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Format(str, Enum):
+class AttentionFormat(str, Enum):
     """What `nmt attention` writes."""
 
     text = "text"
@@ -19,11 +19,11 @@ class Format(str, Enum):
     pharaoh = "pharaoh"
 
 
-IMAGES = (Format.png, Format.svg)
-SUFFIXES = {f".{format.value}": format for format in Format if format is not Format.text} | {
-    ".txt": Format.text,
-    ".htm": Format.html,
-    ".align": Format.pharaoh,
+IMAGES = (AttentionFormat.png, AttentionFormat.svg)
+SUFFIXES = {f".{format.value}": format for format in AttentionFormat if format is not AttentionFormat.text} | {
+    ".txt": AttentionFormat.text,
+    ".htm": AttentionFormat.html,
+    ".align": AttentionFormat.pharaoh,
 }
 
 
@@ -34,14 +34,14 @@ class Level(str, Enum):
     words = "words"
 
 
-class Output(NamedTuple):
+class AttentionOutputFile(NamedTuple):
     """Where the attention goes, and in which form."""
 
     path: Path | None
     """None: standard output."""
     folder: bool
     """Whether `path` is a folder, for a picture of each line."""
-    format: Format
+    format: AttentionFormat
     level: Level
 
     @property

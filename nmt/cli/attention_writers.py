@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 from rich.text import Text
 
-from nmt.cli.attention_output import IMAGES, Format, Level, Output
-from nmt.data.text.streams import open_whole
-from nmt.inference.alignment import AttentionMap, pharaoh
+from nmt.cli.attention_output import IMAGES, AttentionFormat, AttentionOutputFile, Level
+from nmt.data.streams import open_whole
+from nmt.inference.attention_map import AttentionMap, pharaoh
 from nmt.log import logger
-from nmt.pictures.page import Entry, page
-from nmt.pictures.terminal import LEGEND, text_map
+from nmt.plots.html_page import HtmlEntry, page
+from nmt.plots.terminal import LEGEND, text_map
 
 if TYPE_CHECKING:
-    from nmt.inference.attention import Attended
+    from nmt.inference.attention import LineAttention
 
 DECIMALS = 5
 STANDARD_STREAM = Path("-")
 
-Lines = Iterable["Attended | None"]
+Lines = Iterable["LineAttention | None"]
 """One for each line of text; None for a blank one."""
 
 
-def write(output: Output, lines: Lines, *, source_language: str, target_language: str) -> None:
+def write(output: AttentionOutputFile, lines: Lines, *, source_language: str, target_language: str) -> None:
     """Write lines as they come.
 
     Args:
@@ -43,12 +43,12 @@ def write(output: Output, lines: Lines, *, source_language: str, target_language
     if output.format in IMAGES:
         _write_pictures(output, lines)
         return
-    if output.format is Format.text and output.path is None and sys.stdout is not None and sys.stdout.isatty():
+    if output.format is AttentionFormat.text and output.path is None and sys.stdout is not None and sys.stdout.isatty():
         console = Console(highlight=False)
         for text in _screen(lines, output.level, width=console.width):
             console.print(text, no_wrap=True, crop=False, overflow="ignore")
         return
-    if output.format is Format.html:
+    if output.format is AttentionFormat.html:
         entries = (_entry(line, output.level) for line in lines if line is not None)
         parts = page(entries, source_language=source_language, target_language=target_language)
     else:
@@ -56,7 +56,7 @@ def write(output: Output, lines: Lines, *, source_language: str, target_language
     _write_texts(output, parts)
 
 
-def _write_texts(output: Output, parts: Iterable[str]) -> None:
+def _write_texts(output: AttentionOutputFile, parts: Iterable[str]) -> None:
     with open_whole(output.path or STANDARD_STREAM) as stream:
         for part in parts:
             stream.write(part.encode())
@@ -66,17 +66,17 @@ def _write_texts(output: Output, parts: Iterable[str]) -> None:
         logger.info("wrote %s", output.path)
 
 
-def _map(line: Attended, level: Level) -> AttentionMap:
+def _map(line: LineAttention, level: Level) -> AttentionMap:
     return line.words if level is Level.words else line.pieces
 
 
-def _remark(line: Attended) -> str:
+def _remark(line: LineAttention) -> str:
     """Say what the reader of a picture must know."""
     return f"translated in {line.parts} parts, which do not look at each other" if line.parts > 1 else ""
 
 
-def _entry(line: Attended, level: Level) -> Entry:
-    return Entry(line.line, line.source, line.translation, _map(line, level), _remark(line))
+def _entry(line: LineAttention, level: Level) -> HtmlEntry:
+    return HtmlEntry(line.line, line.source, line.translation, _map(line, level), _remark(line))
 
 
 def _plain(lines: Lines, level: Level) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _screen(lines: Lines, level: Level, *, width: int | None) -> Iterator[Text]:
         yield Text(LEGEND, style="dim")
 
 
-def _as_json(line: Attended, level: Level) -> str:
+def _as_json(line: LineAttention, level: Level) -> str:
     attention = _map(line, level)
     return json.dumps(
         {
@@ -139,20 +139,20 @@ def _pharaoh(lines: Lines, level: Level) -> Iterator[str]:
         yield ("" if line is None else pharaoh(_map(line, level).links())) + "\n"
 
 
-TEXTS: dict[Format, Callable[[Lines, Level], Iterator[str]]] = {
-    Format.text: _plain,
-    Format.json: _json,
-    Format.jsonl: _jsonl,
-    Format.pharaoh: _pharaoh,
+TEXTS: dict[AttentionFormat, Callable[[Lines, Level], Iterator[str]]] = {
+    AttentionFormat.text: _plain,
+    AttentionFormat.json: _json,
+    AttentionFormat.jsonl: _jsonl,
+    AttentionFormat.pharaoh: _pharaoh,
 }
 
 
-def _write_pictures(output: Output, lines: Lines) -> None:
+def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
     """Draw each line into a file of the folder, or the only one into the file."""
-    from nmt.pictures.fonts import Fonts
-    from nmt.pictures.heatmap import heatmap
+    from nmt.plots.fonts import Fonts
+    from nmt.plots.heatmap import heatmap
 
-    format: Literal["png", "svg"] = "svg" if output.format is Format.svg else "png"
+    format: Literal["png", "svg"] = "svg" if output.format is AttentionFormat.svg else "png"
     fonts, count = Fonts(), 0
     if output.folder and output.path is not None:
         output.path.mkdir(parents=True, exist_ok=True)

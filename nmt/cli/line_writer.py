@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.options import Utilities
-from nmt.cli.steering import Steering
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.evaluation.mbr import ConsensusTranslator
-    from nmt.inference.files.formats import Layout
-    from nmt.inference.lines.requests import Request
+    from nmt.inference.constraints import Request
+    from nmt.inference.mbr import ConsensusTranslator
+    from nmt.inference.output.formats import Layout
     from nmt.inference.translator import Translator
 
 
@@ -29,7 +29,7 @@ class WriterMaker:
     mbr: Utilities | None
     decoding: Mapping[str, Any]
     layout: Layout
-    steering: Steering
+    steering: ConstraintFiles
 
     def __call__(self) -> LineWriter:
         """Load the models.
@@ -37,7 +37,7 @@ class WriterMaker:
         Raises:
             UsageError, CheckpointError: as `choosing_translator`; or no alignment can be had.
         """
-        from nmt.cli.opening import choosing_translator, open_models
+        from nmt.cli.loading import choosing_translator, open_models
 
         members = open_models(self.models)
         align = self.layout.alignment is not None
@@ -60,14 +60,14 @@ class LineWriter:
 
     def write(self, lines: Iterable[str | Request], before: int) -> Iterator[str]:
         """Give the output of each line as soon as it is there: one line or several, each with its end."""
-        from nmt.inference.files.formats import Line, write_line
+        from nmt.inference.output.formats import OutputLine, write_line
 
         sources: deque[str] = deque()
         noted = _noted(lines, sources)
         if isinstance(lines, (list, tuple)):
             noted = list(noted)
         for number, translation in enumerate(self._translator.translate(noted, before=before), before + 1):
-            line = Line(number, sources.popleft(), translation)
+            line = OutputLine(number, sources.popleft(), translation)
             yield write_line(line, self._layout, self._translator.tokenizers, self._translator.aligner)
 
 

@@ -25,7 +25,7 @@ def _be_verbose(wanted: bool) -> bool:
     return wanted
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def require_new_file(path: Path, *, overwrite: bool) -> None:
     """Make sure that writing `path` loses nothing; pipes and devices may always be written to.
 
     Raises:
@@ -37,7 +37,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 def complete_override(incomplete: str) -> list[str]:
     """What a shell offers for `training.opt`: all key paths that start so."""
-    from nmt.config.options import walk
+    from nmt.config.introspection import walk
     from nmt.config.problems import dotted
 
     paths = (f"{dotted(path)}=" for path, option in walk() if option.section is None)

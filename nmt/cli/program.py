@@ -22,7 +22,6 @@ from nmt.cli.commands import (
     compare,
     config,
     evaluate,
-    inspect,
     plot,
     repl,
     rerank,
@@ -32,7 +31,8 @@ from nmt.cli.commands import (
     translate,
     tune,
 )
-from nmt.cli.libraries import set_up_threads
+from nmt.cli.commands import info as inspect
+from nmt.cli.environment import set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
 

@@ -12,14 +12,14 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from nmt.api import LoadedModel, read_members
-from nmt.config.schema import Decoding
-from nmt.data.text.lines import is_blank
+from nmt.api import LoadedModel, load_ensemble
+from nmt.config.schema import DecodingConfig
+from nmt.data.lines import is_blank
 from nmt.errors import UsageError
-from nmt.inference.attention import Attended
-from nmt.inference.networks.ensemble import Member
-from nmt.inference.translation import Translation
-from nmt.pictures.terminal import LEGEND, text_map
+from nmt.inference.attention import LineAttention
+from nmt.inference.ensemble import EnsembleMember
+from nmt.inference.results import Translation
+from nmt.plots.terminal import LEGEND, text_map
 
 LEVELS = ("words", "pieces", "off")
 MOST_UNITS = 100
@@ -66,7 +66,7 @@ class Session:
         self._alternatives = alternatives
         self._attention = attention
         self._options = {name: value for name, value in decoding.items() if value is not None}
-        self._members = read_members(models or None)
+        self._members = load_ensemble(models or None)
         self._weights = weights or None
         self._model = self._made(self._members, self._options, alternatives)
         self._last = ""
@@ -123,7 +123,7 @@ class Session:
         own = len(self._members) == 1 and self._model.config.model.attention.score != "none"
         return own and self._attention != "off"
 
-    def _show_attention(self, attended: Attended | None) -> None:
+    def _show_attention(self, attended: LineAttention | None) -> None:
         if attended is None:
             return
         attention = attended.words if self._attention == "words" else attended.pieces
@@ -149,7 +149,7 @@ class Session:
         except ValueError:
             raise UsageError(":model takes the paths of models; a quotation mark is left open") from None
         if paths:
-            members = read_members(paths)
+            members = load_ensemble(paths)
             self._model = self._made(members, self._options, self._alternatives)
             self._members, self._weights = members, None
         data = self._model.config.data
@@ -168,7 +168,7 @@ class Session:
 
     def _show_options(self, given: str) -> None:
         decoding = self._model.decoding
-        shown = {name: getattr(decoding, name) for name in Decoding.model_fields if name != "n_best"}
+        shown = {name: getattr(decoding, name) for name in DecodingConfig.model_fields if name != "n_best"}
         self._show(f"{name:22} {'null' if value is None else value}" for name, value in shown.items())
 
     def _quit(self, given: str) -> None:
@@ -180,7 +180,7 @@ class Session:
         self._model = self._made(self._members, changed, self._alternatives)
         self._options = changed
 
-    def _made(self, members: Sequence[Member], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
+    def _made(self, members: Sequence[EnsembleMember], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
         """Return a model with these options, and as many alternatives as its beam has room for."""
         beam = options.get("beam_size") or members[0].file.config.decoding.beam_size
         room = max(1, min(alternatives, beam)) if isinstance(beam, int) else 1

@@ -10,11 +10,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.text.lines import read_lines
-from nmt.data.text.streams import describe
+from nmt.data.lines import read_lines
+from nmt.data.streams import describe
 from nmt.errors import DataError, UnequalLines, UsageError
-from nmt.inference.files.moses import restore_bars
-from nmt.inference.scores import Pair
+from nmt.inference.output.moses import restore_bars
+from nmt.inference.results import SentencePair
 
 PACKED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 MOSES = re.compile(r"\s*(\d+) \|\|\| ?(.*)")
@@ -33,7 +33,7 @@ class Input(str, Enum):
 class Item(NamedTuple):
     """What one line of input asks for."""
 
-    pairs: list[Pair]
+    pairs: list[SentencePair]
     """At least one; a line without translations has a blank pair, which has no score."""
     record: dict[str, Any]
     """What of the input is repeated in JSON Lines output; its `hypotheses`, if it has them, are those of the pairs."""
@@ -74,7 +74,7 @@ def read_items(source: Path, target: Path | None, kind: Input) -> Iterator[Item]
 
 
 def _item(source: str, target: str, **record: Any) -> Item:
-    return Item([Pair(source, target)], {**record, "source": source, "target": target})
+    return Item([SentencePair(source, target)], {**record, "source": source, "target": target})
 
 
 def _read_two(source: Path, target: Path) -> Iterator[Item]:
@@ -164,11 +164,11 @@ def _json_item(record: Any) -> Item:
     if "hypotheses" not in record:
         return Item([_json_pair(source, _text(record["target"]), record.get("pieces"))], dict(record))
     pairs = [_json_pair(source, _text(one["text"]), one.get("pieces")) for one in record["hypotheses"]]
-    return Item(pairs or [Pair("", "")], dict(record))
+    return Item(pairs or [SentencePair("", "")], dict(record))
 
 
-def _json_pair(source: str, target: str, pieces: Any) -> Pair:
-    return Pair(source, target, None if pieces is None else [_text(piece) for piece in list(pieces)])
+def _json_pair(source: str, target: str, pieces: Any) -> SentencePair:
+    return SentencePair(source, target, None if pieces is None else [_text(piece) for piece in list(pieces)])
 
 
 def _text(value: Any) -> str:

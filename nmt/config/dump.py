@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from nmt.config.document import implicit_resolvers
-from nmt.config.options import options_of
+from nmt.config.introspection import options_of
 from nmt.config.problems import KeyPath, Place
 from nmt.config.schema import Config, Section, WithBase
+from nmt.config.yaml_document import implicit_resolvers
 
 
 def _cautious_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -84,7 +84,7 @@ def json_schema() -> dict[str, Any]:
     What must be there may be in the base, if there is one.
     """
     schema = WithBase.model_json_schema()
-    data = schema["$defs"]["Data"].pop("required")
+    data = schema["$defs"]["DataConfig"].pop("required")
     whole = {"required": schema.pop("required"), "properties": {"data": {"required": data}}}
     schema |= {"if": {"required": ["base"]}, "else": whole}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nmt configuration"}

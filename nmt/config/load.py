@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.config.bases import add_bases
-from nmt.config.checks import contradictions, remarks
-from nmt.config.document import Document, read_document
-from nmt.config.files import missing_files
+from nmt.config.conflicts import conflicts, warnings
+from nmt.config.inheritance import apply_inheritance
+from nmt.config.input_files import missing_files
 from nmt.config.overrides import apply_override, names_base
-from nmt.config.problems import KeyPath, Place, Problem, Unreadable, config_error
-from nmt.config.schema import Config, Data
+from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, config_error
+from nmt.config.schema import Config, DataConfig
 from nmt.config.validate import Checked, validate
+from nmt.config.yaml_document import YamlDocument, read_document
 from nmt.log import logger
 
 
@@ -51,12 +51,12 @@ def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files:
     path = Path(path)
     document = _read(path, overrides)
     config = _check(document, name=path.stem, check_files=check_files)
-    for remark in remarks(config):
+    for remark in warnings(config):
         logger.warning("%s: %s", path, remark)
     return Loaded(config, document.bases, document.places)
 
 
-def load_data(path: Path) -> Data:
+def load_data(path: Path) -> DataConfig:
     """Read which texts a configuration names; all else in it may be unfinished, as in a base.
 
     Raises:
@@ -69,7 +69,7 @@ def load_data(path: Path) -> Data:
     return _check(document, name=path.stem, check_files=True).data
 
 
-def _read(path: Path, overrides: Sequence[str]) -> Document:
+def _read(path: Path, overrides: Sequence[str]) -> YamlDocument:
     """Read a file; put its bases below what it says, and the overrides above.
 
     Raises:
@@ -77,20 +77,20 @@ def _read(path: Path, overrides: Sequence[str]) -> Document:
     """
     try:
         document = read_document(path)
-    except Unreadable as error:
+    except ConfigSyntaxError as error:
         raise config_error(str(path), [error.problem]) from None
     numbered = list(enumerate(overrides))
     for number, override in numbered:
         if names_base(override):
             apply_override(document, override, number=number)
-    add_bases(document)
+    apply_inheritance(document)
     for number, override in numbered:
         if not names_base(override):
             apply_override(document, override, number=number)
     return document
 
 
-def _check(document: Document, *, name: str, check_files: bool) -> Config:
+def _check(document: YamlDocument, *, name: str, check_files: bool) -> Config:
     """Return the configuration that a document holds, called `name` if it does not say its name.
 
     Raises:
@@ -107,7 +107,7 @@ def _check(document: Document, *, name: str, check_files: bool) -> Config:
     return config
 
 
-def _validate(document: Document) -> Checked:
+def _validate(document: YamlDocument) -> Checked:
     """Hold a document against the schema, without the options that give way.
 
     Whoever chooses another kind of something, on the command line or in a file with a base, need not clear away the
@@ -121,9 +121,9 @@ def _validate(document: Document) -> Checked:
     return checked
 
 
-def _giving_way(config: Config, document: Document) -> list[KeyPath]:
+def _giving_way(config: Config, document: YamlDocument) -> list[KeyPath]:
     """Options that are switched off by another one which was set nearer to the command line."""
-    pairs = [found.paths[:2] for found in contradictions(config) if found.switched_off]
+    pairs = [found.paths[:2] for found in conflicts(config) if found.switched_off]
     places = document.places
     return [
         option
@@ -132,9 +132,11 @@ def _giving_way(config: Config, document: Document) -> list[KeyPath]:
     ]
 
 
-def _contradictions(config: Config, document: Document, checked: Checked, *, check_files: bool) -> Iterator[Problem]:
+def _contradictions(
+    config: Config, document: YamlDocument, checked: Checked, *, check_files: bool
+) -> Iterator[Problem]:
     """Contradictions and missing files as problems, except those that follow from values that are wrong already."""
-    found = list(contradictions(config))
+    found = list(conflicts(config))
     if check_files:
         found += missing_files(config, Path(document.file))
     for contradiction in found:
@@ -148,7 +150,7 @@ def _touches(path: KeyPath, broken: KeyPath) -> bool:
     return path[:shared] == broken[:shared]
 
 
-def _locate(document: Document, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:
+def _locate(document: YamlDocument, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:
     """Which of the options to point at: the one that wins, on the command line, in the file, or in its bases."""
     written = [path for path in paths if path in document.places]
     path = min(written, key=lambda path: document.places[path].rank) if written else paths[0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from nmt.config.document import Document, read_value
-from nmt.config.options import find
-from nmt.config.problems import KeyPath, Place, Problem, Unreadable, dotted
+from nmt.config.introspection import find
+from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, dotted
+from nmt.config.yaml_document import YamlDocument, read_value
 
 
 def names_base(override: str) -> bool:
@@ -15,7 +15,7 @@ def names_base(override: str) -> bool:
     return override.partition("=")[0].strip().split(".")[0] == "base"
 
 
-def apply_override(document: Document, override: str, *, number: int) -> None:
+def apply_override(document: YamlDocument, override: str, *, number: int) -> None:
     """Change `document` as `key.path=value` says, or note in it what is wrong with the override.
 
     The value is read as YAML; sections on the way that the file lacks are made; a number picks an entry of a list, the
@@ -31,7 +31,7 @@ def apply_override(document: Document, override: str, *, number: int) -> None:
     try:
         value = read_value(text, place)
         container, path = _make_way(document, parts, place)
-    except Unreadable as error:
+    except ConfigSyntaxError as error:
         document.problems.append(error.problem)
         return
     container[path[-1]] = value.data["value"]
@@ -42,7 +42,7 @@ def apply_override(document: Document, override: str, *, number: int) -> None:
     document.unread |= {(*path, *inner) for inner in value.unread}
 
 
-def _make_way(document: Document, parts: list[str], place: Place) -> tuple[Any, KeyPath]:
+def _make_way(document: YamlDocument, parts: list[str], place: Place) -> tuple[Any, KeyPath]:
     """Find what holds the value, making sections and lists that are missing; return it and the path of the value."""
     container: Any = document.data
     path: KeyPath = ()
@@ -58,7 +58,7 @@ def _make_way(document: Document, parts: list[str], place: Place) -> tuple[Any, 
             container.setdefault(part, None)
         else:
             message = f"{where} is a single value, it has no {part}"
-            raise Unreadable(place, message, f"write {where}=... to change it", path)
+            raise ConfigSyntaxError(place, message, f"write {where}=... to change it", path)
         if depth < len(parts) - 1:
             if container[path[-1]] is None:
                 option = find(path)
@@ -71,9 +71,9 @@ def _make_way(document: Document, parts: list[str], place: Place) -> tuple[Any, 
 def _index(entries: list[Any], part: str, where: str, place: Place) -> int:
     if not (part.isascii() and part.isdecimal()):
         hint = f"such as {where}.0 for its first entry"
-        raise Unreadable(place, f"{where} is a list, expected a number after it", hint)
+        raise ConfigSyntaxError(place, f"{where} is a list, expected a number after it", hint)
     index = int(part[:9])
     if index > len(entries):
         available = f"entries 0 to {len(entries) - 1}" if entries else "no entries yet"
-        raise Unreadable(place, f"{where} has {available}", f"{where}.{len(entries)} adds one")
+        raise ConfigSyntaxError(place, f"{where} has {available}", f"{where}.{len(entries)} adds one")
     return index

@@ -57,7 +57,7 @@ class Problem:
         return f"{margin}{where}{self.text}{hint}"
 
 
-class Unreadable(Exception):
+class ConfigSyntaxError(Exception):
     """Text that cannot be read at all; carries the one problem that can be told."""
 
     def __init__(self, place: Place, text: str, hint: str | None, path: KeyPath = ()) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nmt.config.document import Document
-from nmt.config.options import Option, find, meant_here, options_of, unknown_key_hint
+from nmt.config.introspection import Option, find, meant_here, options_of, unknown_key_hint
 from nmt.config.problems import KeyPath, Problem, show
 from nmt.config.schema import Config
+from nmt.config.yaml_document import YamlDocument
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Checked:
     broken: set[KeyPath]
 
 
-def validate(document: Document) -> Checked:
+def validate(document: YamlDocument) -> Checked:
     """Check names, types and limits of everything in `document`; nothing is converted."""
     broken = set(document.unread)
     try:
@@ -56,7 +56,7 @@ def validate(document: Document) -> Checked:
     return Checked(config, problems, broken)
 
 
-def _problem(document: Document, path: KeyPath, detail: ErrorDetails) -> Problem:
+def _problem(document: YamlDocument, path: KeyPath, detail: ErrorDetails) -> Problem:
     place = document.place(path)
     if detail["type"] == "extra_forbidden":
         return Problem(place, path, "unknown key", unknown_key_hint(path))

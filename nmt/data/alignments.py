@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import Corpus
-from nmt.data.storage.store import Rows, make_rows
-from nmt.data.subwords.tokenizer import WORD_START, SubwordModel, Tokenizers
-from nmt.data.text.corpus import Contents, inspect_file, paths
-from nmt.data.text.lines import read_lines
+from nmt.config.schema import CorpusConfig
+from nmt.data.corpus import Contents, inspect_file, paths
+from nmt.data.lines import read_lines
+from nmt.data.store import Rows, make_rows
+from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import LINKS, DataError, UnequalLines
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
@@ -49,7 +49,7 @@ class Links:
         return round(float(self.shares.sum(dtype=np.float64)))
 
 
-def inspect_alignment(corpus: Corpus, pairs: int) -> Contents | None:
+def inspect_alignment(corpus: CorpusConfig, pairs: int) -> Contents | None:
     """Looks at the alignment file of a corpus of `pairs` lines; None when there is none.
 
     Raises:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nmt.config.decoding import change_decoding
+from nmt.config.decoding_overrides import override_decoding
 from nmt.errors import UsageError
-from nmt.evaluation.mbr import ConsensusTranslator
-from nmt.evaluation.utility import UTILITIES, make_utility
-from nmt.inference.networks.ensemble import Member
+from nmt.inference.ensemble import EnsembleMember
+from nmt.inference.mbr import ConsensusTranslator
 from nmt.inference.translator import Translator
+from nmt.metrics.sentence import UTILITIES, make_utility
 
 
 def choosing_translator(
-    members: Sequence[Member],
+    members: Sequence[EnsembleMember],
     *,
     weights: Sequence[float] | None = None,
     mbr: str | None = None,
@@ -43,7 +43,7 @@ def choosing_translator(
     if mbr not in UTILITIES:
         raise UsageError(f"--mbr: found {mbr!r}, expected {' or '.join(UTILITIES)}")
     config = members[0].file.config
-    options = change_decoding(config.decoding, decoding)
+    options = override_decoding(config.decoding, decoding)
     count = options.n_best if options.sampling else options.beam_size
     if count == 1:
         larger = "--n-best" if options.sampling else "--beam-size"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nmt.config.schema import Evaluation, TestSet
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import read_lines, write_lines
+from nmt.config.schema import EvaluationConfig, TestSetConfig
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import read_lines, write_lines
 from nmt.errors import UnequalLines, UsageError
-from nmt.evaluation.metrics import Score, make_bleu, resolve_tokenizer, score
-from nmt.evaluation.oddities import find_oddities
 from nmt.log import logger
+from nmt.metrics.corpus import MetricScore, make_bleu, resolve_tokenizer, score
 
 # Named in every result, so that whoever reads it as JSON finds the same keys whatever was measured.
 METRICS = ("bleu", "chrf", "ter")
@@ -27,7 +27,7 @@ class HasText(Protocol):
         """The best hypothesis as plain text."""
 
 
-class Translates(Protocol):
+class TextTranslator(Protocol):
     """What evaluation needs of a translator."""
 
     def translate(self, lines: Iterable[str], /) -> Iterator[HasText]:
@@ -40,7 +40,7 @@ class Result:
 
     test: str
     sentences: int
-    scores: dict[str, Score]
+    scores: dict[str, MetricScore]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as `nmt evaluate --json` prints it; a metric that was not measured is None."""
@@ -50,10 +50,10 @@ class Result:
 
 
 def evaluate_tests(
-    translator: Translates,
-    tests: Sequence[TestSet],
+    translator: TextTranslator,
+    tests: Sequence[TestSetConfig],
     *,
-    options: Evaluation,
+    options: EvaluationConfig,
     target_language: str,
     output_folder: Path | None,
     overwrite: bool,
@@ -85,7 +85,9 @@ def evaluate_tests(
         yield _result(test.name, hypotheses, references, options=options, target_language=target_language)
 
 
-def evaluate_file(hypothesis: str, reference: str, *, name: str, options: Evaluation, target_language: str) -> Result:
+def evaluate_file(
+    hypothesis: str, reference: str, *, name: str, options: EvaluationConfig, target_language: str
+) -> Result:
     """Score a file of translations against a file of references.
 
     Raises:
@@ -111,7 +113,7 @@ def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], li
     return hypotheses, references
 
 
-def _check_tokenizer(options: Evaluation, target_language: str) -> None:
+def _check_tokenizer(options: EvaluationConfig, target_language: str) -> None:
     if "bleu" in options.metrics:
         make_bleu(resolve_tokenizer(options.bleu_tokenizer, target_language), lowercase=options.lowercase)
 
@@ -126,7 +128,7 @@ def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -
 
 
 def _result(
-    name: str, hypotheses: Sequence[str], references: Sequence[str], *, options: Evaluation, target_language: str
+    name: str, hypotheses: Sequence[str], references: Sequence[str], *, options: EvaluationConfig, target_language: str
 ) -> Result:
     scores = score(
         hypotheses,
@@ -136,6 +138,60 @@ def _result(
         lowercase=options.lowercase,
         target_language=target_language,
     )
-    for remark in find_oddities(hypotheses, references, scores):
+    for remark in sanity_warnings(hypotheses, references, scores):
         logger.warning("%s: %s", name, remark)
     return Result(test=name, sentences=len(references), scores=scores)
+
+
+# What a tokenizer leaves behind: free-standing full stops and commas, Moses escapes, subword marks.
+TOKENISED = re.compile(r"\s[.,](?:\s|$)|&(?:apos|quot|#91|#93|#124);|@-@|@@(?:\s|$)|▁")
+TOKENISED_SHARE = 0.2
+SHORTEST_RATIO = 0.9
+LONGEST_RATIO = 1.15
+
+
+def sanity_warnings(hypotheses: Sequence[str], references: Sequence[str], scores: dict[str, MetricScore]) -> list[str]:
+    """Return a sentence for each thing that whoever reads the scores should know."""
+    ratio = scores["bleu"].length_ratio if "bleu" in scores else None
+    return [
+        *_tokenised("hypotheses", hypotheses),
+        *_tokenised("references", references),
+        *_blank(hypotheses, references),
+        *_repeated(hypotheses, references),
+        *([] if ratio is None else _length(ratio)),
+    ]
+
+
+def _tokenised(side: str, lines: Sequence[str]) -> Iterator[str]:
+    marked = sum(1 for line in lines if TOKENISED.search(line.rstrip()))
+    if marked >= TOKENISED_SHARE * len(lines):
+        yield (
+            f"{marked} of {len(lines)} {side} look tokenised. Scores of tokenised text compare with no others: "
+            "use plain text on both sides."
+        )
+
+
+def _blank(hypotheses: Sequence[str], references: Sequence[str]) -> Iterator[str]:
+    unknown = [number for number, line in enumerate(references, 1) if not line.strip()]
+    if unknown:
+        yield f"{len(unknown)} of {len(references)} references are blank, the first in line {unknown[0]}."
+    pairs = zip(hypotheses, references, strict=True)
+    missing = [number for number, (line, other) in enumerate(pairs, 1) if other.strip() and not line.strip()]
+    if missing:
+        yield f"{len(missing)} of {len(hypotheses)} hypotheses are blank, the first in line {missing[0]}."
+
+
+def _repeated(hypotheses: Sequence[str], references: Sequence[str]) -> Iterator[str]:
+    if len(set(hypotheses)) == 1 and len(set(references)) > 1:
+        yield f"All {len(hypotheses)} hypotheses are the same."
+
+
+def _length(ratio: float) -> Iterator[str]:
+    percent = f"{100 * ratio:.0f}%"
+    if ratio < SHORTEST_RATIO:
+        yield (
+            f"The hypotheses have only {percent} of the length of the references, so BLEU's brevity penalty lowers the "
+            "score. decoding.length_normalization and decoding.alpha change the length of translations."
+        )
+    if ratio > LONGEST_RATIO:
+        yield f"The hypotheses have {percent} of the length of the references. Do they repeat themselves?"

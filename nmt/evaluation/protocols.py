@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from nmt.errors import NMTError
 from nmt.evaluation.evaluate import read_with_references
-from nmt.evaluation.metrics import check_counts, make_bleu
+from nmt.metrics.corpus import check_counts, make_bleu
 
 
 class ProtocolScore(NamedTuple):

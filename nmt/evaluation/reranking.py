@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.evaluation.comparison.counts import Counts, count
-from nmt.evaluation.metrics import make_metric
+from nmt.evaluation.compare.significance import Counts, count
+from nmt.inference.results import SentencePair
 from nmt.inference.scorer import Scorer
-from nmt.inference.scores import Pair
+from nmt.metrics.corpus import make_metric
 
 FloatArray = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ OWN = "own score"
 """What the feature of the model that found the candidates is called."""
 
 
-class Candidates(NamedTuple):
+class NBestList(NamedTuple):
     """The candidates of one sentence."""
 
     source: str
@@ -49,15 +49,15 @@ class Candidates(NamedTuple):
     """The mean log-probability of a piece, by the model that found them."""
 
 
-class Judged(NamedTuple):
+class RerankScores(NamedTuple):
     """Candidates and what all models think of them."""
 
-    candidates: Candidates
+    candidates: NBestList
     features: FloatArray
     """[N, K]"""
 
 
-class Judge(NamedTuple):
+class RerankModel(NamedTuple):
     """A model that judges candidates."""
 
     name: str
@@ -66,7 +66,7 @@ class Judge(NamedTuple):
     """It translates in the other direction, so it is asked for the source given the candidate."""
 
 
-def judge(sentences: Sequence[Candidates], judges: Sequence[Judge]) -> list[Judged]:
+def rerank_scores(sentences: Sequence[NBestList], judges: Sequence[RerankModel]) -> list[RerankScores]:
     """Let each model judge all candidates.
 
     Raises:
@@ -75,7 +75,7 @@ def judge(sentences: Sequence[Candidates], judges: Sequence[Judge]) -> list[Judg
     columns = [[value for sentence in sentences for value in sentence.own]]
     for one in judges:
         pairs = [
-            Pair(text, sentence.source) if one.reverse else Pair(sentence.source, text)
+            SentencePair(text, sentence.source) if one.reverse else SentencePair(sentence.source, text)
             for sentence in sentences
             for text in sentence.texts
         ]
@@ -83,10 +83,10 @@ def judge(sentences: Sequence[Candidates], judges: Sequence[Judge]) -> list[Judg
     features = np.array(columns, dtype=np.float64).T
     ends = np.cumsum([len(sentence.texts) for sentence in sentences])
     parts = np.split(features, ends[:-1]) if len(sentences) else []
-    return [Judged(sentence, part) for sentence, part in zip(sentences, parts, strict=True)]
+    return [RerankScores(sentence, part) for sentence, part in zip(sentences, parts, strict=True)]
 
 
-def ranking(judged: Judged, weights: FloatArray) -> list[int]:
+def ranking(judged: RerankScores, weights: FloatArray) -> list[int]:
     """Return the numbers of a sentence's candidates, best first; of equals, the earlier one."""
     order: list[int] = np.argsort(-(judged.features @ weights), kind="stable").tolist()
     return order
@@ -103,7 +103,7 @@ class Tuned(NamedTuple):
 
 
 def tune_weights(
-    sentences: Sequence[Judged],
+    sentences: Sequence[RerankScores],
     references: Sequence[str],
     *,
     metric: str,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.data.text.lines import write_lines
+from nmt.data.lines import write_lines
 from nmt.errors import DataError
 from nmt.exercise.generator import Generator, Pair, constructions
 from nmt.log import logger

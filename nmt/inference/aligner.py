@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data.subwords.tokenizer import Tokenizers
-from nmt.data.symbols import EOS
+from nmt.data.special_tokens import EOS
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import NMTError
-from nmt.inference.alignment import AttentionMap, piece_units, word_spans, word_units, word_weights
-from nmt.inference.decoding.workers import halving
-from nmt.inference.networks.ensemble import shares
-from nmt.inference.networks.forced import IdPair, decode_slices, like_batches, pad_pairs
+from nmt.inference.attention_map import AttentionMap, piece_units, word_spans, word_units, word_weights
+from nmt.inference.ensemble import shares
+from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
+from nmt.inference.workers import halve_on_oom
 from nmt.model import Seq2Seq
 
 Weights = NDArray[np.float32]
@@ -73,15 +73,15 @@ class Aligner:
             NMTError: One pair alone does not fit into memory.
         """
         found: list[Weights] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
-        for chosen in like_batches(pairs, self._batch_sentences):
+        for chosen in length_batches(pairs, self._batch_sentences):
             batch = [pairs[index] for index in chosen]
-            several = halving(self._batch, batch, device=self._device, explain=_too_long)
+            several = halve_on_oom(self._batch, batch, device=self._device, explain=_too_long)
             for index, weights in zip(chosen, several, strict=True):
                 found[index] = weights
         return found
 
     def _batch(self, pairs: Sequence[IdPair]) -> list[Weights]:
-        batch = pad_pairs(pairs)
+        batch = collate(pairs)
         found = np.zeros((len(pairs), batch.target_input.shape[1], batch.source.shape[1]), dtype=np.float32)
         with torch.inference_mode(), autocast(self._device, self._dtype):
             for network, share in zip(self._networks, self._shares, strict=True):

@@ -11,23 +11,22 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from nmt.config.decoding import change_decoding
-from nmt.data.text.lines import is_blank
+from nmt.config.decoding_overrides import override_decoding
+from nmt.data.lines import is_blank
 from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
 from nmt.inference.aligner import Aligner, Weights
-from nmt.inference.alignment import AttentionMap
-from nmt.inference.lines.parts import longest_part
-from nmt.inference.lines.text import clean, one_line
-from nmt.inference.lines.windows import window_size, windows
+from nmt.inference.attention_map import AttentionMap
+from nmt.inference.forced_decoding import IdPair
 from nmt.inference.model_file import ModelFile
-from nmt.inference.networks.forced import IdPair
-from nmt.inference.translation import Translation
+from nmt.inference.results import Translation
+from nmt.inference.segmentation import clean, max_segment_tokens, one_line
+from nmt.inference.streaming import window_size, windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
 
 
-class Attended(NamedTuple):
+class LineAttention(NamedTuple):
     """A line, its translation, and the attention between them."""
 
     line: int
@@ -41,7 +40,7 @@ class Attended(NamedTuple):
     """More than 1 for a long line that was translated in parts: no part looks at another, and each has its EOS."""
 
 
-class _Job(NamedTuple):
+class _AttentionJob(NamedTuple):
     """A line, with all that it takes to compute its weights."""
 
     source: str
@@ -49,17 +48,19 @@ class _Job(NamedTuple):
     pairs: list[IdPair]
 
 
-class Translates(Protocol):
+class LineTranslator(Protocol):
     """What this needs of a translator."""
 
     def translate(self, lines: Iterable[str], *, before: int = 0) -> Iterator[Translation]:
         """Give the translation of each line, which `before` others have preceded."""
 
 
-class Attender:
+class AttentionExtractor:
     """Finds out what a model looks at. Keeps nothing between calls."""
 
-    def __init__(self, file: ModelFile, *, decoding: Mapping[str, Any], translator: Translates | None = None) -> None:
+    def __init__(
+        self, file: ModelFile, *, decoding: Mapping[str, Any], translator: LineTranslator | None = None
+    ) -> None:
         """Makes the network of a model file.
 
         Args:
@@ -73,7 +74,7 @@ class Attender:
         """
         if file.config.model.attention.score == "none":
             raise UsageError("The model has no attention (model.attention.score is none), so there is nothing to see.")
-        options = change_decoding(file.config.decoding, decoding)
+        options = override_decoding(file.config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
         self._decoding = options
@@ -86,12 +87,14 @@ class Attender:
             batch_sentences=options.batch_sentences,
         )
         self._tokenizers = file.tokenizers
-        self._max_pieces = longest_part([file.config], decoding)
+        self._max_pieces = max_segment_tokens([file.config], decoding)
         # Translations are those of `nmt translate`, however that searches.
         self._translator = translator
-        self._make_translator: Callable[[], Translates] = partial(Translator.from_model_file, file, decoding=decoding)
+        self._make_translator: Callable[[], LineTranslator] = partial(
+            Translator.from_model_file, file, decoding=decoding
+        )
 
-    def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[Attended | None]:
+    def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[LineAttention | None]:
         """Give the attention of each line, in order; None for a line that is blank or has a blank translation.
 
         Args:
@@ -114,20 +117,20 @@ class Attender:
             yield from self._attended(jobs, number)
             number += len(window)
 
-    def _translated(self, texts: Sequence[str], before: int, translator: Translates) -> list[_Job | None]:
+    def _translated(self, texts: Sequence[str], before: int, translator: LineTranslator) -> list[_AttentionJob | None]:
         """Translate lines, which `before` lines have preceded; a long one in parts, as `nmt translate` does."""
-        jobs: list[_Job | None] = []
+        jobs: list[_AttentionJob | None] = []
         for text, translation in zip(texts, translator.translate(texts, before=before), strict=True):
             if translation.source_parts:
                 pairs = list(map(IdPair, translation.source_parts, translation.hypotheses[0].parts))
-                jobs.append(_Job(text, translation.text, pairs))
+                jobs.append(_AttentionJob(text, translation.text, pairs))
             else:
                 jobs.append(None)
         return jobs
 
-    def _given(self, texts: Sequence[str], targets: Sequence[str], before: int) -> list[_Job | None]:
+    def _given(self, texts: Sequence[str], targets: Sequence[str], before: int) -> list[_AttentionJob | None]:
         """Pair lines, which `before` lines have preceded, with given translations. These cannot be cut into parts."""
-        jobs: list[_Job | None] = []
+        jobs: list[_AttentionJob | None] = []
         sources, translations = self._tokenizers.source.encode(texts), self._tokenizers.target.encode(targets)
         for number, (text, target, source, ids) in enumerate(
             zip(texts, targets, sources, translations, strict=True), before + 1
@@ -135,11 +138,13 @@ class Attender:
             if len(source) > self._max_pieces:
                 logger.warning("line %d has %d pieces, more than the model was trained on", number, len(source))
             jobs.append(
-                _Job(text, one_line(target), [IdPair(source, ids)]) if source and not is_blank(target) else None
+                _AttentionJob(text, one_line(target), [IdPair(source, ids)])
+                if source and not is_blank(target)
+                else None
             )
         return jobs
 
-    def _attended(self, jobs: Sequence[_Job | None], before: int) -> Iterator[Attended | None]:
+    def _attended(self, jobs: Sequence[_AttentionJob | None], before: int) -> Iterator[LineAttention | None]:
         weights = iter(self.aligner.weights([pair for job in jobs if job is not None for pair in job.pairs]))
         for number, job in enumerate(jobs, before + 1):
             parts = [] if job is None else list(islice(weights, len(job.pairs)))
@@ -148,7 +153,7 @@ class Attender:
             except MemoryError:
                 raise NMTError(f"There is not enough memory for the attention of line {number}: cut it up.") from None
 
-    def _one(self, number: int, job: _Job, parts: Sequence[Weights]) -> Attended:
+    def _one(self, number: int, job: _AttentionJob, parts: Sequence[Weights]) -> LineAttention:
         """Put the parts of a line together; there are no weights between different ones."""
         pieces, words = self.aligner.put_together(job.pairs, parts)
-        return Attended(number, job.source, job.translation, pieces, words, len(parts))
+        return LineAttention(number, job.source, job.translation, pieces, words, len(parts))

@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import Config
-from nmt.data.shortlist import ShortlistTable
-from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
+from nmt.data.shortlist_table import ShortlistTable
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.find import find_model
+from nmt.inference.find_model import find_model
 from nmt.model import Seq2Seq, build_model
 
 __all__ = ["FORMAT_VERSION", "ModelFile", "find_model", "load_model", "save_model"]

@@ -26,23 +26,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.config.decoding import change_decoding
-from nmt.config.schema import Decoding
-from nmt.data.batches.batch import Batch
-from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.config.decoding_overrides import override_decoding
+from nmt.config.schema import DecodingConfig
+from nmt.data.batch import Batch
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast, choose_device, choose_dtype, set_threads
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.decoding.workers import count_workers, halving, side_by_side
-from nmt.inference.lines.parts import longest_part
-from nmt.inference.lines.text import clean, one_line
-from nmt.inference.lines.windows import window_size, windows
+from nmt.inference.ensemble import EnsembleMember, check_compatible, checked_weights, mean, shares
+from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.networks.ensemble import Member, check_members, checked_weights, mean, shares
-from nmt.inference.networks.forced import IdPair, decode_slices, like_batches, pad_pairs
-from nmt.inference.scores import Pair, Score
+from nmt.inference.results import SentencePair, TranslationScore
+from nmt.inference.segmentation import clean, max_segment_tokens, one_line
+from nmt.inference.streaming import window_size, windows
+from nmt.inference.workers import count_workers, halve_on_oom, map_in_threads
 from nmt.log import logger
 from nmt.model import Seq2Seq
-from nmt.search import make_normalization
+from nmt.search import make_length_normalization
 
 LOGITS = 4_000_000
 """Logits held at once (N x V)."""
@@ -56,7 +55,7 @@ class Scorer:
         networks: Sequence[Seq2Seq],
         tokenizers: Tokenizers,
         *,
-        decoding: Decoding,
+        decoding: DecodingConfig,
         device: torch.device,
         weights: Sequence[float] | None = None,
         max_source_pieces: int | None = None,
@@ -77,7 +76,7 @@ class Scorer:
         self._average = decoding.ensemble_average
         self._tokenizers = tokenizers
         self._batch_sentences = decoding.batch_sentences
-        self._normalization = make_normalization(decoding.length_normalization, decoding.alpha)
+        self._normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
         self._device = device
         self._dtype = choose_dtype(decoding.precision, device)
         self._max_source_pieces = max_source_pieces
@@ -91,11 +90,11 @@ class Scorer:
     @classmethod
     def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any]) -> Scorer:
         """Make a scorer of a model file that has been read; see `from_members`."""
-        return cls.from_members([Member("the model", file)], decoding=decoding)
+        return cls.from_members([EnsembleMember("the model", file)], decoding=decoding)
 
     @classmethod
     def from_members(
-        cls, members: Sequence[Member], *, weights: Sequence[float] | None = None, decoding: Mapping[str, Any]
+        cls, members: Sequence[EnsembleMember], *, weights: Sequence[float] | None = None, decoding: Mapping[str, Any]
     ) -> Scorer:
         """Make a scorer of model files that have been read, which says what these models say together.
 
@@ -108,10 +107,10 @@ class Scorer:
             UsageError: The models do not go together, the weights are not theirs, or options cannot be used.
             CheckpointError: Weights of a network do not fit its configuration.
         """
-        check_members(members)
+        check_compatible(members)
         counts = checked_weights(weights, members)
         files = [member.file for member in members]
-        options = change_decoding(files[0].config.decoding, decoding)
+        options = override_decoding(files[0].config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
         device = choose_device(options.device)
@@ -121,10 +120,10 @@ class Scorer:
             decoding=options,
             device=device,
             weights=counts,
-            max_source_pieces=longest_part([file.config for file in files], decoding),
+            max_source_pieces=max_segment_tokens([file.config for file in files], decoding),
         )
 
-    def score(self, pairs: Iterable[Pair]) -> Iterator[Score | None]:
+    def score(self, pairs: Iterable[SentencePair]) -> Iterator[TranslationScore | None]:
         """Score pairs: one result for each, in order; None where the source is blank, which no model is asked about.
 
         Pairs are taken in windows as in `Translator.translate`. A pair longer than the model was trained on is scored
@@ -152,15 +151,15 @@ class Scorer:
             NMTError: Not even a single pair fits into the machine's memory.
         """
         workers = count_workers(self._device, len(pairs))
-        chosen = list(like_batches(pairs, min(self._batch_sentences, max(1, -(-len(pairs) // workers)))))
+        chosen = list(length_batches(pairs, min(self._batch_sentences, max(1, -(-len(pairs) // workers)))))
         batches = [[pairs[index] for index in indices] for indices in chosen]
         found: list[list[float]] = [[]] * len(pairs)
-        for indices, rows in zip(chosen, side_by_side(self._batch, batches, workers), strict=True):
+        for indices, rows in zip(chosen, map_in_threads(self._batch, batches, workers), strict=True):
             for index, row in zip(indices, rows, strict=True):
                 found[index] = row
         return found
 
-    def _encode(self, pairs: Sequence[Pair], before: int) -> list[IdPair]:
+    def _encode(self, pairs: Sequence[SentencePair], before: int) -> list[IdPair]:
         """Return the ids of pairs, which `before` pairs have preceded."""
         sources = self._tokenizers.source.encode([clean(pair.source) for pair in pairs])
         targets = self._tokenizers.target.encode(["" if pair.pieces else clean(pair.target) for pair in pairs])
@@ -169,7 +168,7 @@ class Scorer:
             ids.append(IdPair(source, target if pair.pieces is None else self._given_ids(pair.pieces, number)))
         return ids
 
-    def _window(self, pairs: Sequence[Pair], ids: Sequence[IdPair]) -> Iterator[Score | None]:
+    def _window(self, pairs: Sequence[SentencePair], ids: Sequence[IdPair]) -> Iterator[TranslationScore | None]:
         numbers = iter(self.log_probabilities([pair for pair in ids if pair.source]))
         for pair, pieces in zip(pairs, ids, strict=True):
             yield self._score(pair, pieces, next(numbers)) if pieces.source else None
@@ -183,9 +182,9 @@ class Scorer:
                 "another model: leave them out, and the text is scored (`nmt score --texts`)."
             ) from None
 
-    def _score(self, pair: Pair, ids: IdPair, log_probs: list[float]) -> Score:
+    def _score(self, pair: SentencePair, ids: IdPair, log_probs: list[float]) -> TranslationScore:
         total = sum(log_probs)
-        return Score(
+        return TranslationScore(
             source=pair.source,
             target=one_line(pair.target),
             log_probability=total,
@@ -196,10 +195,10 @@ class Scorer:
         )
 
     def _batch(self, pairs: Sequence[IdPair]) -> list[list[float]]:
-        return halving(self._log_probs, pairs, device=self._device, explain=_too_long)
+        return halve_on_oom(self._log_probs, pairs, device=self._device, explain=_too_long)
 
     def _log_probs(self, pairs: Sequence[IdPair]) -> list[list[float]]:
-        batch = pad_pairs(pairs)
+        batch = collate(pairs)
         with torch.inference_mode(), autocast(self._device, self._dtype):
             every = [self._of(network, batch) for network in self._networks]
             own = every[0] if len(every) == 1 else mean(every, weights=self._weights, average=self._average)

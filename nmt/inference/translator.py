@@ -10,28 +10,37 @@ from typing import Any, NamedTuple
 
 import torch
 
-from nmt.config.schema import Decoding
-from nmt.data.subwords.tokenizer import Tokenizers
-from nmt.data.text.terminology import Terminology
-from nmt.device import choose_dtype
+from nmt.config.decoding_overrides import override_decoding
+from nmt.config.schema import DecodingConfig
+from nmt.data.shortlist_table import ShortlistTable
+from nmt.data.tokenizer import Tokenizers
+from nmt.device import choose_device, choose_dtype, choose_precision, set_threads
+from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
-from nmt.inference.decoding.batches import Searcher
-from nmt.inference.decoding.composition import Wish
-from nmt.inference.ingredients import get_ready
-from nmt.inference.lines.candidates import CandidateWriter, Restored
-from nmt.inference.lines.parts import Cutter
-from nmt.inference.lines.protection import Masked, mask
-from nmt.inference.lines.requests import Request, Wishes
-from nmt.inference.lines.restoring import Part, Restorer, share_out
-from nmt.inference.lines.text import clean
-from nmt.inference.lines.windows import window_size, windows
+from nmt.inference.batch_search import BatchSearcher
+from nmt.inference.constraints import ConstraintCompiler, Request, Terminology
+from nmt.inference.ensemble import (
+    Average,
+    Ensemble,
+    EnsembleMember,
+    RestrictableEnsemble,
+    check_compatible,
+    checked_weights,
+)
 from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.networks.ensemble import Member
-from nmt.inference.networks.shortlist import Shortlist
-from nmt.inference.translation import BLANK, Candidate, LongLines, Translation
-from nmt.search import Hypothesis, Normalization, StepModel, make_normalization
+from nmt.inference.nbest import NBestBuilder, Restored
+from nmt.inference.packing import ready_to_search
+from nmt.inference.placeholders import Masked, PlaceholderRestorer, TranslatedSegment, distribute, mask
+from nmt.inference.results import BLANK, Hypothesis, LongLines, Translation
+from nmt.inference.search_options import Constraints
+from nmt.inference.segmentation import Segmenter, clean, max_segment_tokens, part_separator
+from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
+from nmt.inference.streaming import window_size, windows
+from nmt.log import logger
+from nmt.model import Seq2Seq
+from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
 
-__all__ = ["Candidate", "Translation", "Translator"]
+__all__ = ["Hypothesis", "Translation", "Translator"]
 
 
 class Translator:
@@ -46,7 +55,7 @@ class Translator:
         model: StepModel[Any, Any],
         tokenizers: Tokenizers,
         *,
-        decoding: Decoding,
+        decoding: DecodingConfig,
         device: torch.device,
         max_source_pieces: int | None = None,
         separator: str = " ",
@@ -70,13 +79,15 @@ class Translator:
         self.tokenizers = tokenizers
         self.decoding = decoding
         self.aligner = aligner
-        self.normalization: Normalization = make_normalization(decoding.length_normalization, decoding.alpha)
-        self._cutter = Cutter(tokenizers.source, longest=max_source_pieces, sentences=decoding.split_sentences)
-        self._restorer = Restorer(tokenizers, aligner, spaces=separator != "")
+        self.normalization: LengthNormalization = make_length_normalization(
+            decoding.length_normalization, decoding.alpha
+        )
+        self._cutter = Segmenter(tokenizers.source, longest=max_source_pieces, sentences=decoding.split_sentences)
+        self._restorer = PlaceholderRestorer(tokenizers, aligner, spaces=separator != "")
         self._symbols = symbols
-        self._writer = CandidateWriter(tokenizers.target, decoding=decoding, separator=separator)
-        self._wishes = Wishes(tokenizers.target)
-        self._searcher = Searcher(
+        self._writer = NBestBuilder(tokenizers.target, decoding=decoding, separator=separator)
+        self._wishes = ConstraintCompiler(tokenizers.target)
+        self._searcher = BatchSearcher(
             model,
             decoding=decoding,
             normalization=self.normalization,
@@ -106,12 +117,12 @@ class Translator:
     @classmethod
     def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any], alignments: bool = False) -> Translator:
         """Make a translator of one model file; see `from_members`."""
-        return cls.from_members([Member("the model", file)], decoding=decoding, alignments=alignments)
+        return cls.from_members([EnsembleMember("the model", file)], decoding=decoding, alignments=alignments)
 
     @classmethod
     def from_members(
         cls,
-        members: Sequence[Member],
+        members: Sequence[EnsembleMember],
         *,
         weights: Sequence[float] | None = None,
         decoding: Mapping[str, Any],
@@ -143,7 +154,7 @@ class Translator:
             UsageError: A phrase is blank.
         """
         clone = copy.copy(self)
-        clone._wishes = Wishes(self.tokenizers.target, avoid=avoid, terminology=terminology)
+        clone._wishes = ConstraintCompiler(self.tokenizers.target, avoid=avoid, terminology=terminology)
         clone._searcher = self._searcher.with_phrases(clone._wishes.phrases)
         return clone
 
@@ -202,25 +213,27 @@ class Translator:
         lines = {}
         for request, each, ids in zip(requests, masked, encoded, strict=True):
             cut = self._cutter.cut(each.text, ids)
-            spans = share_out(each.spans, cut.texts) if cut.texts else []
+            spans = distribute(each.spans, cut.texts) if cut.texts else []
             wishes = self._wishes.of(request, cut.texts)
             columns = zip(cut.texts, cut.ids, spans, wishes, strict=True)
-            parts = [Part(text, tuple(row), own, wish) for text, row, own, wish in columns]
+            parts = [TranslatedSegment(text, tuple(row), own, wish) for text, row, own, wish in columns]
             lines[request] = _Line(parts, cut.over_long, kept=request.text.strip() if each.spans else "")
         return lines
 
-    def _restored(self, parts: Sequence[Part], found: Mapping[Job, Sequence[Hypothesis]]) -> Restored:
+    def _restored(self, parts: Sequence[TranslatedSegment], found: Mapping[Job, Sequence[TokenHypothesis]]) -> Restored:
         """Return the texts of the translations of parts from which something was taken out."""
         jobs = [(part, hypothesis.ids) for part in dict.fromkeys(parts) for hypothesis in found[part.job]]
         texts = self._restorer.texts(jobs) if jobs else []
         return {(part, tuple(ids)): text for (part, ids), text in zip(jobs, texts, strict=True)}
 
-    def _translation(self, line: _Line, found: Mapping[Job, Sequence[Hypothesis]], restored: Restored) -> Translation:
+    def _translation(
+        self, line: _Line, found: Mapping[Job, Sequence[TokenHypothesis]], restored: Restored
+    ) -> Translation:
         candidates = self._writer.write([(part, found[part.job]) for part in line.parts], restored)
         return Translation(candidates[0].text, candidates, [list(part.ids) for part in line.parts])
 
 
-Job = tuple[tuple[int, ...], Wish]
+Job = tuple[tuple[int, ...], Constraints]
 """Source pieces, and what is wanted of their translation."""
 
 
@@ -231,7 +244,7 @@ def _cleaned(line: str | Request) -> Request:
 class _Line(NamedTuple):
     """A line, ready to be translated."""
 
-    parts: list[Part]
+    parts: list[TranslatedSegment]
     over_long: bool
     kept: str
     """What the translation is if nothing is left to be translated."""
@@ -239,4 +252,107 @@ class _Line(NamedTuple):
 
 def _untranslated(text: str) -> Translation:
     """Return the translation of a line that the model has nothing to do with."""
-    return Translation(text, [Candidate(text, [], [], 0.0, 0.0, [], True)]) if text else BLANK
+    return Translation(text, [Hypothesis(text, [], [], 0.0, 0.0, [], True)]) if text else BLANK
+
+
+class Ingredients(NamedTuple):
+    """What `Translator` keeps; it says what each is."""
+
+    model: StepModel[Any, Any]
+    tokenizers: Tokenizers
+    decoding: DecodingConfig
+    device: torch.device
+    max_source_pieces: int | None
+    separator: str
+    shortlist: Shortlist | None
+    aligner: Aligner | None
+    symbols: Sequence[str]
+
+
+def get_ready(
+    members: Sequence[EnsembleMember], *, weights: Sequence[float] | None, decoding: Mapping[str, Any], alignments: bool
+) -> Ingredients:
+    """Make networks and all else; see `Translator.from_members`."""
+    check_compatible(members)
+    counts = checked_weights(weights, members)
+    first = members[0].file
+    options = override_decoding(first.config.decoding, decoding)
+    table = _table(members) if options.shortlist else None
+    if options.threads is not None:
+        set_threads(options.threads)
+    device = choose_device(options.device)
+    networks = [member.file.network(device) for member in members]
+    model, limitable = _searched(networks, counts, options, device)
+    return Ingredients(
+        model=model,
+        tokenizers=first.tokenizers,
+        decoding=options,
+        device=device,
+        max_source_pieces=max_segment_tokens([member.file.config for member in members], decoding),
+        separator=part_separator(first.config.data.target_language),
+        shortlist=None
+        if table is None
+        else Shortlist(limitable, table, target_size=first.tokenizers.target.size, device=device),
+        aligner=_aligner(members, networks, counts, options, device) if alignments or options.protect else None,
+        symbols=first.config.tokenizer.user_symbols,
+    )
+
+
+def _searched(
+    networks: Sequence[Seq2Seq], counts: Sequence[float], options: DecodingConfig, device: torch.device
+) -> tuple[StepModel[Any, Any], RestrictableModel]:
+    """Return what is searched, whole and in a form that a shortlist can cut down."""
+    precision = choose_precision(options.precision, device)
+    ready = [ready_to_search(network, options.precision, device) for network in networks]
+    pairs = zip(ready, networks, strict=True)
+    limitable = [RestrictableNetwork(packed, network.output, precision=precision) for packed, network in pairs]
+    if len(networks) == 1:
+        return ready[0], limitable[0]
+    average: Average = options.ensemble_average
+    return (
+        Ensemble(ready, weights=counts, average=average),
+        RestrictableEnsemble(limitable, weights=counts, average=average),
+    )
+
+
+def _table(members: Sequence[EnsembleMember]) -> ShortlistTable:
+    """Return the shortlist table of the first model that has one: the vocabularies are the same.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for name, file in members:
+        if file.shortlist is not None:
+            if len(members) > 1:
+                logger.info("all models look at the shortlist of %s", name)
+            return file.shortlist
+    missing = "the model file has no table" if len(members) == 1 else "none of the model files has a table"
+    raise UsageError(
+        f"--shortlist: {missing} for it. `nmt shortlist MODEL` adds one, in the folder where the model was trained; "
+        "--no-shortlist looks at the whole vocabulary."
+    )
+
+
+def _aligner(
+    members: Sequence[EnsembleMember],
+    networks: Sequence[Seq2Seq],
+    counts: Sequence[float],
+    options: DecodingConfig,
+    device: torch.device,
+) -> Aligner | None:
+    """Return what tells where the models look on average, but for those without attention; None if all are such."""
+    looking = [
+        (network, count)
+        for (_, file), network, count in zip(members, networks, counts, strict=True)
+        if file.config.model.attention.score != "none"
+    ]
+    if not looking:
+        return None
+    return Aligner(
+        [network for network, _ in looking],
+        members[0].file.tokenizers,
+        device=device,
+        dtype=choose_dtype(options.precision, device) if device.type == "cuda" else torch.float32,
+        batch_sentences=options.batch_sentences,
+        weights=[count for _, count in looking],
+    )

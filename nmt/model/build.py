@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from nmt.config.schema import Model
-from nmt.model.attention import Attention, make_attention
-from nmt.model.bridge import Bridge
+from nmt.config.schema import ModelConfig
+from nmt.model.attention import Attention, build_attention
 from nmt.model.decoder import Decoder
 from nmt.model.dropout import Dropout
-from nmt.model.embeddings import Embeddings
 from nmt.model.encoder import Encoder
 from nmt.model.initialization import initialize
-from nmt.model.lexical import LexicalModel
-from nmt.model.output import OutputLayer
+from nmt.model.layers import Bridge, Embeddings, LexicalModel, OutputLayer
 from nmt.model.seq2seq import Seq2Seq
 
 
-def build_model(config: Model, *, source_size: int, target_size: int) -> Seq2Seq:
+def build_model(config: ModelConfig, *, source_size: int, target_size: int) -> Seq2Seq:
     """Build the network for vocabularies of `source_size` and `target_size` pieces, with random weights."""
     target_embeddings = _embeddings(config, target_size, config.dropout.target_words)
     source_embeddings = _embeddings(config, source_size, config.dropout.source_words)
@@ -50,7 +47,7 @@ def build_model(config: Model, *, source_size: int, target_size: int) -> Seq2Seq
     return model
 
 
-def _encoder(config: Model, embeddings: Embeddings) -> Encoder:
+def _encoder(config: ModelConfig, embeddings: Embeddings) -> Encoder:
     options = config.encoder
     both = options.bidirectional_layers or options.layers
     return Encoder(
@@ -70,7 +67,7 @@ def _encoder(config: Model, embeddings: Embeddings) -> Encoder:
     )
 
 
-def _decoder(config: Model, embeddings: Embeddings, *, memory_size: int, output_size: int) -> Decoder:
+def _decoder(config: ModelConfig, embeddings: Embeddings, *, memory_size: int, output_size: int) -> Decoder:
     options = config.decoder
     attention = _attention(config, memory_size)
     attends = attention is not None
@@ -93,7 +90,7 @@ def _decoder(config: Model, embeddings: Embeddings, *, memory_size: int, output_
     )
 
 
-def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Embeddings:
+def _embeddings(config: ModelConfig, vocabulary_size: int, word_dropout: float) -> Embeddings:
     return Embeddings(
         vocabulary_size=vocabulary_size,
         size=config.embedding_size,
@@ -104,10 +101,10 @@ def _embeddings(config: Model, vocabulary_size: int, word_dropout: float) -> Emb
     )
 
 
-def _attention(config: Model, memory_size: int) -> Attention | None:
+def _attention(config: ModelConfig, memory_size: int) -> Attention | None:
     if config.attention.score == "none":
         return None
-    return make_attention(
+    return build_attention(
         score=config.attention.score,
         scope=config.attention.scope,
         heads=config.attention.heads,

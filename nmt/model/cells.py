@@ -24,11 +24,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.model.linear import linear
 
-HOLD = 1e3
+GATE_SATURATION = 1e3
 """What opens a gate fully, or shuts it, whatever else its input is: the sigmoid is 1, or 0, from some 100 on."""
 
 
-class Carried(NamedTuple):
+class CellState(NamedTuple):
     """What one layer carries from position to position."""
 
     hidden: Tensor
@@ -51,7 +51,7 @@ class Cell(nn.Module):
         """
 
     @abstractmethod
-    def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
+    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
         """Go one position on.
 
         Args:
@@ -61,7 +61,7 @@ class Cell(nn.Module):
                 every position; None: no dropout.
         """
 
-    def run(self, inputs: Tensor, before: Carried, kept: Tensor | None) -> tuple[Tensor, Carried]:
+    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
         """Read `inputs` [B, T, I]; return the outputs [B, T, H] and the state after the last position."""
         outputs = []
         for projected in self.project(inputs).unbind(1):
@@ -70,7 +70,7 @@ class Cell(nn.Module):
         return torch.stack(outputs, dim=1), before
 
 
-class MemoryCell(Cell):
+class GatedCell(Cell):
     """A recurrent cell with a memory that outputs do not show."""
 
     def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -85,7 +85,7 @@ class MemoryCell(Cell):
             The outputs [B, T, H], and the memory cells [B, H] after each row's own last position.
         """
         zeros = inputs.new_zeros(len(inputs), self.hidden_size)
-        before, outputs = Carried(zeros, zeros), []
+        before, outputs = CellState(zeros, zeros), []
         for projected, ended in zip(self.project(inputs).unbind(1), _ended(inputs, lengths).unbind(1), strict=True):
             after = self.advance(projected, before, kept)
             outputs.append(after.hidden)
@@ -104,7 +104,7 @@ def _columns(weight: Tensor, bias: Tensor, inputs: Tensor, start: int) -> Tensor
     return linear(inputs, weight[:, start : start + inputs.shape[-1]], None if start else bias)
 
 
-def _seen(before: Carried, kept: Tensor | None) -> Tensor:
+def _seen(before: CellState, kept: Tensor | None) -> Tensor:
     return before.hidden if kept is None else before.hidden * kept
 
 
@@ -122,15 +122,15 @@ class RNN(nn.RNN, Cell):
     def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
         return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
+    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
         recurrent = F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
-        return Carried(torch.tanh(projected + recurrent), before.cell)
+        return CellState(torch.tanh(projected + recurrent), before.cell)
 
-    def run(self, inputs: Tensor, before: Carried, kept: Tensor | None) -> tuple[Tensor, Carried]:
+    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
         if kept is not None:
             return Cell.run(self, inputs, before, kept)
         outputs, hidden = self(inputs, before.hidden.unsqueeze(0).to(inputs.dtype))
-        return outputs, Carried(hidden.squeeze(0), before.cell)
+        return outputs, CellState(hidden.squeeze(0), before.cell)
 
 
 class GRU(nn.GRU, Cell):
@@ -153,21 +153,21 @@ class GRU(nn.GRU, Cell):
     def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
         return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
+    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
         recurrent = F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
         size = 2 * self.hidden_size
         reset, update = torch.sigmoid(projected[:, :size] + recurrent[:, :size]).chunk(2, dim=1)
         new = torch.tanh(projected[:, size:] + reset * recurrent[:, size:])
-        return Carried(new + update * (before.hidden - new), before.cell)
+        return CellState(new + update * (before.hidden - new), before.cell)
 
-    def run(self, inputs: Tensor, before: Carried, kept: Tensor | None) -> tuple[Tensor, Carried]:
+    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
         if kept is not None:
             return Cell.run(self, inputs, before, kept)
         outputs, hidden = self(inputs, before.hidden.unsqueeze(0).to(inputs.dtype))
-        return outputs, Carried(hidden.squeeze(0), before.cell)
+        return outputs, CellState(hidden.squeeze(0), before.cell)
 
 
-class LSTM(nn.LSTM, MemoryCell):
+class LSTM(nn.LSTM, GatedCell):
     """Long short-term memory with forget gate (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
     i, f, o = sigmoid(W x + b + U h + d)        g = tanh(W_g x + b_g + U_g h + d_g)
@@ -187,27 +187,29 @@ class LSTM(nn.LSTM, MemoryCell):
     def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
         return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
+    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
         gates = projected + F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
         first, forget, new, last = gates.chunk(4, dim=1)
         cell = torch.sigmoid(forget) * before.cell + torch.sigmoid(first) * torch.tanh(new)
-        return Carried(torch.sigmoid(last) * torch.tanh(cell), cell)
+        return CellState(torch.sigmoid(last) * torch.tanh(cell), cell)
 
-    def run(self, inputs: Tensor, before: Carried, kept: Tensor | None) -> tuple[Tensor, Carried]:
+    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
         if kept is not None:
             return Cell.run(self, inputs, before, kept)
         hidden, cell = before.hidden.unsqueeze(0).to(inputs.dtype), before.cell.unsqueeze(0).to(inputs.dtype)
         outputs, (hidden, cell) = self(inputs, (hidden, cell))
-        return outputs, Carried(hidden.squeeze(0), cell.squeeze(0))
+        return outputs, CellState(hidden.squeeze(0), cell.squeeze(0))
 
     def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         if kept is not None:
-            return MemoryCell.read(self, inputs, lengths, kept)
+            return GatedCell.read(self, inputs, lengths, kept)
         if inputs.is_cuda:
             return self.read_packed(inputs, lengths)
         # The fused call knows no lengths. One more feature says that a row is over, and holds the gates: nothing comes
         # in, all is kept, so that the cell at the end of the padding is that of the row's own end.
-        hold = self.weight_ih_l0.new_tensor([-HOLD, HOLD, 0.0, 0.0]).repeat_interleave(self.hidden_size)
+        hold = self.weight_ih_l0.new_tensor([-GATE_SATURATION, GATE_SATURATION, 0.0, 0.0]).repeat_interleave(
+            self.hidden_size
+        )
         weights = torch.cat([self.weight_ih_l0, hold.unsqueeze(1)], dim=1)
         zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
         outputs, _, cell = torch.lstm(
@@ -234,7 +236,7 @@ class LSTM(nn.LSTM, MemoryCell):
         return padded, cell.squeeze(0)
 
 
-class LayerNormLSTM(MemoryCell):
+class LayerNormLSTM(GatedCell):
     """An LSTM with each gate normalised on its own, and the memory cell where it is read (RNMT+, Chen et al. 2018).
 
     With N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5) over the H features of one gate, gains a and biases b:
@@ -259,13 +261,13 @@ class LayerNormLSTM(MemoryCell):
     def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
         return linear(inputs, self.weight_ih[:, start : start + inputs.shape[-1]])
 
-    def advance(self, projected: Tensor, before: Carried, kept: Tensor | None) -> Carried:
+    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
         gates = projected + F.linear(_seen(before, kept), self.weight_hh)
         normal = F.layer_norm(gates.view(-1, 4, self.hidden_size), (self.hidden_size,)).flatten(1)
         first, forget, new, last = torch.addcmul(self.gate_bias, normal, self.gate_gain).chunk(4, dim=1)
         cell = torch.sigmoid(forget) * before.cell + torch.sigmoid(first) * torch.tanh(new)
         shown = F.layer_norm(cell, (self.hidden_size,), self.cell_gain, self.cell_bias)
-        return Carried(torch.sigmoid(last) * torch.tanh(shown), cell)
+        return CellState(torch.sigmoid(last) * torch.tanh(shown), cell)
 
 
 def make_cell(kind: str, *, input_size: int, hidden_size: int) -> Cell:

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import Attention
-from nmt.model.cells import Carried, Cell, make_cell
-from nmt.model.combination import Combination
+from nmt.model.cells import Cell, CellState, make_cell
 from nmt.model.dropout import Dropout
-from nmt.model.embeddings import Embeddings
+from nmt.model.layers import AttentionalLayer, Embeddings
 from nmt.model.memory import Memory, State
 
 
-class Decoded(NamedTuple):
+class DecoderOutput(NamedTuple):
     """What the decoder made of some pieces."""
 
     states: Tensor
@@ -35,7 +34,7 @@ class Decoded(NamedTuple):
     """Attention weights [R, T, S], float32; None without attention."""
 
 
-class Attended(NamedTuple):
+class AttentionOutput(NamedTuple):
     """What attention found."""
 
     context: Tensor
@@ -104,7 +103,7 @@ class Decoder(nn.Module):
         self.layers = cast("Sequence[Cell]", cells)
         conditional = placement == "conditional"
         self.second = make_cell(cell, input_size=context_size, hidden_size=hidden_size) if conditional else None
-        self.combine = Combination(
+        self.combine = AttentionalLayer(
             kind=output,
             context_size=context_size,
             hidden_size=hidden_size,
@@ -129,40 +128,40 @@ class Decoder(nn.Module):
             else None,
         )
 
-    def forward(self, inputs: Tensor, state: State, memory: Memory) -> Decoded:
+    def forward(self, inputs: Tensor, state: State, memory: Memory) -> DecoderOutput:
         """Decode `inputs` [R, T] from `state`."""
         embedded = self.embeddings(inputs)
         if self.input_feeding or self.second is not None:
             return self._one_by_one(embedded, state, memory)
         return self._at_once(embedded, state, memory)
 
-    def _at_once(self, embedded: Tensor, state: State, memory: Memory) -> Decoded:
+    def _at_once(self, embedded: Tensor, state: State, memory: Memory) -> DecoderOutput:
         """Decode `embedded` [R, T, E], each layer over all positions before the next one."""
         outputs, carried = embedded, []
-        seen: Attended | None = None
+        seen: AttentionOutput | None = None
         for level, (layer, kept) in enumerate(zip(self.layers, self._kept(embedded), strict=True)):
             read = self.dropout(outputs) if level > 0 else outputs
             if seen is not None:
                 read = torch.cat([read, seen.context], dim=-1)
-            result, after = layer.run(read, Carried(state.hidden[level], state.cell[level]), kept)
+            result, after = layer.run(read, CellState(state.hidden[level], state.cell[level]), kept)
             outputs = result + outputs if self._is_residual(level) else result
             carried.append(after)
             if level == 0 and self.placement == "bottom":
                 seen = self._attend(outputs, state, memory)
         if self.attention is None:
-            return Decoded(self.combine(None, outputs, embedded), _stacked(carried, state), None)
+            return DecoderOutput(self.combine(None, outputs, embedded), _stacked(carried, state), None)
         if seen is None:
             seen = self._attend(outputs, state, memory)
-        return Decoded(self.combine(seen.context, outputs, embedded), _stacked(carried, seen.after), seen.weights)
+        return DecoderOutput(self.combine(seen.context, outputs, embedded), _stacked(carried, seen.after), seen.weights)
 
-    def _one_by_one(self, embedded: Tensor, state: State, memory: Memory) -> Decoded:
+    def _one_by_one(self, embedded: Tensor, state: State, memory: Memory) -> DecoderOutput:
         """Decode `embedded` [R, T, E], all layers at a position before the next one.
 
         The embeddings' products and the dropout masks of all positions are made beforehand.
         """
         projected = self.layers[0].project(embedded).unbind(1)
         kept, dropped = self._kept(embedded), self._dropped(embedded)
-        carried = [Carried(*pair) for pair in zip(state.hidden.unbind(0), state.cell.unbind(0), strict=True)]
+        carried = [CellState(*pair) for pair in zip(state.hidden.unbind(0), state.cell.unbind(0), strict=True)]
         states, weights = [], []
         for place, vectors in enumerate(embedded.unbind(1)):
             masks = Masks(kept, [mask[place] for mask in dropped])
@@ -170,17 +169,17 @@ class Decoder(nn.Module):
             state = seen.after if state.feed is None else seen.after._replace(feed=attentional)
             states.append(attentional)
             weights.append(seen.weights)
-        return Decoded(torch.stack(states, dim=1), _stacked(carried, state), torch.cat(weights, dim=1))
+        return DecoderOutput(torch.stack(states, dim=1), _stacked(carried, state), torch.cat(weights, dim=1))
 
     def _one(
         self,
         projected: Tensor,
         embedded: Tensor,
-        carried: list[Carried],
+        carried: list[CellState],
         state: State,
         memory: Memory,
         masks: Masks,
-    ) -> tuple[list[Carried], Tensor, Attended]:
+    ) -> tuple[list[CellState], Tensor, AttentionOutput]:
         """Decode one position.
 
         Args:
@@ -198,7 +197,7 @@ class Decoder(nn.Module):
         if state.feed is not None:
             gates = gates + self.layers[0].project(state.feed, start=embedded.shape[-1])
         outputs, after = embedded, []
-        seen: Attended | None = None
+        seen: AttentionOutput | None = None
         for level, layer in enumerate(self.layers):
             if level > 0:
                 read = _times(outputs, masks.dropped[level - 1])
@@ -217,7 +216,7 @@ class Decoder(nn.Module):
             seen = self._attend(outputs.unsqueeze(1), state, memory)
         return after, self.combine(seen.context.squeeze(1), outputs, embedded), seen
 
-    def _attend(self, queries: Tensor, state: State, memory: Memory) -> Attended:
+    def _attend(self, queries: Tensor, state: State, memory: Memory) -> AttentionOutput:
         """Attend with `queries` [R, T, H] of the positions that follow `state`.
 
         Coverage makes the attention of a position depend on those before it: then they run one after the other, but
@@ -231,9 +230,9 @@ class Decoder(nn.Module):
             contexts.append(seen.context)
             weights.append(seen.weights)
             state = seen.after
-        return Attended(torch.cat(contexts, dim=1), torch.cat(weights, dim=1), state)
+        return AttentionOutput(torch.cat(contexts, dim=1), torch.cat(weights, dim=1), state)
 
-    def _look(self, queries: Tensor, state: State, memory: Memory) -> Attended:
+    def _look(self, queries: Tensor, state: State, memory: Memory) -> AttentionOutput:
         """Do what `_attend` does in one product: the rows of a sentence are so many more queries to its memory."""
         assert self.attention is not None
         rows, length, size = queries.shape
@@ -252,7 +251,9 @@ class Decoder(nn.Module):
         weights = weights.view(rows, length, width)
         if coverage is not None:
             coverage = coverage + weights.sum(1)
-        return Attended(context.view(rows, length, -1), weights, state._replace(coverage=coverage, position=position))
+        return AttentionOutput(
+            context.view(rows, length, -1), weights, state._replace(coverage=coverage, position=position)
+        )
 
     def _is_residual(self, level: int) -> bool:
         return self.residual_from is not None and level + 1 >= self.residual_from
@@ -276,7 +277,7 @@ def _times(values: Tensor, mask: Tensor | None) -> Tensor:
     return values if mask is None else values * mask
 
 
-def _stacked(carried: list[Carried], state: State) -> State:
+def _stacked(carried: list[CellState], state: State) -> State:
     """Return `state` with the layers' states `carried`."""
     return state._replace(
         hidden=torch.stack([layer.hidden for layer in carried]), cell=torch.stack([layer.cell for layer in carried])

@@ -6,18 +6,17 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nmt.model.cells import Carried
+from nmt.model.cells import CellState
 from nmt.model.dropout import Dropout
-from nmt.model.embeddings import Embeddings
-from nmt.model.recurrent import RecurrentLayer, reversal_index, take_positions
+from nmt.model.layers import Embeddings, RecurrentLayer, reversal_index, take_positions
 
 
-class Encoded(NamedTuple):
+class EncoderOutput(NamedTuple):
     """What became of the source."""
 
     states: Tensor
     """Outputs of the top layer [B, S, M], each at the place of its piece."""
-    final: tuple[Carried, ...]
+    final: tuple[CellState, ...]
     """The last state of each layer, of [B, D * H] each."""
     embeddings: Tensor
     """What the first layer read [B, S, E], each at the place of its piece."""
@@ -75,7 +74,7 @@ class Encoder(nn.Module):
         self.output_size = size
         self.dropout = Dropout(dropout, variational=variational)
 
-    def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
+    def forward(self, source: Tensor, lengths: Tensor) -> EncoderOutput:
         """Encode `source` [B, S] (padded ids, each row ending with EOS) of `lengths` [B]."""
         embedded = self.embeddings(source)
         # The end mark and the padding stay where they are.
@@ -87,4 +86,4 @@ class Encoder(nn.Module):
             states = outputs + states if self.residual_from is not None and level >= self.residual_from else outputs
             finals.append(final)
         states = self.dropout(states)
-        return Encoded(states if order is None else take_positions(states, order), tuple(finals), embedded)
+        return EncoderOutput(states if order is None else take_positions(states, order), tuple(finals), embedded)

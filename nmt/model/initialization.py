@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nmt.config.schema import Initialization
+from nmt.config.schema import InitializationConfig
 from nmt.model.cells import LSTM, Cell, LayerNormLSTM
-from nmt.model.embeddings import PAD
+from nmt.model.layers import PAD
 from nmt.model.seq2seq import Seq2Seq
 
 
 @torch.no_grad()
-def initialize(model: Seq2Seq, options: Initialization) -> None:
+def initialize(model: Seq2Seq, options: InitializationConfig) -> None:
     """Draw all weights anew: matrices from the chosen distribution, gains one, biases zero but for forget gates."""
     if next(model.parameters()).is_meta:
         return
@@ -37,7 +37,7 @@ def initialize(model: Seq2Seq, options: Initialization) -> None:
             _initialize_cell(module, options)
 
 
-def _initialize_cell(cell: Cell, options: Initialization) -> None:
+def _initialize_cell(cell: Cell, options: InitializationConfig) -> None:
     """Treat the gates, which are stacked in one matrix, one by one."""
     size = cell.hidden_size
     for name, parameter in cell.named_parameters():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from nmt.model.cells import Carried
+from nmt.model.cells import CellState
 
 
 class Memory(NamedTuple):
@@ -19,7 +19,7 @@ class Memory(NamedTuple):
     `states`."""
     mask: Tensor
     """True at real positions [B, S]."""
-    final: tuple[Carried, ...]
+    final: tuple[CellState, ...]
     """Last state of each layer, both directions side by side, of [B, D * H] each: D directions of H units. The memory
     cells are zeros unless the bridge hands them on."""
     values: Tensor | None = None
@@ -34,7 +34,7 @@ class Memory(NamedTuple):
             states,
             states if self.keys is self.states else self.keys.index_select(0, rows),
             self.mask.index_select(0, rows),
-            tuple(Carried(*(part.index_select(0, rows) for part in last)) for last in self.final),
+            tuple(CellState(*(part.index_select(0, rows) for part in last)) for last in self.final),
             _select(self.values, rows),
             _select(self.embeddings, rows),
         )
@@ -69,7 +69,7 @@ def _select(values: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if values is None else values.index_select(0, rows)
 
 
-class StepOutput(NamedTuple):
+class DecoderStepOutput(NamedTuple):
     """What one decoder step gives."""
 
     log_probs: Tensor

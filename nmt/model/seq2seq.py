@@ -10,13 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nmt.model.bridge import Bridge
-from nmt.model.decoder import Decoded, Decoder
+from nmt.model.decoder import Decoder, DecoderOutput
 from nmt.model.dropout import Dropout
 from nmt.model.encoder import Encoder
-from nmt.model.lexical import LexicalModel
-from nmt.model.memory import Memory, State, StepOutput
-from nmt.model.output import OutputLayer
+from nmt.model.layers import Bridge, LexicalModel, OutputLayer
+from nmt.model.memory import DecoderStepOutput, Memory, State
 
 
 class Seq2Seq(nn.Module):
@@ -54,7 +52,7 @@ class Seq2Seq(nn.Module):
         """Return the decoder's first state, one row for each sentence of `memory`."""
         return self.decoder.begin(self.bridge(memory), memory)
 
-    def step(self, ids: Tensor, state: State, memory: Memory) -> StepOutput:
+    def step(self, ids: Tensor, state: State, memory: Memory) -> DecoderStepOutput:
         """Feed one piece to each row.
 
         Args:
@@ -63,7 +61,7 @@ class Seq2Seq(nn.Module):
             memory: The sentences.
         """
         states, state, weights = self.attentional_states(ids.unsqueeze(1), state, memory)
-        return StepOutput(self.output(states.squeeze(1)), state, None if weights is None else weights.squeeze(1))
+        return DecoderStepOutput(self.output(states.squeeze(1)), state, None if weights is None else weights.squeeze(1))
 
     def decode(self, target_input: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Run a known target [B, T]: attentional states [B, T, O] for `output`, and weights [B, T, S] or None.
@@ -78,9 +76,9 @@ class Seq2Seq(nn.Module):
         states, weights = self.decode(target_input, self.encode(source, lengths))
         return self.output(states), weights
 
-    def attentional_states(self, inputs: Tensor, state: State, memory: Memory) -> Decoded:
+    def attentional_states(self, inputs: Tensor, state: State, memory: Memory) -> DecoderOutput:
         """Run the decoder on `inputs` [R, T], and what stands between it and the output layer."""
-        decoded: Decoded = self.decoder(inputs, state, memory)
+        decoded: DecoderOutput = self.decoder(inputs, state, memory)
         states = decoded.states
         if self.lexical is not None:
             assert decoded.weights is not None

@@ -2,15 +2,15 @@
 
 from nmt.search.beam import beam_search
 from nmt.search.greedy import greedy_search
-from nmt.search.interface import Hypothesis, StepModel, StepOutput
-from nmt.search.normalization import Normalization, make_normalization
+from nmt.search.interface import StepModel, StepOutput, TokenHypothesis
+from nmt.search.length_normalization import LengthNormalization, make_length_normalization
 
 __all__ = [
-    "Hypothesis",
-    "Normalization",
+    "LengthNormalization",
     "StepModel",
     "StepOutput",
+    "TokenHypothesis",
     "beam_search",
     "greedy_search",
-    "make_normalization",
+    "make_length_normalization",
 ]

@@ -27,13 +27,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.symbols import BOS, EOS
+from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, History, IntArray
-from nmt.search.interface import Continuations, Hypothesis, MemoryT, StateT, StepModel
-from nmt.search.normalization import Normalization
-from nmt.search.rows import DONE_SHARE, pick, to_device, to_host
+from nmt.search.interface import (
+    DONE_SHARE,
+    Continuations,
+    MemoryT,
+    StateT,
+    StepModel,
+    TokenHypothesis,
+    select_rows,
+    to_device,
+    to_host,
+)
+from nmt.search.length_normalization import LengthNormalization
+from nmt.search.top_k import as_top_k_model
 
 Stopping = Literal["exact", "fast"]
 
@@ -47,9 +56,9 @@ def beam_search(
     beam_size: int,
     n_best: int,
     max_lengths: Tensor,
-    normalization: Normalization,
+    normalization: LengthNormalization,
     stopping: Stopping = "exact",
-) -> list[list[Hypothesis]]:
+) -> list[list[TokenHypothesis]]:
     """Translate a batch.
 
     Args:
@@ -76,7 +85,7 @@ def beam_search(
         stopping=stopping,
     )
     ids = torch.full_like(lengths, BOS)
-    steps = selective(model)
+    steps = as_top_k_model(model)
     while True:
         behind = torch.from_numpy(beams.behind()).to(source.device)
         output = steps.continue_best(ids, state, memory, behind, beam_size)
@@ -84,12 +93,12 @@ def beam_search(
         move = beams.advance(output.continuations, output.eos, output.bonus)
         if not beams.count:
             return beams.history.hypotheses()
-        memory = pick(memory, move.sentences, of=before, device=source.device)
-        state = pick(output.state, move.rows, of=len(ids), device=source.device)
+        memory = select_rows(memory, move.sentences, of=before, device=source.device)
+        state = select_rows(output.state, move.rows, of=len(ids), device=source.device)
         ids = to_device(move.ids, source.device)
 
 
-class _Move(NamedTuple):
+class _Transition(NamedTuple):
     """What follows from a step for those sentences that stay in the batch."""
 
     ids: IntArray
@@ -109,7 +118,7 @@ class _Beams:
         max_lengths: IntArray,
         beam_size: int,
         n_best: int,
-        normalization: Normalization,
+        normalization: LengthNormalization,
         stopping: Stopping,
     ) -> None:
         self.history = History(sentences=len(max_lengths), beam_size=beam_size, n_best=n_best)
@@ -134,7 +143,7 @@ class _Beams:
         differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
         return differences
 
-    def advance(self, best: Continuations, eos: Tensor, bonus: Tensor | None) -> _Move:
+    def advance(self, best: Continuations, eos: Tensor, bonus: Tensor | None) -> _Transition:
         """Continue all hypotheses by one piece.
 
         Args:
@@ -195,14 +204,14 @@ class _Beams:
         scores = self._normalization.score(totals, self.history.steps + 1) + bonus
         self.history.keep(sentences, score=scores, eos=eos, row=rows, finished=finished)
 
-    def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Move:
+    def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Transition:
         """Let sentences that are `done` [b] leave, if they are many or the last ones."""
         stay: IntArray = np.arange(self.count)
         if done.sum() >= DONE_SHARE * self.count:
             stay = np.flatnonzero(~done)
         rows = stay[:, np.newaxis] * self._totals.shape[1] + parents[stay]
         self._sentences, self._limits, self._totals = self._sentences[stay], self._limits[stay], totals[stay]
-        return _Move(ids=chosen[stay].reshape(-1), rows=rows.reshape(-1), sentences=stay)
+        return _Transition(ids=chosen[stay].reshape(-1), rows=rows.reshape(-1), sentences=stay)
 
 
 def _at(bonuses: FloatArray | None, sentences: IntArray, rows: IntArray) -> FloatArray | float:

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.symbols import EOS
-from nmt.search.candidates import best_continuations
+from nmt.data.special_tokens import EOS
 from nmt.search.interface import Continuations
-from nmt.search.phrases import MET, UNREACHABLE, Automaton
+from nmt.search.phrase_automaton import INFINITE, MATCHED, Automaton
+from nmt.search.top_k import top_k_continuations
 
 
 class Avoided:
@@ -50,7 +50,7 @@ class Avoided:
         """
         self._limits = limits.to(device)
         self._following = torch.from_numpy(_columns(automaton, pieces)).to(device)
-        self._may_end = self._following[:, EOS] != MET
+        self._may_end = self._following[:, EOS] != MATCHED
 
     def start(self) -> Tensor:
         """Return the first state and the limit of each sentence [B, 2]."""
@@ -60,7 +60,7 @@ class Avoided:
         """Return the next states, and the limits [R, 2]."""
         following = self._following[marks[:, 0], ids].long()
         # Only a prefix leads to a phrase. What follows it has none again.
-        return torch.stack([following.masked_fill(following == MET, 0), marks[:, 1]], dim=1)
+        return torch.stack([following.masked_fill(following == MATCHED, 0), marks[:, 1]], dim=1)
 
     def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
         """Bar the pieces, and EOS, with which a phrase would be there.
@@ -69,7 +69,7 @@ class Avoided:
         """
         assert marks is not None
         following = self._following[marks[:, 0]]
-        barred = following == MET
+        barred = following == MATCHED
         last = marks[:, 1:] - pieces.shape[1] == 1
         if last.any():
             unfinished = ~self._may_end[following] & last
@@ -175,7 +175,7 @@ def full_distance(distances: np.typing.NDArray[np.int16]) -> int:
 
 def can_be_written(automaton: Automaton) -> bool:
     """Return whether the vocabulary has the pieces for a phrase."""
-    return full_distance(automaton.distances) < UNREACHABLE
+    return full_distance(automaton.distances) < INFINITE
 
 
 def needed(automata: Sequence[Automaton]) -> int:
@@ -196,7 +196,7 @@ def _share(allowed: Tensor, nearer: Tensor, totals: Tensor, needed: Tensor, coun
     sentences, rows = totals.shape
     size = allowed.shape[1]
     sums = (allowed.view(sentences, rows, size) + totals.unsqueeze(2)).view(sentences, -1)
-    overall = best_continuations(allowed, totals, count)
+    overall = top_k_continuations(allowed, totals, count)
     best = overall.rows * size + overall.pieces
     first = torch.arange(rows, device=totals.device) * size
     each = [values.argmax(1).view(sentences, rows) + first for values in (allowed, nearer)]

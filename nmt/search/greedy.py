@@ -9,13 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.symbols import BOS, EOS
+from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
-from nmt.search.candidates import selective
 from nmt.search.history import FloatArray, IntArray
-from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
-from nmt.search.normalization import Normalization
-from nmt.search.rows import DONE_SHARE, pick, to_device, to_host
+from nmt.search.interface import (
+    DONE_SHARE,
+    MemoryT,
+    StateT,
+    StepModel,
+    TokenHypothesis,
+    select_rows,
+    to_device,
+    to_host,
+)
+from nmt.search.length_normalization import LengthNormalization
+from nmt.search.top_k import as_top_k_model
 
 
 @torch.inference_mode()
@@ -25,8 +33,8 @@ def greedy_search(
     lengths: Tensor,
     *,
     max_lengths: Tensor,
-    normalization: Normalization,
-) -> list[list[Hypothesis]]:
+    normalization: LengthNormalization,
+) -> list[list[TokenHypothesis]]:
     """Translate a batch.
 
     Args:
@@ -43,7 +51,7 @@ def greedy_search(
     state = model.init_state(memory)
     record = _Record(max_lengths=to_host(max_lengths))
     ids = torch.full_like(lengths, BOS)
-    steps = selective(model)
+    steps = as_top_k_model(model)
     while True:
         totals = torch.zeros(len(ids), 1, device=source.device)
         output = steps.continue_best(ids, state, memory, totals, 1)
@@ -52,8 +60,8 @@ def greedy_search(
         next_ids, stay = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
         if not len(stay):
             return [[hypothesis] for hypothesis in record.hypotheses(normalization)]
-        memory = pick(memory, stay, of=before, device=source.device)
-        state = pick(output.state, stay, of=before, device=source.device)
+        memory = select_rows(memory, stay, of=before, device=source.device)
+        state = select_rows(output.state, stay, of=before, device=source.device)
         ids = to_device(next_ids, source.device)
 
 
@@ -93,7 +101,7 @@ class _Record:
         self._sentences = sentences[stay]
         return pieces[stay], stay
 
-    def hypotheses(self, normalization: Normalization) -> list[Hypothesis]:
+    def hypotheses(self, normalization: LengthNormalization) -> list[TokenHypothesis]:
         """Return the hypothesis of each sentence."""
         ids = np.stack([chosen for chosen, _ in self._steps], axis=1)
         log_probs = np.stack([values for _, values in self._steps], axis=1)
@@ -101,7 +109,7 @@ class _Record:
         totals = np.cumsum(log_probs, axis=1)[np.arange(len(ids)), self._lengths]
         scores = normalization.score(totals, self._lengths + 1)
         return [
-            Hypothesis(
+            TokenHypothesis(
                 ids=ids[index, :length].tolist(),
                 log_probability=float(totals[index]),
                 score=float(scores[index]),

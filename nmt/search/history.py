@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.search.interface import Hypothesis
+from nmt.search.interface import TokenHypothesis
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -89,7 +89,7 @@ class History:
             record[sentences, : rows.shape[1]] = values
         self._steps.append(step)
 
-    def hypotheses(self) -> list[list[Hypothesis]]:
+    def hypotheses(self) -> list[list[TokenHypothesis]]:
         """Read all kept hypotheses back from their last rows: best first, for each sentence."""
         sentence, rank = np.nonzero(self._ended["score"] > -np.inf)
         ended = self._ended[sentence, rank]
@@ -101,11 +101,11 @@ class History:
             rows, pieces, values = self._steps[step]
             ids[:, step], log_probs[:, step] = pieces[sentence, row], values[sentence, row]
             row = np.where(length > step, rows[sentence, row], row)
-        found: list[list[Hypothesis]] = [[] for _ in range(self._shape[0])]
+        found: list[list[TokenHypothesis]] = [[] for _ in range(self._shape[0])]
         for index, record in enumerate(ended):
             pieces_log_probs = np.append(log_probs[index, : length[index]], record["eos"])
             found[sentence[index]].append(
-                Hypothesis(
+                TokenHypothesis(
                     ids=ids[index, : length[index]].tolist(),
                     # Added up one after the other, as greedy search does, so that the sums are the same to the bit.
                     log_probability=float(np.cumsum(pieces_log_probs)[-1]),

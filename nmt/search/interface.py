@@ -8,8 +8,11 @@ each of its members, a test double. Search never asks what is inside a memory or
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 SelectableT = TypeVar("SelectableT", bound="Selectable")
@@ -70,7 +73,7 @@ class Continuations(NamedTuple):
     """The log-probabilities that the model gives these pieces [B, C], where `log_probs` are others."""
 
 
-class BestOutput(NamedTuple, Generic[StateT]):
+class TopKOutput(NamedTuple, Generic[StateT]):
     """What one step gives to a search that asks for the best continuations alone."""
 
     continuations: Continuations
@@ -83,12 +86,12 @@ class BestOutput(NamedTuple, Generic[StateT]):
 
 
 @runtime_checkable
-class SelectiveModel(Protocol[MemoryT_contra, StateT]):
+class TopKModel(Protocol[MemoryT_contra, StateT]):
     """A model that finds the best continuations itself, faster than a search can in all log-probabilities."""
 
     def continue_best(
         self, ids: Tensor, state: StateT, memory: MemoryT_contra, totals: Tensor, count: int
-    ) -> BestOutput[StateT]:
+    ) -> TopKOutput[StateT]:
         """Feed one piece to each row, and return the best continuations of each sentence.
 
         Args:
@@ -101,7 +104,7 @@ class SelectiveModel(Protocol[MemoryT_contra, StateT]):
         """
 
 
-class Hypothesis(NamedTuple):
+class TokenHypothesis(NamedTuple):
     """A candidate translation."""
 
     ids: list[int]
@@ -115,3 +118,25 @@ class Hypothesis(NamedTuple):
     """Of each piece, and of EOS at the end."""
     finished: bool
     """False if it was still going on at the length limit, where EOS was put to it (and counted)."""
+
+
+# Sentences that are done leave the batch when they are this share of it: copying the others has its price too.
+DONE_SHARE = 1 / 16
+
+
+def to_host(values: Tensor) -> NDArray[Any]:
+    """Return `values` as an array; waits for the device."""
+    array: NDArray[Any] = values.cpu().numpy()
+    return array
+
+
+def to_device(values: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Return an array of indices or ids as a tensor on `device`."""
+    return torch.from_numpy(values).to(device)
+
+
+def select_rows(selectable: SelectableT, rows: NDArray[np.int64], *, of: int, device: torch.device) -> SelectableT:
+    """Return the part of a memory or state of `of` rows that belongs to `rows`; itself if that is all, in order."""
+    if len(rows) == of and np.array_equal(rows, np.arange(of)):
+        return selectable
+    return selectable.select(to_device(rows, device))

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.data.order import scramble, scramble_unit
-from nmt.data.symbols import BOS, EOS
-from nmt.search.interface import Hypothesis, MemoryT, StateT, StepModel
-from nmt.search.normalization import Normalization
-from nmt.search.rows import pick, to_device, to_host
-from nmt.search.shaping import Best, ShapedModel
+from nmt.data.shuffle import hash64, uniform
+from nmt.data.special_tokens import BOS, EOS
+from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, select_rows, to_device, to_host
+from nmt.search.length_normalization import LengthNormalization
+from nmt.search.processed_model import ProcessedModel, TopK
 
 
 @torch.inference_mode()
@@ -49,22 +48,22 @@ def sample(
     Returns:
         For each sentence K samples, equal ones among them: their pieces, without BOS and EOS.
     """
-    plain = ShapedModel(model, shapers=(), chooser=Best(), prefix=None, coverage=None)
+    plain = ProcessedModel(model, shapers=(), chooser=TopK(), prefix=None, coverage=None)
     drawn = _drawn(plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_end=False)
     return [[ids for ids, _ in several] for several in drawn]
 
 
 @torch.inference_mode()
 def sample_hypotheses(
-    model: ShapedModel[MemoryT, StateT],
+    model: ProcessedModel[MemoryT, StateT],
     source: Tensor,
     lengths: Tensor,
     *,
     samples: int,
     max_lengths: Tensor,
     seeds: NDArray[np.uint64],
-    normalization: Normalization,
-) -> list[list[Hypothesis]]:
+    normalization: LengthNormalization,
+) -> list[list[TokenHypothesis]]:
     """Draw translations from shaped probabilities; their scores are those of the model itself.
 
     Args:
@@ -84,16 +83,16 @@ def sample_hypotheses(
     return [[_hypothesis(ids, values, normalization) for ids, values in several] for several in drawn]
 
 
-def _hypothesis(ids: list[int], values: list[float], normalization: Normalization) -> Hypothesis:
+def _hypothesis(ids: list[int], values: list[float], normalization: LengthNormalization) -> TokenHypothesis:
     """Return a sample of pieces `ids`, with EOS at the end if it ended by itself."""
     finished = ids[-1:] == [EOS]
     total = float(np.cumsum(values)[-1])
     score = float(normalization.score(total, len(values)))
-    return Hypothesis(ids[:-1] if finished else ids, total, score, values, finished)
+    return TokenHypothesis(ids[:-1] if finished else ids, total, score, values, finished)
 
 
 def _drawn(
-    model: ShapedModel[MemoryT, StateT],
+    model: ProcessedModel[MemoryT, StateT],
     source: Tensor,
     lengths: Tensor,
     *,
@@ -112,7 +111,7 @@ def _drawn(
     rows = np.repeat(np.arange(count), samples)
     first = model.init_state(memory)
     state = first.select(to_device(rows, source.device)) if samples > 1 else first
-    streams = scramble(scramble(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)
+    streams = hash64(hash64(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)
     drawn: list[list[tuple[list[int], list[float]]]] = [[([], []) for _ in range(samples)] for _ in range(count)]
     open_samples = np.ones((count, samples), np.bool_)
     sentences: NDArray[np.int64] = np.arange(count)
@@ -120,7 +119,7 @@ def _drawn(
     for step in range(int(limits.max(initial=0)) + with_end):
         output = model.step(ids, state, memory)
         here = (sentences[:, None] * samples + np.arange(samples)).reshape(-1)
-        chosen = draw(output.log_probs, scramble(streams[here] + np.uint64(step), 1))
+        chosen = draw(output.log_probs, hash64(streams[here] + np.uint64(step), 1))
         ended = to_host(chosen == EOS).reshape(-1, samples)
         at_limit = np.repeat(limits[sentences] <= step, samples)
         if at_limit.any():
@@ -139,8 +138,8 @@ def _drawn(
         if not len(stay):
             break
         kept_rows = (stay[:, None] * samples + np.arange(samples)).reshape(-1)
-        state = pick(output.state, kept_rows, of=len(pieces) * samples, device=source.device)
-        memory = pick(memory, stay, of=len(pieces), device=source.device)
+        state = select_rows(output.state, kept_rows, of=len(pieces) * samples, device=source.device)
+        memory = select_rows(memory, stay, of=len(pieces), device=source.device)
         ids = to_device(pieces.reshape(-1)[kept_rows], source.device)
         sentences = sentences[stay]
     return drawn
@@ -169,5 +168,5 @@ def draw(log_probs: Tensor, keys: NDArray[np.uint64]) -> Tensor:
 
 def _gumbel(keys: NDArray[np.uint64], count: int, stage: int) -> Tensor:
     """Return random-looking numbers [R, count] with a standard Gumbel distribution."""
-    chances = scramble_unit(scramble(keys, stage)[:, None] + np.arange(count, dtype=np.uint64), 1)
+    chances = uniform(hash64(keys, stage)[:, None] + np.arange(count, dtype=np.uint64), 1)
     return torch.from_numpy(-np.log(-np.log(np.maximum(chances, np.finfo(np.float64).tiny))))

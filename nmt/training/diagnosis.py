@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nmt.config.schema import Schedule
-from nmt.training.runs.report import perplexity
+from nmt.config.schema import ScheduleConfig
+from nmt.training.reporter import perplexity
 
 SAME, BLANK, REPEATING = 0.5, 0.3, 0.5
 """Shares of translations that are one and the same, blank, or repeat themselves: more than that is no translating."""
@@ -53,7 +53,7 @@ class TextFacts:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ValidationRecord:
     """One validation, and the training since the one before."""
 
     update: int
@@ -68,14 +68,14 @@ class Seen:
     """None where nothing was translated."""
 
 
-class Yardstick(NamedTuple):
+class DiagnosisContext(NamedTuple):
     """What the validations of a run are measured by."""
 
     metric: str
     """Name of the score that chooses the best model."""
     peak: float
     """Highest learning rate."""
-    schedule: Schedule
+    schedule: ScheduleConfig
     by_frequency: float
     """Nats a piece that guessing each piece of the validation set by its frequency costs."""
 
@@ -88,7 +88,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def diagnose(history: Sequence[Seen], yardstick: Yardstick) -> list[Finding]:
+def diagnose(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> list[Finding]:
     """Return what is wrong at the last validation of `history`, which has at least one."""
     findings = [
         *_collapse(history, yardstick),
@@ -129,7 +129,7 @@ def _repeats(line: str) -> bool:
 # ------------------------------------------------------------------------------------------------------- findings
 
 
-def _collapse(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Finding]:
+def _collapse(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> Iterator[Finding]:
     """Translations that are none, though learning has slowed down: after some that were, or without any."""
     *earlier, now = history
     what = _broken(now.text)
@@ -169,7 +169,7 @@ def _broken(text: TextFacts | None) -> str | None:
     return None
 
 
-def _divergence(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Finding]:
+def _divergence(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> Iterator[Finding]:
     """A loss above that of the frequencies alone: after a lower one, or when it should long have been lower."""
     *earlier, now = history
     sides = (("validation", now.loss), ("training", now.train_loss))
@@ -184,7 +184,7 @@ def _divergence(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Findi
         )
 
 
-def _learns_no_more(earlier: Sequence[Seen], now: Seen, yardstick: Yardstick) -> bool:
+def _learns_no_more(earlier: Sequence[ValidationRecord], now: ValidationRecord, yardstick: DiagnosisContext) -> bool:
     """Whether the training loss has risen; or has stopped falling before anything was learnt.
 
     While it falls, a high loss has other reasons: the first updates, which its mean holds, or overfitting.
@@ -198,7 +198,7 @@ def _learns_no_more(earlier: Sequence[Seen], now: Seen, yardstick: Yardstick) ->
     return late and lowest - now.train_loss < FALL
 
 
-def _overfitting(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Finding]:
+def _overfitting(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> Iterator[Finding]:
     """Perplexity that rises on what is new, falls on what is known, and a score that is no better.
 
     Or, though the score may still get better, a training text that is known by heart.
@@ -230,7 +230,7 @@ def _overfitting(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Find
         )
 
 
-def _learning_rate(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Finding]:
+def _learning_rate(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> Iterator[Finding]:
     """A learning rate that has stopped helping: still too high, or down to nothing."""
     stale, rate, kind = _stale(history), history[-1].learning_rate, yardstick.schedule.kind
     share = rate / yardstick.peak
@@ -254,7 +254,7 @@ def _learning_rate(history: Sequence[Seen], yardstick: Yardstick) -> Iterator[Fi
         )
 
 
-def unfinished(history: Sequence[Seen], yardstick: Yardstick) -> str | None:
+def still_improving(history: Sequence[ValidationRecord], yardstick: DiagnosisContext) -> str | None:
     """What to say at the end of a run that was still getting better, apart from what a falling rate brings anyway."""
     if len(history) < 2 or _stale(history) > 0 or history[-1].learning_rate < yardstick.peak / 10:
         return None
@@ -265,13 +265,13 @@ def unfinished(history: Sequence[Seen], yardstick: Yardstick) -> str | None:
     )
 
 
-def _since_lowest_loss(history: Sequence[Seen]) -> int:
+def _since_lowest_loss(history: Sequence[ValidationRecord]) -> int:
     """Validations since the one of the lowest loss."""
     lowest = min(range(len(history)), key=lambda place: history[place].loss)
     return len(history) - 1 - lowest
 
 
-def _stale(history: Sequence[Seen]) -> int:
+def _stale(history: Sequence[ValidationRecord]) -> int:
     """Validations since the best one."""
     best = max(range(len(history)), key=lambda place: (history[place].worth, -place))
     return len(history) - 1 - best

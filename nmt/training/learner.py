@@ -10,19 +10,18 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from nmt.config.schema import Training
-from nmt.data.batches.batching import Batch
+from nmt.config.schema import TrainingConfig
+from nmt.data.batching import Batch
 from nmt.model import Seq2Seq
-from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.objectives import Terms, make_objective
-from nmt.training.objectives.minimum_risk import Judge
-from nmt.training.objectives.parent_l2 import ParentL2
-from nmt.training.optim import make_optimizer, set_learning_rate
-from nmt.training.schedule import LearningRate
-from nmt.training.weights.averaging import Weights, make_average
+from nmt.training.averaging import Weights, make_average
+from nmt.training.batch_tensors import TensorBatch, to_tensors
+from nmt.training.objectives import LossOutput, build_objective
+from nmt.training.objectives.auxiliary_losses import ParentL2
+from nmt.training.objectives.minimum_risk import SentenceScorer
+from nmt.training.optimizer import LearningRate, make_optimizer, set_learning_rate
 
 
-class Learned(NamedTuple):
+class UpdateStats(NamedTuple):
     """What one update did."""
 
     negative_log_likelihood: float
@@ -43,12 +42,12 @@ class Learner:
         self,
         *,
         model: Seq2Seq,
-        options: Training,
+        options: TrainingConfig,
         total_updates: int,
         device: torch.device,
         dtype: torch.dtype,
         seed: int = 1,
-        judge: Judge | None = None,
+        judge: SentenceScorer | None = None,
         parent: Weights | None = None,
     ) -> None:
         """Make the optimiser and what goes with it.
@@ -74,13 +73,13 @@ class Learner:
         )
         self.average = make_average(options.averaging)
         self.weights: Weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self.objective = make_objective(model, options, seed=seed, dtype=dtype, judge=judge)
+        self.objective = build_objective(model, options, seed=seed, dtype=dtype, judge=judge)
         self.pull: ParentL2 | None = None
         if parent is not None and options.parent_l2 > 0:
             self.pull = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
         self._twin: Seq2Seq | None = None
 
-    def update(self, group: Sequence[Batch], number: int) -> Learned:
+    def update(self, group: Sequence[Batch], number: int) -> UpdateStats:
         """Make update `number`: one optimiser step on the mean loss of all target pieces in `group`.
 
         The mean is over the pieces (minimum risk: sentences) of the whole group, so that accumulation gives the
@@ -94,7 +93,7 @@ class Learner:
                 terms = self.loss(piece, number)
                 (terms.loss / units).backward()  # type: ignore[no-untyped-call]
                 total += float(terms.negative_log_likelihood)
-                add_parts(parts, {name: (float(part.total), part.over) for name, part in terms.parts.items()})
+                add_components(parts, {name: (float(part.total), part.over) for name, part in terms.parts.items()})
         if self.pull is not None:
             self.pull.add_gradients()
             parts["distance"] = (self.pull.distance(), 1)
@@ -107,7 +106,7 @@ class Learner:
             self.average.after_update(self.weights, number)
         self.optimizer.zero_grad(set_to_none=True)
         tokens = sum(batch.target_tokens for batch in group)
-        return Learned(total, tokens, norm, applied, parts)
+        return UpdateStats(total, tokens, norm, applied, parts)
 
     def rehearse(self, batch: Batch) -> None:
         """Run `batch` forwards and backwards without learning from it, to see whether memory suffices."""
@@ -118,7 +117,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         torch.set_rng_state(generator)
 
-    def loss(self, batch: TensorBatch, number: int = 1) -> Terms:
+    def loss(self, batch: TensorBatch, number: int = 1) -> LossOutput:
         """Return the loss of `batch` at update `number`; padding takes no part."""
         return self.objective.loss(batch, number)
 
@@ -146,7 +145,7 @@ class Learner:
         return self._twin
 
 
-def add_parts(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
+def add_components(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
     """Add to the sums and counts of each part of a loss."""
     for name, (total, count) in more.items():
         before = sums.get(name, (0.0, 0))

@@ -11,23 +11,30 @@ import torch
 
 from nmt import log
 from nmt.config.schema import Config
-from nmt.data.batches.batching import fixed_batches
+from nmt.data.batching import fixed_batches
 from nmt.data.lengths import length_ratio, longest_source
-from nmt.data.preparation.preprocess import Prepared, prepare
+from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.errors import TrainingError
 from nmt.inference.model_file import load_model
 from nmt.log import logger
 from nmt.model import Seq2Seq
-from nmt.training.batches import make_batches
-from nmt.training.diagnosis import Yardstick
+from nmt.training.batch_tensors import make_batches
+from nmt.training.diagnosis import DiagnosisContext
+from nmt.training.initial_weights import (
+    ParentModel,
+    check_parent,
+    load_initial,
+    make_initial,
+    parent_weights,
+    save_initial,
+)
 from nmt.training.learner import Learner
-from nmt.training.objectives.minimum_risk import make_judge
-from nmt.training.runs.folder import RunFolder
-from nmt.training.runs.report import Reporter
+from nmt.training.objectives.minimum_risk import make_sentence_scorer
+from nmt.training.reporter import Reporter
+from nmt.training.run_folder import RunFolder
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator, loss_by_frequency
-from nmt.training.weights.initial import Parent, check_parent, load_initial, make_initial, parent_weights, save_initial
 
 _VALIDATION_TOKENS = 2048
 """Pieces in a batch of the validation loss: it changes memory and speed only."""
@@ -56,15 +63,15 @@ def train(
     dtype = choose_dtype(config.training.precision, device)
     set_threads(config.training.threads)
     keep_freed_memory()
-    parent: Parent | None
+    parent: ParentModel | None
     if resume:
         run.check_resumable(config)
         parent = load_initial(run.initial)
     else:
-        parent = Parent(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
+        parent = ParentModel(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
         check_parent(config, parent)
         run.check_new(overwrite=overwrite)
-    prepared = prepare(config, tokenizers=parent.tokenizers if parent is not None else None)
+    prepared = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
     config = _with_length_limits(config, prepared)
     checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
     _seed(config.seed)
@@ -93,12 +100,12 @@ def train(
         if checkpoint is not None:
             trainer.resume(checkpoint)
         else:
-            _rehearse(trainer)
+            _dry_run(trainer)
         trainer.train()
     return run.path
 
 
-def _with_length_limits(config: Config, prepared: Prepared) -> Config:
+def _with_length_limits(config: Config, prepared: PreprocessedData) -> Config:
     """Return `config` with the limits that its training text suggests, where none are given.
 
     They are the longest source that is translated at once, and the longest translation.
@@ -124,7 +131,7 @@ def _seed(seed: int) -> None:
 
 def _make_trainer(
     config: Config,
-    prepared: Prepared,
+    prepared: PreprocessedData,
     model: Seq2Seq,
     run: RunFolder,
     reporter: Reporter,
@@ -157,7 +164,7 @@ def _make_trainer(
         device=device,
         dtype=dtype,
         seed=config.seed,
-        judge=make_judge(config, tokenizers.target) if options.objective == "minimum_risk" else None,
+        judge=make_sentence_scorer(config, tokenizers.target) if options.objective == "minimum_risk" else None,
         parent=parent_weights(run.initial) if options.parent_l2 > 0 else None,
     )
     return Trainer(
@@ -170,7 +177,7 @@ def _make_trainer(
         reporter=reporter,
         fingerprint=prepared.fingerprint,
         shortlist=prepared.shortlist,
-        yardstick=Yardstick(
+        yardstick=DiagnosisContext(
             metric=options.validation.metric,
             peak=options.optimizer.learning_rate,
             schedule=options.schedule,
@@ -181,7 +188,7 @@ def _make_trainer(
     )
 
 
-def _rehearse(trainer: Trainer) -> None:
+def _dry_run(trainer: Trainer) -> None:
     """Try the largest batch first, so that memory problems show at once and not after an hour."""
     batch = trainer.batches.worst()
     try:

@@ -1,6 +1,6 @@
 """The training loop: update, report, validate, save, stop.
 
-Everything that changes from update to update is in `Progress`, the learner (weights, optimiser, learning rate,
+Everything that changes from update to update is in `TrainState`, the learner (weights, optimiser, learning rate,
 average) and the random generators, and all of that is in a checkpoint: a resumed run goes on bit for bit.
 """
 
@@ -12,24 +12,23 @@ import time
 from collections.abc import Iterator
 
 from nmt.config.schema import Config
-from nmt.data.batches.batching import Batch, Batches, Position
-from nmt.data.shortlist import ShortlistTable
-from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.batching import Batch, Batches, Position
+from nmt.data.shortlist_table import ShortlistTable
+from nmt.data.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
 from nmt.inference.model_file import load_model, save_model
 from nmt.log import logger, progress
-from nmt.training.batches import Prefetcher
-from nmt.training.diagnosis import Seen, Yardstick, diagnose, text_facts, unfinished
+from nmt.training.averaging import Weights
+from nmt.training.batch_tensors import Prefetcher
+from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
+from nmt.training.diagnosis import DiagnosisContext, ValidationRecord, diagnose, still_improving, text_facts
 from nmt.training.learner import Learner
-from nmt.training.optim import optimizer_tensors, restore_optimizer
-from nmt.training.progress import Progress, Window
-from nmt.training.runs.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
-from nmt.training.runs.folder import RunFolder
-from nmt.training.runs.provenance import provenance
-from nmt.training.runs.report import Reporter, duration
+from nmt.training.optimizer import optimizer_tensors, restore_optimizer
+from nmt.training.reporter import Reporter, duration
+from nmt.training.run_folder import RunFolder, provenance
 from nmt.training.signals import StopRequest
-from nmt.training.validation import Validated, Validator, goodness, write_translations
-from nmt.training.weights.averaging import Weights
+from nmt.training.state import LogWindow, TrainState
+from nmt.training.validation import ValidationResult, Validator, maximized, write_translations
 
 
 class Trainer:
@@ -47,7 +46,7 @@ class Trainer:
         reporter: Reporter,
         fingerprint: str,
         shortlist: ShortlistTable | None,
-        yardstick: Yardstick,
+        yardstick: DiagnosisContext,
     ) -> None:
         self.config = config
         self.options = config.training
@@ -60,7 +59,7 @@ class Trainer:
         self.fingerprint = fingerprint
         self.shortlist = shortlist
         self.yardstick = yardstick
-        self.progress = Progress()
+        self.progress = TrainState()
         self.uniform_loss = math.log(learner.model.output.weight.shape[0])
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -137,7 +136,7 @@ class Trainer:
         if state.validated < state.update:
             self._validate_training()
             self.save()
-        advice = unfinished(state.history, self.yardstick)
+        advice = still_improving(state.history, self.yardstick)
         if advice is not None:
             logger.info("%s", advice)
         final = average.final()
@@ -159,7 +158,7 @@ class Trainer:
 
     def _report(self) -> None:
         state, window = self.progress, self.progress.window
-        state.window = Window()
+        state.window = LogWindow()
         if window.updates == 0:
             return
         loss = window.loss / window.tokens
@@ -202,7 +201,7 @@ class Trainer:
         """Measure `weights`; keep them, and return True, if they are the best so far."""
         state, options = self.progress, self.options.validation
         validated = self.validator.validate(self.learner.model_with(weights))
-        worth = goodness(options.metric, validated.scores)
+        worth = maximized(options.metric, validated.scores)
         best = worth > state.best
         state.validated = state.update
         state.seconds += validated.seconds
@@ -223,7 +222,7 @@ class Trainer:
         self._warn(validated, worth)
         return best
 
-    def _warn(self, validated: Validated, worth: float) -> None:
+    def _warn(self, validated: ValidationResult, worth: float) -> None:
         """Say what this validation shows to be wrong, as far as the last one did not."""
         state = self.progress
         training_loss = state.take_training_loss()
@@ -232,7 +231,7 @@ class Trainer:
         text = text_facts(validated.translations, self.validator.references) if validated.translations else None
         loss, rate = validated.scores["loss"], self.learner.rate.at(state.update)
         loss = math.inf if math.isnan(loss) else loss
-        state.history.append(Seen(state.update, training_loss, loss, worth, rate, text))
+        state.history.append(ValidationRecord(state.update, training_loss, loss, worth, rate, text))
         findings = diagnose(state.history, self.yardstick)
         for finding in findings:
             if finding.name not in state.warned:
@@ -276,7 +275,7 @@ class Trainer:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint`."""
-        self.progress = Progress.restored(checkpoint.state["progress"])
+        self.progress = TrainState.restored(checkpoint.state["progress"])
         for name, value in self.learner.weights.items():
             value.copy_(checkpoint.weights[name])
         restore_optimizer(self.learner.optimizer, checkpoint.optimizer)

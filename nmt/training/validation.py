@@ -13,25 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.config.schema import Config
-from nmt.data.batches.batching import Batch
-from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.batching import Batch
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import TrainingError
-from nmt.evaluation.metrics import score
-from nmt.inference.lines.parts import longest_part
-from nmt.inference.lines.text import part_separator
-from nmt.inference.networks.packing import ready_to_search
-from nmt.inference.translation import LongLines
+from nmt.inference.packing import ready_to_search
+from nmt.inference.results import LongLines
+from nmt.inference.segmentation import max_segment_tokens, part_separator
 from nmt.inference.translator import Translator
 from nmt.log import logger
+from nmt.metrics.corpus import score
 from nmt.model import Seq2Seq
-from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.runs.report import perplexity
+from nmt.training.batch_tensors import TensorBatch, to_tensors
+from nmt.training.reporter import perplexity
 
 HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": True}
 
 
-def goodness(metric: str, scores: dict[str, float]) -> float:
+def maximized(metric: str, scores: dict[str, float]) -> float:
     """Return the score of `metric`, turned so that larger is better; an undefined score is worse than any other."""
     value = scores[metric]
     if math.isnan(value):
@@ -54,7 +53,7 @@ def loss_by_frequency(counts: NDArray[np.int64], batches: Sequence[Batch]) -> fl
     return total / max(1, sum(batch.target_tokens for batch in batches))
 
 
-class Validated(NamedTuple):
+class ValidationResult(NamedTuple):
     """The outcome of one validation."""
 
     scores: dict[str, float]
@@ -87,7 +86,7 @@ class Validator:
         self.references = [reference for _, reference in shown]
         self._long_lines: LongLines | None = None
 
-    def validate(self, model: Seq2Seq) -> Validated:
+    def validate(self, model: Seq2Seq) -> ValidationResult:
         """Measure `model`, which is left in evaluation mode."""
         began = time.monotonic()
         model.eval()
@@ -105,7 +104,7 @@ class Validator:
             )
             scores |= {name: result.value for name, result in results.items()}
             self._show(translations)
-        return Validated(scores, translations, time.monotonic() - began)
+        return ValidationResult(scores, translations, time.monotonic() - began)
 
     @torch.no_grad()
     def _loss(self, model: Seq2Seq) -> float:
@@ -126,7 +125,7 @@ class Validator:
             self.tokenizers,
             decoding=decoding,
             device=self.device,
-            max_source_pieces=longest_part([self.config], {}),
+            max_source_pieces=max_segment_tokens([self.config], {}),
             separator=part_separator(self.config.data.target_language),
         )
         told = self._long_lines is not None

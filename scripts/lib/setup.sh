@@ -117,7 +117,7 @@ prepare_environment() {
 }
 
 # run_module MODULE ARGUMENTS...: run a module of scripts/lib in place of this shell. As `nmt` does, it tells torch's
-# libraries how to use threads; see nmt/cli/libraries.py.
+# libraries how to use threads; see nmt/cli/environment.py.
 run_module() {
     export GOMP_SPINCOUNT="${GOMP_SPINCOUNT-3000}"
     export PYTHONPATH="$root:$root/scripts/lib${PYTHONPATH:+:$PYTHONPATH}"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.attention_output import IMAGES, SUFFIXES, Format, Level, Output
-from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose, refuse_existing
+from nmt.cli.attention_output import IMAGES, SUFFIXES, AttentionFormat, AttentionOutputFile, Level
+from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose, require_new_file
 from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.inference.attention import Attended
+    from nmt.inference.attention import LineAttention
 
 # A word that ends like `news.en`, or has a folder in front. What has a space in it is a sentence.
 LIKE_A_PATH = re.compile(r"\S*(/|\\|\w\.[A-Za-z]\w{0,9}$)\S*")
@@ -51,7 +51,7 @@ def attention(
         ),
     ] = None,
     format: Annotated[
-        Format | None,
+        AttentionFormat | None,
         typer.Option("--format", help="What to write, whatever the suffix is; by default text.", show_default=False),
     ] = None,
     level: Annotated[
@@ -96,47 +96,49 @@ def attention(
     if targets is not None or wanted.one_picture:
         lines = iter(several := list(lines))
         _check_lines(several, targets, wanted)
-    _refuse(wanted, (text, target), overwrite=overwrite)
-    from nmt.cli.opening import decoding_options, open_model
+    _check_usage(wanted, (text, target), overwrite=overwrite)
+    from nmt.cli.loading import decoding_options, open_model
 
     file = open_model(model)
     from nmt.cli.attention_writers import write
-    from nmt.inference.attention import Attender
+    from nmt.inference.attention import AttentionExtractor
 
     options = decoding_options(beam_size=beam_size, batch_sentences=batch_size, device=device, threads=threads)
-    attended = Attender(file, decoding=options).attend(lines, targets)
+    attended = AttentionExtractor(file, decoding=options).attend(lines, targets)
     languages = file.config.data
     write(
         wanted,
-        _noting_blanks(attended),
+        _warn_blank(attended),
         source_language=languages.source_language,
         target_language=languages.target_language,
     )
 
 
-def _output(output: Path | None, format: Format | None, level: Level | None) -> Output:
+def _output(output: Path | None, format: AttentionFormat | None, level: Level | None) -> AttentionOutputFile:
     """Find out what is to be written, and where.
 
     Raises:
         UsageError: The name of the output says nothing, or something else than `format`.
     """
     if output is None:
-        format = format or Format.text
+        format = format or AttentionFormat.text
         if format in IMAGES and sys.stdout is not None and sys.stdout.isatty():
             raise UsageError(f"a terminal cannot show this picture; write it into a file: -o picture.{format.value}")
         folder = False
     else:
         folder = output.is_dir() or (not output.suffix and format in (None, *IMAGES))
         format = _format_of(output, format, folder=folder)
-    return Output(output, folder, format, level or (Level.words if format is Format.pharaoh else Level.pieces))
+    return AttentionOutputFile(
+        output, folder, format, level or (Level.words if format is AttentionFormat.pharaoh else Level.pieces)
+    )
 
 
-def _format_of(output: Path, format: Format | None, *, folder: bool) -> Format:
+def _format_of(output: Path, format: AttentionFormat | None, *, folder: bool) -> AttentionFormat:
     named = SUFFIXES.get(output.suffix.lower())
     if folder:
         if format not in (None, *IMAGES):
             raise UsageError(f"{output} is a folder; {format.value} is one file for all lines: name it with -o")
-        return format or Format.png
+        return format or AttentionFormat.png
     if format is None and named is None:
         raise UsageError(f"{output}: what to write there? Choose one of {', '.join(SUFFIXES)}, or say it with --format")
     if format is not None and named is not None and format is not named:
@@ -148,7 +150,7 @@ def _format_of(output: Path, format: Format | None, *, folder: bool) -> Format:
 
 def _lines(given: str, what: str) -> Iterator[str]:
     """Return the lines of a file, if there is one of that name, or else the given sentence itself."""
-    from nmt.data.text.lines import read_lines
+    from nmt.data.lines import read_lines
 
     if given == "-" or os.path.isfile(given) or (os.path.exists(given) and not os.path.isdir(given)):
         if given == "-" and sys.stdin is not None and sys.stdin.isatty():
@@ -161,8 +163,8 @@ def _lines(given: str, what: str) -> Iterator[str]:
     return iter([given])
 
 
-def _check_lines(lines: list[str], targets: list[str] | None, wanted: Output) -> None:
-    from nmt.data.text.lines import is_blank
+def _check_lines(lines: list[str], targets: list[str] | None, wanted: AttentionOutputFile) -> None:
+    from nmt.data.lines import is_blank
 
     if targets is not None and len(lines) != len(targets):
         raise UnequalLines("the text", len(lines), "--target", len(targets))
@@ -176,7 +178,7 @@ def _check_lines(lines: list[str], targets: list[str] | None, wanted: Output) ->
             )
 
 
-def _refuse(wanted: Output, inputs: tuple[str | None, ...], *, overwrite: bool) -> None:
+def _check_usage(wanted: AttentionOutputFile, inputs: tuple[str | None, ...], *, overwrite: bool) -> None:
     """Make sure that writing loses nothing."""
     if wanted.path is None:
         return
@@ -184,7 +186,7 @@ def _refuse(wanted: Output, inputs: tuple[str | None, ...], *, overwrite: bool) 
         if given is not None and os.path.isfile(given) and wanted.path.exists() and wanted.path.samefile(given):
             raise UsageError(f"{wanted.path}: this would replace the text itself; choose another name for -o")
     if not wanted.folder:
-        refuse_existing(wanted.path, overwrite=overwrite)
+        require_new_file(wanted.path, overwrite=overwrite)
     elif not overwrite and any(wanted.path.glob(wanted.picture("*"))):
         raise UsageError(
             f"{wanted.path} has pictures already; choose another folder, or replace those of the same line with "
@@ -192,7 +194,7 @@ def _refuse(wanted: Output, inputs: tuple[str | None, ...], *, overwrite: bool) 
         )
 
 
-def _noting_blanks(attended: Iterator[Attended | None]) -> Iterator[Attended | None]:
+def _warn_blank(attended: Iterator[LineAttention | None]) -> Iterator[LineAttention | None]:
     """Pass lines on, and say at the end which were blank."""
     blank: list[int] = []
     for number, line in enumerate(attended, 1):

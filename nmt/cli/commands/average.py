@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.opening import decoding_options, make_translator
+from nmt.cli.loading import decoding_options, make_translator
 from nmt.cli.options import (
     BatchSize,
     BeamSize,
@@ -18,13 +18,13 @@ from nmt.cli.options import (
     Quiet,
     Threads,
     Verbose,
-    refuse_existing,
+    require_new_file,
 )
 from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.evaluation.held_out import HeldOut, Measured
+    from nmt.evaluation.tuning import TrialScores, TuningSet
     from nmt.inference.model_file import ModelFile
 
 DEFAULT_NAME = "averaged.safetensors"
@@ -84,15 +84,15 @@ def average(
         if not path.exists():
             raise UsageError(f"{path}: there is no such run folder, checkpoint or model file")
     output = _output(paths, output)
-    refuse_existing(output, overwrite=overwrite)
-    from nmt.evaluation.held_out import read_held_out
-    from nmt.training.weights.average_files import average as average_parts
-    from nmt.training.weights.average_files import base_model, check_subwords, read_part, save
+    require_new_file(output, overwrite=overwrite)
+    from nmt.evaluation.tuning import read_tuning_set
+    from nmt.training.averaging import average as average_parts
+    from nmt.training.averaging import base_model, check_subwords, read_part, save
 
     chosen = _chosen(paths, last, best)
     base = base_model(paths[0])
     check_subwords({str(path): base_model(path) for path in dict.fromkeys(paths)})
-    held_out = read_held_out(base.config, source, reference) if validate else None
+    held_out = read_tuning_set(base.config, source, reference) if validate else None
     averaged = average_parts(base, [read_part(path) for path in chosen])
     logger.info("averaging %d sets of weights: %s", len(chosen), ", ".join(path.name for path in chosen))
     after = None
@@ -115,7 +115,7 @@ def _output(paths: list[Path], given: Path | None) -> Path:
 
 def _chosen(paths: list[Path], last: int | None, best: int | None) -> list[Path]:
     """The checkpoints of a run, or what is listed."""
-    from nmt.training.weights.average_files import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
+    from nmt.training.averaging import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
 
     if len(paths) > 1 or not paths[0].is_dir() or (paths[0] / WEIGHTS_NAME).exists():
         if last is not None or best is not None:
@@ -128,7 +128,7 @@ def _chosen(paths: list[Path], last: int | None, best: int | None) -> list[Path]
 
 def _goodness(run: Path, file: ModelFile) -> dict[int, float]:
     """What the validations of a run found, larger being better."""
-    from nmt.pictures.records import METRICS_NAME, Series, read_records
+    from nmt.plots.run_records import METRICS_NAME, Series, read_records
     from nmt.training.validation import HIGHER_IS_BETTER
 
     metric = file.config.training.validation.metric
@@ -137,8 +137,8 @@ def _goodness(run: Path, file: ModelFile) -> dict[int, float]:
     return {update: sign * value for update, value in zip(series.updates, series.values, strict=True)}
 
 
-def _print(before: Measured, after: Measured, held_out: HeldOut) -> None:
-    from nmt.cli.tables import table
+def _print(before: TrialScores, after: TrialScores, held_out: TuningSet) -> None:
+    from nmt.cli.text_table import table
 
     rows = [["", "BLEU", "chrF"]]
     for name, measured in (("before", before), ("averaged", after)):

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.comparison_inputs import collect_lines, find_test, training_lines
-from nmt.cli.options import BatchSize, BeamSize, Device, Overwrite, Quiet, Shortlist, Threads, Verbose, refuse_existing
-from nmt.cli.systems import open_systems
+from nmt.cli.compare_inputs import collect_lines, find_test, open_systems, training_lines
+from nmt.cli.options import BatchSize, BeamSize, Device, Overwrite, Quiet, Shortlist, Threads, Verbose, require_new_file
 from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.evaluation.comparison.result import Comparison
+    from nmt.evaluation.compare.result import Comparison
 
 SHOWN_EXAMPLES = 2
 KEPT_EXAMPLES = 10
@@ -128,15 +127,15 @@ def compare(
     text = find_test(config, test, source, reference, target_language)
     training = training_lines(config, train)
 
-    from nmt.config.schema import Evaluation
-    from nmt.evaluation.comparison.compare import Options
-    from nmt.evaluation.comparison.compare import compare as compare_texts
+    from nmt.config.schema import EvaluationConfig
+    from nmt.evaluation.compare.compare import CompareOptions
+    from nmt.evaluation.compare.compare import compare as compare_texts
 
     found = compare_texts(
         text,
         collect_lines(opened, text, decoding),
-        Options(
-            evaluation=Evaluation() if config is None else config.evaluation,
+        CompareOptions(
+            evaluation=EvaluationConfig() if config is None else config.evaluation,
             samples=samples,
             trials=trials,
             bounds=bounds,
@@ -148,7 +147,7 @@ def compare(
 
 
 def _parse_buckets(text: str) -> list[int]:
-    from nmt.evaluation.comparison.buckets import check_bounds
+    from nmt.evaluation.compare.buckets import check_bounds
 
     try:
         bounds = [int(part) for part in text.split(",")]
@@ -164,13 +163,13 @@ def _check_output(html: Path, *, overwrite: bool) -> None:
         raise UsageError("the report goes to a file: give -o a name, such as report.html")
     if html.is_dir() or not html.parent.is_dir():
         raise UsageError(f"{html}: {'is a folder' if html.is_dir() else f'there is no folder {html.parent}'}")
-    refuse_existing(html, overwrite=overwrite)
+    require_new_file(html, overwrite=overwrite)
 
 
 def _report(found: Comparison, html: Path | None, *, as_json: bool, examples: int) -> None:
     if html is not None:
-        from nmt.data.text.streams import open_whole
-        from nmt.evaluation.comparison.page import render_page
+        from nmt.data.streams import open_whole
+        from nmt.evaluation.compare.html import render_page
 
         with open_whole(html) as stream:
             stream.write(render_page(found).encode())
@@ -178,7 +177,7 @@ def _report(found: Comparison, html: Path | None, *, as_json: bool, examples: in
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
         return
-    from nmt.cli.comparison_text import render_text
+    from nmt.cli.compare_text import render_text
 
     for line in render_text(found, examples=examples):
         typer.echo(line)

@@ -27,7 +27,7 @@ def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False,
 
       nmt config check experiment.yaml model.attention.score=general
     """
-    from nmt.cli.summary import describe_config
+    from nmt.cli.model_summary import describe_config
     from nmt.config import load_with_origins
 
     loaded = load_with_origins(config, overrides or [])
@@ -91,7 +91,7 @@ def _language(name: str) -> Any:
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
-    from nmt.config.recipes import recipe_names
+    from nmt.config.inheritance import recipe_names
 
     return [name for name in recipe_names() if name.startswith(incomplete)]
 
@@ -151,12 +151,10 @@ def init(
 
       nmt config init --source all.en.gz --target all.de.gz --recipe low-resource-cpu -o experiment.yaml
     """
-    from nmt.cli.starting.start import StartingFiles, start, write_new
+    from nmt.cli.init.init import InitFiles, write_config, write_new
 
-    given = StartingFiles.given(
-        train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target)
-    )
-    text = start(
+    given = InitFiles.given(train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target))
+    text = write_config(
         given,
         languages=(source_language, target_language),
         held_out=hold_out,

@@ -13,7 +13,7 @@ from nmt.cli.search_options import AvoidedPhrases, TerminologyFile, with_decodin
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.evaluation.evaluate import Result, Translates
+    from nmt.evaluation.evaluate import Result, TextTranslator
     from nmt.inference.model_file import ModelFile
 
 
@@ -78,11 +78,11 @@ def evaluate(
             raise UsageError("--hypothesis is scored against --reference; give both")
         if models and len(models) > 1:
             raise UsageError("--hypothesis is a translation already; a second --model goes with translating")
-        _refuse({**decoding, "mbr": mbr, "avoid": avoid, "terminology": terminology})
+        _check_usage({**decoding, "mbr": mbr, "avoid": avoid, "terminology": terminology})
         results = [_score(models[0] if models else None, hypothesis, reference, target_language)]
     else:
-        from nmt.cli.opening import choosing_translator, open_models
-        from nmt.cli.steering import Steering
+        from nmt.cli.constraint_files import ConstraintFiles
+        from nmt.cli.loading import choosing_translator, open_models
 
         if (source is None) != (reference is None):
             raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
@@ -91,14 +91,14 @@ def evaluate(
         given = None if source is None or reference is None else (source, reference)
         members = open_models(models)
         translator = choosing_translator(members, model_weights, mbr, **decoding)
-        translator = Steering(avoid=avoid, terminology=terminology).translator(translator)
+        translator = ConstraintFiles(avoid=avoid, terminology=terminology).translator(translator)
         results = _translate_and_score(translator, members[0].file, given, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 
 
-def _refuse(given: dict[str, Any]) -> None:
+def _check_usage(given: dict[str, Any]) -> None:
     """Make sure that no option of a search stands beside --hypothesis, where it would do nothing."""
-    from nmt.config.decoding import flag
+    from nmt.config.decoding_overrides import flag
 
     for name, value in given.items():
         if value is not None:
@@ -107,16 +107,16 @@ def _refuse(given: dict[str, Any]) -> None:
 
 def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
     """Score a translation; how, says the model if one is given, else the files and the defaults."""
-    from nmt.cli.opening import open_model
-    from nmt.cli.starting.files import language_of
-    from nmt.config.schema import Evaluation
-    from nmt.data.text.lines import read_lines
+    from nmt.cli.init.corpus_files import language_of
+    from nmt.cli.loading import open_model
+    from nmt.config.schema import EvaluationConfig
+    from nmt.data.lines import read_lines
     from nmt.evaluation.evaluate import evaluate_file
 
     if model is None:
         # What comes through a pipe can be read only once.
         lines = iter(()) if str(reference) == "-" else read_lines(reference, keep_broken=False)
-        language, options = language or language_of(reference, "target", lines), Evaluation()
+        language, options = language or language_of(reference, "target", lines), EvaluationConfig()
     else:
         config = open_model(model).config
         language, options = language or config.data.target_language, config.evaluation
@@ -126,7 +126,7 @@ def _score(model: Path | None, hypothesis: Path, reference: Path, language: str 
 
 
 def _translate_and_score(
-    translator: Translates,
+    translator: TextTranslator,
     file: ModelFile,
     given: tuple[Path, Path] | None,
     *,
@@ -134,12 +134,12 @@ def _translate_and_score(
     overwrite: bool,
 ) -> list[Result]:
     """Translate and score the given source and reference, or the test sets of the (first) model's configuration."""
-    from nmt.config.schema import TestSet
+    from nmt.config.schema import TestSetConfig
     from nmt.evaluation.evaluate import evaluate_tests
 
     tests = file.config.data.test
     if given is not None:
-        tests = [TestSet(name=given[0].name, source=str(given[0]), target=str(given[1]))]
+        tests = [TestSetConfig(name=given[0].name, source=str(given[0]), target=str(given[1]))]
     if not tests:
         raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
     results = evaluate_tests(

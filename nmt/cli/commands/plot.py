@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.cli.options import Overwrite, Quiet, Verbose, refuse_existing
+from nmt.cli.options import Overwrite, Quiet, Verbose, require_new_file
 from nmt.errors import DataError, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.pictures.records import RunRecords
+    from nmt.plots.run_records import RunRecords
 
 DEFAULT_NAME = "curves.png"
 
@@ -76,26 +76,26 @@ def plot(
     """
     if output is not None and output.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"{output}: a picture is a .png or .svg file")
-    from nmt.pictures.records import find_metrics, read_records
+    from nmt.plots.run_records import find_metrics, read_records
 
     records = [read_records(find_metrics(run)) for run in (runs if runs else (None,))]
     replaceable = output is None and len(records) == 1
     path = output or (records[0].folder / DEFAULT_NAME if replaceable else Path(DEFAULT_NAME))
-    refuse_existing(path, overwrite=overwrite or replaceable)
-    _draw(path, _told_apart(records), [one.value for one in curve or ()])
+    require_new_file(path, overwrite=overwrite or replaceable)
+    _draw(path, _disambiguate(records), [one.value for one in curve or ()])
     typer.echo(path)
 
 
-def _told_apart(records: list[RunRecords]) -> list[RunRecords]:
+def _disambiguate(records: list[RunRecords]) -> list[RunRecords]:
     """Name runs of the same name by their folders."""
     names = [run.name for run in records]
     return [run._replace(name=str(run.folder)) if names.count(run.name) > 1 else run for run in records]
 
 
 def _draw(path: Path, runs: list[RunRecords], asked: list[str]) -> None:
-    from nmt.data.text.streams import open_whole
-    from nmt.pictures.curves import USUAL, curves, present
-    from nmt.pictures.fonts import Fonts
+    from nmt.data.streams import open_whole
+    from nmt.plots.curves import USUAL, curves, present
+    from nmt.plots.fonts import Fonts
 
     names = present(runs, asked or USUAL)
     absent = [name for name in asked if name not in names]

@@ -66,7 +66,7 @@ def repl(
 
       nmt repl --model runs/quickstart --beam-size 10 --attention pieces
     """
-    from nmt.cli.opening import decoding_options
+    from nmt.cli.loading import decoding_options
     from nmt.cli.repl_session import Session
 
     session = Session(
@@ -105,7 +105,7 @@ def repl(
 
 
 def _piped() -> Iterator[str]:
-    from nmt.data.text.lines import read_lines
+    from nmt.data.lines import read_lines
 
     return read_lines("-", keep_broken=False)
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nmt.cli.opening import decoding_options
-from nmt.cli.options import BatchSize, Device, Metric, Overwrite, Quiet, Threads, Verbose, refuse_existing
+from nmt.cli.loading import decoding_options
+from nmt.cli.options import BatchSize, Device, Metric, Overwrite, Quiet, Threads, Verbose, require_new_file
 from nmt.cli.score_inputs import Input as Kind
 from nmt.cli.score_inputs import Item, read_items
 from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.evaluation.reranking import Candidates, Judge, Judged
+    from nmt.evaluation.reranking import NBestList, RerankModel, RerankScores
     from nmt.inference.model_file import ModelFile
 
 BLOCK = 1024
 """Sentences that are judged together."""
 
 
-class Format(str, Enum):
+class RerankFormat(str, Enum):
     """What `nmt rerank` writes for each line."""
 
     text = "text"
@@ -36,7 +36,7 @@ class Format(str, Enum):
 class _Bench(NamedTuple):
     """The models that judge."""
 
-    judges: list[Judge]
+    judges: list[RerankModel]
     file: ModelFile
     """The first of them that translates in the direction of the candidates, or, if there is none, the first."""
     names: list[str]
@@ -97,8 +97,9 @@ def rerank(
         ),
     ] = None,
     format: Annotated[
-        Format, typer.Option("--format", help="text: the best candidate; jsonl: all, reordered, with their features.")
-    ] = Format.text,
+        RerankFormat,
+        typer.Option("--format", help="text: the best candidate; jsonl: all, reordered, with their features."),
+    ] = RerankFormat.text,
     batch_size: BatchSize = None,
     device: Device = None,
     threads: Threads = None,
@@ -145,16 +146,16 @@ def _check(
             raise UsageError("--reference finds the best weights; say with --weights which file they go into")
         if output is not None:
             raise UsageError("-o goes with choosing candidates; --reference finds weights, and they go to --weights")
-        refuse_existing(weights, overwrite=overwrite)
+        require_new_file(weights, overwrite=overwrite)
     elif output is not None:
-        refuse_existing(output, overwrite=overwrite)
+        require_new_file(output, overwrite=overwrite)
 
 
 def _open(models: Sequence[Path], reverse: Sequence[Path], machine: dict[str, Any]) -> _Bench:
-    from nmt.inference.find import find_model
+    from nmt.inference.find_model import find_model
 
     paths = [*map(find_model, models), *map(find_model, reverse)]
-    from nmt.evaluation.reranking import OWN, Judge
+    from nmt.evaluation.reranking import OWN, RerankModel
     from nmt.inference.model_file import load_model
     from nmt.inference.scorer import Scorer
 
@@ -167,7 +168,7 @@ def _open(models: Sequence[Path], reverse: Sequence[Path], machine: dict[str, An
         pair = (data.source_language, data.target_language)
         directions.append(pair[::-1] if backwards else pair)
         logger.info("%s: %s, %s to %s%s", name, path, *pair, ", right to left" * data.right_to_left)
-        judges.append(Judge(name, Scorer.from_model_file(file, decoding=machine), backwards))
+        judges.append(RerankModel(name, Scorer.from_model_file(file, decoding=machine), backwards))
     if len(set(directions)) > 1:
         listed = "; ".join(f"{path}: {'-'.join(pair)}" for path, pair in zip(paths, directions, strict=True))
         raise UsageError(
@@ -176,9 +177,9 @@ def _open(models: Sequence[Path], reverse: Sequence[Path], machine: dict[str, An
     return _Bench(judges, files[0], [OWN, *(judge.name for judge in judges)], directions[0][1])
 
 
-def _candidates(item: Item) -> Candidates:
+def _candidates(item: Item) -> NBestList:
     """The candidates of a line of input, with the mean log-probability of a piece that the search gave them."""
-    from nmt.evaluation.reranking import Candidates
+    from nmt.evaluation.reranking import NBestList
 
     record = item.record
     if not isinstance(record.get("hypotheses"), list):
@@ -192,19 +193,19 @@ def _candidates(item: Item) -> Candidates:
                 "a hypothesis has no log_probability and piece_log_probabilities: write the candidates with "
                 "nmt translate --format jsonl"
             ) from None
-    return Candidates(str(record["source"]), [pair.target for pair in item.pairs][: len(own)], own)
+    return NBestList(str(record["source"]), [pair.target for pair in item.pairs][: len(own)], own)
 
 
 def _tune(items: list[Item], reference: Path, bench: _Bench, metric: str, path: Path) -> None:
-    from nmt.cli.tables import table
-    from nmt.data.text.lines import read_lines, write_lines
-    from nmt.evaluation.reranking import judge, tune_weights
+    from nmt.cli.text_table import table
+    from nmt.data.lines import read_lines, write_lines
+    from nmt.evaluation.reranking import rerank_scores, tune_weights
 
     references = list(read_lines(reference, keep_broken=False))
     if len(references) != len(items):
         rule = "Each line of it must be the reference of the same line of the candidates."
         raise UnequalLines("the list of candidates", len(items), str(reference), len(references), rule=rule)
-    judged = judge([_candidates(item) for item in items], bench.judges)
+    judged = rerank_scores([_candidates(item) for item in items], bench.judges)
     options = bench.file.config.evaluation
     tuned = tune_weights(
         judged,
@@ -243,24 +244,28 @@ def _read_weights(path: Path | None, names: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _write(items: Iterator[Item], bench: _Bench, weights: dict[str, float], output: Path, format: Format) -> None:
-    from nmt.data.text.streams import open_output
-    from nmt.evaluation.reranking import in_order, judge, ranking
+def _write(items: Iterator[Item], bench: _Bench, weights: dict[str, float], output: Path, format: RerankFormat) -> None:
+    from nmt.data.streams import open_output
+    from nmt.evaluation.reranking import in_order, ranking, rerank_scores
 
     vector = in_order(weights, bench.names)
     first = list(islice(items, BLOCK))  # an error before anything is written leaves no file
     with open_output(output) as stream:
         while first:
-            for item, judged in zip(first, judge([_candidates(item) for item in first], bench.judges), strict=True):
+            for item, judged in zip(
+                first, rerank_scores([_candidates(item) for item in first], bench.judges), strict=True
+            ):
                 order = ranking(judged, vector)
                 stream.write(_render(item, judged, order, judged.features @ vector, bench.names, format).encode())
             first = list(islice(items, BLOCK))
 
 
-def _render(item: Item, judged: Judged, order: Sequence[int], scores: Any, names: Sequence[str], format: Format) -> str:
+def _render(
+    item: Item, judged: RerankScores, order: Sequence[int], scores: Any, names: Sequence[str], format: RerankFormat
+) -> str:
     texts = judged.candidates.texts
     best = texts[order[0]] if order else ""
-    if format is Format.text:
+    if format is RerankFormat.text:
         return best + "\n"
     hypotheses = [
         {

@@ -27,18 +27,18 @@ from nmt.cli.options import (
     Quiet,
     Threads,
     Verbose,
-    refuse_existing,
+    require_new_file,
 )
 from nmt.cli.score_inputs import Input, Item, choose_input, read_items
 from nmt.errors import UsageError
-from nmt.inference.scores import Pair, Score
+from nmt.inference.results import SentencePair, TranslationScore
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.inference.scorer import Scorer
 
 
-class Format(str, Enum):
+class ScoreFormat(str, Enum):
     """What `nmt score` writes for each translation."""
 
     text = "text"
@@ -78,7 +78,7 @@ def score(
         ),
     ] = None,
     format: Annotated[
-        Format | None,
+        ScoreFormat | None,
         typer.Option(
             "--format",
             help="text: log-probability, a tab, its mean for each piece, for each translation; jsonl: with the "
@@ -125,7 +125,7 @@ def score(
     """
     kind = choose_input(source, target, input)
     if output is not None:
-        _refuse(output, (source, target), overwrite=overwrite)
+        _check_usage(output, (source, target), overwrite=overwrite)
     scorer = _open(
         models,
         model_weights,
@@ -137,7 +137,7 @@ def score(
         device=device,
         threads=threads,
     )
-    as_json = (format or (Format.jsonl if kind is Input.jsonl else Format.text)) is Format.jsonl
+    as_json = (format or (ScoreFormat.jsonl if kind is Input.jsonl else ScoreFormat.text)) is ScoreFormat.jsonl
     summary = _Summary()
     items = read_items(source, target, kind)
     results = summary.of(_scored(scorer, _without_pieces(items) if texts else items))
@@ -146,7 +146,7 @@ def score(
 
 
 def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, **decoding: Any) -> Scorer:
-    from nmt.cli.opening import decoding_options, open_models
+    from nmt.cli.loading import decoding_options, open_models
 
     members = open_models(models)
     if members[0].file.config.decoding.shortlist:
@@ -156,12 +156,12 @@ def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, **deco
     return Scorer.from_members(members, weights=weights or None, decoding=decoding_options(**decoding))
 
 
-def _refuse(output: Path, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
+def _check_usage(output: Path, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
     """Make sure that writing `output` loses nothing."""
     for path in inputs:
         if path is not None and str(path) != "-" and output.exists() and path.exists() and output.samefile(path):
             raise UsageError(f"{output}: the scores would replace what is scored; choose another name for -o")
-    refuse_existing(output, overwrite=overwrite)
+    require_new_file(output, overwrite=overwrite)
 
 
 def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
@@ -169,7 +169,7 @@ def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
         yield item._replace(pairs=[replace(pair, pieces=None) for pair in item.pairs])
 
 
-def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[Score | None]]]:
+def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
     """Give each item with the scores of its pairs."""
     waiting: deque[Item] = deque()
     scores = scorer.score(_pairs(items, waiting))
@@ -178,18 +178,18 @@ def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[
         yield item, [first, *islice(scores, len(item.pairs) - 1)]
 
 
-def _pairs(items: Iterator[Item], waiting: deque[Item]) -> Iterator[Pair]:
+def _pairs(items: Iterator[Item], waiting: deque[Item]) -> Iterator[SentencePair]:
     """Pass the pairs of items on, and keep the items until their scores come."""
     for item in items:
         waiting.append(item)
         yield from item.pairs
 
 
-def _text(scores: list[Score | None]) -> str:
+def _text(scores: list[TranslationScore | None]) -> str:
     return "".join("\n" if one is None else f"{one.log_probability:.6f}\t{one.mean:.6f}\n" for one in scores)
 
 
-def _json(item: Item, scores: list[Score | None]) -> str:
+def _json(item: Item, scores: list[TranslationScore | None]) -> str:
     """Give an item as it came, with numbers; the order of its hypotheses stays."""
     record = dict(item.record)
     if "hypotheses" in record:
@@ -200,7 +200,7 @@ def _json(item: Item, scores: list[Score | None]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _numbers(score: Score | None) -> dict[str, Any]:
+def _numbers(score: TranslationScore | None) -> dict[str, Any]:
     if score is None:
         return dict.fromkeys(("score", "log_probability", "mean", "pieces", "piece_log_probabilities"))
     return {
@@ -213,7 +213,7 @@ def _numbers(score: Score | None) -> dict[str, Any]:
 
 
 def _write(texts: Iterator[str], output: Path) -> None:
-    from nmt.data.text.streams import open_whole
+    from nmt.data.streams import open_whole
 
     with open_whole(output) as stream:
         for text in texts:
@@ -231,7 +231,9 @@ class _Summary:
         self._pieces = 0
         self._total = 0.0
 
-    def of(self, results: Iterator[tuple[Item, list[Score | None]]]) -> Iterator[tuple[Item, list[Score | None]]]:
+    def of(
+        self, results: Iterator[tuple[Item, list[TranslationScore | None]]]
+    ) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
         """Pass results on, and count them."""
         for item, scores in results:
             for score in scores:

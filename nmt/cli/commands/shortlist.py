@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import Overwrite, Quiet, Verbose, refuse_existing
+from nmt.cli.options import Overwrite, Quiet, Verbose, require_new_file
 from nmt.log import logger
 
 
@@ -50,12 +50,12 @@ def shortlist(
       nmt shortlist runs/quickstart --translations 100 -o larger.safetensors
     """
     if output is not None:
-        refuse_existing(output, overwrite=overwrite)
-    from nmt.inference.find import find_model
+        require_new_file(output, overwrite=overwrite)
+    from nmt.inference.find_model import find_model
 
     path = find_model(model)  # before the slow import, so that a wrong path is told at once
     from nmt.inference.model_file import load_model
-    from nmt.inference.networks.learn_shortlist import add_shortlist
+    from nmt.inference.shortlist import add_shortlist
 
     written = output if output is not None else path
     add_shortlist(load_model(path), written, translations=translations, frequent=frequent)

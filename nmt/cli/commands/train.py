@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.libraries import remember_some_shapes
+from nmt.cli.environment import remember_some_shapes
 from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose
 from nmt.errors import UsageError
 
@@ -32,9 +32,9 @@ def preprocess(
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])
-    from nmt.data.preparation.preprocess import prepare
+    from nmt.data.preprocess.preprocess import preprocess
 
-    typer.echo(prepare(loaded, force=force).folder)
+    typer.echo(preprocess(loaded, force=force).folder)
 
 
 def train(
@@ -82,7 +82,7 @@ def train(
     from nmt.config import load_config
 
     loaded = load_config(config, overrides or [])
-    from nmt.inference.find import find_model
+    from nmt.inference.find_model import find_model
 
     parent = find_model(init_from) if init_from is not None else None
     from nmt.training import train as run_training

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import MinimumBayesRisk, Models, ModelWeights, Overwrite, Quiet, Verbose, refuse_existing
+from nmt.cli.options import MinimumBayesRisk, Models, ModelWeights, Overwrite, Quiet, Verbose, require_new_file
 from nmt.cli.search_options import AvoidedPhrases, Prefixes, RequiredPhrases, TerminologyFile, with_decoding
 from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.lines.requests import Request
+    from nmt.inference.constraints import Request
 
 
-class Format(str, Enum):
+class TranslationFormat(str, Enum):
     """What `nmt translate` writes for each line."""
 
     text = "text"
@@ -52,13 +52,13 @@ def translate(
         ),
     ] = None,
     format: Annotated[
-        Format,
+        TranslationFormat,
         typer.Option(
             "--format",
             help="text: a translation a line; jsonl: with alternatives, scores, pieces and flags of what is "
             "suspicious; tsv, moses: n-best lists.",
         ),
-    ] = Format.text,
+    ] = TranslationFormat.text,
     alignment: Annotated[
         Alignments | None,
         typer.Option(
@@ -120,22 +120,22 @@ def translate(
     if resume and (output is None or overwrite):
         raise UsageError("--resume goes on with the file of -o; give -o, and no --overwrite")
     if output is not None:
-        _refuse(output, file, overwrite=overwrite or resume)
+        _check_not_input(output, file, overwrite=overwrite or resume)
+    from nmt.cli.constraint_files import ConstraintFiles
     from nmt.cli.line_writer import WriterMaker
-    from nmt.cli.steering import Steering
-    from nmt.inference.files.formats import Layout
+    from nmt.inference.output.formats import Layout
 
     layout = Layout(format.value, None if alignment is None else alignment.value)
     if str(file) == "-" and sys.stdin is not None and sys.stdin.isatty():
         logger.info("one sentence a line; Ctrl-D ends")
     shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
-    steering = Steering(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
+    steering = ConstraintFiles(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
     maker = WriterMaker(models, model_weights, mbr, decoding, layout, steering)
     _translate_file(maker, file, output or Path("-"), processes=processes, resume=resume, progress=shown)
 
 
 def _check(
-    format: Format,
+    format: TranslationFormat,
     mbr: MinimumBayesRisk,
     alignment: Alignments | None,
     decoding: Mapping[str, Any],
@@ -144,13 +144,13 @@ def _check(
 ) -> None:
     """Make sure that the options go together."""
     n_best, device = decoding["n_best"], decoding["device"]
-    if n_best is not None and n_best > 1 and format is Format.text and mbr is None:
+    if n_best is not None and n_best > 1 and format is TranslationFormat.text and mbr is None:
         raise UsageError(
             "--n-best gives several translations for a line, text has room for one: add --format jsonl, tsv or moses"
         )
-    if alignment is not None and format is Format.text:
+    if alignment is not None and format is TranslationFormat.text:
         raise UsageError("--alignment has no room in text: add --format jsonl, tsv or moses, or see `nmt attention`")
-    if alignment is Alignments.soft and format is not Format.jsonl:
+    if alignment is Alignments.soft and format is not TranslationFormat.jsonl:
         raise UsageError("--alignment soft needs --format jsonl; tsv and moses have hard alignments")
     if processes > 1 and decoding["threads"] is not None:
         raise UsageError("--processes and --threads do not go together: each process computes with one thread")
@@ -162,36 +162,36 @@ def _translate_file(
     maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, progress: bool
 ) -> None:
     """Translate a file, or the rest of it."""
-    from nmt.inference.files.output import continue_file, write_blocks
+    from nmt.inference.output.writer import continue_file, write_blocks
 
     write = maker() if processes == 1 else None
     before = continue_file(output, maker.layout.format) if resume else 0
     append = resume and output.exists()
-    lines = maker.steering.requests(_behind(file, before, output), before)
+    lines = maker.steering.requests(_skip_lines(file, before, output), before)
     if write is not None:
         blocks = write.write(lines, before)
     else:
         blocks = _in_processes(maker, lines, processes=processes, before=before)
     if progress:
-        from nmt.inference.files.progress import with_progress
+        from nmt.inference.output.writer import with_progress
 
         blocks = with_progress(blocks, file, before=before)
     write_blocks(blocks, output, append=append)
 
 
 def _in_processes(maker: WriterMaker, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
-    from nmt.inference.files.processes import WINDOW, in_processes
-    from nmt.inference.find import find_model
-    from nmt.inference.lines.windows import windows
+    from nmt.inference.find_model import find_model
+    from nmt.inference.output.processes import WINDOW, in_processes
+    from nmt.inference.streaming import windows
 
     found = [find_model(model) for model in maker.models] if maker.models else [find_model(None)]
     make = replace(maker, models=found, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
     return in_processes(make, windows(lines, WINDOW), processes=processes, before=before)
 
 
-def _behind(file: Path, before: int, output: Path) -> Iterator[str]:
+def _skip_lines(file: Path, before: int, output: Path) -> Iterator[str]:
     """Return the lines of a text behind the first ones, which are translated already."""
-    from nmt.data.text.lines import read_lines
+    from nmt.data.lines import read_lines
 
     lines = read_lines(file, keep_broken=False)
     if before:
@@ -202,8 +202,8 @@ def _behind(file: Path, before: int, output: Path) -> Iterator[str]:
     return lines
 
 
-def _refuse(output: Path, file: Path, *, overwrite: bool) -> None:
+def _check_not_input(output: Path, file: Path, *, overwrite: bool) -> None:
     """Make sure that writing `output` loses nothing."""
     if str(file) != "-" and output.exists() and file.exists() and output.samefile(file):
         raise UsageError(f"{output}: the translation would replace the text itself; choose another name for -o")
-    refuse_existing(output, overwrite=overwrite)
+    require_new_file(output, overwrite=overwrite)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.opening import choosing_translator, open_models
+from nmt.cli.loading import choosing_translator, open_models
 from nmt.cli.options import (
     BatchSize,
     Device,
@@ -19,7 +19,7 @@ from nmt.cli.options import (
     Quiet,
     Threads,
     Verbose,
-    refuse_existing,
+    require_new_file,
 )
 from nmt.errors import UsageError
 from nmt.log import logger
@@ -27,10 +27,9 @@ from nmt.log import logger
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nmt.config.schema import Config, Decoding
-    from nmt.evaluation.held_out import Measured
-    from nmt.evaluation.tuning import Trial
-    from nmt.inference.networks.ensemble import Member
+    from nmt.config.schema import Config, DecodingConfig
+    from nmt.evaluation.tuning import Trial, TrialScores
+    from nmt.inference.ensemble import EnsembleMember
 
 OTHER_LENGTH = 0.01
 """By so much may the length of translations change before there is a warning."""
@@ -94,10 +93,9 @@ def tune(
     if output is not None:
         if models is not None and len(models) > 1:
             raise UsageError("an ensemble has no file of its own that could be written: leave out -o")
-        refuse_existing(output, overwrite=overwrite)
+        require_new_file(output, overwrite=overwrite)
     members = open_models(models)
-    from nmt.evaluation.held_out import read_held_out
-    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice, possible
+    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice, possible, read_tuning_set
     from nmt.evaluation.tuning import tune as run_trials
 
     several = len(members) > 1
@@ -108,10 +106,10 @@ def tune(
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null is not what nmt translate could be told for an ensemble")
     config = members[0].file.config
-    held_out = read_held_out(config, source, reference)
+    held_out = read_tuning_set(config, source, reference)
     machine: dict[str, Any] = {"batch_sentences": batch_size, "device": device, "threads": threads}
 
-    def measure(decoding: Decoding) -> Measured:
+    def measure(decoding: DecodingConfig) -> TrialScores:
         changed = [member.with_decoding(decoding) for member in members]
         return held_out.measure(choosing_translator(changed, None, None, **machine))
 
@@ -139,7 +137,7 @@ def _name(trial: Trial) -> str:
 
 
 def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
-    from nmt.cli.tables import table
+    from nmt.cli.text_table import table
 
     rows = [["tried", "BLEU", "chrF", "length", "sentences/s", ""]]
     for trial in trials:
@@ -167,15 +165,15 @@ def _warn_of_length(before: float | None, after: float | None) -> None:
         )
 
 
-def changes(before: Decoding, after: Decoding) -> dict[str, Any]:
+def changes(before: DecodingConfig, after: DecodingConfig) -> dict[str, Any]:
     """Return the options that are different, and what they are now."""
     old: dict[str, Any] = before.model_dump()
     return {name: value for name, value in after.model_dump().items() if value != old[name]}
 
 
-def _flags(members: Sequence[Member], options: Mapping[str, Any]) -> str:
+def _flags(members: Sequence[EnsembleMember], options: Mapping[str, Any]) -> str:
     """What to tell `nmt translate`, on its command line."""
-    from nmt.config.decoding import flag
+    from nmt.config.decoding_overrides import flag
 
     words = [f"-m {shlex.quote(member.name)}" for member in members]
     for name, value in options.items():
@@ -186,7 +184,7 @@ def _flags(members: Sequence[Member], options: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _write(member: Member, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
+def _write(member: EnsembleMember, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
     from nmt.inference.model_file import save_model
 
     file, path = member.file, output or Path(member.name)

@@ -8,43 +8,49 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batches.batching import Batch
+from nmt.data.batching import Batch
 from nmt.device import autocast
 from nmt.model import Seq2Seq
-from nmt.training.batches import TensorBatch
-from nmt.training.losses.loss import fused_loss
-from nmt.training.objectives.attention_terms import AttentionTerm
-from nmt.training.objectives.objective import Part, Terms
-from nmt.training.objectives.scheduled_sampling import Feeder
+from nmt.training.batch_tensors import TensorBatch
+from nmt.training.fused_loss import fused_loss
+from nmt.training.objectives.auxiliary_losses import AttentionTerm
+from nmt.training.objectives.base import LossComponent, LossOutput
+from nmt.training.objectives.scheduled_sampling import ScheduledSampler
 
 
-class Ran(NamedTuple):
+class ForwardOutput(NamedTuple):
     """What the model made of a batch."""
 
     states: Tensor
     """What the output layer reads [B, T, O]."""
     weights: Tensor | None
     """Attention weights [B, T, S]."""
-    parts: dict[str, Part]
+    parts: dict[str, LossComponent]
     """How much of what it was fed was its own."""
 
 
 def run_model(
-    model: Seq2Seq, batch: TensorBatch, *, dtype: torch.dtype, feeder: Feeder | None, update: int, copies: int = 1
-) -> Ran:
+    model: Seq2Seq,
+    batch: TensorBatch,
+    *,
+    dtype: torch.dtype,
+    feeder: ScheduledSampler | None,
+    update: int,
+    copies: int = 1,
+) -> ForwardOutput:
     """Run the model on `copies` of a batch, one below the other, which are fed the same and differ by dropout."""
     whole = batch if copies == 1 else batch.twice()
     with autocast(batch.source.device, dtype):
         memory = model.encode(whole.source, whole.source_lengths)
-    target_input, parts = whole.target_input, dict[str, Part]()
+    target_input, parts = whole.target_input, dict[str, LossComponent]()
     if feeder is not None:
         first = memory if copies == 1 else memory.select(torch.arange(len(batch.source), device=batch.source.device))
         fed = feeder.feed(batch, first, update)
         target_input = fed.pieces.repeat(copies, 1)
-        parts["scheduled_sampling"] = Part(torch.tensor(fed.own), batch.target_tokens)
+        parts["scheduled_sampling"] = LossComponent(torch.tensor(fed.own), batch.target_tokens)
     with autocast(batch.source.device, dtype):
         states, weights = model.decode(target_input, memory)
-    return Ran(states, weights, parts)
+    return ForwardOutput(states, weights, parts)
 
 
 class Likelihood:
@@ -57,7 +63,7 @@ class Likelihood:
         smoothing: float,
         dtype: torch.dtype,
         attention_terms: Sequence[AttentionTerm],
-        feeder: Feeder | None,
+        feeder: ScheduledSampler | None,
     ) -> None:
         self.model = model
         self.feeder = feeder
@@ -73,7 +79,7 @@ class Likelihood:
         """Leave it whole."""
         return [batch]
 
-    def loss(self, batch: TensorBatch, update: int) -> Terms:
+    def loss(self, batch: TensorBatch, update: int) -> LossOutput:
         ran = run_model(self.model, batch, dtype=self.dtype, feeder=self.feeder, update=update)
         output = self.model.output
         sums = fused_loss(
@@ -84,19 +90,19 @@ class Likelihood:
             smoothing=self.smoothing,
             dtype=self.dtype,
         )
-        terms = Terms(sums.loss, sums.negative_log_likelihood, ran.parts)
+        terms = LossOutput(sums.loss, sums.negative_log_likelihood, ran.parts)
         return add_attention_terms(terms, self.attention_terms, ran.weights, batch, update=update, share=1.0)
 
 
 def add_attention_terms(
-    terms: Terms,
+    terms: LossOutput,
     attention_terms: Sequence[AttentionTerm],
     weights: Tensor | None,
     batch: TensorBatch,
     *,
     update: int,
     share: float,
-) -> Terms:
+) -> LossOutput:
     """Add to a loss what `attention_terms` say of the attention weights [B, T, S], times `share`."""
     loss, parts = terms.loss, dict(terms.parts)
     for term in attention_terms:
@@ -105,5 +111,5 @@ def add_attention_terms(
             assert weights is not None
             total, count = term.measure(weights, batch)
             loss = loss + share * scale * total
-            parts[term.name] = Part(total.detach(), count)
-    return Terms(loss, terms.negative_log_likelihood, parts)
+            parts[term.name] = LossComponent(total.detach(), count)
+    return LossOutput(loss, terms.negative_log_likelihood, parts)

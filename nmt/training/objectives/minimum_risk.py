@@ -19,22 +19,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.config.schema import Config, MinimumRisk
-from nmt.data.batches.batching import Batch, make_batch
-from nmt.data.order import make_key
-from nmt.data.subwords.tokenizer import SubwordModel
+from nmt.config.schema import Config, MinimumRiskConfig
+from nmt.data.batching import Batch, make_batch
+from nmt.data.shuffle import make_key
+from nmt.data.tokenizer import SubwordModel
 from nmt.device import autocast
-from nmt.evaluation.sentences import SentenceMetric, make_sentence_metric
+from nmt.metrics.sentence import SentenceMetric, make_sentence_metric
 from nmt.model import Seq2Seq
 from nmt.search.sampling import sample
-from nmt.training.batches import TensorBatch, to_tensors
-from nmt.training.losses.log_probs import picked_log_probs
-from nmt.training.objectives.objective import Part, Terms
+from nmt.training.batch_tensors import TensorBatch, to_tensors
+from nmt.training.log_probs import picked_log_probs
+from nmt.training.objectives.base import LossComponent, LossOutput
 
 MAX_RISK = 1.0
 
 
-class Judge(NamedTuple):
+class SentenceScorer(NamedTuple):
     """What scores candidates, and what their random streams start from."""
 
     tokenizer: SubwordModel
@@ -43,7 +43,7 @@ class Judge(NamedTuple):
     seed: int
 
 
-def make_judge(config: Config, tokenizer: SubwordModel) -> Judge:
+def make_sentence_scorer(config: Config, tokenizer: SubwordModel) -> SentenceScorer:
     """Return the judge of candidates that `tokenizer` decodes.
 
     Raises:
@@ -55,10 +55,10 @@ def make_judge(config: Config, tokenizer: SubwordModel) -> Judge:
         lowercase=config.evaluation.lowercase,
         target_language=config.data.target_language,
     )
-    return Judge(tokenizer, metric, config.seed)
+    return SentenceScorer(tokenizer, metric, config.seed)
 
 
-class Candidates(NamedTuple):
+class SampledCandidates(NamedTuple):
     """The candidates of all sentences, those of one sentence one after another."""
 
     ids: list[list[int]]
@@ -97,7 +97,13 @@ class Risk:
     """The expected risk of sampled translations, and with `likelihood_weight` the likelihood of the references."""
 
     def __init__(
-        self, *, model: Seq2Seq, options: MinimumRisk, batch_tokens: int, judge: Judge, dtype: torch.dtype
+        self,
+        *,
+        model: Seq2Seq,
+        options: MinimumRiskConfig,
+        batch_tokens: int,
+        judge: SentenceScorer,
+        dtype: torch.dtype,
     ) -> None:
         self.model = model
         self.options = options
@@ -114,7 +120,7 @@ class Risk:
         width = max(batch.source.shape[1], batch.target_input.shape[1]) * (self.options.samples + 1)
         return batch.split(max(1, self.batch_tokens // width))
 
-    def loss(self, batch: TensorBatch, update: int) -> Terms:
+    def loss(self, batch: TensorBatch, update: int) -> LossOutput:
         candidates = self._candidates(batch, update)
         log_probs, pieces = self._score(batch, candidates)
         count = len(batch.source)
@@ -130,11 +136,11 @@ class Risk:
         loss = risks.sum()
         if self.options.likelihood_weight > 0:
             loss = loss + self.options.likelihood_weight * (reference / pieces[candidates.references]).sum()
-        return Terms(loss, reference.detach().sum(), {"risk": Part(risks.detach().sum(), count)})
+        return LossOutput(loss, reference.detach().sum(), {"risk": LossComponent(risks.detach().sum(), count)})
 
     # ------------------------------------------------------------------------------------------------- candidates
 
-    def _candidates(self, batch: TensorBatch, update: int) -> Candidates:
+    def _candidates(self, batch: TensorBatch, update: int) -> SampledCandidates:
         """Draw candidates of each sentence, score them, and put the reference first."""
         lengths = batch.target_mask.sum(1).tolist()
         references = [ids[: length - 1] for ids, length in zip(batch.target_output.tolist(), lengths, strict=True)]
@@ -149,7 +155,7 @@ class Risk:
             risks += self._risks(unique)
             counted += [known] + [True] * (len(unique) - 1)
         device = batch.source.device
-        return Candidates(
+        return SampledCandidates(
             ids,
             torch.tensor(sentences, device=device),
             torch.tensor(risks, device=device),
@@ -187,7 +193,7 @@ class Risk:
 
     # ---------------------------------------------------------------------------------------------------- scoring
 
-    def _score(self, batch: TensorBatch, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    def _score(self, batch: TensorBatch, candidates: SampledCandidates) -> tuple[Tensor, Tensor]:
         """Return log p of each candidate [C], differentiable, and its pieces [C], EOS included."""
         device = batch.source.device
         targets = to_tensors(make_batch([[]] * len(candidates.ids), candidates.ids), device)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.data.batches.batching import Batch
+from nmt.data.batching import Batch
 from nmt.model import Seq2Seq
-from nmt.training.batches import TensorBatch
-from nmt.training.losses.r_drop import r_drop_loss
-from nmt.training.objectives.attention_terms import AttentionTerm
+from nmt.training.batch_tensors import TensorBatch
+from nmt.training.fused_r_drop import r_drop_loss
+from nmt.training.objectives.auxiliary_losses import AttentionTerm
+from nmt.training.objectives.base import LossComponent, LossOutput
 from nmt.training.objectives.likelihood import add_attention_terms, run_model
-from nmt.training.objectives.objective import Part, Terms
-from nmt.training.objectives.scheduled_sampling import Feeder
+from nmt.training.objectives.scheduled_sampling import ScheduledSampler
 
 
 class RDrop:
@@ -27,7 +27,7 @@ class RDrop:
         alpha: float,
         dtype: torch.dtype,
         attention_terms: Sequence[AttentionTerm],
-        feeder: Feeder | None,
+        feeder: ScheduledSampler | None,
     ) -> None:
         self.model = model
         self.feeder = feeder
@@ -44,7 +44,7 @@ class RDrop:
         """Leave it whole: the two passes are one, over each sentence twice."""
         return [batch]
 
-    def loss(self, batch: TensorBatch, update: int) -> Terms:
+    def loss(self, batch: TensorBatch, update: int) -> LossOutput:
         twice = batch.twice()
         ran = run_model(self.model, batch, dtype=self.dtype, feeder=self.feeder, update=update, copies=2)
         output = self.model.output
@@ -58,6 +58,6 @@ class RDrop:
             alpha=self.alpha,
             dtype=self.dtype,
         )
-        parts = {"r_drop": Part(sums.divergence, batch.target_tokens), **ran.parts}
-        terms = Terms(sums.loss, sums.negative_log_likelihood, parts)
+        parts = {"r_drop": LossComponent(sums.divergence, batch.target_tokens), **ran.parts}
+        terms = LossOutput(sums.loss, sums.negative_log_likelihood, parts)
         return add_attention_terms(terms, self.attention_terms, ran.weights, twice, update=update, share=0.5)

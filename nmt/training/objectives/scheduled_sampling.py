@@ -23,14 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.config.schema import ScheduledSampling
-from nmt.data.order import make_key, scramble, scramble_unit
-from nmt.data.symbols import EOS
+from nmt.config.schema import ScheduledSamplingConfig
+from nmt.data.shuffle import hash64, make_key, uniform
+from nmt.data.special_tokens import EOS
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.model.linear import linear
 from nmt.model.memory import Memory
-from nmt.training.batches import TensorBatch
+from nmt.training.batch_tensors import TensorBatch
 
 _CHUNK_ELEMENTS = 4_000_000
 """Logits held at once."""
@@ -38,7 +38,7 @@ _FIRST_TEXT_PIECE = EOS + 1
 """Before it are the pieces that no translation has inside: a translation that EOS has ended is fed no further."""
 
 
-class Fed(NamedTuple):
+class MixedInput(NamedTuple):
     """What the decoder is fed."""
 
     pieces: Tensor
@@ -47,10 +47,10 @@ class Fed(NamedTuple):
     """How many of them it predicted itself."""
 
 
-class Feeder:
+class ScheduledSampler:
     """Puts predictions in the place of reference pieces, each at random with the probability of the update."""
 
-    def __init__(self, *, model: Seq2Seq, options: ScheduledSampling, seed: int, dtype: torch.dtype) -> None:
+    def __init__(self, *, model: Seq2Seq, options: ScheduledSamplingConfig, seed: int, dtype: torch.dtype) -> None:
         """Prepare.
 
         Args:
@@ -79,7 +79,7 @@ class Feeder:
         return options.probability / (1 + k * math.exp(-done / k))
 
     @torch.no_grad()
-    def feed(self, batch: TensorBatch, memory: Memory, update: int) -> Fed:
+    def feed(self, batch: TensorBatch, memory: Memory, update: int) -> MixedInput:
         """Return the target input with predictions in it; `memory` is that of the batch's sources.
 
         Which places, and what is drawn there, depends on seed, update and pair alone, not on the rest of the batch.
@@ -87,14 +87,14 @@ class Feeder:
         """
         probability = self.probability(update)
         if probability == 0:
-            return Fed(batch.target_input, 0)
+            return MixedInput(batch.target_input, 0)
         pairs = _pair_numbers(batch)
         wanted = _chances(pairs, batch, make_key(self.seed, 6, update)) < probability
         wanted[:, 0] = False
         wanted &= batch.target_mask.cpu().numpy()
         rows, places = np.nonzero(wanted)
         if not len(rows):
-            return Fed(batch.target_input, 0)
+            return MixedInput(batch.target_input, 0)
         draws = _chances(pairs, batch, make_key(self.seed, 7, update))[rows, places]
         device = batch.target_input.device
         row, place = torch.from_numpy(rows).to(device), torch.from_numpy(places).to(device)
@@ -103,7 +103,7 @@ class Feeder:
             states, _ = self.model.decode(batch.target_input, memory)
         pieces = batch.target_input.clone()
         pieces[row, place] = self._predict(states[row, place - 1], torch.from_numpy(draws).to(device))
-        return Fed(pieces, len(rows))
+        return MixedInput(pieces, len(rows))
 
     def _predict(self, states: Tensor, chances: Tensor) -> Tensor:
         """Return the best pieces [N] after `states` [N, O], or those drawn at `chances` [N] (0 to 1, excluded)."""
@@ -143,7 +143,7 @@ def _pair_numbers(batch: TensorBatch) -> NDArray[np.uint64]:
     target_lengths = batch.target_mask.sum(1)
     for key, (ids, lengths) in enumerate(((batch.source, batch.source_lengths), (batch.target_output, target_lengths))):
         places = np.arange(ids.shape[1])
-        hashes = scramble(ids.cpu().numpy() + (places << 32), make_key(key))
+        hashes = hash64(ids.cpu().numpy() + (places << 32), make_key(key))
         hashes[places >= lengths.cpu().numpy()[:, None]] = 0
         total += hashes.sum(1, dtype=np.uint64)
     return total
@@ -152,4 +152,4 @@ def _pair_numbers(batch: TensorBatch) -> NDArray[np.uint64]:
 def _chances(pairs: NDArray[np.uint64], batch: TensorBatch, key: int) -> NDArray[np.float64]:
     """Random-looking numbers from 0 to 1 (1 excluded) [B, T], for `pairs` [B]."""
     places = np.arange(batch.target_input.shape[1], dtype=np.uint64)
-    return scramble_unit(scramble(pairs, key)[:, None] + places, key)
+    return uniform(hash64(pairs, key)[:, None] + places, key)

@@ -9,9 +9,9 @@ from typing import Any
 from experiments.runs import Measured
 from nmt.config import Config
 from nmt.errors import DataError
-from nmt.inference.find import find_model
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
-from nmt.training.runs.folder import RunFolder
+from nmt.training.run_folder import RunFolder
 
 SCORES = ("bleu", "chrf", "loss")
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import yaml
 
 from nmt.config import Config, load_config, load_data, load_with_origins
-from nmt.config.document import CoreLoader
 from nmt.config.problems import show
+from nmt.config.yaml_document import CoreLoader
 from nmt.errors import ConfigError, UsageError
 from nmt.log import logger
 

@@ -18,11 +18,11 @@ import torch
 from benchmark.peak import matrix_speed
 from benchmark.shapes import useful_operations
 from nmt.config import load_config
-from nmt.data.batches.batching import Position
-from nmt.data.preparation.preprocess import prepare
+from nmt.data.batching import Position
+from nmt.data.preprocess.preprocess import preprocess
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.model import build_model
-from nmt.training.batches import make_batches
+from nmt.training.batch_tensors import make_batches
 from nmt.training.learner import Learner
 
 ROUNDS = 5
@@ -37,7 +37,7 @@ def measure_configuration(file: Path, overrides: Sequence[str], *, updates: int)
     set_threads(config.training.threads)
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    prepared = prepare(config)
+    prepared = preprocess(config)
     tokenizers = prepared.tokenizers
     model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size).to(device)
     learner = Learner(model=model, options=config.training, total_updates=10**6, device=device, dtype=dtype)

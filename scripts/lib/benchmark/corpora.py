@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.schema import Config
-from nmt.data.text.lines import write_lines
+from nmt.data.lines import write_lines
 from nmt.exercise.generator import Generator
 
 DIFFERENT = 10_000

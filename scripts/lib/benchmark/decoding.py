@@ -21,9 +21,9 @@ from benchmark.synthetic import draw_pairs, draw_shortlist, sentences, stand_in_
 from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
 from nmt.config.schema import Config
-from nmt.data.symbols import EOS
+from nmt.data.special_tokens import EOS
 from nmt.device import native_bf16
-from nmt.inference.decoding.batches import Searcher
+from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.model_file import FORMAT_VERSION, ModelFile
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq
@@ -73,7 +73,7 @@ def model_file(shape: Shape, *, seed: int) -> ModelFile:
     )
 
 
-def searcher(file: ModelFile, **decoding: Any) -> Searcher:
+def searcher(file: ModelFile, **decoding: Any) -> BatchSearcher:
     """Return the search of the translator that `nmt translate` would make of `file`, between ids and ids."""
     return Translator.from_model_file(file, decoding=decoding)._searcher
 
@@ -148,7 +148,7 @@ def _task(
     return lambda: rate_of(all_of_them, device, seconds=options.seconds / 4)
 
 
-def _ours(search: Searcher, batch: int, texts: list[list[int]]) -> None:
+def _ours(search: BatchSearcher, batch: int, texts: list[list[int]]) -> None:
     # All at once, to be sorted into batches; but with a batch of one each by itself, as somebody who waits for it.
     for part in [[text] for text in texts] if batch == 1 else [texts]:
         found = search.search(part)

@@ -22,8 +22,8 @@ from benchmark.options import Options
 from benchmark.preprocessing import QUICK_VOCABULARY, VOCABULARY, WHOLE, Corpus
 from benchmark.shapes import Shape, configuration, network, shape_of
 from benchmark.synthetic import draw_ids, even_batch
-from nmt.data.batches.batching import Batch
-from nmt.data.subwords.tokenizer import Tokenizers
+from nmt.data.batching import Batch
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_dtype
 from nmt.training.learner import Learner
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nmt.device import bf16_kernels
-from nmt.inference.networks.packing import pack
+from nmt.inference.packing import pack
 
 SIZE = 2048
 QUICK_SIZE = 128

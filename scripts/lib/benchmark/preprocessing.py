@@ -18,13 +18,13 @@ from benchmark.corpora import corpus_config, write_corpus
 from benchmark.options import Options
 from benchmark.synthetic import stream
 from nmt.config.schema import Config
-from nmt.data.batches.batching import Position
-from nmt.data.preparation.encoding import encode, learn
-from nmt.data.preparation.preprocess import prepare
-from nmt.data.preparation.selection import Selection, select
-from nmt.data.storage.store import Store
-from nmt.data.subwords.tokenizer import Tokenizers
-from nmt.data.text.lines import read_lines
+from nmt.data.batching import Position
+from nmt.data.lines import read_lines
+from nmt.data.preprocess.encode_pass import encode, learn
+from nmt.data.preprocess.filter_pass import FilterResult, filter_corpora
+from nmt.data.preprocess.preprocess import preprocess
+from nmt.data.store import Store
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_device
 
 PAIRS, QUICK_PAIRS = 20_000, 300
@@ -56,7 +56,7 @@ class Corpus:
         self._folder = folder
         self._numbers = count()
         self._kept = self._new_folder()
-        self._selection: Selection = select(self.config.data, self._kept, [], Silent())
+        self._selection: FilterResult = filter_corpora(self.config.data, self._kept, [], Silent())
         self.tokenizers: Tokenizers = tokenizers or learn(self.config, self._selection)[0]
 
     def _new_folder(self) -> Path:
@@ -67,7 +67,7 @@ class Corpus:
     def filter(self) -> float:
         """Return the seconds that reading, filtering and writing what remains takes."""
         folder = self._new_folder()
-        seconds = seconds_of(lambda: select(self.config.data, folder, [], Silent()), CPU)
+        seconds = seconds_of(lambda: filter_corpora(self.config.data, folder, [], Silent()), CPU)
         shutil.rmtree(folder)
         return seconds
 
@@ -87,7 +87,7 @@ class Corpus:
 
     def prepare(self) -> float:
         """Return the seconds of `nmt preprocess` with given subword models: all but their training."""
-        seconds = seconds_of(lambda: prepare(self.config, force=True, tokenizers=self.tokenizers), CPU)
+        seconds = seconds_of(lambda: preprocess(self.config, force=True, tokenizers=self.tokenizers), CPU)
         shutil.rmtree(self.config.data.prepared_folder)
         return seconds
 

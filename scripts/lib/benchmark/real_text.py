@@ -11,7 +11,7 @@ import torch
 from benchmark.clock import interleaved, medians, seconds_of
 from benchmark.decoding import BEAMS, Variant, variants
 from benchmark.options import Options
-from nmt.data.text.lines import read_lines
+from nmt.data.lines import read_lines
 from nmt.errors import DataError
 from nmt.inference.model_file import ModelFile, find_model, load_model
 from nmt.inference.translator import Translation, Translator

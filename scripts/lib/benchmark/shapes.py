@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from nmt.config.schema import Config
-from nmt.data.batches.batching import Batch
+from nmt.data.batching import Batch
 from nmt.model import Seq2Seq, build_model
 
 DROPOUT = 0.3

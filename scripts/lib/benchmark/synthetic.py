@@ -12,13 +12,13 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import Tokenizer
-from nmt.data.batches.batching import Batch, Batches, make_batch
-from nmt.data.shortlist import ShortlistTable
-from nmt.data.storage.store import Rows, Store, StoreWriter
-from nmt.data.subwords.tokenizer import SubwordModel, Tokenizers
-from nmt.data.subwords.training import train_subwords
-from nmt.data.symbols import EOS
+from nmt.config.schema import TokenizerConfig
+from nmt.data.batching import Batch, Batches, make_batch
+from nmt.data.shortlist_table import ShortlistTable
+from nmt.data.special_tokens import EOS
+from nmt.data.store import Rows, Store, StoreWriter
+from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.tokenizer_training import train_subwords
 
 MEAN_LENGTH, LENGTH_DEVIATION = 14.0, 5.0
 SHORTEST, LONGEST = 4, 45
@@ -110,7 +110,7 @@ def made_up_lines(count: int, *, seed: int) -> list[str]:
 
 def made_up_tokenizers(*, vocabulary: int, seed: int) -> Tokenizers:
     """Return a joint subword model of (at most) `vocabulary` pieces, learnt from made-up lines."""
-    options = Tokenizer(kind="bpe", vocabulary_size=vocabulary, byte_fallback=False)
+    options = TokenizerConfig(kind="bpe", vocabulary_size=vocabulary, byte_fallback=False)
     lines = made_up_lines(2 * vocabulary, seed=seed)
     model, _ = train_subwords(lines, options=options, symbols=[], what="joint")
     return joint(model)

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmark.shapes import DROPOUT, Shape
 from benchmark.synthetic import Pairs
-from nmt.data.batches.batch import Batch, cut, pad
+from nmt.data.batch import Batch, pad, split_into_batches
 
 PAD = 0
 LABEL_SMOOTHING = 0.1
@@ -145,6 +145,8 @@ class TextbookTrainer:
 def textbook_batches(pairs: Pairs, *, batch_tokens: int) -> list[Batch]:
     """Cut `pairs` into batches in the order of the corpus, padded to their longest sentence."""
     sources, targets = pairs
-    parts = cut(sources.lengths + 1, targets.lengths + 1, batch_tokens=batch_tokens, batch_sentences=None)
+    parts = split_into_batches(
+        sources.lengths + 1, targets.lengths + 1, batch_tokens=batch_tokens, batch_sentences=None
+    )
     numbers = np.arange(len(targets.lengths))
     return [pad(sources, targets, numbers[part]) for part in parts]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from benchmark.textbook import PAD, DecoderState, TextbookModel
-from nmt.data.symbols import BOS, EOS
+from nmt.data.special_tokens import BOS, EOS
 
 
 @torch.no_grad()

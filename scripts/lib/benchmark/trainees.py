@@ -12,7 +12,7 @@ import torch
 from benchmark.shapes import Shape, configuration, network
 from benchmark.synthetic import Pairs, draw_pairs, stand_in_tokenizers, stream, write_store
 from benchmark.textbook import TextbookTrainer, textbook_batches
-from nmt.data.batches.batching import Batch, Batches, Position
+from nmt.data.batching import Batch, Batches, Position
 from nmt.device import choose_dtype
 from nmt.training.learner import Learner
 

@@ -63,7 +63,7 @@ class PartTimer:
         setattr(owner, attribute, timed)
 
 
-# As `nmt train` asks of oneDNN, which must know before torch is loaded; see nmt/cli/libraries.py.
+# As `nmt train` asks of oneDNN, which must know before torch is loaded; see nmt/cli/environment.py.
 SOME_SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "8"}
 
 

@@ -14,15 +14,15 @@ import numpy as np
 from decoding.models import Models
 from decoding.store import Made, Store
 from decoding.text import Text
-from nmt.config.schema import Decoding
+from nmt.config.schema import DecodingConfig
 from nmt.evaluation.choosing import choosing_translator
-from nmt.evaluation.comparison.counts import Counts
-from nmt.evaluation.mbr import ConsensusTranslator
-from nmt.evaluation.reranking import OWN, Candidates, Judged, judge
-from nmt.inference.translation import Translation
+from nmt.evaluation.compare.significance import Counts
+from nmt.evaluation.reranking import OWN, NBestList, RerankScores, rerank_scores
+from nmt.inference.mbr import ConsensusTranslator
+from nmt.inference.results import Translation
 from nmt.inference.translator import Translator
 from nmt.log import logger
-from nmt.search import make_normalization
+from nmt.search import make_length_normalization
 
 MACHINE = {"batch_sentences", "threads", "device"}
 """Options that change no translation."""
@@ -33,7 +33,7 @@ WARMING = 8
 class Method(NamedTuple):
     """How to translate."""
 
-    decoding: Decoding
+    decoding: DecodingConfig
     ensemble: bool
     mbr: str | None = None
     """The utility of a choice by minimum Bayes risk."""
@@ -73,11 +73,11 @@ class Bench:
             self._outputs[key] = Output(lines, self.text.counts(lines), statistics.median(made["seconds"]))
         return self._outputs[key]
 
-    def judge(self, method: Method) -> tuple[list[Judged], float]:
+    def judge(self, method: Method) -> tuple[list[RerankScores], float]:
         """Find candidates and let all models judge them; return them, and the seconds that it took."""
         made = self._get(method, partial(self._judge, method))
         judged = [
-            Judged(Candidates(source, texts, own), np.array(features).reshape(len(texts), len(self.features)))
+            RerankScores(NBestList(source, texts, own), np.array(features).reshape(len(texts), len(self.features)))
             for source, (texts, own, features) in zip(self.text.sources, made["candidates"], strict=True)
         ]
         return judged, statistics.median(made["seconds"])
@@ -95,7 +95,7 @@ class Bench:
 
     def _facts(self, method: Method) -> dict[str, Any]:
         decoding = method.decoding.model_dump(mode="json", exclude=MACHINE)
-        decoding["alpha"] = make_normalization(method.decoding.length_normalization, method.decoding.alpha).alpha
+        decoding["alpha"] = make_length_normalization(method.decoding.length_normalization, method.decoding.alpha).alpha
         return {
             "models": self.models.digests(ensemble=method.ensemble, judges=method.judged),
             "judges": [name for name, _ in self.models.judges if method.judged],
@@ -113,7 +113,7 @@ class Bench:
         judges = self.models.make_judges({"threads": self._threads})
         found, seconds = self._timed(self._translator(method).translate)
         began = time.monotonic()
-        judged = judge([_candidates(*pair) for pair in zip(self.text.sources, found, strict=True)], judges)
+        judged = rerank_scores([_candidates(*pair) for pair in zip(self.text.sources, found, strict=True)], judges)
         seconds += time.monotonic() - began
         rows = [[one.candidates.texts, one.candidates.own, one.features.tolist()] for one in judged]
         return {"candidates": rows, "seconds": [seconds]}
@@ -132,8 +132,8 @@ class Bench:
         return choosing_translator(members, mbr=method.mbr, decoding={"threads": self._threads})
 
 
-def _candidates(source: str, translation: Translation) -> Candidates:
+def _candidates(source: str, translation: Translation) -> NBestList:
     """Return what `nmt rerank` makes of the candidates of a line."""
     found: Sequence[Any] = translation.hypotheses
     means = [each.log_probability / max(1, len(each.piece_log_probabilities)) for each in found]
-    return Candidates(source, [each.text for each in found], means)
+    return NBestList(source, [each.text for each in found], means)

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 from decoding.bench import Bench, Method, Output
 from decoding.rows import Row
-from nmt.config.schema import Decoding
-from nmt.evaluation.held_out import Measured
-from nmt.evaluation.reranking import FloatArray, Judged, in_order, ranking, tune_weights
-from nmt.evaluation.tuning import possible, tune
+from nmt.config.schema import DecodingConfig
+from nmt.evaluation.reranking import FloatArray, RerankScores, in_order, ranking, tune_weights
+from nmt.evaluation.tuning import TrialScores, possible, tune
 
 
 class Chosen(NamedTuple):
@@ -64,10 +63,10 @@ def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -
     """Tune the options of a row on some of the lines, as `nmt tune` does."""
     start = row.start(bench.models)
 
-    def measure(decoding: Decoding) -> Measured:
+    def measure(decoding: DecodingConfig) -> TrialScores:
         output = bench.translate(start._replace(decoding=decoding))
         scores = {name: counts.score_of(lines) for name, counts in output.counts.items()}
-        return Measured({name: value or 0.0 for name, value in scores.items()}, len(output.lines) / output.seconds)
+        return TrialScores({name: value or 0.0 for name, value in scores.items()}, len(output.lines) / output.seconds)
 
     attention = bench.models.first.config.model.attention.score != "none"
     trials = tune(start.decoding, possible(row.plan, attention=attention), metric=metric, measure=measure)
@@ -98,7 +97,7 @@ def _score_reranked(row: Row, bench: Bench, halves: Sequence[Sequence[int]], met
     return Scored(Chosen(method, named), _scores_of(bench, lines), _scores_of(bench, found), seconds)
 
 
-def _tune_weights(bench: Bench, judged: Sequence[Judged], lines: Sequence[int], metric: str) -> FloatArray:
+def _tune_weights(bench: Bench, judged: Sequence[RerankScores], lines: Sequence[int], metric: str) -> FloatArray:
     options: Any = bench.text.config.evaluation
     return tune_weights(
         [judged[number] for number in lines],
@@ -110,7 +109,7 @@ def _tune_weights(bench: Bench, judged: Sequence[Judged], lines: Sequence[int], 
     ).weights
 
 
-def _best(judged: Judged, weights: FloatArray) -> str:
+def _best(judged: RerankScores, weights: FloatArray) -> str:
     return judged.candidates.texts[ranking(judged, weights)[0]] if judged.candidates.texts else ""
 
 

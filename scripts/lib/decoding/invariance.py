@@ -15,10 +15,10 @@ from decoding.ways import REFERENCE, WAYS, Found, Way, distance, equal
 from experiments.commands import count, names, run_command
 from experiments.markdown import table
 from experiments.runs import write_bytes
-from nmt.data.text.corpus import paths
-from nmt.data.text.lines import read_lines
+from nmt.data.corpus import paths
+from nmt.data.lines import read_lines
 from nmt.errors import NMTError, UsageError
-from nmt.inference.find import find_model
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
 from nmt.log import logger
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from nmt.config.schema import Decoding
+from nmt.config.schema import DecodingConfig
 from nmt.errors import UsageError
-from nmt.evaluation.reranking import Judge
-from nmt.inference.find import find_model
+from nmt.evaluation.reranking import RerankModel
+from nmt.inference.ensemble import EnsembleMember, check_compatible
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import ModelFile, load_model
-from nmt.inference.networks.ensemble import Member, check_members
 from nmt.inference.scorer import Scorer
 
 
@@ -47,18 +47,18 @@ class Models:
         return _direction(self.first)
 
     @property
-    def judges(self) -> list[tuple[str, Member]]:
+    def judges(self) -> list[tuple[str, EnsembleMember]]:
         """The models that judge, with what they are called."""
         named = [("right-to-left", member) for member in self._right_to_left]
         return named + [("reverse", member) for member in self._reverse]
 
     @cached_property
-    def plain(self) -> Decoding:
+    def plain(self) -> DecodingConfig:
         """The options as they are when nobody has chosen any, but for the length limit, which training sets."""
         own = self.first.config.decoding
-        return Decoding(max_length_ratio=own.max_length_ratio, max_length_constant=own.max_length_constant)
+        return DecodingConfig(max_length_ratio=own.max_length_ratio, max_length_constant=own.max_length_constant)
 
-    def translating(self, *, ensemble: bool) -> list[Member]:
+    def translating(self, *, ensemble: bool) -> list[EnsembleMember]:
         """Return the models of a row."""
         return self.members if ensemble else self.members[:1]
 
@@ -67,22 +67,22 @@ class Models:
         names = [member.name for member in self.translating(ensemble=ensemble)]
         return [self._digests[name] for name in names + [member.name for _, member in self.judges if judges]]
 
-    def make_judges(self, decoding: Mapping[str, object]) -> list[Judge]:
+    def make_judges(self, decoding: Mapping[str, object]) -> list[RerankModel]:
         """Make what judges candidates, with options of the machine."""
         return [
-            Judge(f"{name} {number}", Scorer.from_model_file(member.file, decoding=decoding), name == "reverse")
+            RerankModel(f"{name} {number}", Scorer.from_model_file(member.file, decoding=decoding), name == "reverse")
             for number, (name, member) in enumerate(self.judges, 1)
         ]
 
-    def _read(self, paths: Sequence[Path]) -> list[Member]:
+    def _read(self, paths: Sequence[Path]) -> list[EnsembleMember]:
         members = []
         for path in map(find_model, paths):
-            members.append(Member(str(path), load_model(path)))
+            members.append(EnsembleMember(str(path), load_model(path)))
             self._digests[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return members
 
     def _check(self) -> None:
-        check_members(self.members)
+        check_compatible(self.members)
         there, back = self.direction, self.direction[::-1]
         needed = [(member, there) for member in (*self.members[1:], *self._right_to_left)]
         for member, wanted in needed + [(member, back) for member in self._reverse]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nmt.inference.lines.requests import Request
+from nmt.inference.constraints import Request
 
 Steered = Literal["prefixes", "required", "avoid", "terminology"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from decoding.bench import Method
 from decoding.models import Models
-from nmt.config.decoding import change_decoding
-from nmt.evaluation.tuning import PLAN, Choice
+from nmt.config.decoding_overrides import override_decoding
+from nmt.evaluation.tuning import PLAN, SearchSpace
 
-AVERAGE_ALPHAS = Choice("alpha", [0.2, 0.4, 0.6, 0.8, 1.2, 1.5, 2.0])
-GNMT_ALPHAS = Choice("alpha", [0.2, 0.4, 0.8, 1.0, 1.2, 1.5])
-COVERAGE = Choice("coverage_penalty", [0.05, 0.1, 0.2, 0.4])
-TEMPERATURES = Choice("temperature", [0.3, 0.5, 0.7])
-AVERAGES = Choice("ensemble_average", ["probabilities", "log_probabilities"])
+AVERAGE_ALPHAS = SearchSpace("alpha", [0.2, 0.4, 0.6, 0.8, 1.2, 1.5, 2.0])
+GNMT_ALPHAS = SearchSpace("alpha", [0.2, 0.4, 0.8, 1.0, 1.2, 1.5])
+COVERAGE = SearchSpace("coverage_penalty", [0.05, 0.1, 0.2, 0.4])
+TEMPERATURES = SearchSpace("temperature", [0.3, 0.5, 0.7])
+AVERAGES = SearchSpace("ensemble_average", ["probabilities", "log_probabilities"])
 NORMALIZATION, ALPHA = PLAN[0], PLAN[1]
 SAMPLES = 32
 """Of each sentence, for a choice among samples."""
@@ -29,7 +29,7 @@ class Row:
     title: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """In place of the plain ones."""
-    plan: tuple[Choice, ...] = ()
+    plan: tuple[SearchSpace, ...] = ()
     """What is tuned, one option after another."""
     ensemble: bool = False
     mbr: str | None = None
@@ -37,7 +37,7 @@ class Row:
 
     def start(self, models: Models) -> Method:
         """Return how to translate before anything is tuned."""
-        decoding = change_decoding(models.plain, self.options)
+        decoding = override_decoding(models.plain, self.options)
         return Method(decoding, self.ensemble, self.mbr, judged=self.reranked)
 
     def missing(self, models: Models) -> str | None:

@@ -19,9 +19,9 @@ from typing import NamedTuple
 from benchmark.processes import MEGABYTE, run, with_toolkit
 from experiments.commands import count, run_command
 from experiments.markdown import table
-from nmt.data.text.lines import read_lines, write_lines
+from nmt.data.lines import read_lines, write_lines
 from nmt.errors import NMTError, UsageError
-from nmt.inference.find import find_model
+from nmt.inference.find_model import find_model
 from nmt.log import logger
 
 STARTS = 3

@@ -12,13 +12,12 @@ from decoding.models import Models
 from decoding.rows import BASELINE, Row
 from decoding.store import read_json
 from decoding.text import VALIDATION
-from nmt.config.schema import Decoding
+from nmt.config.schema import DecodingConfig
 from nmt.errors import UsageError
-from nmt.evaluation.comparison.counts import Counts, count
-from nmt.evaluation.comparison.significance import run_tests
-from nmt.evaluation.metrics import make_bleu
+from nmt.evaluation.compare.significance import Counts, count, run_tests
 from nmt.evaluation.protocols import score_raw, score_tokenised, tokenise
 from nmt.log import logger, progress
+from nmt.metrics.corpus import make_bleu
 
 DRAWN = 1000
 """Test sets drawn by the bootstrap."""
@@ -61,7 +60,7 @@ def _chosen(row: Row, record: Mapping[str, Any] | None, models: Models, path: Pa
         raise UsageError(f"{path} has no row {row.name}; make it first, without --test")
     if record["models"] != models.digests(ensemble=row.ensemble, judges=row.reranked):
         raise UsageError(f"{path}: {row.name} was chosen with other models; make it with these first, without --test")
-    method = Method(Decoding.model_validate(record["decoding"]), row.ensemble, row.mbr, judged=row.reranked)
+    method = Method(DecodingConfig.model_validate(record["decoding"]), row.ensemble, row.mbr, judged=row.reranked)
     return Chosen(method, record["weights"])
 
 

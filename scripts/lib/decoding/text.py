@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config import Config
-from nmt.config.schema import Pair
-from nmt.data.text.corpus import read_parallel
+from nmt.config.schema import PairConfig
+from nmt.data.corpus import read_parallel
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.comparison.buckets import length_of
-from nmt.evaluation.comparison.counts import Counts, count
-from nmt.evaluation.metrics import make_metric
+from nmt.evaluation.compare.buckets import length_of
+from nmt.evaluation.compare.significance import Counts, count
+from nmt.metrics.corpus import make_metric
 
 METRICS = ("bleu", "chrf")
 VALIDATION = "validation"
@@ -67,7 +67,7 @@ def read_validation(config: Config, source: Path | None, reference: Path | None,
         raise UsageError("--source and --reference go together; leave both out for the validation set of the model")
     given = source is not None
     return _read(
-        Pair(source=str(source), target=str(reference)) if given else config.data.valid, VALIDATION, config, limit
+        PairConfig(source=str(source), target=str(reference)) if given else config.data.valid, VALIDATION, config, limit
     )
 
 
@@ -85,7 +85,7 @@ def read_test(config: Config, name: str, limit: int | None) -> Text:
     raise UsageError(f"the first model knows no test set {name}; there are: {known}")
 
 
-def _read(pair: Pair, name: str, config: Config, limit: int | None) -> Text:
+def _read(pair: PairConfig, name: str, config: Config, limit: int | None) -> Text:
     try:
         pairs = read_parallel(pair)[:limit]
     except DataError as error:

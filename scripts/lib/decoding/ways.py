@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import nmt
 from decoding.modes import Case
-from nmt.data.text.lines import write_lines
+from nmt.data.lines import write_lines
 from nmt.errors import NMTError
 
 SEED = 1

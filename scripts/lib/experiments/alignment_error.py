@@ -13,8 +13,8 @@ from experiments.alignments import AlignedText, measure_alignment, read_aligned
 from experiments.commands import count, run_command
 from experiments.markdown import number, table
 from nmt.errors import UsageError
-from nmt.evaluation.alignment import AlignmentScore
-from nmt.inference.find import find_model
+from nmt.evaluation.alignment_error import AlignmentScore
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import ModelFile, load_model
 
 ABOUT = """\

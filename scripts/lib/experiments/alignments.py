@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.config.schema import Pair
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import is_blank
+from nmt.config.schema import PairConfig
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import is_blank
 from nmt.errors import DataError
-from nmt.evaluation.alignment import AlignmentScore, Gold, best_single_links, read_gold, score_alignments
-from nmt.inference.attention import Attended, Attender
+from nmt.evaluation.alignment_error import AlignmentScore, Gold, best_single_links, read_gold, score_alignments
+from nmt.inference.attention import AttentionExtractor, LineAttention
 from nmt.inference.model_file import ModelFile
 from nmt.log import logger
 
@@ -33,7 +33,7 @@ def read_aligned(source: Path, target: Path, alignment: Path) -> AlignedText:
     Raises:
         DataError: A file cannot be read, or they do not fit together.
     """
-    pairs = read_parallel(Pair(source=str(source), target=str(target)))
+    pairs = read_parallel(PairConfig(source=str(source), target=str(target)))
     return AlignedText(pairs, read_gold(alignment, pairs))
 
 
@@ -48,7 +48,7 @@ def measure_alignment(file: ModelFile, text: AlignedText, *, decoding: Mapping[s
         UsageError: The model has no attention.
         DataError: No line can be used.
     """
-    attender = Attender(file, decoding=decoding)
+    attender = AttentionExtractor(file, decoding=decoding)
     sources, targets = ([pair[side] for pair in text.pairs] for side in (0, 1))
     found, gold = [], []
     for pair, links, attended in zip(text.pairs, text.gold, attender.attend(sources, targets), strict=True):
@@ -62,7 +62,7 @@ def measure_alignment(file: ModelFile, text: AlignedText, *, decoding: Mapping[s
     return score_alignments(found, gold)
 
 
-def _same_words(attended: Attended, pair: tuple[str, str]) -> bool:
+def _same_words(attended: LineAttention, pair: tuple[str, str]) -> bool:
     """Whether the words of the attention are those between spaces, which gold links count."""
     units = (attended.words.source, attended.words.target)
     return all(len(side.texts) - len(side.ends) == len(line.split()) for side, line in zip(units, pair, strict=True))

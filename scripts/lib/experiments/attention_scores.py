@@ -17,17 +17,17 @@ from experiments.commands import count, names, run_command
 from experiments.markdown import number, table
 from experiments.runs import Job, Measured, finished, run_jobs, write_bytes, write_json
 from nmt.config import Config, load_config
-from nmt.config.schema import Attention
-from nmt.data.text.corpus import paths
+from nmt.config.schema import AttentionConfig
+from nmt.data.corpus import paths
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import evaluate_tests
-from nmt.inference.find import find_model
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from nmt.log import logger
 
 ROOT = Path(__file__).resolve().parents[3]
-SCORES = tuple(score for score in get_args(Attention.model_fields["score"].annotation) if score != "none")
+SCORES = tuple(score for score in get_args(AttentionConfig.model_fields["score"].annotation) if score != "none")
 GUIDANCE = 0.3
 """Weight of the guided alignment, where there is one."""
 

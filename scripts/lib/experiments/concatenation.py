@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from nmt.config.schema import Pair
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import write_lines
+from nmt.config.schema import PairConfig
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import write_lines
 from nmt.errors import DataError
 from nmt.log import logger
 
@@ -40,7 +40,7 @@ def make_long_multi30k(source: Path, target: Path, *, seed: int) -> None:
         raise DataError(f"{source}: there is no such folder; scripts/fetch_data multi30k makes it")
     target.mkdir(parents=True, exist_ok=True)
     for part, name in PARTS.items():
-        pairs = read_parallel(Pair(source=str(source / f"{name}.en"), target=str(source / f"{name}.de")))
+        pairs = read_parallel(PairConfig(source=str(source / f"{name}.en"), target=str(source / f"{name}.de")))
         generator = random.Random(f"{seed} {part}")
         made = list(in_every_group(pairs, generator) if part == "test" else in_one_group(pairs, generator))
         for side, language in enumerate(("en", "de")):

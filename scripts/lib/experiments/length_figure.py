@@ -8,8 +8,8 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nmt.pictures.canvas import FAINT_INK, ImageFormat, render, style
-from nmt.pictures.fonts import BASE_FAMILY
+from nmt.plots.canvas import FAINT_INK, ImageFormat, render, style
+from nmt.plots.fonts import BASE_FAMILY
 
 SIZE = (6.4, 3.9)
 """Inches."""

@@ -9,18 +9,18 @@ from typing import Any
 
 from experiments.runs import Measured
 from nmt.config import Config
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import write_lines
-from nmt.evaluation.comparison.buckets import LengthBucket, bucket_of, length_of, score_by_length
-from nmt.evaluation.comparison.counts import count
-from nmt.evaluation.metrics import make_metric
-from nmt.inference.find import find_model
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import write_lines
+from nmt.evaluation.compare.buckets import LengthBucket, bucket_of, length_of, score_by_length
+from nmt.evaluation.compare.significance import count
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from nmt.log import logger
-from nmt.pictures.records import find_metrics, read_records
-from nmt.training.runs.checkpoint import load_checkpoint
-from nmt.training.runs.folder import RunFolder
+from nmt.metrics.corpus import make_metric
+from nmt.plots.run_records import find_metrics, read_records
+from nmt.training.checkpoint import load_checkpoint
+from nmt.training.run_folder import RunFolder
 
 TABLE_BOUNDS = (10, 20, 30)
 """Where the table's buckets of lengths begin, in words, after the one that begins at 0."""

@@ -19,13 +19,13 @@ import yaml
 
 from experiments.side_by_side import train_side_by_side
 from nmt.config import Config
-from nmt.data.preparation.preprocess import prepare
-from nmt.data.text.corpus import inspect_file, paths
-from nmt.data.text.streams import open_whole
+from nmt.data.corpus import inspect_file, paths
+from nmt.data.preprocess.preprocess import preprocess
+from nmt.data.streams import open_whole
 from nmt.errors import DataError, TrainingError, UsageError
 from nmt.log import logger
 from nmt.training import train
-from nmt.training.runs.folder import RunFolder, flatten
+from nmt.training.run_folder import RunFolder, flatten
 
 # What changes neither the model nor its translations; and the length limits, which training itself sets.
 MAY_CHANGE = re.compile(
@@ -152,7 +152,7 @@ def _side_by_side(jobs: Sequence[Job], overwrite: bool, parallel: int) -> Iterat
 
     def one_by_one() -> Iterator[Config]:
         for number, job in enumerate(jobs, 1):
-            prepare(job.config)  # here, because most runs share it
+            preprocess(job.config)  # here, because most runs share it
             logger.info("run %d of %d, %s: see %s", number, len(jobs), job.name, RunFolder(job.name).log)
             yield _with_threads(job.config, 1)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config import Config, load_config
-from nmt.config.schema import Model
-from nmt.data.preparation.preprocess import prepare
+from nmt.config.schema import ModelConfig
+from nmt.data.preprocess.preprocess import preprocess
 from nmt.errors import UsageError
 from nmt.log import logger
 from nmt.model import build_model
@@ -59,7 +59,7 @@ def configure(file: Path, overrides: Sequence[str]) -> dict[str, Config]:
         UsageError: There is no size that gives a system as many parameters.
     """
     attending = load_config(file, overrides)
-    tokenizers = prepare(attending).tokenizers
+    tokenizers = preprocess(attending).tokenizers
     sizes = tokenizers.source.size, tokenizers.target.size
     budget = count_parameters(attending.model, sizes)
     configs = {}
@@ -76,7 +76,7 @@ def configure(file: Path, overrides: Sequence[str]) -> dict[str, Config]:
     return configs
 
 
-def fit(model: Model, sizes: tuple[int, int], *, budget: int, name: str) -> Model:
+def fit(model: ModelConfig, sizes: tuple[int, int], *, budget: int, name: str) -> ModelConfig:
     """Return a model with the hidden size that brings its parameters closest to `budget`.
 
     Args:
@@ -100,7 +100,7 @@ def fit(model: Model, sizes: tuple[int, int], *, budget: int, name: str) -> Mode
     )
 
 
-def ideal_size(model: Model, sizes: tuple[int, int], *, budget: int) -> float:
+def ideal_size(model: ModelConfig, sizes: tuple[int, int], *, budget: int) -> float:
     """Return the hidden size, as a fraction, that would give a model `budget` parameters; 0 if all are too many.
 
     Matrices have the size on one side or on both, so the parameters are a h^2 + b h + c; three counts tell a, b, c.
@@ -112,7 +112,7 @@ def ideal_size(model: Model, sizes: tuple[int, int], *, budget: int) -> float:
     return (math.sqrt(b * b + 4 * a * (budget - c)) - b) / (2 * a) if budget > c else 0.0
 
 
-def resized(model: Model, hidden_size: int) -> Model:
+def resized(model: ModelConfig, hidden_size: int) -> ModelConfig:
     """Return `model` with a decoder of another size, and an encoder whose output has it too."""
     encoder = hidden_size // 2 if model.encoder.bidirectional else hidden_size
     return model.model_copy(
@@ -123,7 +123,7 @@ def resized(model: Model, hidden_size: int) -> Model:
     )
 
 
-def count_parameters(model: Model, sizes: tuple[int, int]) -> int:
+def count_parameters(model: ModelConfig, sizes: tuple[int, int]) -> int:
     """Count the weights of a network for these vocabularies; shared ones once."""
     network = build_model(model, source_size=sizes[0], target_size=sizes[1])
     return sum(weight.numel() for weight in network.parameters())

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt.config import Config
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import write_lines
-from nmt.evaluation.metrics import score
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import write_lines
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from nmt.log import logger
+from nmt.metrics.corpus import score
 from papers.runs import Plan
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from nmt.config import Config, dump_yaml, load_config
 from nmt.errors import TrainingError
 from nmt.log import logger
-from nmt.training.runs.folder import RunFolder
+from nmt.training.run_folder import RunFolder
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 PRESETS = CONFIGS / "papers"

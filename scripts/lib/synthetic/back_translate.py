@@ -12,16 +12,16 @@ from typing import Any
 from experiments.commands import count, run_command
 from experiments.runs import write_json
 from nmt.config import load_config
-from nmt.config.schema import Config, Corpus
-from nmt.data.preparation.filters import PairFilter, make_filter
-from nmt.data.text.corpus import paths
-from nmt.data.text.lines import read_lines
+from nmt.config.schema import Config, CorpusConfig
+from nmt.data.corpus import paths
+from nmt.data.lines import read_lines
+from nmt.data.preprocess.filters import PairFilter, make_filter
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.evaluate import Translates
-from nmt.evaluation.held_out import read_held_out
-from nmt.inference.find import find_model
+from nmt.evaluation.evaluate import TextTranslator
+from nmt.evaluation.tuning import read_tuning_set
+from nmt.inference.ensemble import EnsembleMember
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
-from nmt.inference.networks.ensemble import Member
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from synthetic.configuration import changed, read_given, written
@@ -154,15 +154,15 @@ def run(options: argparse.Namespace) -> None:
         return
     trained = train_run(load_config(folder.config), init_from=start, overwrite=options.overwrite)
     before = start if start is not None else _own_model(options)
-    systems: dict[str, Translates] = {} if before is None else {f"before ({before})": _load(before, options)}
-    print(compare({**systems, "after": _load(find_model(trained), options)}, read_held_out(config, None, None)))
+    systems: dict[str, TextTranslator] = {} if before is None else {f"before ({before})": _load(before, options)}
+    print(compare({**systems, "after": _load(find_model(trained), options)}, read_tuning_set(config, None, None)))
 
 
-def synthetic_corpus(options: argparse.Namespace, config: Config, folder: Path) -> Corpus:
+def synthetic_corpus(options: argparse.Namespace, config: Config, folder: Path) -> CorpusConfig:
     """Return the new corpus."""
     data = config.data
     source, target = (str(folder / f"train.{language}") for language in (data.source_language, data.target_language))
-    return Corpus(source=source, target=target, weight=options.weight, tag=options.tag)
+    return CorpusConfig(source=source, target=target, weight=options.weight, tag=options.tag)
 
 
 def search(options: argparse.Namespace) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_direction(
-    options: argparse.Namespace, config: Config, members: Sequence[Member], decoding: dict[str, Any]
+    options: argparse.Namespace, config: Config, members: Sequence[EnsembleMember], decoding: dict[str, Any]
 ) -> None:
     languages = (config.data.source_language, config.data.target_language)
     source, target = languages if options.self_training else languages[::-1]
@@ -194,7 +194,11 @@ def _check_tag(tag: str, start: Path) -> None:
 
 
 def begin(
-    options: argparse.Namespace, config: Config, folder: Folder, members: Sequence[Member], decoding: dict[str, Any]
+    options: argparse.Namespace,
+    config: Config,
+    folder: Folder,
+    members: Sequence[EnsembleMember],
+    decoding: dict[str, Any],
 ) -> None:
     """Get the folder ready.
 

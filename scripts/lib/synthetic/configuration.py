@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from nmt.config import Config, load_config
-from nmt.config.document import CoreLoader
 from nmt.config.dump import CautiousDumper
-from nmt.config.schema import Corpus
+from nmt.config.schema import CorpusConfig
+from nmt.config.yaml_document import CoreLoader
 from nmt.errors import UsageError
 
 
@@ -46,7 +46,7 @@ def read_given(file: Path, overrides: Sequence[str]) -> Given:
     return Given(file, list(overrides), load_config(file, others))
 
 
-def changed(given: Given, name: str, train: Sequence[Corpus]) -> Config:
+def changed(given: Given, name: str, train: Sequence[CorpusConfig]) -> Config:
     """Return what the new configuration will be; the files of `train` need not be there.
 
     Raises:
@@ -56,7 +56,7 @@ def changed(given: Given, name: str, train: Sequence[Corpus]) -> Config:
     return load_config(given.file, overrides, check_files=False)
 
 
-def written(given: Given, name: str, train: Sequence[Corpus], *, file: Path, heading: str) -> str:
+def written(given: Given, name: str, train: Sequence[CorpusConfig], *, file: Path, heading: str) -> str:
     """Return the text of the new configuration.
 
     Args:
@@ -79,7 +79,7 @@ def written(given: Given, name: str, train: Sequence[Corpus], *, file: Path, hea
     return f"# {heading}\n{text}"
 
 
-def _entries(train: Sequence[Corpus]) -> list[dict[str, Any]]:
+def _entries(train: Sequence[CorpusConfig]) -> list[dict[str, Any]]:
     """Return corpora as a file has them: only what is not left at its default."""
     return [corpus.model_dump(mode="json", exclude_defaults=True) for corpus in train]
 

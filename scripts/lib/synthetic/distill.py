@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 from experiments.commands import count, run_command
 from experiments.runs import write_json
 from nmt.config import Config, load_config
-from nmt.config.schema import Corpus
-from nmt.data.preparation.selection import select
-from nmt.data.text.corpus import paths
-from nmt.data.text.lines import read_lines, write_lines
-from nmt.evaluation.evaluate import Translates
-from nmt.evaluation.held_out import read_held_out
-from nmt.evaluation.sentences import SentenceMetric, make_sentence_metric
-from nmt.evaluation.utility import UTILITIES
-from nmt.inference.networks.ensemble import Member
+from nmt.config.schema import CorpusConfig
+from nmt.data.corpus import paths
+from nmt.data.lines import read_lines, write_lines
+from nmt.data.preprocess.filter_pass import filter_corpora
+from nmt.evaluation.evaluate import TextTranslator
+from nmt.evaluation.tuning import read_tuning_set
+from nmt.inference.ensemble import EnsembleMember
 from nmt.inference.translator import Translator
 from nmt.log import logger, progress
+from nmt.metrics.sentence import UTILITIES, SentenceMetric, make_sentence_metric
 from synthetic.configuration import Given, changed, read_given, written
 from synthetic.learning import check_run, compare, train_run
 from synthetic.made import Folder, digests
@@ -127,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
     print(scores(given, members, decoding | speed(options), student))
 
 
-def search(options: argparse.Namespace, members: Sequence[Member]) -> dict[str, Any]:
+def search(options: argparse.Namespace, members: Sequence[EnsembleMember]) -> dict[str, Any]:
     """Return how the teachers search."""
     own = members[0].file.config.decoding.beam_size
     return {
@@ -138,7 +137,7 @@ def search(options: argparse.Namespace, members: Sequence[Member]) -> dict[str, 
     }
 
 
-def corpora(config: Config, folder: Path, *, keep: str) -> list[Corpus]:
+def corpora(config: Config, folder: Path, *, keep: str) -> list[CorpusConfig]:
     """Return the training corpora of the student."""
     several = len(config.data.train) > 1
     distilled = []
@@ -210,7 +209,7 @@ def write_source(config: Config, folder: Path) -> Text:
     work.mkdir()
     try:
         with progress(None, "read", "pairs") as bar:
-            selection = select(data, work, [], bar)
+            selection = filter_corpora(data, work, [], bar)
         for file, texts in ((source, selection.sources), (reference, selection.targets)):
             blocks = selection.blocks(0, len(selection.kept), kept=True)
             write_lines(file, (line for block in blocks for line in texts.lines(block)))
@@ -220,15 +219,15 @@ def write_source(config: Config, folder: Path) -> Text:
     return Text(source, reference, lines, sum(corpus.read for corpus in selection.corpora))
 
 
-def scores(given: Given, members: Sequence[Member], decoding: dict[str, Any], student: Path) -> str:
+def scores(given: Given, members: Sequence[EnsembleMember], decoding: dict[str, Any], student: Path) -> str:
     """Return a table of what teachers and student score on the validation set."""
     teachers = "teacher" if len(members) == 1 else f"{len(members)} teachers together"
-    systems: dict[str, Translates] = {
+    systems: dict[str, TextTranslator] = {
         teachers: Translator.from_members(members, decoding={**decoding, "n_best": 1}),
         # The student searches in its own way.
         "student": Translator.load(student, decoding={name: decoding[name] for name in ("device", "threads")}),
     }
-    return compare(systems, read_held_out(given.config, None, None))
+    return compare(systems, read_tuning_set(given.config, None, None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 from experiments.markdown import number, table
 from nmt.config import Config
 from nmt.errors import UsageError
-from nmt.evaluation.evaluate import Translates
-from nmt.evaluation.held_out import HeldOut
+from nmt.evaluation.evaluate import TextTranslator
+from nmt.evaluation.tuning import TuningSet
 from nmt.log import logger
 from nmt.training import train
-from nmt.training.runs.folder import RunFolder
+from nmt.training.run_folder import RunFolder
 
 
 def check_run(config: Config, *, overwrite: bool) -> None:
@@ -50,7 +50,7 @@ def train_run(config: Config, *, init_from: Path | None, overwrite: bool) -> Pat
     return folder
 
 
-def compare(systems: Mapping[str, Translates], held_out: HeldOut) -> str:
+def compare(systems: Mapping[str, TextTranslator], held_out: TuningSet) -> str:
     """Translate the validation set with each system, and return a table of their scores."""
     rows = []
     for name, translator in systems.items():

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs import write_bytes, write_json
-from nmt.data.text.corpus import inspect_file
+from nmt.data.corpus import inspect_file
 from nmt.errors import DataError, UsageError
-from nmt.training.runs.folder import flatten
+from nmt.training.run_folder import flatten
 
 DIGITS = 16
 

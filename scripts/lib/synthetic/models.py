@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.config.decoding import change_decoding
+from nmt.config.decoding_overrides import override_decoding
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import base_language
-from nmt.inference.find import find_model
+from nmt.inference.ensemble import EnsembleMember, check_compatible
+from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
-from nmt.inference.networks.ensemble import Member, check_members
+from nmt.metrics.corpus import base_language
 
 
-def open_members(given: Sequence[Path]) -> list[Member]:
+def open_members(given: Sequence[Path]) -> list[EnsembleMember]:
     """Load models, each a file or the folder of a run.
 
     Raises:
@@ -22,11 +22,11 @@ def open_members(given: Sequence[Path]) -> list[Member]:
         CheckpointError: A file is no model file, or it is damaged.
     """
     found = [find_model(path) for path in given]
-    return [Member(str(path), load_model(path)) for path in found]
+    return [EnsembleMember(str(path), load_model(path)) for path in found]
 
 
 def check_models(
-    members: Sequence[Member], *, source: str, target: str, purpose: str, decoding: Mapping[str, Any]
+    members: Sequence[EnsembleMember], *, source: str, target: str, purpose: str, decoding: Mapping[str, Any]
 ) -> None:
     """Make sure of all that can be known before the first line is translated.
 
@@ -46,5 +46,5 @@ def check_models(
             raise UsageError(
                 f"{name} translates {own[0]} to {own[1]}, but {purpose} must translate {source} to {target}"
             )
-    check_members(members)
-    change_decoding(members[0].file.config.decoding, decoding)
+    check_compatible(members)
+    override_decoding(members[0].file.config.decoding, decoding)

@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.config import Config
-from nmt.data.preparation.filters import make_filter
-from nmt.data.text.corpus import read_parallel
-from nmt.data.text.lines import read_lines, write_lines
+from nmt.data.corpus import read_parallel
+from nmt.data.lines import read_lines, write_lines
+from nmt.data.preprocess.filters import make_filter
 
 
 class Monolingual:

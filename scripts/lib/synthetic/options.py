@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands import count, names
-from nmt.inference.files.flags import FLAGS
+from nmt.inference.output.quality_flags import FLAGS
 
 
 def make_parser(program: str, about: str, details: str) -> argparse.ArgumentParser:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.preparation.filters import PairFilter
-from nmt.data.text.streams import open_whole
+from nmt.data.preprocess.filters import PairFilter
+from nmt.data.streams import open_whole
 from nmt.errors import DataError
-from nmt.evaluation.sentences import SentenceMetric
+from nmt.metrics.sentence import SentenceMetric
 from synthetic.translating import Candidate
 
 

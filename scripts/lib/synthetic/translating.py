@@ -1,7 +1,7 @@
 """A text translated into a file of candidates: whatever interrupts it, the same file in the end.
 
 As `nmt translate -o FILE --resume` does it: a line for each line of the text, in order, written as they come. A line is
-a JSON object with the candidates, best first, each with its own flags (inference/files/flags.py): any may be chosen.
+a JSON object with the candidates, best first, each with its own flags (nmt.inference.output.quality_flags).
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.text.corpus import inspect_file
-from nmt.data.text.lines import read_lines
+from nmt.data.corpus import inspect_file
+from nmt.data.lines import read_lines
 from nmt.errors import DataError
-from nmt.inference.files.flags import find_flags
-from nmt.inference.files.output import continue_file, write_blocks
-from nmt.inference.files.processes import WINDOW, in_processes
-from nmt.inference.files.progress import with_progress
-from nmt.inference.lines.requests import Request
-from nmt.inference.lines.windows import windows
+from nmt.inference.constraints import Request
+from nmt.inference.ensemble import EnsembleMember
 from nmt.inference.model_file import load_model
-from nmt.inference.networks.ensemble import Member
-from nmt.inference.translation import LongLines, Translation
+from nmt.inference.output.processes import WINDOW, in_processes
+from nmt.inference.output.quality_flags import find_flags
+from nmt.inference.output.writer import continue_file, with_progress, write_blocks
+from nmt.inference.results import LongLines, Translation
+from nmt.inference.streaming import windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
 
@@ -52,7 +51,7 @@ class Method:
         Raises:
             UsageError, CheckpointError: as `Translator.from_members`.
         """
-        members = [Member(str(path), load_model(path)) for path in self.models]
+        members = [EnsembleMember(str(path), load_model(path)) for path in self.models]
         return CandidateWriter(Translator.from_members(members, decoding=self.decoding))
 
 

@@ -1,0 +1,94 @@
+"""What a configuration or a model is, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt.config import Config
+    from nmt.config.schema import PairConfig
+    from nmt.inference.model_file import ModelFile
+
+CELLS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "layer_norm_lstm": "LSTM with layer normalisation"}
+PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "between two transitions"}
+
+
+def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names and values that say what a configuration, which rests on the files `bases`, would do."""
+    data = config.data
+    for index, base in enumerate(bases):
+        yield "base" if index == 0 else "", base
+    yield "run", f"runs/{config.name}"
+    yield "languages", f"{data.source_language} to {data.target_language}"
+    for index, corpus in enumerate(data.train):
+        weight = "" if corpus.weight == 1 else f" (weight {corpus.weight:g})"
+        yield "training" if index == 0 else "", _files(corpus) + weight
+    yield "validation", _files(data.valid)
+    for index, test in enumerate(data.test):
+        yield "test" if index == 0 else "", f"{test.name}: {_files(test)}"
+    yield from _network(config).items()
+
+
+def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
+    """What a model file is, ready for JSON."""
+    data = model.config.data
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "format_version": model.format_version,
+        "name": model.config.name,
+        "source_language": data.source_language,
+        "target_language": data.target_language,
+        "source_pieces": model.tokenizers.source.size,
+        "target_pieces": model.tokenizers.target.size,
+        "network": _network(model.config),
+        "parameters": sum(weights.numel() for weights in model.weights.values()),
+        "shortlist": _shortlist(model),
+        "provenance": model.provenance,
+        "config": model.config.model_dump(mode="json"),
+    }
+
+
+def _shortlist(model: ModelFile) -> str:
+    if model.shortlist is None:
+        return "none"
+    translations, frequent = model.shortlist.translations.shape[1] - 1, len(model.shortlist.frequent)
+    return f"{translations} translations of each piece, {frequent} frequent pieces"
+
+
+def _network(config: Config) -> dict[str, str]:
+    encoder, decoder, attention = config.model.encoder, config.model.decoder, config.model.attention
+    direction = "bidirectional" if encoder.bidirectional else "backward" if encoder.reversed else "forward"
+    if encoder.bidirectional_layers is not None:
+        direction = f"(the first {encoder.bidirectional_layers} bidirectional)"
+    return {
+        "encoder": f"{encoder.layers} x {encoder.hidden_size} {direction} {CELLS[encoder.cell]}",
+        "decoder": f"{decoder.layers} x {decoder.hidden_size} {CELLS[decoder.cell]}, bridge {decoder.bridge}",
+        "attention": "none" if attention.score == "none" else f"{attention.score}, {PLACEMENTS[attention.placement]}",
+    }
+
+
+def _files(pair: PairConfig) -> str:
+    return f"{pair.source} + {pair.target}" if pair.tsv is None else pair.tsv
+
+
+def lines_of(facts: dict[str, Any], margin: str = "") -> Iterator[str]:
+    """Facts as text: a name and its value on each line, facts about facts indented below."""
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, dict):
+            yield f"{margin}{label}"
+            yield from lines_of(value, f"{margin}  ")
+        else:
+            yield f"{margin}{label:<{width}}  {_text(value)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,60 @@
+"""Decoding options of one command, over those that a model was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nmt.config.conflicts import Conflict, search_conflicts
+from nmt.config.introspection import find
+from nmt.config.problems import show
+from nmt.config.schema import DecodingConfig
+from nmt.errors import UsageError
+
+
+def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> DecodingConfig:
+    """Put the options that are not None in `given`, named as in the schema, in place of those of a model.
+
+    A model's options that make no sense with the given ones give way: its `alpha` to another normalisation, its
+    `n_best` to a smaller beam, its `temperature` to a search without sampling, and so on.
+
+    Raises:
+        UsageError: values out of range, or given options that contradict each other.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    values = {**decoding.model_dump(), **changes}
+    if "length_normalization" in changes and "alpha" not in changes:
+        values["alpha"] = None if changes["length_normalization"] != decoding.length_normalization else decoding.alpha
+    if "n_best" not in changes and isinstance(values["beam_size"], int) and not values["sampling"]:
+        values["n_best"] = min(values["n_best"], max(values["beam_size"], 1))
+    try:
+        changed = DecodingConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(
+            "\n".join(_out_of_range(detail["loc"][0], detail["input"]) for detail in error.errors())
+        ) from None
+    problems = list(search_conflicts(changed))
+    while own := {str(problem.paths[0][-1]) for problem in problems if problem.switched_off} - changes.keys():
+        changed = changed.model_copy(update={name: DecodingConfig.model_fields[name].default for name in own})
+        problems = list(search_conflicts(changed))
+    if problems:
+        raise UsageError("\n".join(map(_in_flags, problems)))
+    return changed
+
+
+def _out_of_range(name: Any, value: Any) -> str:
+    option = find(("decoding", name))
+    assert option is not None
+    return f"{flag(name)}: found {show(value).removeprefix('the number ')}, expected {option.expected}"
+
+
+def _in_flags(problem: Conflict) -> str:
+    flags = ", ".join(flag(str(path[-1])) for path in problem.paths)
+    return f"{flags}: {problem.text}"
+
+
+def flag(name: str) -> str:
+    """The command line's name for an option: `--beam-size`."""
+    return "--batch-size" if name == "batch_sentences" else f"--{name.replace('_', '-')}"

@@ -1,0 +1,245 @@
+"""Walks the schema: which options there are, what each expects, and what a wrong key was probably meant to be."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic.fields import FieldInfo
+
+from nmt.config.problems import KeyPath, dotted
+from nmt.config.schema import Section, WithBase
+
+
+@dataclass(frozen=True)
+class Option:
+    """What the schema says about one key.
+
+    Attributes:
+        kind: the Python type without `None`: int, float, bool, str, list, `Literal[...]` or a section.
+        nullable: whether `null` is allowed.
+        bounds: the limits of a number, in words: "of at least 1".
+        item: of a list: the option of its items.
+        doc: the documentation, on one line.
+        required: whether the key has no default.
+        default: the default, if there is one.
+    """
+
+    kind: Any
+    nullable: bool
+    bounds: str
+    item: Option | None
+    doc: str
+    required: bool
+    default: Any
+
+    @property
+    def section(self) -> type[Section] | None:
+        """The section class, when the option is a section."""
+        return self.kind if isinstance(self.kind, type) and issubclass(self.kind, Section) else None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words to choose from, when the option takes one of a few."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def expected(self) -> str:
+        """What may be written, in words."""
+        return self._expected() + (" or null" if self.nullable else "")
+
+    def _expected(self) -> str:
+        if self.section is not None:
+            return f"a section with {', '.join(self.section.model_fields)}"
+        if self.choices:
+            return f"one of {', '.join(self.choices)}" if len(self.choices) > 1 else self.choices[0]
+        if self.item is not None:
+            items = "sections" if self.item.section else self.item.expected
+            return f"a list of {items.removeprefix('one of ')}{self.bounds}"
+        name = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.kind]
+        return f"{name} {self.bounds}".rstrip()
+
+
+def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None) -> Option:
+    """Reads an annotation such as `Annotated[int, Field(ge=1)] | None`."""
+    nullable = False
+    metadata = list(metadata)
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation, *extra = get_args(annotation)
+            for entry in extra:
+                metadata += entry.metadata if isinstance(entry, FieldInfo) else [entry]
+        elif origin in (Union, types.UnionType):
+            nullable = True
+            (annotation,) = (argument for argument in get_args(annotation) if argument is not type(None))
+        else:
+            break
+    return Option(
+        kind=list if origin is list else annotation,
+        nullable=nullable,
+        bounds=_bounds(metadata),
+        item=option(get_args(annotation)[0], []) if origin is list else None,
+        doc=" ".join((info.description or "").split()) if info else "",
+        required=info.is_required() if info else False,
+        default=None if info is None or info.is_required() else info.default,
+    )
+
+
+def _bounds(metadata: list[Any]) -> str:
+    words = []
+    for entry in metadata:
+        if isinstance(entry, MinLen):
+            words.append(f", at least {entry.min_length}")
+        for kind, name, word in (
+            (Ge, "ge", "of at least"),
+            (Gt, "gt", "above"),
+            (Le, "le", "at most"),
+            (Lt, "lt", "below"),
+        ):
+            if isinstance(entry, kind):
+                limit = getattr(entry, name)
+                if limit < 2**31 - 1:
+                    words.append(f"{word} {limit:g}")
+    return " and ".join(words)
+
+
+@functools.cache
+def options_of(section: type[Section]) -> dict[str, Option]:
+    """The keys of a section and what each expects."""
+    return {name: option(info.annotation, info.metadata, info) for name, info in section.model_fields.items()}
+
+
+def find(path: KeyPath) -> Option | None:
+    """The option at a key path (a list's items count as one option each), or None when there is none."""
+    current = Option(WithBase, nullable=False, bounds="", item=None, doc="", required=True, default=None)
+    for part in path:
+        following: Option | None = None
+        if isinstance(part, int):
+            following = current.item
+        elif current.section is not None:
+            following = options_of(current.section).get(part)
+        if following is None:
+            return None
+        current = following
+    return current
+
+
+def walk(section: type[Section] = WithBase, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Option]]:
+    """Every option with its path; an item of a list of sections counts as number 0."""
+    for name, entry in options_of(section).items():
+        yield (*path, name), entry
+        inner = entry.section or (entry.item.section if entry.item else None)
+        if inner is not None:
+            yield from walk(inner, (*path, name) if entry.section else (*path, name, 0))
+
+
+ALIASES_FROM_OTHER_TOOLKITS = {
+    "extends": "base",
+    "include": "base",
+    "inherit": "base",
+    "src": "source",
+    "tgt": "target",
+    "trg": "target",
+    "src_lang": "source_language",
+    "tgt_lang": "target_language",
+    "dev": "valid",
+    "validation_data": "valid",
+    "lr": "learning_rate",
+    "vocab_size": "vocabulary_size",
+    "vocab": "vocabulary_size",
+    "batch_size": "batch_tokens",
+    "epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "updates": "max_updates",
+    "steps": "max_updates",
+    "train_steps": "max_updates",
+    "max_steps": "max_updates",
+    "valid_steps": "every_updates",
+    "eval_steps": "every_updates",
+    "save_checkpoint_steps": "checkpoint_every_updates",
+    "keep_last_checkpoints": "keep_checkpoints",
+    "early_stopping": "patience",
+    "max_grad_norm": "clip_norm",
+    "clip_grad_norm": "clip_norm",
+    "grad_clip": "clip_norm",
+    "accum_count": "accumulate",
+    "gradient_accumulation": "accumulate",
+    "warmup_steps": "warmup",
+    "lr_scheduler": "schedule",
+    "scheduler": "schedule",
+    "num_layers": "layers",
+    "n_layers": "layers",
+    "rnn_size": "hidden_size",
+    "hidden_dim": "hidden_size",
+    "emb_size": "embedding_size",
+    "embedding_dim": "embedding_size",
+    "word_vec_size": "embedding_size",
+    "tie_embeddings": "tying",
+    "tied_embeddings": "tying",
+    "share_embeddings": "tying",
+    "beam": "beam_size",
+    "nbest": "n_best",
+    "length_penalty": "length_normalization",
+    "lenpen": "length_normalization",
+    "max_len": "max_length_constant",
+    "bidir": "bidirectional",
+    "brnn": "bidirectional",
+    "ema": "averaging",
+    "fp16": "precision",
+    "gpu": "device",
+    "use_cuda": "device",
+    "num_workers": "threads",
+    "out_dir": "name",
+    "model_dir": "name",
+    "save_model": "name",
+}
+"""What other toolkits call an option of ours."""
+
+
+def meant_here(path: KeyPath) -> list[str]:
+    """The keys of the same section that an unknown key at `path` was probably meant to be."""
+    parent = find(path[:-1])
+    siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
+    name = _our_name(str(path[-1]), siblings)
+    return [name] if name in siblings else difflib.get_close_matches(name, siblings, n=2, cutoff=0.6)
+
+
+def unknown_key_hint(path: KeyPath) -> str:
+    """What to do about a key that the schema does not have: the nearest name here, or where it belongs."""
+    parent = find(path[:-1])
+    siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
+    key, here = str(path[-1]), meant_here(path)
+    if "." in key and find(tuple(key.split("."))) is not None:
+        return f"sections are nested: write `{key.split('.')[0]}:` and, indented below it, the rest"
+    name = _our_name(key, siblings)
+    near = [dotted((*path[:-1], sibling)) for sibling in here]
+    if name not in siblings:
+        near += _paths_by_name().get(name, [])
+    if not near:
+        close = difflib.get_close_matches(name, _paths_by_name(), n=2, cutoff=0.75)
+        near = [where for found in close for where in _paths_by_name()[found]]
+    near = list(dict.fromkeys(near))[:5]
+    if near:
+        return f"did you mean {' or '.join(near)}?" if here else f"it belongs elsewhere: {' or '.join(near)}"
+    return f"the keys here are {', '.join(siblings)}" if siblings else "`nmt config schema` lists all keys"
+
+
+def _our_name(key: str, siblings: list[str]) -> str:
+    """An unknown key in our spelling, or what we call the same thing."""
+    spelling = key.strip().replace("-", "_").replace(" ", "_").lower()
+    known = spelling in siblings or spelling in _paths_by_name()
+    return spelling if known else ALIASES_FROM_OTHER_TOOLKITS.get(spelling, spelling)
+
+
+@functools.cache
+def _paths_by_name() -> dict[str, list[str]]:
+    paths: dict[str, list[str]] = {}
+    for path, _ in walk():
+        paths.setdefault(str(path[-1]), []).append(dotted(path))
+    return paths

@@ -1,1 +1,0 @@
-"""The sections of a configuration. `nmt.config.schema` puts them together."""

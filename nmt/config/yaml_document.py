@@ -1,0 +1,310 @@
+"""Reads YAML into plain values and remembers the line of each.
+
+The rules are those of YAML 1.2's core schema: `1e-4` is a number; `no`, `on` and `yes` are text. Duplicate keys,
+several documents and tags are refused. Anchors and aliases work.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shorten
+
+MAX_VALUES = 100_000
+"""More values than this come only from aliases that multiply."""
+
+NULL, BOOL, INT, FLOAT, STR = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
+CORE_SCALARS = {
+    NULL: (re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""]),
+    BOOL: (re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")),
+    INT: (re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"), list("-+0123456789")),
+    FLOAT: (
+        re.compile(
+            r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+        ),
+        list("-+.0123456789"),
+    ),
+}
+"""How plain scalars are told apart (YAML 1.2, section 10.3.2): the pattern and the characters it can start with."""
+
+
+def implicit_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """`CORE_SCALARS` the way PyYAML looks them up: by first character."""
+    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for tag, (pattern, first_characters) in CORE_SCALARS.items():
+        for character in first_characters:
+            table.setdefault(character, []).append((tag, pattern))
+    return table
+
+
+class CoreLoader(yaml.SafeLoader):
+    """PyYAML with the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers = implicit_resolvers()
+
+
+@dataclass
+class YamlDocument:
+    """Plain values, the place of each, and what was wrong with the text itself.
+
+    `unread` are the key paths whose value could not be read; it is None in `data`. `bases` are the files that this one
+    rests on, the nearest first; the document is `incomplete` if one of them could not be read.
+    """
+
+    file: str
+    data: dict[str, Any]
+    places: dict[KeyPath, Place]
+    problems: list[Problem] = field(default_factory=list)
+    unread: set[KeyPath] = field(default_factory=set)
+    bases: list[str] = field(default_factory=list)
+    incomplete: bool = False
+
+    def place(self, path: KeyPath) -> Place:
+        """The place of the value at `path`, or of the nearest section around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, Place(self.file, 1))
+
+    def remove(self, path: KeyPath) -> None:
+        """Leave out the value at `path`, which is inside nothing but sections."""
+        section = self.data
+        for part in path[:-1]:
+            section = section[str(part)]
+        del section[str(path[-1])], self.places[path]
+
+
+def read_document(path: Path) -> YamlDocument:
+    """Read a configuration file.
+
+    Raises:
+        Unreadable: the file cannot be read, is not UTF-8, is not YAML, or holds no sections.
+    """
+    text = _read_text(path)
+    file = str(path)
+    _refuse_tab_indentation(file, text)
+    node = compose(text, Place(file, 1))
+    if node is None:
+        raise ConfigSyntaxError(
+            Place(file), "the file is empty", "`nmt config init` writes a configuration to start from"
+        )
+    if not isinstance(node, yaml.MappingNode):
+        found = "a list" if isinstance(node, yaml.SequenceNode) else f'the text "{shorten(str(node.value).strip())}"'
+        raise ConfigSyntaxError(
+            Place(file, node.start_mark.line + 1),
+            f"found {found}, expected sections such as `data:`",
+            "`nmt config init` writes a configuration to start from",
+        )
+    builder = _Builder(file, place=None)
+    data = builder.build(node, ())
+    return YamlDocument(file, data, builder.places, builder.problems, builder.unread)
+
+
+def read_value(text: str, place: Place) -> YamlDocument:
+    """Read the value of an override; in the result, `data` holds it under the key "value", with the path ().
+
+    Raises:
+        Unreadable: the text is not YAML.
+    """
+    node = compose(text, place)
+    builder = _Builder(place.file, place=place)
+    value = None if node is None else builder.build(node, ())
+    return YamlDocument(place.file, {"value": value}, builder.places, builder.problems, builder.unread)
+
+
+def compose(text: str, place: Place) -> yaml.Node | None:
+    """Parse one YAML document; `place` is where it starts.
+
+    Raises:
+        Unreadable: a syntax error, with its line.
+    """
+    try:
+        loader = CoreLoader(text)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = place.line if place.override else text.count("\n", 0, error.position) + 1
+        character = ord(error.character) if isinstance(error.character, str) else error.character
+        message = f"the character U+{character:04X} cannot stand in a YAML file"
+        raise ConfigSyntaxError(
+            Place(place.file, line, place.override), message, "remove it; it may be invisible"
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, place) from None
+    except RecursionError:
+        raise ConfigSyntaxError(place, "nested too deeply", "count the brackets") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigSyntaxError(Place(str(path)), "no such file", _file_hint(path)) from None
+    except IsADirectoryError:
+        raise ConfigSyntaxError(
+            Place(str(path)), "a folder, expected a YAML file", _file_hint(path / "*.yaml")
+        ) from None
+    except OSError as error:
+        raise ConfigSyntaxError(
+            Place(str(path)), f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigSyntaxError(
+            Place(str(path)), "the file is UTF-16, expected UTF-8", "save it as UTF-8 in your editor"
+        )
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8 (byte 0x{content[error.start]:02x} in this line)"
+        raise ConfigSyntaxError(Place(str(path), line), message, "save the file as UTF-8 in your editor") from None
+
+
+def _file_hint(path: Path) -> str:
+    """What to do about a path that is not there."""
+    near = similar_file(path)
+    return f"did you mean {near}?" if near else "`nmt config init` writes a configuration to start from"
+
+
+def similar_file(path: Path) -> Path | None:
+    """The configuration file beside it that was probably meant by a path that is not there."""
+    import difflib
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6) or (sorted(names) if len(names) == 1 else [])
+    return path.parent / near[0] if near else None
+
+
+def _refuse_tab_indentation(file: str, text: str) -> None:
+    """Name the first indenting tab when the text has one and is not YAML because of it."""
+    for number, line in enumerate(text.split("\n"), 1):
+        indentation = line[: len(line) - len(line.lstrip(" \t"))]
+        if "\t" in indentation and line.strip() and not line.strip().startswith("#"):
+            try:
+                yaml.compose(text, Loader=CoreLoader)
+            except (yaml.YAMLError, RecursionError):
+                message = "a tab before the text, expected spaces"
+                raise ConfigSyntaxError(
+                    Place(file, number), message, "YAML is indented with spaces only, two a level"
+                ) from None
+            return
+
+
+SYNTAX_HINTS = {
+    "'\\t'": "a tab; write spaces instead, YAML does not allow tabs here",
+    "that cannot start any token": 'put quotes around text that starts with this character: key: "..."',
+    "mapping values are not allowed": "check the indentation of this line and the colons of the one before it; "
+    'text that holds ": " needs quotes',
+    "could not find expected ':'": "a key is followed by a colon and a space: `key: value`",
+    "expected <block end>": "the keys of one section start in the same column; the entries of a list start with `- `",
+    "expected '<document start>'": "nothing may follow the line `...`; it ends a YAML file",
+    "but found another document": "one file holds one configuration: remove the line `---` before the second",
+    "undefined alias": 'a `*` starts an alias; put quotes around text that starts with it: "*..."',
+    "unexpected end of stream": "a quote was opened and not closed",
+    "expected ',' or": "a bracket was opened and not closed, or a comma is missing",
+}
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: Place) -> ConfigSyntaxError:
+    problem = error.problem or "it cannot be parsed"
+    opened_before = any(part in problem for part in ("expected ',' or", "end of stream", "could not find expected ':'"))
+    mark = (error.context_mark if opened_before else None) or error.problem_mark
+    line = min(mark.line, text.count("\n")) + 1 if mark is not None and not place.override else place.line
+    hint = next((hint for part, hint in SYNTAX_HINTS.items() if part in problem), None)
+    if hint is None:
+        hint = 'put quotes around text with special characters: key: "..."'
+    return ConfigSyntaxError(Place(place.file, line, place.override), f"not valid YAML: {problem}", hint)
+
+
+class _Builder:
+    """Turns YAML nodes into plain values, noting places (all at `place`, if that is given) and problems."""
+
+    def __init__(self, file: str, *, place: Place | None) -> None:
+        self.file = file
+        self.place = place
+        self.places: dict[KeyPath, Place] = {}
+        self.problems: list[Problem] = []
+        self.unread: set[KeyPath] = set()
+        self._count = 0
+        self._open: set[int] = set()
+
+    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._count += 1
+        if self._count > MAX_VALUES or id(node) in self._open:
+            raise ConfigSyntaxError(
+                self._place(node), "aliases that repeat themselves without end", "write the values out"
+            )
+        self.places.setdefault(path, self._place(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            assert isinstance(node, yaml.SequenceNode)
+            self._check_tag(node, path, "tag:yaml.org,2002:seq")
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        self._check_tag(node, path, "tag:yaml.org,2002:map")
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._report(key_node, path, "a key that is not a plain word", "keys are words such as `data`")
+                continue
+            key = str(key_node.value)
+            if key == "<<" and key_node.style is None:
+                self._report(key_node, path, "merge keys (`<<`) are not part of YAML 1.2", "write the options out")
+                continue
+            inner = (*path, key)
+            if key in values:
+                message = f"the key stands here twice, first on line {self.places[inner].line}"
+                self._report(key_node, inner, message, "keep one of the two")
+                continue
+            self.places[inner] = self._place(key_node)
+            values[key] = self.build(value_node, inner)
+        return values
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        text = str(node.value)
+        if node.tag == STR:
+            return text
+        if node.tag not in CORE_SCALARS or not CORE_SCALARS[node.tag][0].match(text):
+            self.unread.add(path)
+            self._report(
+                node, path, f"the tag {node.tag} does not fit or is not known", "write plain values, without `!`"
+            )
+            return None
+        if node.tag == NULL:
+            return None
+        if node.tag == BOOL:
+            return text.lower() == "true"
+        if node.tag == FLOAT:
+            return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+        try:
+            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        except ValueError:
+            self.unread.add(path)
+            self._report(node, path, f"a number of {len(text)} digits", "no option needs a number as long as this")
+            return None
+
+    def _check_tag(self, node: yaml.Node, path: KeyPath, expected: str) -> None:
+        if node.tag != expected:
+            self._report(node, path, f"the tag {node.tag} is not known", "write plain values, without `!`")
+
+    def _place(self, node: yaml.Node) -> Place:
+        return self.place or Place(self.file, node.start_mark.line + 1)
+
+    def _report(self, node: yaml.Node, path: KeyPath, text: str, hint: str) -> None:
+        self.problems.append(Problem(self._place(node), path, text, hint))

@@ -1,1 +1,0 @@
-"""From the store to batches: the order of an epoch, rectangles of ids, concatenated pairs."""

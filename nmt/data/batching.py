@@ -1,0 +1,285 @@
+"""The stream of training batches: shuffled, of similar length, within a budget, and entered anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.alignments import Linker, Links, no_links
+from nmt.data.batch import Batch, fixed_batches, make_batch, pad, reversed_targets, split_into_batches
+from nmt.data.concatenation import ConcatenatedExamples, ConcatenationSampler, SampledGroups, join_links
+from nmt.data.shuffle import EpochOrder, hash64, make_key, uniform
+from nmt.data.store import Rows, Store, make_rows
+from nmt.data.subword_sampling import SubwordSampler
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import DataError
+
+__all__ = ["Batch", "Batches", "Position", "fixed_batches", "make_batch"]
+
+MAX_SAMPLED_GROWTH = 2  # longest sampled segmentation over longest stored one
+GROWTH_PAIRS = 2_000  # pairs from which the effect of sampling on lengths is estimated
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the stream of batches: the next batch to give. Training starts at Position(0, 0, 0)."""
+
+    epoch: int
+    window: int
+    batch: int
+
+
+class Batches:
+    """The endless stream of training batches, the same for the same seed from wherever it is entered.
+
+    Each epoch shuffles all pairs, cuts them into windows, sorts each window by length (roughly, so that the batches
+    differ from epoch to epoch), cuts it into batches that fit, and gives these in random order. Examples of several
+    pairs, if there are to be any, are added to each window before it is sorted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tokenizers: Tokenizers,
+        *,
+        batch_tokens: int,
+        batch_sentences: int | None,
+        shuffle_window: int,
+        sampling: float,
+        seed: int,
+        weights: Sequence[float],
+        aligned: bool = False,
+        joining: ConcatenationSampler | None = None,
+    ) -> None:
+        """Prepares the stream; reads nothing but lengths.
+
+        Args:
+            store: The training pairs.
+            tokenizers: The subword models. They cut text when `sampling` is above 0, and say in which direction
+                targets are to be learnt; the store has them from left to right.
+            batch_tokens: Limit of rows times length of a batch, on either side, padding and EOS included.
+            batch_sentences: Limit of rows, or None.
+            shuffle_window: Pairs that are held in memory and sorted together.
+            sampling: Strength of subword sampling; 0 takes the stored ids. A sampled segmentation more than twice as
+                long as the longest stored one is not used (the stored one is).
+            seed: Another seed, another order.
+            weights: How often an epoch shows the pairs of each corpus.
+            aligned: Whether batches carry the links between pieces that the store has.
+            joining: Which examples of several pairs are added, or None.
+
+        Raises:
+            DataError: The longest pair alone is more than `batch_tokens`, or the store does not fit the options.
+        """
+        if len(weights) != len(store.bounds) - 1:
+            raise DataError(f"There are {len(store.bounds) - 1} corpora, but {len(weights)} weights.")
+        self._store = store
+        self._batch_tokens = batch_tokens
+        self._batch_sentences = batch_sentences
+        self._shuffle_window = shuffle_window
+        models = (tokenizers.source, tokenizers.target)
+        self._samplers = [SubwordSampler(model, strength=sampling) for model in models] if sampling > 0 else []
+        self._linker = Linker(tokenizers) if aligned else None
+        self._right_to_left = tokenizers.target.right_to_left
+        self._seed = seed
+        self._weights = tuple(weights)
+        self._sizes = [end - start for start, end in pairwise(store.bounds)]
+        longest = int(store.source_lengths.max()), int(store.target_lengths.max())
+        if max(longest) + 1 > batch_tokens:
+            raise DataError(
+                f"training.batch_tokens is {batch_tokens}, but the longest sentence has {max(longest) + 1} pieces. "
+                "Raise it, or lower data.filters.max_pieces."
+            )
+        growth = MAX_SAMPLED_GROWTH if sampling > 0 else 1
+        self._longest = tuple(min(growth * length, batch_tokens - 1) for length in longest)
+        joining = joining or ConcatenationSampler(share=0.0, most=1, max_pieces=0)
+        self._joining = dataclasses.replace(joining, max_pieces=min(joining.max_pieces, batch_tokens - 1))
+
+    def iterate(self, position: Position) -> Iterator[tuple[Batch, Position]]:
+        """Gives batches without end, each with the position of the one after it.
+
+        After the last batch of an epoch that is window 0, batch 0 of the next.
+        """
+        epoch, window, batch = position.epoch, position.window, position.batch
+        while True:
+            order = self._order(epoch)
+            windows = self._windows(order)
+            while window < windows:
+                loaded = self._load(order, epoch, window)
+                for number in range(batch, len(loaded.batches)):
+                    if number + 1 < len(loaded.batches):
+                        following = Position(epoch, window, number + 1)
+                    elif window + 1 < windows:
+                        following = Position(epoch, window + 1, 0)
+                    else:
+                        following = Position(epoch + 1, 0, 0)
+                    yield self._batch(loaded, loaded.batches[number]), following
+                window, batch = window + 1, 0
+            epoch, window, batch = epoch + 1, 0, 0
+
+    def count(self, epoch: int) -> int:
+        """How many batches an epoch has; with sampling, about how many."""
+        order = self._order(epoch)
+        batches = 0
+        for window in range(self._windows(order)):
+            lengths = self._stored_lengths(self._pairs(order, window), epoch, window)
+            batches += len(self._cut(*lengths, make_key(self._seed, 2, epoch, window)))
+        return round(batches * self._growth(order)) if self._samplers else batches
+
+    def worst(self) -> Batch:
+        """A batch that spends the whole budget on the longest sentences there are: if it fits in memory, all do."""
+        source, target = (self._longest_example(side) + 1 for side in (0, 1))
+        rows = self._batch_tokens // max(source, target)
+        pairs = [math.ceil(weight * size) for weight, size in zip(self._weights, self._sizes, strict=True)]
+        most = min(sum(pairs), self._shuffle_window)
+        most += math.ceil(self._joining.share * most)
+        most = min(most, self._batch_sentences or most)
+        if most < rows:
+            rows = most
+        else:
+            source = target = self._batch_tokens // rows
+        longest = self._store.rows(np.array([self._store.source_lengths.argmax(), self._store.target_lengths.argmax()]))
+        source_ids = np.resize(longest[0].ids[: longest[0].lengths[0]], source - 1)
+        target_ids = np.resize(longest[1].ids[longest[1].starts[1] :], target - 1)
+        worst = make_batch([source_ids.tolist()] * rows, [target_ids.tolist()] * rows)
+        if self._linker is not None:
+            pieces = (
+                make_rows([source_ids.tolist()] * rows, np.int64),
+                make_rows([target_ids.tolist()] * rows, np.int64),
+            )
+            worst = dataclasses.replace(worst, links=self._linker.link(no_links(rows), *pieces))
+        return worst
+
+    # --------------------------------------------------------------------------------------------------- inside
+
+    def _order(self, epoch: int) -> EpochOrder:
+        return EpochOrder(self._store.bounds, self._weights, seed=self._seed, epoch=epoch)
+
+    def _windows(self, order: EpochOrder) -> int:
+        return -(-len(order) // self._shuffle_window)
+
+    def _pairs(self, order: EpochOrder, window: int) -> NDArray[np.int64]:
+        """The pairs of a window, ascending. All windows of an epoch have the same size, give or take one."""
+        windows = self._windows(order)
+        pairs = order.pairs(window * len(order) // windows, (window + 1) * len(order) // windows)
+        pairs.sort()
+        return pairs
+
+    def _longest_example(self, side: int) -> int:
+        longest = self._longest[side]
+        if self._joining.share == 0:
+            return longest
+        return max(longest, min(self._joining.most * longest, self._joining.max_pieces))
+
+    def _drawn(self, pairs: NDArray[np.int64], epoch: int, window: int) -> tuple[SampledGroups, NDArray[np.int64]]:
+        """What is put together of a window's pairs; and the window's rows: each pair, and after them the members."""
+        drawn = self._joining.draw(len(pairs), make_key(self._seed, 5, epoch, window))
+        return drawn, np.concatenate([np.arange(len(pairs)), drawn.members])
+
+    def _stored_lengths(
+        self, pairs: NDArray[np.int64], epoch: int, window: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lengths of a window's examples, were they all in their stored pieces."""
+        drawn, everyone = self._drawn(pairs, epoch, window)
+        numbers = pairs[everyone]
+        lengths = [side[numbers].astype(np.int64) for side in (self._store.source_lengths, self._store.target_lengths)]
+        examples = self._joining.fit(lengths, drawn)
+        return examples.lengths(lengths[0]), examples.lengths(lengths[1])
+
+    def _growth(self, order: EpochOrder) -> float:
+        """How much longer sampled segmentations are than stored ones, seen from a few pairs."""
+        pairs = np.sort(order.pairs(0, min(len(order), GROWTH_PAIRS)))
+        stored = self._store.rows(pairs)
+        key = make_key(self._seed, 4)
+        source, target = (self._sampled(stored[side], side, key).lengths for side in (0, 1))
+        before = np.maximum(stored[0].lengths, stored[1].lengths) + 1
+        return float((np.maximum(source, target) + 1).sum() / before.sum())
+
+    def _load(self, order: EpochOrder, epoch: int, window: int) -> _Window:
+        pairs = self._pairs(order, window)
+        drawn, everyone = self._drawn(pairs, epoch, window)
+        sources, targets = self._store.rows(pairs)
+        links = self._store.links(pairs) if self._linker is not None else None
+        if len(drawn.members):
+            sources, targets = sources.select(everyone), targets.select(everyone)
+            links = None if links is None else links.select(everyone)
+        if self._samplers:
+            key = make_key(self._seed, 3, epoch, window)
+            sources, targets = self._sampled(sources, 0, key), self._sampled(targets, 1, key)
+        examples = self._joining.fit((sources.lengths, targets.lengths), drawn)
+        joined = examples.joined(sources), examples.joined(targets)
+        batches = self._cut(joined[0].lengths, joined[1].lengths, make_key(self._seed, 2, epoch, window))
+        return _Window(*joined, _Members(sources, targets, links, examples), batches)
+
+    def _batch(self, window: _Window, numbers: NDArray[np.int64]) -> Batch:
+        batch = pad(window.sources, window.targets, numbers)
+        if self._linker is not None:
+            batch = dataclasses.replace(batch, links=_links(self._linker, window.members, numbers))
+        return reversed_targets(batch) if self._right_to_left else batch
+
+    def _sampled(self, stored: Rows, side: int, key: int) -> Rows:
+        sampled = self._samplers[side].sample(stored, key=make_key(key, side))
+        both = np.concatenate([sampled.ids, stored.ids])
+        lengths, starts = sampled.lengths, sampled.starts
+        use_stored = lengths > self._longest[side]
+        chosen = Rows(
+            both,
+            np.where(use_stored, stored.starts + lengths.sum(), starts),
+            np.where(use_stored, stored.lengths, lengths),
+        )
+        return chosen.select(np.arange(len(chosen.lengths)))
+
+    def _cut(
+        self, source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64], key: int
+    ) -> list[NDArray[np.int64]]:
+        """Sorts a window by length and cuts it into batches, in random order.
+
+        Targets of two neighbouring lengths go together, and among them sources ascend and descend by turns, so that
+        both sides need little padding. What changes from epoch to epoch is which two lengths, which turns, and the
+        order of equals: no two epochs have the same batches.
+        """
+        numbers = np.arange(len(source_lengths))
+        shift, turn = (hash64(np.arange(2), make_key(key, 0)) >> np.uint64(63)).astype(np.int64)
+        group = (target_lengths + shift) // 2
+        fine = source_lengths + uniform(numbers, make_key(key, 1))
+        order = np.lexsort((np.where(group % 2 == turn, fine, -fine), group))
+        batches = split_into_batches(
+            source_lengths[order] + 1,
+            target_lengths[order] + 1,
+            batch_tokens=self._batch_tokens,
+            batch_sentences=self._batch_sentences,
+        )
+        shuffled = np.argsort(hash64(np.arange(len(batches)), make_key(key, 2)), kind="stable")
+        return [order[batches[number]] for number in shuffled]
+
+
+class _Members(NamedTuple):
+    """The pairs of one window in memory, and which of them make an example."""
+
+    sources: Rows
+    targets: Rows
+    links: Rows | None
+    examples: ConcatenatedExamples
+
+
+class _Window(NamedTuple):
+    """The examples of one window in memory, and the batches as numbers of examples."""
+
+    sources: Rows
+    targets: Rows
+    members: _Members
+    batches: list[NDArray[np.int64]]
+
+
+def _links(linker: Linker, window: _Members, numbers: NDArray[np.int64]) -> Links:
+    """The links of some examples: those of their pairs, each moved to its place."""
+    members, owners = window.examples.members(numbers)
+    sources, targets = window.sources.select(members), window.targets.select(members)
+    words = no_links(len(members)) if window.links is None else window.links.select(members)
+    return join_links(linker.link(words, sources, targets), owners, sources.lengths, targets.lengths)

@@ -1,0 +1,113 @@
+r"""The line contract, for every text file that is read or written.
+
+A line is UTF-8 and ends at ``\n``, nothing else. One ``\r`` before it and a byte order mark at the start of the file
+are dropped; all the rest is text. (Python's own readers also break lines at U+2028, U+0085, form feeds or a lone
+carriage return, which pulls the two sides of a parallel corpus apart.)
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from nmt.data.streams import describe, open_whole, read_bytes
+from nmt.errors import DataError
+
+MAX_LINE_BYTES = 1 << 26  # a longer "line" is not text, and would be read into memory whole
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def read_lines(path: Path | str, *, keep_broken: bool) -> Iterator[str]:
+    """Gives the lines of a text file one by one, without their line ends, in bounded memory.
+
+    Args:
+        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst; ``-`` is standard input.
+        keep_broken: What to do with a line that is not UTF-8: true gives it with its bad bytes as lone surrogates
+            (U+DC80 to U+DCFF); false raises an error.
+
+    Raises:
+        DataError: The file cannot be read, or has a line that is not UTF-8 (named with its number and byte offset).
+    """
+    return chain.from_iterable(read_blocks(path, keep_broken=keep_broken))
+
+
+def read_blocks(path: Path | str, *, keep_broken: bool) -> Iterator[list[str]]:
+    """Gives the lines of a text file in lists of about a megabyte of text; see `read_lines`."""
+    first_line, offset = 1, 0
+    for block in _whole_lines(path):
+        if offset == 0 and block.startswith(BYTE_ORDER_MARK):
+            block = block[len(BYTE_ORDER_MARK) :]
+            offset = len(BYTE_ORDER_MARK)
+        try:
+            lines = _split(block.decode())
+        except UnicodeDecodeError as error:
+            if not keep_broken:
+                line = first_line + block.count(b"\n", 0, error.start)
+                raise DataError(
+                    f"{describe(path)}, line {line}: the byte 0x{block[error.start]:02x} at offset "
+                    f"{offset + error.start} is not UTF-8. Convert the file to UTF-8, with iconv for example."
+                ) from None
+            lines = _split_broken(block)
+        yield lines
+        first_line += len(lines)
+        offset += len(block)
+
+
+def write_lines(path: Path | str, lines: Iterable[str]) -> None:
+    r"""Writes each string and a ``\n``, as UTF-8, packed by suffix; the file appears when it is whole.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    with open_whole(path) as stream:
+        for line in lines:
+            stream.write(line.encode() + b"\n")
+
+
+def is_blank(line: str) -> bool:
+    """True if nothing in the line can be seen: only spaces of any kind, zero-width and control characters."""
+    if not line or line.isspace():
+        return True
+    if line.isprintable():
+        return False
+    return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in line)
+
+
+def _whole_lines(path: Path | str) -> Iterator[bytes]:
+    r"""Cuts the bytes of a file into blocks of whole lines; only the last block may lack its ``\n``."""
+    rest: list[bytes] = []
+    rest_size = 0
+    line = 1
+    for chunk in read_bytes(path):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            block = b"".join([*rest, chunk[:end]])
+            yield block
+            line += block.count(b"\n")
+            rest, rest_size = [], 0
+        rest.append(chunk[end:])
+        rest_size += len(chunk) - end
+        if rest_size > MAX_LINE_BYTES:
+            raise DataError(
+                f"{describe(path)}, line {line}: longer than {MAX_LINE_BYTES >> 20} MiB. Is this a text file?"
+            )
+    if rest_size:
+        yield b"".join(rest)
+
+
+def _split(text: str) -> list[str]:
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()  # the text ended with a line end
+    if "\r" in text:
+        lines = [line.removesuffix("\r") for line in lines]
+    return lines
+
+
+def _split_broken(block: bytes) -> list[str]:
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix(b"\r").decode(errors="surrogateescape") for line in lines]

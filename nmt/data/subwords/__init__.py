@@ -1,1 +1,0 @@
-"""Subword pieces: the models, their training, and the segmentations that training sees."""

@@ -1,1 +1,0 @@
-"""From source pieces to candidates: the search that the options ask for, in batches, on all cores."""

@@ -1,1 +1,0 @@
-"""Whole files: many processes, formats, flags, progress, and going on where an earlier run stopped."""

@@ -1,1 +1,0 @@
-"""What is asked for probabilities: packed networks, ensembles, shortlists, known translations."""

@@ -1,0 +1,1 @@
+"""Output files: formats, quality flags, writing and resuming, several processes."""

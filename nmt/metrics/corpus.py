@@ -1,0 +1,170 @@
+"""BLEU, chrF and TER by sacreBLEU: the same numbers, to the last digit, as its command gives for the same files.
+
+Lines are stripped of trailing white space, as that command does. sacreBLEU is imported only when something is scored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nmt.errors import DataError, NMTError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.bleu import BLEU
+
+# Codes of languages whose words are not what stands between spaces, under the code that sacreBLEU knows.
+CODES = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"), "zh"),
+    **dict.fromkeys(("ja", "jpn"), "ja"),
+    **dict.fromkeys(("ko", "kor"), "ko"),
+}
+TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+# sacreBLEU's extra that brings the tokenizer.
+EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
+# Written without spaces: TER has to part their characters, or each sentence would be one word.
+UNSPACED = ("zh", "ja")
+
+
+@dataclass(frozen=True)
+class MetricScore:
+    """One metric's score of a whole test set."""
+
+    value: float
+    """0 to 100; for TER, which counts errors, more is possible and less is better."""
+    signature: str
+    """sacreBLEU's signature: all that is needed to compute the number again."""
+    length_ratio: float | None = None
+    """BLEU: tokens of the hypotheses over tokens of the references."""
+
+
+def score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    metrics: Sequence[str],
+    bleu_tokenizer: str,
+    lowercase: bool,
+    target_language: str,
+) -> dict[str, MetricScore]:
+    """Score translations against one reference each.
+
+    Args:
+        hypotheses: Plain (detokenised) translations.
+        references: As many references, untouched.
+        metrics: Any of `bleu`, `chrf` and `ter`.
+        bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the target language's: zh, ja-mecab, ko-mecab, else 13a.
+        lowercase: Score without regard to case (TER never regards it).
+        target_language: Code of the language of both texts, such as `de` or `zh-TW`.
+
+    Returns:
+        The score of each metric, by its name.
+
+    Raises:
+        DataError: If the counts differ or there is nothing to score.
+        NMTError: If the tokenizer that the language needs is not installed.
+    """
+    check_counts(len(hypotheses), len(references))
+    hypotheses = [line.rstrip() for line in hypotheses]
+    references = [line.rstrip() for line in references]
+    options: dict[str, Any] = {
+        "bleu_tokenizer": bleu_tokenizer,
+        "lowercase": lowercase,
+        "target_language": target_language,
+    }
+    return {name: _score_one(make_metric(name, **options), hypotheses, references) for name in metrics}
+
+
+def make_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_language: str) -> Metric:
+    """Make one of sacreBLEU's metrics: `bleu`, `chrf` or `ter`; see `score` for the options.
+
+    Raises:
+        NMTError: If the tokenizer that BLEU needs is not installed.
+    """
+    makers: dict[str, Callable[[], Metric]] = {
+        "bleu": lambda: make_bleu(resolve_tokenizer(bleu_tokenizer, target_language), lowercase=lowercase),
+        "chrf": lambda: _make_chrf(lowercase=lowercase),
+        "ter": lambda: _make_ter(target_language),
+    }
+    return makers[name]()
+
+
+def check_counts(hypotheses: int, references: int) -> None:
+    """Make sure that each hypothesis has its reference.
+
+    Raises:
+        DataError: If the counts differ or are 0.
+    """
+    if hypotheses != references:
+        raise DataError(
+            f"There are {hypotheses} hypotheses but {references} references. "
+            "Line n of one must belong to line n of the other: check that the files are of the same test set."
+        )
+    if references == 0:
+        raise DataError("There is nothing to score: the references are empty.")
+
+
+def resolve_tokenizer(bleu_tokenizer: str, target_language: str) -> str:
+    """Return the name of sacreBLEU's tokenizer, choosing by language if `bleu_tokenizer` is `auto`."""
+    if bleu_tokenizer != "auto":
+        return bleu_tokenizer
+    return TOKENIZERS.get(base_language(target_language), "13a")
+
+
+def base_language(code: str) -> str:
+    """Return the language of a code that may name a script or region too: `zh` for `zh-TW`, `zho` and `cmn_Hant`."""
+    language = re.split("[-_]", code.lower(), maxsplit=1)[0]
+    return CODES.get(language, language)
+
+
+def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp", effective_order: bool = False) -> BLEU:
+    """Make sacreBLEU's BLEU with one of its tokenizers; `effective_order` is for single sentences.
+
+    Raises:
+        NMTError: If the tokenizer is not installed, or its model cannot be downloaded.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    try:
+        # `force` silences sacreBLEU's own warning of tokenised text: nmt.evaluation.evaluate has a better one.
+        return BLEU(
+            tokenize=tokenizer,
+            lowercase=lowercase,
+            force=True,
+            smooth_method=smooth_method,
+            effective_order=effective_order,
+        )
+    except (RuntimeError, ImportError) as error:
+        if tokenizer not in EXTRAS:
+            raise NMTError(f"sacreBLEU's tokenizer {tokenizer} cannot be used: {error}") from error
+        raise NMTError(
+            f"BLEU with the tokenizer {tokenizer} needs MeCab, which is not installed. "
+            f'Install it with: pip install "sacrebleu[{EXTRAS[tokenizer]}]"\n'
+            "Or set evaluation.bleu_tokenizer to another one, such as char; its scores compare with no others."
+        ) from error
+    except OSError as error:
+        raise NMTError(
+            f"sacreBLEU's tokenizer {tokenizer} needs a model that could not be downloaded: {error}\n"
+            "Try again with a connection, or choose another tokenizer with evaluation.bleu_tokenizer."
+        ) from error
+
+
+def _make_chrf(*, lowercase: bool) -> Metric:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(lowercase=lowercase)
+
+
+def _make_ter(target_language: str) -> Metric:
+    from sacrebleu.metrics.ter import TER
+
+    unspaced = base_language(target_language) in UNSPACED
+    return TER(normalized=unspaced, asian_support=unspaced)
+
+
+def _score_one(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
+    result = metric.corpus_score(hypotheses, [references])
+    return MetricScore(result.score, str(metric.get_signature()), getattr(result, "ratio", None))

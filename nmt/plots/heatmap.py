@@ -1,0 +1,81 @@
+"""Attention as a heat map: a row for each target unit, a column for each source unit, as in Bahdanau et al. (2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+
+from nmt.data.tokenizer import WORD_START
+from nmt.inference.attention_map import AttentionMap
+from nmt.plots.canvas import FAINT_INK, ImageFormat, render, style
+
+CELL = 0.25
+"""Inches."""
+BAR_WIDTH, BAR_HEIGHT, BAR_GAP = 0.13, 1.5, 0.25
+LONGEST_LABEL = 28
+
+
+def heatmap(attention: AttentionMap, *, families: Sequence[str], title: str, format: ImageFormat) -> bytes:
+    """Draw the attention of one line.
+
+    Args:
+        attention: The weights and what they are between.
+        families: Fonts that have its characters.
+        title: What stands above; may be empty.
+        format: Of the picture.
+    """
+    rows, columns = attention.weights.shape
+    width, height = columns * CELL, rows * CELL
+    with style(families):
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        mesh = _draw(axes, attention)
+        _label(axes, attention)
+        bar_height = min(BAR_HEIGHT, height)
+        bar = figure.add_axes(
+            (1 + BAR_GAP / width, 1 - bar_height / height, BAR_WIDTH / width, bar_height / height)  # right of the map
+        )
+        figure.colorbar(mesh, cax=bar, ticks=[0, 0.5, 1])
+        bar.set_ylabel("attention weight", fontsize=8)
+        bar.tick_params(labelsize=8, length=2, color=FAINT_INK)
+        bar.spines["outline"].set_visible(False)
+        if title:
+            axes.set_title(title, loc="left", fontsize=10, fontweight="bold", pad=4)
+        return render(figure, format=format)
+
+
+def _draw(axes: Axes, attention: AttentionMap) -> QuadMesh:
+    """Draw the cells. As shapes, not as an image, so that an SVG is sharp at every size."""
+    weights = np.clip(attention.weights, 0.0, 1.0)
+    mesh = axes.pcolormesh(weights, cmap="Blues", vmin=0.0, vmax=1.0, edgecolors="white", linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, weights.shape[1])
+    for spine in axes.spines.values():
+        spine.set_linewidth(0.6)
+    return mesh
+
+
+def _label(axes: Axes, attention: AttentionMap) -> None:
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    sources, targets = map(label, attention.source.texts), map(label, attention.target.texts)
+    axes.set_xticks(np.arange(attention.weights.shape[1]) + 0.5, list(sources))
+    axes.set_yticks(np.arange(attention.weights.shape[0]) + 0.5, list(targets))
+    axes.tick_params(length=0, pad=3)
+    for text in axes.get_xticklabels():
+        text.set(rotation=55, ha="left", va="bottom", rotation_mode="anchor")
+    for units, labels in ((attention.source, axes.get_xticklabels()), (attention.target, axes.get_yticklabels())):
+        for place in units.ends:
+            labels[place].set_color(FAINT_INK)
+    axes.set_xlabel("source", fontsize=8, labelpad=6)
+    axes.set_ylabel("translation", fontsize=8, labelpad=6)
+
+
+def label(text: str) -> str:
+    """Return a unit as a label that leaves room for the picture, with a lighter mark of a space."""
+    text = text.replace(WORD_START, "_")
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

@@ -1,0 +1,183 @@
+"""Batches on their way to the device, prepared in a background thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.config.schema import Config, TrainingConfig
+from nmt.data.alignments import Links
+from nmt.data.batching import Batch, Batches, Position
+from nmt.data.concatenation import ConcatenationSampler
+from nmt.data.preprocess.preprocess import PreprocessedData
+
+
+def needs_links(options: TrainingConfig) -> bool:
+    """Whether training reads the given links between pieces."""
+    guided = options.guided_alignment
+    return guided.weight > 0 or (guided.final_weight or 0.0) > 0
+
+
+def make_batches(config: Config, prepared: PreprocessedData) -> Batches:
+    """Return the stream of training batches of `config`."""
+    options = config.training
+    return Batches(
+        prepared.train,
+        prepared.tokenizers,
+        batch_tokens=options.batch_tokens,
+        batch_sentences=options.batch_sentences,
+        shuffle_window=options.shuffle_window,
+        sampling=config.tokenizer.sampling,
+        seed=config.seed,
+        weights=[corpus.weight for corpus in config.data.train],
+        aligned=needs_links(options),
+        joining=ConcatenationSampler(
+            share=config.data.concatenation.share,
+            most=config.data.concatenation.most,
+            max_pieces=config.data.filters.max_pieces,
+        ),
+    )
+
+
+class TensorLinks(NamedTuple):
+    """Given links between the pieces of a batch, N of them; see `nmt.data.alignments.Links`."""
+
+    rows: Tensor
+    """[N]"""
+    targets: Tensor
+    """[N]"""
+    sources: Tensor
+    """[N]"""
+    shares: Tensor
+    """Those of one target piece sum to 1 [N]."""
+    linked: int
+    """Target pieces that have links."""
+
+    def twice(self, pairs: int) -> TensorLinks:
+        """Return the links of a batch of `pairs` with all of its pairs a second time, below."""
+        return TensorLinks(
+            torch.cat([self.rows, self.rows + pairs]),
+            torch.cat([self.targets, self.targets]),
+            torch.cat([self.sources, self.sources]),
+            torch.cat([self.shares, self.shares]),
+            2 * self.linked,
+        )
+
+
+class TensorBatch(NamedTuple):
+    """A batch as tensors on the device.   B pairs, S source length, T target length."""
+
+    source: Tensor
+    """[B, S]"""
+    source_lengths: Tensor
+    """[B]"""
+    target_input: Tensor
+    """[B, T]"""
+    target_output: Tensor
+    """[B, T]"""
+    target_mask: Tensor
+    """True at real target positions [B, T]."""
+    target_tokens: int
+    links: TensorLinks | None = None
+
+    def twice(self) -> TensorBatch:
+        """Return the batch with all of its pairs a second time, below."""
+        source, source_lengths, target_input, target_output, target_mask = (
+            torch.cat([values, values]) for values in self._tensors()
+        )
+        return TensorBatch(
+            source,
+            source_lengths,
+            target_input,
+            target_output,
+            target_mask,
+            2 * self.target_tokens,
+            None if self.links is None else self.links.twice(len(self.source)),
+        )
+
+    def split(self, size: int) -> list[TensorBatch]:
+        """Cut the batch into parts of at most `size` pairs, without their links."""
+        parts = []
+        for start in range(0, len(self.source), size):
+            rows = slice(start, start + size)
+            source, source_lengths, target_input, target_output, mask = (values[rows] for values in self._tensors())
+            parts.append(TensorBatch(source, source_lengths, target_input, target_output, mask, int(mask.sum())))
+        return parts
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.source, self.source_lengths, self.target_input, self.target_output, self.target_mask
+
+
+def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
+    """Move `batch` to `device`."""
+    lengths = torch.from_numpy(batch.target_lengths)
+    mask = torch.arange(batch.target_output.shape[1]).unsqueeze(0) < lengths.unsqueeze(1)
+    return TensorBatch(
+        torch.from_numpy(batch.source).to(device),
+        torch.from_numpy(batch.source_lengths).to(device),
+        torch.from_numpy(batch.target_input).to(device),
+        torch.from_numpy(batch.target_output).to(device),
+        mask.to(device),
+        batch.target_tokens,
+        None if batch.links is None else _link_tensors(batch.links, device),
+    )
+
+
+def _link_tensors(links: Links, device: torch.device) -> TensorLinks:
+    return TensorLinks(
+        torch.from_numpy(links.rows).to(device),
+        torch.from_numpy(links.targets).to(device),
+        torch.from_numpy(links.sources).to(device),
+        torch.from_numpy(links.shares).to(device),
+        links.linked,
+    )
+
+
+class Prefetcher:
+    """Iterates over batches from a position, a few of them prepared ahead in a thread.
+
+    The position that comes with a batch is that of the batch after it, so what a checkpoint keeps does not depend on
+    how far ahead the thread has got.
+    """
+
+    def __init__(self, batches: Batches, position: Position, *, depth: int = 4) -> None:
+        self._queue: queue.Queue[tuple[Batch, Position] | BaseException] = queue.Queue(maxsize=depth)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._fill, args=(batches, position), daemon=True, name="batches")
+        self._thread.start()
+
+    def _fill(self, batches: Batches, position: Position) -> None:
+        try:
+            for item in batches.iterate(position):
+                if not self._put(item):
+                    return
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: tuple[Batch, Position] | BaseException) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def __iter__(self) -> Iterator[tuple[Batch, Position]]:
+        return self
+
+    def __next__(self) -> tuple[Batch, Position]:
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stopped.set()
+        self._thread.join()

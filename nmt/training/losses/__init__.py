@@ -1,1 +1,0 @@
-"""Losses fused with the output layer, and log-probabilities of known pieces."""

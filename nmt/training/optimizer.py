@@ -1,0 +1,105 @@
+"""Optimisers, and their state as named tensors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.schema import OptimizerConfig, ScheduleConfig
+
+
+def make_optimizer(model: nn.Module, options: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of `options` for the parameters of `model` that are to be trained."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rate, decay = options.learning_rate, options.weight_decay
+    if options.kind == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=options.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.Adam if options.kind == "adam" else torch.optim.AdamW
+    betas = (options.beta1, options.beta2)
+    return kind(parameters, lr=rate, betas=betas, eps=options.epsilon, weight_decay=decay, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Use `rate` from now on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimiser's state as tensors named "<parameter number>.<what>"."""
+    states = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": value
+        for number, state in states.items()
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back the state that `optimizer_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class LearningRate:
+    """The learning rate of each update, counted from 1.
+
+    Args:
+        peak: Learning rate after warmup.
+        schedule: The options.
+        total_updates: Where linear and cosine end.
+    """
+
+    def __init__(self, *, peak: float, schedule: ScheduleConfig, total_updates: int) -> None:
+        self.peak = peak
+        self.schedule = schedule
+        self.total_updates = total_updates
+        self.scale = 1.0
+        self.stale_validations = 0
+
+    def at(self, update: int) -> float:
+        """Return the learning rate of `update`."""
+        schedule = self.schedule
+        if update <= schedule.warmup:
+            return self.peak * update / schedule.warmup
+        if schedule.kind == "inverse_sqrt":
+            return self.peak * math.sqrt(max(schedule.warmup, 1) / update)
+        if schedule.kind in ("linear", "cosine"):
+            return self.peak * self._decay(update)
+        return self.peak * self.scale
+
+    def _decay(self, update: int) -> float:
+        final = self.schedule.final
+        if self.total_updates <= self.schedule.warmup:
+            return 1.0
+        done = min(1.0, (update - self.schedule.warmup) / (self.total_updates - self.schedule.warmup))
+        remaining = 1 - done if self.schedule.kind == "linear" else (1 + math.cos(math.pi * done)) / 2
+        return final + (1 - final) * remaining
+
+    def observe(self, improved: bool) -> bool:
+        """Take note of a validation; return whether a plateau has just lowered the learning rate."""
+        if self.schedule.kind != "plateau":
+            return False
+        self.stale_validations = 0 if improved else self.stale_validations + 1
+        if self.stale_validations <= self.schedule.patience:
+            return False
+        self.stale_validations = 0
+        lowered = max(self.scale * self.schedule.factor, self.schedule.final)
+        changed = lowered < self.scale
+        self.scale = lowered
+        return changed
+
+    def state(self) -> dict[str, float]:
+        """Return what a checkpoint must keep."""
+        return {"scale": self.scale, "stale_validations": self.stale_validations}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Continue from `state`."""
+        self.scale = state["scale"]
+        self.stale_validations = int(state["stale_validations"])

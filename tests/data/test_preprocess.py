@@ -1,0 +1,464 @@
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_files import make_config, make_model, make_pairs, write_pairs, write_text
+from nmt.config.schema import Config
+from nmt.data.atomic_folder import PREFIX
+from nmt.data.batching import Batches, Position
+from nmt.data.preprocess import encode_pass as encoding
+from nmt.data.preprocess import preprocess as preprocess_module
+from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import ConfigError, DataError
+
+PAIRS = make_pairs(120, seed=5, longest=10)
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="nmt")
+    return caplog
+
+
+def stored_text(prepared: PreprocessedData) -> list[tuple[str, str]]:
+    """The training pairs as text, decoded from the ids."""
+    sources = [prepared.train.source_ids(number).tolist() for number in range(len(prepared.train))]
+    targets = [prepared.train.target_ids(number).tolist() for number in range(len(prepared.train))]
+    models = prepared.tokenizers
+    return list(zip(models.source.decode(sources), models.target.decode(targets), strict=True))
+
+
+def left_out(prepared: PreprocessedData, corpus: int = 0) -> dict[str, tuple[int, list[int]]]:
+    """Counts and the lines of the examples, by reason."""
+    return {
+        entry["reason"]: (entry["pairs"], [example["line"] for example in entry["examples"]])
+        for entry in prepared.report["corpora"][corpus]["left_out"]
+    }
+
+
+def files_under(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_pairs_become_ids_and_back(tmp_path: Path) -> None:
+    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+    assert stored_text(prepared) == PAIRS
+    assert prepared.valid == [("the valid dog", "der gültige Hund")]
+    assert prepared.tokenizers.source is prepared.tokenizers.target
+    assert prepared.folder.parent == tmp_path / "prepared"
+    assert prepared.folder.name == f"en-de-{prepared.fingerprint[:12]}"
+    assert json.loads((prepared.folder / "report.json").read_text(encoding="utf-8")) == prepared.report
+    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [prepared.folder.name]
+    assert not (prepared.folder / "work").exists()
+
+
+def test_a_vocabulary_for_each_side(tmp_path: Path) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], tokenizer={"joint": False})
+    for prepared in (preprocess(config), preprocess(config)):
+        assert prepared.tokenizers.source.fingerprint != prepared.tokenizers.target.fingerprint
+        assert stored_text(prepared) == PAIRS
+
+
+def test_every_filter_counts_exactly_and_pairs_stay_aligned(tmp_path: Path) -> None:
+    lines: list[tuple[bytes, bytes]] = [(source.encode(), target.encode()) for source, target in PAIRS]
+    bad = {
+        "empty": [(b"", b"ein Hund"), ("\u00a0".encode(), b"ein"), (b"a dog", "\u200b".encode()), (b" ", b"\t")],
+        "too long": [(b"w " * 21, b"w " * 20), (b"w " * 20, b"w " * 21)],
+        "length ratio": [(b"one two three four five six seven", b"eins")],
+        "identical sides": [(b"same text", b"same  text")],
+        "wrong encoding": [(b"caf\xe9", b"Cafe"), (b"a dog", b"\xc3\x28"), (b"x \xff", b"y"), (b"\xed\xa0\x80", b"x")],
+        "control characters": [(b"a\x00b", b"ab"), (b"a\rb", b"ab"), (b"ab", "a\u2028b".encode())],
+        "duplicate": [lines[0], (lines[7][0] + b" ", lines[7][1]), lines[0]],
+        "too many pieces": [("".join(map(chr, range(0x4E00, 0x4E46))).encode(), b"y")],
+    }
+    expected: dict[str, tuple[int, list[int]]] = {}
+    for pairs in bad.values():
+        for pair in pairs:
+            place = 15 + (37 * len(lines)) % (len(lines) - 15)
+            lines.insert(place, pair)
+    for reason, pairs in bad.items():
+        numbers = [number for number, pair in enumerate(lines, start=1) if pair in pairs]
+        if reason == "duplicate":
+            numbers = [number for number in numbers if number > 8]
+        expected[reason] = (len(numbers), numbers[:3])
+    (tmp_path / "source").write_bytes(b"\n".join(source for source, _ in lines))
+    (tmp_path / "target").write_bytes(b"\r\n".join(target for _, target in lines) + b"\r\n")
+    corpus = {"source": str(tmp_path / "source"), "target": str(tmp_path / "target")}
+    limits = {"max_words": 20, "max_pieces": 60}
+    prepared = preprocess(make_config(tmp_path, [corpus], filters=limits, tokenizer={"vocabulary_size": 600}))
+    assert left_out(prepared) == expected
+    assert stored_text(prepared) == PAIRS
+    assert prepared.report["pairs"] == {"read": len(lines), "kept": len(PAIRS)}
+
+
+def test_filters_can_be_turned_off(tmp_path: Path) -> None:
+    pairs = [("same", "same"), *PAIRS[:5], *PAIRS[:5]]
+    limits = {"identical": False, "duplicates": False}
+    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", pairs)], filters=limits))
+    assert stored_text(prepared) == pairs
+
+
+def test_duplicates_are_found_across_corpora(tmp_path: Path) -> None:
+    corpora = [write_pairs(tmp_path, "one", PAIRS[:60]), write_pairs(tmp_path, "two", PAIRS[40:])]
+    prepared = preprocess(make_config(tmp_path, corpora))
+    assert stored_text(prepared) == PAIRS
+    assert prepared.train.bounds == (0, 60, 120)
+    assert left_out(prepared, 0) == {}
+    assert left_out(prepared, 1) == {"duplicate": (20, [1, 2, 3])}
+
+
+def test_tags_stand_before_each_source(tmp_path: Path) -> None:
+    corpora = [write_pairs(tmp_path, "one", PAIRS[:60]), {**write_pairs(tmp_path, "two", PAIRS[60:]), "tag": "<bt>"}]
+    prepared = preprocess(make_config(tmp_path, corpora))
+    assert stored_text(prepared) == [*PAIRS[:60], *((f"<bt> {source}", target) for source, target in PAIRS[60:])]
+    assert "<bt>" in prepared.tokenizers.source.pieces(prepared.train.source_ids(60).tolist())
+
+
+def test_text_files_of_every_kind_give_the_same_store(tmp_path: Path) -> None:
+    plain = write_pairs(tmp_path, "train", PAIRS)
+    packed = {side: f"{path}.gz" for side, path in plain.items()}
+    for side, path in plain.items():
+        Path(packed[side]).write_bytes(gzip.compress(Path(path).read_bytes()))
+    tsv = {"tsv": write_text(tmp_path / "train.tsv", [f"{source}\t{target}" for source, target in PAIRS])}
+    prepared = [preprocess(make_config(tmp_path, [corpus])) for corpus in (plain, packed, tsv)]
+    assert prepared[0].fingerprint == prepared[1].fingerprint
+    assert stored_text(prepared[2]) == PAIRS
+    assert prepared[0].tokenizers.source.fingerprint == prepared[2].tokenizers.source.fingerprint
+
+
+def test_malformed_tsv_lines_are_left_out(tmp_path: Path) -> None:
+    lines = ["no tab", *(f"{source}\t{target}" for source, target in PAIRS), "one\ttwo\tthree"]
+    corpus = {"tsv": write_text(tmp_path / "train.tsv", lines)}
+    prepared = preprocess(make_config(tmp_path, [corpus]))
+    assert left_out(prepared) == {"wrong number of columns": (2, [1, 122])}
+    assert stored_text(prepared) == PAIRS
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ([], "No training pair is left"),
+        (
+            [("same", "same"), ("", "x")],
+            r"(?s)No training pair is left: .*identical sides.*such as line 1: same \| same",
+        ),
+        ([("".join(map(chr, range(0x4E00, 0x4E20))), "y")], "No training pair is left: .*too many pieces"),
+    ],
+)
+def test_nothing_left_is_explained(tmp_path: Path, train: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", train)], filters={"max_pieces": 20}))
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_tiny_corpora_warn_and_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for joint in (True, False):
+        options = {"vocabulary_size": 8000, "joint": joint}
+        prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS[:5])], tokenizer=options))
+        assert stored_text(prepared) == PAIRS[:5]
+        assert prepared.report["tokenizer"]["source_size"] == prepared.tokenizers.source.size < 400
+        assert f"going on with {prepared.tokenizers.source.size}" in caplog.text
+
+
+# ------------------------------------------------------------------------------------------- nothing is half made
+
+
+def bad_inputs(folder: Path) -> dict[str, dict[str, Any]]:
+    good = write_pairs(folder, "good", PAIRS)
+    short = write_text(folder / "short", [target for _, target in PAIRS[:-1]])
+    (folder / "latin").write_bytes("schön\n".encode("latin-1") * len(PAIRS))
+    (folder / "cut.gz").write_bytes(gzip.compress(os.urandom(2000))[:1000])
+    return {
+        "train unequal": {"train": [{"source": good["source"], "target": short}]},
+        "valid unequal": {"train": [good], "valid": {"source": good["source"], "target": short}},
+        "test unequal": {"train": [good], "test": [{"source": good["source"], "target": short}]},
+        "train missing": {"train": [{"source": good["source"], "target": str(folder / "nothing")}]},
+        "valid missing": {"train": [good], "valid": {"tsv": str(folder / "nothing")}},
+        "train is a folder": {"train": [{"tsv": str(folder)}]},
+        "train damaged": {"train": [{"tsv": str(folder / "cut.gz")}]},
+        "valid in latin-1": {"train": [good], "valid": {"source": good["source"], "target": str(folder / "latin")}},
+        "valid without tab": {"train": [good], "valid": {"tsv": good["source"]}},
+        "train in latin-1": {"train": [{"source": good["source"], "target": str(folder / "latin")}]},
+        "vocabulary too small": {"train": [good], "tokenizer": {"vocabulary_size": 10}},
+        "reserved symbol": {"train": [{**good, "tag": "<s>"}]},
+    }
+
+
+BAD_INPUTS = (
+    *("train unequal", "valid unequal", "test unequal", "train missing", "valid missing", "train is a folder"),
+    *("train damaged", "valid in latin-1", "valid without tab", "train in latin-1", "vocabulary too small"),
+    "reserved symbol",
+)
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_bad_input_creates_nothing(tmp_path: Path, case: str) -> None:
+    config = make_config(tmp_path, **bad_inputs(tmp_path)[case])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((DataError, ConfigError)):
+        preprocess(config)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device"), RuntimeError])
+@pytest.mark.parametrize("stage", ["learn", "encode", "write_report"])
+def test_a_failure_at_any_stage_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, error: Any
+) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess_module, stage, fail)
+        with pytest.raises((KeyboardInterrupt, DataError, RuntimeError)) as caught:
+            preprocess(config)
+    assert not isinstance(error, OSError) or "disk is full" in str(caught.value)
+    assert not (tmp_path / "prepared").exists()
+    assert stored_text(preprocess(config)) == PAIRS
+
+
+def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_remove(tmp_path: Path) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    script = (
+        "import sys, time\n"
+        "from nmt.config.schema import Config\n"
+        "from nmt.data.preprocess import preprocess\n"
+        "preprocess.encode = lambda *a, **k: print('now', flush=True) or time.sleep(60)\n"
+        "preprocess.preprocess(Config.model_validate_json(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, config.model_dump_json()], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"now\n"
+        process.send_signal(signal.SIGKILL)
+    (abandoned,) = (tmp_path / "prepared").iterdir()
+    assert abandoned.name.startswith(PREFIX)
+    prepared = preprocess(config)
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [prepared.folder.name]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "prepared").write_text("a file", encoding="utf-8")
+    with pytest.raises(DataError, match="prepared"):
+        preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+
+
+# -------------------------------------------------------------------------------------------------- up to date
+
+
+def test_nothing_is_done_twice(tmp_path: Path, quiet: pytest.LogCaptureFixture) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    first = preprocess(config)
+    before = files_under(tmp_path)
+    quiet.clear()
+    again = preprocess(config)
+    assert files_under(tmp_path) == before
+    assert "up to date" in quiet.text
+    assert again.report == first.report
+    assert stored_text(again) == PAIRS
+    preprocess(config, force=True)
+    assert files_under(tmp_path) != before
+    assert set(files_under(tmp_path)) == set(before)
+
+
+def rewritten(config: Config, **tokenizer: Any) -> Config:
+    return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update=tokenizer)})
+
+
+def test_what_makes_a_difference_is_prepared_anew(tmp_path: Path) -> None:
+    corpus = write_pairs(tmp_path, "train", PAIRS)
+    config = make_config(tmp_path, [corpus])
+    first = preprocess(config)
+    folders = {first.folder}
+    for other in (
+        rewritten(config, vocabulary_size=350),
+        rewritten(config, kind="bpe"),
+        make_config(tmp_path, [corpus], filters={"max_words": 8}),
+        make_config(tmp_path, [{**corpus, "tag": "<x>"}]),
+        make_config(tmp_path, [corpus], languages=("en", "zh")),
+        make_config(tmp_path, [corpus, write_pairs(tmp_path, "more", PAIRS[:1])]),
+    ):
+        folders.add(preprocess(other).folder)
+    assert len(folders) == 7
+    write_pairs(tmp_path, "train", [*PAIRS[1:], ("new", "neu")])
+    assert preprocess(config).folder not in folders
+    assert stored_text(first) == PAIRS  # which others may be using still
+
+
+def test_what_makes_none_is_not(tmp_path: Path) -> None:
+    corpus = write_pairs(tmp_path, "train", PAIRS)
+    first = preprocess(make_config(tmp_path, [corpus]))
+    for other in (
+        make_config(tmp_path, [corpus], tokenizer={"sampling": 0.2}),
+        make_config(tmp_path, [{**corpus, "weight": 3.0}]),
+    ):
+        assert preprocess(other).folder == first.folder
+
+
+def test_another_test_set_changes_the_report_alone(tmp_path: Path) -> None:
+    corpus = write_pairs(tmp_path, "train", PAIRS)
+    first = preprocess(make_config(tmp_path, [corpus]))
+    ids = (first.folder / "source.ids").stat()
+    test = {**write_pairs(tmp_path, "test", PAIRS[:4]), "name": "new"}
+    second = preprocess(make_config(tmp_path, [corpus], test=[test]))
+    assert second.folder == first.folder
+    assert (first.folder / "source.ids").stat().st_mtime_ns == ids.st_mtime_ns
+    assert [held["name"] for held in second.report["held_out"]] == ["validation set", "test set new"]
+    assert second.report["held_out"][1]["in_training"]["both"] == 4
+    assert preprocess(make_config(tmp_path, [corpus], test=[test])).report == second.report
+
+
+@pytest.mark.parametrize("name", ["report.json", "store.json", "source.model", "target.ids"])
+def test_a_damaged_folder_is_prepared_again(tmp_path: Path, quiet: pytest.LogCaptureFixture, name: str) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    (preprocess(config).folder / name).write_bytes(b"{")
+    assert stored_text(preprocess(config)) == PAIRS
+    assert "damaged" in quiet.text
+
+
+def test_subword_models_can_be_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = make_model([source for source, _ in PAIRS], vocabulary_size=300)
+    corpus = {**write_pairs(tmp_path, "train", PAIRS), "tag": "<bt>"}
+    config = make_config(tmp_path, [corpus])
+    prepared = preprocess(config, tokenizers=Tokenizers(source=model, target=model))
+    assert prepared.tokenizers.source.fingerprint == model.fingerprint
+    assert prepared.tokenizers.source is prepared.tokenizers.target
+    assert "The tag <bt> is not a symbol" in caplog.text
+    assert preprocess(config).folder != prepared.folder
+
+
+# --------------------------------------------------------------------------------------------------- the report
+
+
+def test_overlap_with_held_out_sets_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train = write_pairs(tmp_path, "train", PAIRS)
+    test = [
+        PAIRS[0],
+        (f"{PAIRS[1][0]}  ", PAIRS[1][1]),  # the same words
+        (PAIRS[2][0], "ganz anders"),
+        ("something else", PAIRS[3][1]),
+        ("nothing", "nichts"),
+        ("", ""),
+    ]
+    test_set = {**write_pairs(tmp_path, "test", test), "name": "mine"}
+    report = preprocess(make_config(tmp_path, [train], test=[test_set])).report
+    valid, mine = report["held_out"]
+    assert valid["in_training"] == {"sources": 0, "targets": 0, "both": 0, "training_pairs": 0}
+    assert mine["in_training"] == {"sources": 3, "targets": 3, "both": 2, "training_pairs": 4}
+    assert (mine["name"], mine["pairs"], mine["blank"]) == ("test set mine", 6, 1)
+    assert "test set mine: the training text has 3 of its 6 sources, 3 of its targets and 2 whole pairs" in caplog.text
+    assert "validation set" not in caplog.text
+    assert [record.levelname for record in caplog.records if "3 of its 6" in record.message] == ["WARNING"]
+
+
+def test_a_held_out_line_in_a_hundred_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="nmt")
+    train = write_pairs(tmp_path, "train", PAIRS)
+    new = [(f"something else {number}", f"nichts davon {number}") for number in range(99)]
+    preprocess(make_config(tmp_path, [train], valid=write_pairs(tmp_path, "valid", [PAIRS[0], *new])))
+    (told,) = (record for record in caplog.records if "1 of its 100 sources" in record.message)
+    assert told.levelname == "INFO"
+    assert told.message.endswith("1 of its targets and 1 whole pairs; scores on it hardly change by so few.")
+
+
+def test_unknown_pieces_are_reported_and_too_many_refused(tmp_path: Path) -> None:
+    options = {"byte_fallback": False, "vocabulary_size": 100}
+    train = write_pairs(tmp_path, "train", PAIRS)
+    report = preprocess(make_config(tmp_path, [train], tokenizer=options, valid=train)).report
+    assert report["unknown"] == {"source": 0.0, "target": 0.0}
+    assert report["held_out"][0]["unknown"] == {"source": 0.0, "target": 0.0}
+    valid = write_pairs(tmp_path, "valid", [("日本", "der Hund")])
+    with pytest.raises(DataError, match=r"50\.0% of the source pieces of the validation set .*byte_fallback"):
+        preprocess(make_config(tmp_path, [train], tokenizer=options, valid=valid))
+    rare = write_pairs(tmp_path, "rare", [(f"{chr(0x4E00 + number)} dogs and cats", "Hund") for number in range(40)])
+    covering = {**options, "character_coverage": 0.98, "vocabulary_size": 40}
+    with pytest.raises(DataError, match=r"of the source pieces of the training text .*character_coverage"):
+        preprocess(
+            make_config(tmp_path, [rare], tokenizer=covering, valid=write_pairs(tmp_path, "d", [("dog", "dog")]))
+        )
+
+
+def test_byte_fallback_leaves_nothing_unknown(tmp_path: Path) -> None:
+    valid = write_pairs(tmp_path, "valid", [("日本 \U0001f600", "भारत")])
+    report = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], valid=valid)).report
+    assert report["held_out"][0]["unknown"] == {"source": 0.0, "target": 0.0}
+
+
+def test_the_summary_names_counts_and_examples(tmp_path: Path, quiet: pytest.LogCaptureFixture) -> None:
+    preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", [*PAIRS, ("same", "same")])]))
+    assert "Training pairs: 121 read, 120 kept." in quiet.text
+    assert "1 left out: identical sides, such as line 121: same | same" in quiet.text
+
+
+def test_lengths_are_reported(tmp_path: Path) -> None:
+    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+    lengths = prepared.train.source_lengths
+    spread = prepared.report["lengths"]["source"]
+    assert spread["longest"] == lengths.max()
+    assert spread["mean"] == pytest.approx(lengths.mean(), abs=0.01)
+    assert spread["percentile_50"] == pytest.approx(np.median(lengths), abs=1)
+
+
+# ------------------------------------------------------------------------------------------------ big corpora
+
+
+def test_subword_training_samples_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = write_pairs(tmp_path, "train", PAIRS)
+    for joint, lines in ((True, [40]), (False, [40, 40])):
+        options = {"max_training_lines": 40, "joint": joint, "vocabulary_size": 320}
+        report = preprocess(make_config(tmp_path, [train], tokenizer=options)).report
+        assert report["tokenizer"]["training_lines"] == lines
+    size = sum(len(source.encode()) + len(target.encode()) for source, target in PAIRS)
+    monkeypatch.setattr(encoding, "MAX_TRAINING_BYTES", size // 3)
+    report = preprocess(make_config(tmp_path, [train], tokenizer={"vocabulary_size": 330})).report
+    assert report["tokenizer"]["training_lines"] == [78]
+
+
+def test_the_result_does_not_depend_on_threads(tmp_path: Path) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    contents = []
+    for threads in (1, 3):
+        training = config.training.model_copy(update={"threads": threads})
+        folder = preprocess(config.model_copy(update={"training": training}), force=True).folder
+        contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert contents[0] == contents[1]
+
+
+def test_everything_is_there_for_batches(tmp_path: Path) -> None:
+    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], tokenizer={"sampling": 0.2}))
+    batches = Batches(
+        prepared.train,
+        prepared.tokenizers,
+        batch_tokens=300,
+        batch_sentences=None,
+        shuffle_window=50,
+        sampling=0.2,
+        seed=1,
+        weights=[1.0],
+    )
+    pairs, started = 0, time.monotonic()
+    for batch, following in batches.iterate(Position(0, 0, 0)):
+        pairs += len(batch)
+        if following.epoch or time.monotonic() - started > 60:
+            break
+    assert pairs == len(PAIRS)

@@ -1,0 +1,327 @@
+"""The corpus as a whole, its files, and the command that makes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import DataError
+from nmt.exercise.corpus import make_corpus
+from nmt.exercise.generator import LENGTHS, Generator, Pair
+from nmt.exercise.sampling.dice import Dice
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(
+    ["corpus.json", *(f"{split}.{side}" for split in ("train", "valid", "test") for side in ("en", "de", "align"))]
+)
+
+CONSTRUCTIONS = """
+    adjective, mixed | adjective, strong | adjective, weak | adverb of frequency | adverb of manner | bei
+    by vehicle | be: adjective | be: age | be: comparison | be: equality | be: intensified | be: place | be: profession
+    city or country | clock time | comparative | coordinated main clauses: and | coordinated main clauses: but
+    coordinated main clauses: connector | coordinated noun phrases | coordinated verb phrases | dative object
+    direction, accusative | direction, dative | duration | every | expletive: clock | expletive: there is
+    expletive: weather | fronted clause: als | fronted clause: bevor | fronted clause: nachdem | fronted clause: obwohl
+    fronted clause: sobald | fronted clause: weil | fronted clause: wenn | fronted clause: während
+    genitive of a thing | genitive preposition | gern | indirect question | inversion | kein | kein ... sondern
+    kein as subject | modal verb | nicht | number | ordinal number | origin | personal pronoun | place behind a noun
+    place, dative | possessive | possessive genitive | prepositional object | pronoun for a thing | question: adverb
+    question: object | question: subject | question: which | question: yes or no | reflexive verb
+    relative clause, accusative | relative clause, be | relative clause, dative | relative clause, prepositional
+    relative clause, subject | relative clause, where | relative clause, whose | separable verb | so ... wie
+    subordinate clause: als | subordinate clause: bevor | subordinate clause: bis | subordinate clause: damit
+    subordinate clause: dass | subordinate clause: nachdem | subordinate clause: ob | subordinate clause: obwohl
+    subordinate clause: sobald | subordinate clause: weil | subordinate clause: wenn | subordinate clause: während
+    superlative | company | durch | für
+    tense: past perfect | tense: present | tense: present perfect | tense: simple past | tense: will
+    time: clock | time: date | time: day | time: day and clock | time: distance | time: during | time: month
+    time: part | time: phrase | time: word | two objects | two-way preposition, accusative
+    two-way preposition, dative | um ... zu | zu somebody | zu with infinitive
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus() -> dict[str, list[Pair]]:
+    """The default corpus."""
+    generator = Generator(seed=1)
+    return {split: generator.pairs(size) for split, size in (("train", 20_000), ("valid", 500), ("test", 500))}
+
+
+@pytest.fixture(scope="module")
+def pairs(corpus) -> list[Pair]:
+    return [pair for split in corpus.values() for pair in split]
+
+
+def plain(sentence: str) -> list[str]:
+    return sentence.lower().replace(",", "").replace(".", "").replace("?", "").split()
+
+
+def test_the_same_seed_gives_the_same_pairs_and_another_seed_others():
+    first, again, other = (Generator(seed=seed).pairs(50) for seed in (1, 1, 2))
+    assert first == again
+    assert not {pair.english for pair in first} & {pair.english for pair in other}
+
+
+def test_pairs_do_not_depend_on_hash_randomisation():
+    code = (
+        "from nmt.exercise.generator import Generator\n"
+        "for pair in Generator(seed=3).pairs(60): print(pair.english, pair.german, pair.alignment)"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_the_random_choices_are_those_of_every_version_of_python():
+    dice = Dice(seed=1)
+    assert [dice.between(1, 1000) for _ in range(5)] == [135, 848, 764, 256, 496]
+    items = list(range(8))
+    dice.shuffle(items)
+    assert sorted(items) == list(range(8))
+    assert dice.weighted((("never", 0.0), ("always", 1.0))) == "always"
+
+
+def test_no_sentence_comes_twice_on_either_side(pairs):
+    assert len({pair.english for pair in pairs}) == len(pairs)
+    assert len({pair.german for pair in pairs}) == len(pairs)
+
+
+def test_lengths_are_spread_as_planned(corpus):
+    for split in corpus.values():
+        lengths = [len(pair.english.split()) for pair in split]
+        for (low, high), share in LENGTHS:
+            assert sum(low <= length <= high for length in lengths) == pytest.approx(share * len(split), abs=1)
+        assert all(3 <= len(pair.german.split()) <= 60 for pair in split)
+    assert {len(pair.english.split()) for pair in corpus["train"]} == set(range(3, 61))
+
+
+def test_there_are_enough_long_sentences_to_test_with(corpus):
+    lengths = [len(pair.english.split()) for pair in corpus["test"]]
+    assert sum(length > 30 for length in lengths) >= 65
+    assert sum(length > 45 for length in lengths) >= 25
+
+
+def test_the_vocabulary_is_rich_and_its_words_come_often(corpus):
+    english = Counter(word for pair in corpus["train"] for word in plain(pair.english))
+    german = Counter(word for pair in corpus["train"] for word in plain(pair.german))
+    assert len(english) >= 1000
+    assert len(german) >= 1800
+    tested = [word for pair in corpus["test"] for word in plain(pair.german)]
+    assert sum(german[word] < 10 for word in tested) < 0.01 * len(tested)
+
+
+def test_every_construction_occurs(pairs):
+    found = Counter(construction for pair in pairs for construction in pair.constructions)
+    expected = {name.strip() for line in CONSTRUCTIONS.strip().splitlines() for name in line.split("|")}
+    assert set(found) == expected
+    assert min(found.values()) >= 20
+
+
+def test_every_english_sentence_has_one_translation():
+    """The same words never have two translations: what varies in German is decided by the English."""
+    seen: dict[str, str] = {}
+    for seed in (1, 2, 3):
+        for pair in Generator(seed=seed).pairs(1000):
+            assert seen.setdefault(pair.english, pair.german) == pair.german
+
+
+def test_alignments_are_in_range_and_cover_every_token(pairs):
+    for pair in pairs:
+        english, german = pair.english.split(), pair.german.split()
+        assert list(pair.alignment) == sorted(set(pair.alignment))
+        assert {i for i, _ in pair.alignment} == set(range(len(english))), pair
+        assert {j for _, j in pair.alignment} == set(range(len(german))), pair
+
+
+def test_names_and_numbers_are_aligned_with_themselves(pairs):
+    same = {
+        "Anna": "Anna",
+        "Peter": "Peter",
+        "Berlin": "Berlin",
+        "Tuesday": "Dienstag",
+        "Monday": "Montag",
+        "because": "weil",
+    }
+    checked = 0
+    for pair in pairs:
+        english, german = (
+            side.replace(",", "").replace(".", "").replace("?", "").split() for side in (pair.english, pair.german)
+        )
+        for i, j in pair.alignment:
+            if english[i] in same and english.count(english[i]) == 1 and german[j] not in ("wegen", "um"):
+                assert german[j].lower() == same[english[i]].lower(), pair
+                checked += 1
+    assert checked > 500
+
+
+def test_noun_phrases_are_aligned_in_order(pairs):
+    """Within article, adjective and noun the order is the same in both languages."""
+    checked = 0
+    for pair in pairs:
+        english = pair.english.lower().split()
+        places = {i: [j for k, j in pair.alignment if k == i] for i in range(len(english))}
+        for i in range(len(english) - 1):
+            possessor = english[i + 1].rstrip(",.?").endswith(("'s", "'"))
+            here, there = places[i], places[i + 1]
+            if english[i] not in ("the", "a", "an", "my", "our", "this") or possessor or english[i - 1] == "not":
+                continue
+            if len(here) == len(there) == 1:
+                assert here <= there, pair
+                checked += 1
+    assert checked > 1000
+
+
+# ----------------------------------------------------------------------------------------------------------- files
+
+
+def read(folder: Path, name: str) -> list[str]:
+    return (folder / name).read_bytes().decode().removesuffix("\n").split("\n")
+
+
+def test_files(tmp_path):
+    sizes = {"train": 60, "valid": 10, "test": 20}
+    assert make_corpus(folder=tmp_path / "new" / "folder", seed=1, sizes=sizes)
+    folder = tmp_path / "new" / "folder"
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    sentences: list[str] = []
+    for split, size in sizes.items():
+        english, german, links = (read(folder, f"{split}.{side}") for side in ("en", "de", "align"))
+        assert len(english) == len(german) == len(links) == size
+        sentences += english + german
+        for left, right, line in zip(english, german, links, strict=True):
+            for link in line.split(" "):
+                i, j = map(int, link.split("-"))
+                assert i < len(left.split(" "))
+                assert j < len(right.split(" "))
+    assert len(set(sentences)) == len(sentences)
+    note = json.loads((folder / "corpus.json").read_text())
+    assert note["seed"] == 1
+    assert note["sizes"] == sizes
+    assert "exercise corpus" in note["about"].lower()
+    assert note["constructions"]
+
+
+def test_files_that_are_up_to_date_are_left_alone(tmp_path):
+    sizes = {"train": 20, "valid": 5, "test": 5}
+    make_corpus(folder=tmp_path, seed=1, sizes=sizes)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    assert not make_corpus(folder=tmp_path, seed=1, sizes=sizes)
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+
+    (tmp_path / "valid.de").write_text("something else\n")
+    assert make_corpus(folder=tmp_path, seed=1, sizes=sizes)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        name: text for name, (text, _) in before.items()
+    }
+
+    (tmp_path / "test.align").unlink()
+    assert make_corpus(folder=tmp_path, seed=1, sizes=sizes)
+    (tmp_path / "corpus.json").write_text("{")
+    assert make_corpus(folder=tmp_path, seed=1, sizes=sizes)
+    assert make_corpus(folder=tmp_path, seed=2, sizes=sizes)
+    assert make_corpus(folder=tmp_path, seed=2, sizes={**sizes, "train": 21})
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file"):
+        make_corpus(folder=tmp_path / "file", seed=1, sizes={"train": 1, "valid": 1, "test": 1})
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command(tmp_path):
+    options = ["--output", "some corpus", "--seed", "5", "--train", "30", "--valid", "4", "--test", "6"]
+    command = [sys.executable, "-m", "nmt.exercise", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert (first.returncode, first.stdout) == (0, "")
+    assert "30 train" in first.stderr
+    assert sorted(path.name for path in (tmp_path / "some corpus").iterdir()) == FILES
+    second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert (second.returncode, second.stdout) == (0, "")
+    assert "up to date" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train", "-1"], "less than 0"),
+        (["--train", "many"], "invalid"),
+        (["--seed", "x"], "invalid"),
+        ([], "--output"),
+    ],
+)
+def test_wrong_options(tmp_path, options, message):
+    where = [] if message == "--output" else ["--output", "corpus"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "nmt.exercise", *where, *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unusable_folder_is_told_without_traceback(tmp_path):
+    (tmp_path / "corpus").write_text("")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [
+        sys.executable,
+        "-m",
+        "nmt.exercise",
+        "--output",
+        "corpus",
+        "--train",
+        "1",
+        "--valid",
+        "1",
+        "--test",
+        "1",
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert "corpus" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the script needs bash")
+def test_the_script_works_from_anywhere_and_in_a_path_with_spaces(tmp_path):
+    home = tmp_path / "a house with spaces"
+    for folder in ("nmt/exercise", "nmt/data", "scripts/lib"):
+        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("nmt/errors.py", "nmt/log.py", "nmt/__init__.py", "scripts/make_exercise_corpus"):
+        shutil.copy2(ROOT / file, home / file)
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    result = run(
+        home / "scripts" / "make_exercise_corpus", "--train", "10", "--valid", "2", "--test", "2", cwd=elsewhere
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (home / "data" / "exercise").iterdir()) == FILES
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_examples_in_the_readme_are_of_the_default_corpus(pairs):
+    readme = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\| ([A-Z][^|]+[.?]) \| ([A-ZÄÖÜ][^|]+[.?]) \|$", readme, flags=re.MULTILINE)
+    known = {(pair.english, pair.german) for pair in pairs}
+    assert len(examples) >= 8
+    assert [example for example in examples if example not in known] == []

@@ -1,0 +1,166 @@
+"""Attention weights by forced decoding: equal to those of the search's steps, by word, as alignments."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.data.special_tokens import BOS, EOS
+from nmt.errors import UsageError
+from nmt.inference.attention import AttentionExtractor, LineAttention
+from nmt.inference.attention_map import (
+    END,
+    AttentionMap,
+    Units,
+    pharaoh,
+    piece_units,
+    word_spans,
+    word_units,
+    word_weights,
+)
+from nmt.inference.model_file import load_model
+from nmt.inference.translator import Translator
+from tiny_translator import save_tiny_model, tiny_tokenizers
+
+LINES = ["the red dog sleeps .", "", "a cat sees the house and hears a man .", " \t", "the old woman runs ."]
+ARCHITECTURES: list[dict[str, Any]] = [
+    {"attention": {"score": "dot"}},
+    {"attention": {"score": "general", "placement": "bottom"}},
+    {"attention": {"score": "additive"}, "decoder": {"hidden_size": 24, "layers": 2}},
+]
+
+
+def attender(folder: Path, **model: Any) -> AttentionExtractor:
+    save_tiny_model(folder / "model.safetensors", **model)
+    return AttentionExtractor(load_model(folder / "model.safetensors"), decoding={"device": "cpu"})
+
+
+def seen(found: list[LineAttention | None]) -> list[LineAttention]:
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize("model", ARCHITECTURES, ids=lambda model: model["attention"]["score"])
+def test_the_weights_are_those_of_the_steps(tmp_path: Path, model: dict[str, Any]) -> None:
+    found = seen(list(attender(tmp_path, **model).attend(LINES)))
+    file = load_model(tmp_path / "model.safetensors")
+    network, tokenizers = file.network(torch.device("cpu")), tiny_tokenizers()
+    assert [one.line for one in found] == [1, 3, 5]
+    for one in found:
+        source = [*tokenizers.source.encode([one.source])[0], EOS]
+        target = Translator.from_model_file(file, decoding={"device": "cpu"}).translate([one.source])
+        ids = next(target).hypotheses[0].ids
+        memory = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
+        state = network.init_state(memory)
+        rows = []
+        for piece in (BOS, *ids):
+            step = network.step(torch.tensor([piece]), state, memory)
+            assert step.weights is not None
+            state = step.state
+            rows.append(step.weights[0].detach().numpy())
+        assert one.pieces.weights == pytest.approx(np.stack(rows), abs=1e-5)
+        assert one.pieces.source.texts == [*tokenizers.source.pieces(source[:-1]), END]
+        assert one.pieces.target.texts == [*tokenizers.target.pieces(ids), END]
+
+
+def test_rows_sum_to_one_for_pieces_and_words(tmp_path: Path) -> None:
+    for one in seen(list(attender(tmp_path).attend(LINES))):
+        for attention in (one.pieces, one.words):
+            assert attention.weights.shape == (len(attention.target.texts), len(attention.source.texts))
+            assert attention.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        assert one.words.source.texts == [*one.source.split(), END]
+
+
+def test_translations_are_those_of_the_translator(tmp_path: Path) -> None:
+    found = list(attender(tmp_path).attend(LINES))
+    translator = Translator.load(tmp_path / "model.safetensors", decoding={"device": "cpu"})
+    assert ["" if one is None else one.translation for one in found] == [
+        translation.text for translation in translator.translate(LINES)
+    ]
+
+
+def test_a_given_translation_is_looked_at(tmp_path: Path) -> None:
+    targets = ["a dog .", "x", "the cat", "y", "  "]
+    found = list(attender(tmp_path).attend(LINES, targets))
+    assert [one and one.translation for one in found] == ["a dog .", None, "the cat", None, None]
+    first = found[0]
+    assert first is not None
+    assert first.words.target.texts == ["a", "dog", ".", END]
+
+
+def test_the_weights_do_not_depend_on_neighbours(tmp_path: Path) -> None:
+    one_by_one = attender(tmp_path)
+    together = seen(list(one_by_one.attend(LINES)))
+    for attended in together:
+        alone = seen(list(one_by_one.attend([attended.source])))[0]
+        assert alone.pieces.weights == pytest.approx(attended.pieces.weights, abs=1e-5)
+
+
+def test_a_long_line_is_seen_in_parts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    line = "the red dog sleeps and the cat runs . " * 12
+    with caplog.at_level(logging.WARNING, logger="nmt"):
+        one = seen(list(attender(tmp_path).attend(["a dog", line])))[1]
+    assert one.parts > 1
+    assert f"more than the model was trained on: translated in {one.parts} parts" in caplog.text
+    translator = Translator.load(tmp_path / "model.safetensors", decoding={"device": "cpu"})
+    assert one.translation == next(translator.translate([line])).text
+    for attention in (one.pieces, one.words):
+        assert len(attention.source.ends) == len(attention.target.ends) == one.parts
+        assert attention.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        first = min(attention.source.ends) + 1, min(attention.target.ends) + 1
+        assert not attention.weights[: first[1], first[0] :].any()
+        assert not attention.weights[first[1] :, : first[0]].any()
+
+
+def test_a_model_without_attention_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no attention \(model\.attention\.score is none\)"):
+        attender(tmp_path, attention={"score": "none"})
+
+
+# ------------------------------------------------------------------------------------------------------- alignments
+
+
+def units(*texts: str) -> Units:
+    return Units([*texts, END], frozenset([len(texts)]))
+
+
+def test_words_begin_at_the_mark_of_a_space() -> None:
+    assert word_spans(units("▁the", "▁do", "g", "s", ".")) == [range(0, 1), range(1, 5), range(5, 6)]
+    assert word_spans(units("dog", "▁", "s", "▁", "▁a")) == [range(0, 1), range(1, 3), range(3, 5), range(5, 6)]
+    two_parts = Units(["▁a", END, "b", "c", END], frozenset([1, 4]))
+    assert word_spans(two_parts) == [range(0, 1), range(1, 2), range(2, 4), range(4, 5)]
+    assert word_spans(units()) == [range(0, 1)]
+
+
+def test_word_weights_are_sums_over_source_pieces_and_means_over_target_pieces() -> None:
+    weights = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], [0.0, 0.5, 0.5]], dtype=np.float32)
+    # Source words: pieces 0 and 1, piece 2. Target words: piece 0, pieces 1 and 2.
+    found = word_weights(weights, [range(0, 2), range(2, 3)], [range(0, 1), range(1, 3)])
+    assert found == pytest.approx(np.array([[0.3, 0.7], [(0.6 + 0.5) / 2, (0.4 + 0.5) / 2]]))
+    assert found.dtype == np.float32
+
+
+def test_links_leave_out_the_ends_of_sentence() -> None:
+    weights = np.array([[0.1, 0.7, 0.2], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.9, 0.0, 0.1]], dtype=np.float32)
+    attention = AttentionMap(units("a", "b"), units("x", "y", "z"), weights)
+    # z looks most at the end of the source, the end of the target at a: neither is linked.
+    assert attention.links() == [(0, 1), (1, 0)]
+    assert pharaoh(attention.links()) == "0-1 1-0"
+    assert pharaoh([]) == ""
+
+
+def test_links_count_on_behind_the_end_of_a_part() -> None:
+    parts = Units(["a", END, "b", END], frozenset([1, 3]))
+    assert AttentionMap(parts, parts, np.eye(4, dtype=np.float32)).links() == [(0, 0), (1, 1)]
+
+
+def test_words_are_spelt_from_bytes_too() -> None:
+    subwords = tiny_tokenizers().source
+    ids = [*subwords.encode(["the dög 語 ."])[0], EOS]
+    pieces = piece_units(ids, subwords)
+    assert any(text.startswith("<0x") for text in pieces.texts)
+    assert word_units(ids, word_spans(pieces), subwords).texts == ["the", "dög", "語", ".", END]

@@ -1,0 +1,118 @@
+"""Prefixes, required and avoided phrases, terminology and sampling, from text to text."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.errors import DataError, UsageError
+from nmt.inference.constraints import Request, Terminology, read_terminology
+from nmt.inference.translator import Translation, Translator
+from tiny_translator import WORDS, tiny_translator
+
+REQUIRED = [(), ("green house",), ("zebra", "dog"), ("Ωλ",), ("the", "cat .")]
+LINES = [" ".join(random.Random(line).choices(WORDS.split(), k=2 + line % 5)) for line in range(12)]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def words(text: str) -> str:
+    """The words and full stops of a text; strange characters, which are several pieces, are parts of words."""
+    return " ".join(["", *re.findall("[\\w\\x80-\\U0010ffff]+|[.]", text), ""])
+
+
+def texts(translator: Translator, lines: Any) -> list[str]:
+    return [translation.text for translation in translator.translate(lines)]
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_required_phrases_are_in_the_text_whatever_the_batch(beam_size: int) -> None:
+    requests = [Request(line, required=REQUIRED[number % 5]) for number, line in enumerate(LINES)]
+    found = texts(tiny_translator(beam_size=beam_size), requests)
+    for request, text in zip(requests, found, strict=True):
+        assert all(words(phrase) in words(text) for phrase in request.required)
+    assert texts(tiny_translator(beam_size=beam_size, batch_sentences=1), requests[::-1]) == found[::-1]
+    plain = texts(tiny_translator(beam_size=beam_size), LINES)
+    assert found[::5] == plain[::5]
+
+
+def test_a_prefix_stands_at_the_beginning() -> None:
+    requests = [Request(line, prefix="the big zebra", required=("cat",)) for line in LINES[:4]]
+    for text in texts(tiny_translator(beam_size=3), requests):
+        assert text.startswith("the big zebra")
+        assert " cat " in words(text)
+
+
+def test_avoided_phrases_are_nowhere() -> None:
+    translator = tiny_translator(beam_size=4, n_best=4)
+    common = [word for word in WORDS.split() if any(f" {word} " in words(text) for text in texts(translator, LINES))]
+    assert common
+    steered = list(translator.with_phrases(avoid=common[:3]).translate(LINES))
+    for translation in steered:
+        for candidate in translation.hypotheses:
+            assert not any(f" {word} " in words(candidate.text) for word in common[:3])
+    assert texts(translator, LINES) != [translation.text for translation in steered]
+
+
+def test_terms_of_the_source_are_translated_as_the_list_says() -> None:
+    terminology = Terminology({"dog": "Hund", "the dog": "der Hund", "green": "grün"})
+    translator = tiny_translator(beam_size=3).with_phrases(terminology=terminology)
+    one, two, three, four = texts(translator, ["a dog sees", "the dog sees", "hotdog", "a green dog"])
+    assert " Hund " in words(one)
+    assert " der Hund " in words(two)
+    assert "Hund" not in three
+    assert " grün " in words(four)
+    assert " Hund " in words(four)
+
+
+def test_terms_are_whole_words_and_the_longest_counts() -> None:
+    terminology = Terminology({"ork": "Ork", "big ork": "Riese", "東京": "Tokio"})
+    assert terminology.targets("an ork, orkstadt") == ("Ork",)
+    assert terminology.targets("a big ork and an ork") == ("Riese", "Ork")
+    assert terminology.targets("orkstadt") == ()
+    assert terminology.targets("在東京都") == ("Tokio",)
+
+
+def test_a_terminology_is_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "terms.tsv"
+    path.write_text("dog\tHund\n\nbig  dog\tgroßer Hund\ndog\tHund\n", encoding="utf-8")
+    assert read_terminology(path).targets("big dog") == ("großer Hund",)
+    for text, message in (("dog", "expected a source term"), ("a\tb\tc", "expected"), ("a\tb\na\tc", "another")):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=message) as error:
+            read_terminology(path)
+        assert f"{path}:" in str(error.value)
+
+
+def test_a_blank_phrase_is_refused() -> None:
+    with pytest.raises(UsageError, match="no phrase"):
+        tiny_translator().with_phrases(avoid=[" "])
+
+
+def test_samples_depend_on_the_line_and_the_seed_alone() -> None:
+    options: dict[str, Any] = {"sampling": True, "n_best": 3}
+    found = list(tiny_translator(**options).translate(LINES))
+    alone = list(tiny_translator(**options, batch_sentences=1).translate(LINES[::-1]))[::-1]
+
+    def drawn(translations: list[Translation]) -> list[list[str]]:
+        return [[candidate.text for candidate in translation.hypotheses] for translation in translations]
+
+    assert drawn(found) == drawn(alone)
+    assert all(len(translation.hypotheses) == 3 for translation in found)
+    assert drawn(list(tiny_translator(**options, seed=7).translate(LINES))) != drawn(found)
+
+
+def test_candidates_have_different_texts_and_are_as_many_as_wanted() -> None:
+    for translation in tiny_translator(beam_size=6, n_best=3).translate(LINES):
+        found = [candidate.text for candidate in translation.hypotheses]
+        assert len(found) == len(set(found)) <= 3
+        assert [c.score for c in translation.hypotheses] == sorted(c.score for c in translation.hypotheses)[::-1]
+
+
+def test_long_lines_have_what_is_required_once() -> None:
+    [text] = texts(tiny_translator(beam_size=2, max_source_pieces=10), [Request("the dog " * 12, required=("zebra",))])
+    assert " zebra " in words(text)

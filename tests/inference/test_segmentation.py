@@ -1,0 +1,95 @@
+"""Lines on their way to the model and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.inference.segmentation import clean, one_line, part_separator, split_long
+
+
+@pytest.mark.parametrize(
+    "line", ["", " ", "\t ", "\u00a0", "\u3000\u2003", "\u200b\u200d\ufeff", "\x00\x07", "\u2028", "\r"]
+)
+def test_a_line_with_nothing_to_see_is_blank(line: str) -> None:
+    assert clean(line) == ""
+
+
+@pytest.mark.parametrize("line", ["a", "😀", "👩‍👧", ".", "می‌روم", "\ue000"])
+def test_other_lines_stay_as_they_are(line: str) -> None:
+    assert clean(line) == line
+
+
+def test_control_characters_are_spaces() -> None:
+    assert clean("a\x00b\tc\u2028d\r\ne\x85f") == "a b c d e f"
+
+
+@given(st.text())
+def test_a_translation_is_one_line_for_everybody(text: str) -> None:
+    assert len(one_line(text).splitlines()) <= 1
+    assert one_line(one_line(text)) == one_line(text)
+
+
+def test_the_languages_without_spaces() -> None:
+    assert [part_separator(code) for code in ("de", "zh", "zh-Hant", "ja", "ZH_cn", "thx")] == [
+        " ",
+        "",
+        "",
+        "",
+        "",
+        " ",
+    ]
+
+
+def words(texts: Sequence[str]) -> list[int]:
+    return [len(text.split()) for text in texts]
+
+
+def characters(texts: Sequence[str]) -> list[int]:
+    return [len(text) for text in texts]
+
+
+def test_the_best_cut_is_behind_a_sentence() -> None:
+    text = 'One two, three four. "Five six!" Seven eight? Nine, ten.'
+    assert split_long(text, longest=6, count=words) == ['One two, three four. "Five six!"', "Seven eight? Nine, ten."]
+
+
+def test_then_behind_a_clause_then_a_word_then_anywhere() -> None:
+    assert split_long("One two, three four five six.", longest=4, count=words) == ["One two,", "three four five six."]
+    assert split_long("One two three four five.", longest=2, count=words) == ["One two", "three four", "five."]
+    assert split_long("abcdefgh", longest=3, count=characters) == ["ab", "cd", "ef", "gh"]
+
+
+def test_numbers_are_no_ends() -> None:
+    assert split_long("It costs 10.500 euros today and more", longest=4, count=words) == [
+        "It costs 10.500 euros",
+        "today and more",
+    ]
+
+
+def test_sentences_of_chinese_need_no_space() -> None:
+    assert split_long("今天天气好。我们去吧！好的，走", longest=8, count=characters) == [
+        "今天天气好。",
+        "我们去吧！",
+        "好的，走",
+    ]
+
+
+@given(st.text(min_size=1, max_size=300), st.integers(1, 40))
+def test_nothing_is_lost_and_every_part_is_short_enough(text: str, longest: int) -> None:
+    parts = split_long(text, longest=longest, count=characters)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(0 < len(part) <= longest for part in parts)
+
+
+@given(st.text(alphabet="ab ,.。!\u00a0", max_size=60), st.integers(1, 8))
+def test_spaces_may_count_nothing(text: str, longest: int) -> None:
+    def letters(texts: Sequence[str]) -> list[int]:
+        return [len("".join(one.split())) for one in texts]
+
+    parts = split_long(text, longest=longest, count=letters)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(0 < letters([part])[0] <= longest for part in parts)

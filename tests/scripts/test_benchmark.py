@@ -1,0 +1,266 @@
+"""The benchmark: its textbook model computes what ours computes, and its report has all that was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.__main__ import main, measure, parse
+from benchmark.clock import interleaved
+from benchmark.configuration import measure_configuration
+from benchmark.corpora import repeated
+from benchmark.growth import fit
+from benchmark.options import Options
+from benchmark.report import tables
+from benchmark.shapes import Shape, configuration, network
+from benchmark.synthetic import draw_pairs, even_batch, sentences
+from benchmark.textbook import TextbookModel
+from benchmark.textbook_search import beam_search
+from benchmark.trainees import TEXTBOOK, Variant
+from benchmark.training_parts import PARTS, PartTimer
+from cli_tools import untouched_logging
+from nmt.data.batch import Batch, pad
+from nmt.model import Seq2Seq
+from nmt.training.batch_tensors import to_tensors
+from nmt.training.fused_loss import fused_loss
+from tiny_translator import save_tiny_model
+from toy_experiments import write_toy_experiment
+
+CPU = torch.device("cpu")
+SHAPE = Shape(12, 2, 5, 2, 10, 40)
+
+
+def batch() -> Batch:
+    sources, targets = draw_pairs(7, vocabulary=SHAPE.vocabulary, seed=3)
+    return pad(sources, targets, np.arange(7))
+
+
+@torch.no_grad()
+def copy_weights(book: TextbookModel, ours: Seq2Seq) -> None:
+    """Give the textbook model the weights of ours, by way of all parameters in the order of computation."""
+    book.source_embedding.weight.copy_(ours.encoder.embeddings.table.weight)
+    book.target_embedding.weight.copy_(ours.decoder.embeddings.table.weight)
+    for level, layer in enumerate(ours.encoder.layers):
+        for direction, suffix in ((layer.rightward, ""), (layer.leftward, "_reverse")):
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(book.encoder, f"{name}_l{level}{suffix}").copy_(weight_of(direction, name))
+    for cell, layer in zip(book.cells, ours.decoder.layers, strict=True):
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            getattr(cell, name).copy_(weight_of(layer, name))
+    book.score.weight.copy_(ours.decoder.attention.score.projection.weight.T)
+    book.combine.weight.copy_(ours.decoder.combine.weight)
+    book.output.weight.copy_(ours.output.weight)
+    book.output.bias.copy_(ours.output.bias)
+
+
+def weight_of(layer: torch.nn.Module, name: str) -> torch.Tensor:
+    found = [value for key, value in layer.named_parameters() if key.endswith(f"{name}_l0")]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_the_textbook_computes_the_same_loss_as_our_model(input_feeding: bool) -> None:
+    ours = network(configuration(SHAPE, input_feeding=input_feeding), SHAPE).eval()
+    book = TextbookModel(SHAPE, dropout=0.0, input_feeding=input_feeding)
+    copy_weights(book, ours)
+    tensors = to_tensors(batch(), CPU)
+    states, _ = ours.decode(tensors.target_input, ours.encode(tensors.source, tensors.source_lengths))
+    mask = tensors.target_mask
+    sums = fused_loss(
+        states[mask],
+        ours.output.weight,
+        ours.output.bias,
+        tensors.target_output[mask],
+        smoothing=0.1,
+        dtype=torch.float32,
+    )
+    loss = book(tensors.source, tensors.source_lengths, tensors.target_input, tensors.target_output)
+    torch.testing.assert_close(sums.loss, loss, rtol=1e-5, atol=1e-3)
+    sums.loss.backward()
+    loss.backward()
+    torch.testing.assert_close(ours.output.weight.grad, book.output.weight.grad, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        ours.encoder.embeddings.table.weight.grad, book.source_embedding.weight.grad, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_textbook_beam_search_finds_what_trying_everything_finds() -> None:
+    torch.manual_seed(2)
+    shape = Shape(6, 1, 3, 1, 6, 7)
+    model = TextbookModel(shape, dropout=0.0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+        model.output.bias[:4] = -100.0  # only the pieces 4, 5 and 6, and no end
+    texts = [[4, 5, 6], [6, 4]]
+    found = beam_search(model, texts, beam_size=27, max_lengths=[3, 2], device=CPU)
+    assert found == [best(model, [4, 5, 6], 3), best(model, [6, 4], 2)]
+
+
+@torch.no_grad()
+def best(model: TextbookModel, text: list[int], length: int) -> list[int]:
+    memory, mask, start = model.encode(torch.tensor([[*text, 3]]), torch.tensor([len(text) + 1]))
+
+    def score(pieces: tuple[int, ...]) -> float:
+        state, total = start, 0.0
+        for before, piece in zip((2, *pieces), pieces, strict=False):
+            outputs, state = model.step(torch.tensor([before]), state, memory, mask)
+            total += float(torch.log_softmax(model.output(outputs), 1)[0, piece])
+        return total
+
+    return list(max(itertools.product((4, 5, 6), repeat=length), key=score))
+
+
+def test_made_up_sentences_are_as_promised() -> None:
+    pairs = draw_pairs(20_000, vocabulary=8000, seed=1)
+    lengths = pairs.targets.lengths
+    assert abs(lengths.mean() - 14) < 0.2
+    assert abs(lengths.std() - 5) < 0.3
+    assert (lengths.min(), lengths.max()) >= (4, 20)
+    assert lengths.max() <= 45
+    assert np.corrcoef(lengths, pairs.sources.lengths)[0, 1] > 0.8
+    counts = np.bincount(pairs.targets.ids, minlength=8000)
+    assert counts[:4].sum() == 0
+    assert abs(counts[4] / counts[13] - 10) < 2  # the first piece and the tenth
+    assert sentences(pairs.sources, [5]) == sentences(draw_pairs(20_000, vocabulary=8000, seed=1).sources, [5])
+    even = even_batch(3, length=9, vocabulary=50, seed=1)
+    assert even.source.shape == even.target_output.shape == (3, 9)
+    assert set(even.source_lengths) == set(even.target_lengths) == {9}
+
+
+def test_repeated_pairs_are_all_different() -> None:
+    assert len(set(repeated([("a", "b"), ("c", "d")], 9))) == 9
+
+
+def test_tasks_take_turns() -> None:
+    order: list[str] = []
+    tasks = {name: (lambda name=name: order.append(name) or float(len(order))) for name in "ab"}
+    assert interleaved(tasks, rounds=2, before_round=lambda: order.append("-")) == {"a": [2, 6], "b": [3, 5]}
+    assert "".join(order) == "-ab-ba"
+
+
+def test_inner_parts_do_not_count_for_outer_ones() -> None:
+    class Work:
+        def outer(self) -> float:
+            return sum(self.inner() for _ in range(3))
+
+        def inner(self) -> float:
+            return sum(map(math.sqrt, range(20_000)))
+
+    timer, work = PartTimer(lambda: None), Work()
+    timer.wrap(work, "outer", "outer")
+    timer.wrap(work, "inner", "inner")
+    work.outer()
+    assert timer.seconds.keys() == {"outer", "inner"}
+    assert timer.seconds["outer"] < timer.seconds["inner"]
+
+
+def test_fit_finds_the_line() -> None:
+    line = fit([1, 10, 100], [0.5 + 2 * size for size in (1, 10, 100)])
+    assert line.constant == pytest.approx(0.5)
+    assert line.slope == pytest.approx(2)
+    assert line.r_squared == pytest.approx(1)
+
+
+def test_measures_decoding_preprocessing_and_growth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--quick", "--parts", "decoding,preprocessing,growth", "--json"])
+    with untouched_logging(), unchanged_threads():
+        assert main() == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    whens = [row["when"] for row in result["peaks"]]
+    assert whens == ["before", "after decoding", "after preprocessing", "after growth"]
+    works = {(row["shape"], row["search"], row["batch"], row["variant"]) for row in result["decoding"]}
+    for shape, search, size in itertools.product(("S", "M"), ("greedy", "beam 5"), (64, 1)):
+        assert {(shape, search, size, "textbook"), (shape, search, size, "fp32")} <= works
+    assert_positive(result["decoding"], "sentences_per_second", "tokens_per_second", "mean_length", "over_textbook")
+    assert_positive(result["preprocessing"], "pairs_per_second")
+    assert {row["unit"] for row in result["growth"]} == {"pieces", "vocabulary pieces", "sentences", "pairs"}
+    for row in result["growth"]:
+        assert all(seconds > 0 for _, seconds in row["points"])
+        assert row["r_squared"] <= 1
+    text = "\n".join(tables(result))
+    assert all(row["what"] in text for row in result["growth"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each variant is measured in a process of its own too, and starting one takes seconds: two will do.
+    fed = Variant(textbook=False, placement="top", input_feeding=True, precision="fp32")
+    monkeypatch.setattr("benchmark.training.variants", lambda *_: [TEXTBOOK, fed])
+    options = Options(
+        parts=("training", "startup"), shapes=("M",), rounds=1, seed=1, device="cpu", quick=True, full=False
+    )
+    with unchanged_threads():
+        result = measure(options)
+    rows = {row["variant"]: row for row in result["training"]}
+    assert rows.keys() == {"textbook", "top, input feeding, fp32"}
+    assert rows["textbook"]["over_textbook"] == 1
+    assert 0 < rows[fed.name]["share_of_peak"] < 1
+    assert_positive(result["training"], "target_tokens_per_second", "peak_memory_mb", "peak_memory_over_import_mb")
+    for row in result["training"]:
+        assert row["milliseconds_per_update"].keys() == set(PARTS)
+        assert row["milliseconds_per_update"]["backward"] > 0
+    assert result["startup"][0]["command"] == 'python -c "import torch"'
+    assert_positive(result["startup"], "seconds", "peak_memory_mb")
+    assert "Milliseconds" in "\n".join(tables(json.loads(json.dumps(result))))
+
+
+def test_measures_a_trained_model_on_real_text(tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "model.safetensors")
+    (tmp_path / "text").write_text("the dog sees the red house .\n\na cat runs .\n", encoding="utf-8")
+    options = Options(parts=(), shapes=(), rounds=1, seed=1, device="cpu", quick=True, full=False)
+    with unchanged_threads():
+        result = measure(options, model=tmp_path / "model.safetensors", text=tmp_path / "text")
+    assert {(row["search"], row["batch"]) for row in result["real_text"]} == set(
+        itertools.product(("greedy", "beam 5"), (64, 1))
+    )
+    assert_positive(result["real_text"], "sentences_per_second", "mean_length")
+    assert {row["lines"] for row in result["real_text"]} == {2}
+
+
+def test_measures_a_configuration_on_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_toy_experiment(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with unchanged_threads():
+        result = measure_configuration(config, ["training.batch_tokens=128"], updates=3)
+    assert result["precision"] == "fp32"
+    assert_positive([result], "parameters", "target_tokens_per_second", "share_of_matrix_product_speed")
+
+
+@contextmanager
+def unchanged_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def assert_positive(rows: list[dict[str, Any]], *keys: str) -> None:
+    assert rows
+    assert all(row[key] > 0 for row in rows for key in keys), rows
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--parts", "cooking"], ["--model", "m"], ["c.yaml", "--parts", "growth"], ["--updates", "3"], ["--rounds", "0"]],
+)
+def test_refuses_what_makes_no_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse(arguments)
+    assert stop.value.code == 2
+    assert "error:" in capsys.readouterr().err
