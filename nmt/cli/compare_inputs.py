@@ -29,6 +29,7 @@ def find_test(
     from nmt.cli.init.corpus_files import language_of
     from nmt.config.schema import TestSetConfig
     from nmt.data.corpus import read_parallel
+    from nmt.data.languages import with_detected_script
     from nmt.data.lines import read_lines
     from nmt.evaluation.compare.compare import TestText
 
@@ -43,14 +44,15 @@ def find_test(
     else:
         language = config.data.target_language
     if reference is not None and source is None:
-        return TestText(test.name, None, list(read_lines(reference, keep_broken=False)), None, language)
+        references = list(read_lines(reference, keep_broken=False))
+        return TestText(test.name, None, references, None, with_detected_script(language, references))
     pairs = read_parallel(test)
     return TestText(
         name=test.name,
         sources=[one for one, _ in pairs],
         references=[other for _, other in pairs],
         source_language=None if config is None else config.data.source_language,
-        target_language=language,
+        target_language=with_detected_script(language, (other for _, other in pairs)),
     )
 
 

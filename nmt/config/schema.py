@@ -533,7 +533,8 @@ class EvaluationConfig(Section):
     metrics: list[Literal["bleu", "chrf", "ter"]] = ["bleu", "chrf", "ter"]
     """Printed by `nmt evaluate`."""
     bleu_tokenizer: Literal["auto", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "flores200", "char", "none"] = "auto"
-    """sacreBLEU's tokenizer; auto: by target language (zh, ja-mecab, ko-mecab, else 13a)."""
+    """Tokenizer of sacreBLEU. Default: auto, by the target language (zh, ja-mecab, ko-mecab, char for other scripts
+    without spaces between words, else 13a)."""
     lowercase: bool = False
     """Score without regard to case."""
 

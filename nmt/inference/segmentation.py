@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nmt.config.schema import Config
+from nmt.data.languages import find_language
 from nmt.data.lines import is_blank
 from nmt.data.tokenizer import SubwordModel
 
@@ -22,9 +23,6 @@ CUTS = (
     re.compile("\\s+"),
 )
 
-# Languages that put no space between sentences.
-WITHOUT_SPACES = frozenset({"ja", "km", "lo", "my", "th", "yue", "zh"})
-
 
 def clean(line: str) -> str:
     """Return a line as the model should see it: control characters are spaces; empty if there is nothing to see."""
@@ -36,9 +34,14 @@ def one_line(text: str) -> str:
     return CONTROLS.sub(" ", text).strip()
 
 
-def part_separator(language: str) -> str:
-    """Return what stands between two sentences of a language (its code, such as `de` or `zh-Hant`)."""
-    return "" if re.split("[-_]", language.lower())[0] in WITHOUT_SPACES else " "
+def sentence_separator(language: str, target: SubwordModel) -> str:
+    """Return what is written between two sentences: a space, or nothing in scripts without spaces.
+
+    Args:
+        language: Code of the language, such as `de` or `zh-Hant`.
+        target: The model's target subwords. Their script decides if the code is not in the table of languages.
+    """
+    return find_language(language, target.pieces(range(target.size))).separator
 
 
 def split_long(text: str, *, longest: int, count: Callable[[Sequence[str]], list[int]]) -> list[str]:

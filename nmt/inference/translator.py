@@ -33,7 +33,7 @@ from nmt.inference.packing import ready_to_search
 from nmt.inference.placeholders import Masked, PlaceholderRestorer, TranslatedSegment, distribute, mask
 from nmt.inference.results import BLANK, Hypothesis, LongLines, Translation
 from nmt.inference.search_options import Constraints
-from nmt.inference.segmentation import Segmenter, clean, max_segment_tokens, part_separator
+from nmt.inference.segmentation import Segmenter, clean, max_segment_tokens, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
 from nmt.inference.streaming import window_size, windows
 from nmt.log import logger
@@ -289,7 +289,7 @@ def get_ready(
         decoding=options,
         device=device,
         max_source_pieces=max_segment_tokens([member.file.config for member in members], decoding),
-        separator=part_separator(first.config.data.target_language),
+        separator=sentence_separator(first.config.data.target_language, first.tokenizers.target),
         shortlist=None
         if table is None
         else Shortlist(limitable, table, target_size=first.tokenizers.target.size, device=device),

@@ -5,28 +5,21 @@ Lines are stripped of trailing white space, as that command does. sacreBLEU is i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt.data.languages import find_language, with_detected_script
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
     from sacrebleu.metrics.bleu import BLEU
 
-# Codes of languages whose words are not what stands between spaces, under the code that sacreBLEU knows.
-CODES = {
-    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"), "zh"),
-    **dict.fromkeys(("ja", "jpn"), "ja"),
-    **dict.fromkeys(("ko", "kor"), "ko"),
-}
-TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 # sacreBLEU's extra that brings the tokenizer.
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
-# Written without spaces: TER has to part their characters, or each sentence would be one word.
-UNSPACED = ("zh", "ja")
+# The tokenizers of languages whose characters sacreBLEU's TER can separate.
+TER_BY_CHARACTER = ("zh", "ja-mecab")
 
 
 @dataclass(frozen=True)
@@ -56,9 +49,10 @@ def score(
         hypotheses: Plain (detokenised) translations.
         references: As many references, untouched.
         metrics: Any of `bleu`, `chrf` and `ter`.
-        bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the target language's: zh, ja-mecab, ko-mecab, else 13a.
+        bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the one that `nmt.data.languages` has for the language.
         lowercase: Score without regard to case (TER never regards it).
-        target_language: Code of the language of both texts, such as `de` or `zh-TW`.
+        target_language: Code of the language of both texts, such as `de` or `zh-TW`. For a code that is not in the
+            table of languages, the script of the references decides.
 
     Returns:
         The score of each metric, by its name.
@@ -73,7 +67,7 @@ def score(
     options: dict[str, Any] = {
         "bleu_tokenizer": bleu_tokenizer,
         "lowercase": lowercase,
-        "target_language": target_language,
+        "target_language": with_detected_script(target_language, references),
     }
     return {name: _score_one(make_metric(name, **options), hypotheses, references) for name in metrics}
 
@@ -111,13 +105,7 @@ def resolve_tokenizer(bleu_tokenizer: str, target_language: str) -> str:
     """Return the name of sacreBLEU's tokenizer, choosing by language if `bleu_tokenizer` is `auto`."""
     if bleu_tokenizer != "auto":
         return bleu_tokenizer
-    return TOKENIZERS.get(base_language(target_language), "13a")
-
-
-def base_language(code: str) -> str:
-    """Return the language of a code that may name a script or region too: `zh` for `zh-TW`, `zho` and `cmn_Hant`."""
-    language = re.split("[-_]", code.lower(), maxsplit=1)[0]
-    return CODES.get(language, language)
+    return find_language(target_language).bleu_tokenizer
 
 
 def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp", effective_order: bool = False) -> BLEU:
@@ -161,7 +149,7 @@ def _make_chrf(*, lowercase: bool) -> Metric:
 def _make_ter(target_language: str) -> Metric:
     from sacrebleu.metrics.ter import TER
 
-    unspaced = base_language(target_language) in UNSPACED
+    unspaced = find_language(target_language).bleu_tokenizer in TER_BY_CHARACTER
     return TER(normalized=unspaced, asian_support=unspaced)
 
 

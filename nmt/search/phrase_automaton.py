@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from nmt.data.special_tokens import EOS, UNK
 from nmt.data.tokenizer import WORD_START, SubwordModel
+from nmt.data.writing_systems import SCRIPTS
 
 Phrase = tuple[int, ...]
 """The symbols of a phrase, without the space before its first word, in the order in which the model writes them."""
@@ -35,8 +36,12 @@ UNWRITABLE = BYTE
 
 NO_SYMBOL = -1
 INFINITE = 1 << 14
-# Scripts that put no space between words, or put endings to them (Hangul), by the beginning of their characters' names.
-WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "HANGUL", "BOPOMOFO")
+# Scripts whose words have no visible borders, or take endings (Hangul), by the first word of their characters' names.
+# In Tibetan, a mark separates syllables.
+NO_BORDERS = (
+    *("CJK", "HANGUL"),
+    *(script.name.upper() for script in SCRIPTS if script.own_letters and not script.spaced and script.code != "Tibt"),
+)
 
 MATCHED = 1
 """The state of every automaton in which a phrase has been found; it is never left. States begin with 0."""
@@ -94,7 +99,7 @@ def is_word(symbol: int) -> bool:
     character = chr(symbol)
     if not (character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")):
         return False
-    return not unicodedata.name(character, "").startswith(WITHOUT_SPACES)
+    return not unicodedata.name(character, "").startswith(NO_BORDERS)
 
 
 @dataclass(frozen=True)

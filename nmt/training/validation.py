@@ -19,7 +19,7 @@ from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.inference.packing import ready_to_search
 from nmt.inference.results import LongLines
-from nmt.inference.segmentation import max_segment_tokens, part_separator
+from nmt.inference.segmentation import max_segment_tokens, sentence_separator
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.metrics.corpus import score
@@ -126,7 +126,7 @@ class Validator:
             decoding=decoding,
             device=self.device,
             max_source_pieces=max_segment_tokens([self.config], {}),
-            separator=part_separator(self.config.data.target_language),
+            separator=sentence_separator(self.config.data.target_language, self.tokenizers.target),
         )
         told = self._long_lines is not None
         self._long_lines = self._long_lines or LongLines("validation set")

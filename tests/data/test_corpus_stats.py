@@ -9,9 +9,9 @@ import pytest
 
 from nmt.config.schema import FiltersConfig, PairConfig
 from nmt.data import sample as sampling
-from nmt.data.preprocess.corpus_stats import CorpusStats, characters_of, corpus_stats, in_words
+from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, in_words
 from nmt.data.sample import Sample, take_sample
-from nmt.data.writing_systems import language_of_scripts, scripts_of, shared_script
+from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of, shared_script
 from nmt.errors import DataError
 
 

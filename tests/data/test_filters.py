@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nmt.data.preprocess.filters import FilterCounts, PairFilter, by_character, make_filter
+from nmt.data.preprocess.filters import FilterCounts, PairFilter, make_filter
 
 
 def english_german(**changes: object) -> PairFilter:
@@ -62,14 +62,6 @@ def test_both_sides_are_counted_in_characters_for_the_ratio_if_one_has_no_spaces
     judge = english_german(source_language="en", target_language="ja").judge
     assert judge("a", "日日日") is None
     assert judge("a", "日日日日") == "length ratio"
-
-
-@pytest.mark.parametrize(
-    ("language", "expected"),
-    [("zh", True), ("zh-CN", True), ("zh_Hant_TW", True), ("JA", True), ("kor", True), ("th", True), ("de", False)],
-)
-def test_languages_by_character(language: str, expected: bool) -> None:
-    assert by_character(language) is expected
 
 
 def test_tally_counts_and_shortens() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.inference.segmentation import clean, one_line, part_separator, split_long
+from nmt.data.tokenizer import SubwordModel
+from nmt.inference.segmentation import clean, one_line, sentence_separator, split_long
 
 
 @pytest.mark.parametrize(
@@ -33,15 +35,37 @@ def test_a_translation_is_one_line_for_everybody(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
 
 
-def test_the_languages_without_spaces() -> None:
-    assert [part_separator(code) for code in ("de", "zh", "zh-Hant", "ja", "ZH_cn", "thx")] == [
-        " ",
-        "",
-        "",
-        "",
-        "",
-        " ",
-    ]
+class Vocabulary:
+    """The pieces of a target model."""
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+        self.size = len(pieces)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        return [self._pieces[number] for number in ids]
+
+
+def separator(code: str, *pieces: str) -> str:
+    return sentence_separator(code, cast(SubwordModel, Vocabulary(*pieces)))
+
+
+@pytest.mark.parametrize(
+    "code", ["zh", "zho", "cmn", "zh-Hant", "ZH_cn", "ja", "jpn", "th", "tha", "km", "khm", "my", "lo"]
+)
+def test_no_space_between_sentences_of_scripts_without_spaces(code: str) -> None:
+    assert separator(code) == ""
+
+
+@pytest.mark.parametrize("code", ["de", "deu", "ko", "kor", "bo", "vi", "thx"])
+def test_a_space_between_sentences_of_other_scripts(code: str) -> None:
+    assert separator(code) == " "
+
+
+def test_the_vocabulary_decides_for_a_code_that_is_not_in_the_table() -> None:
+    assert separator("xyz", "▁the", "▁cat") == " "
+    assert separator("xyz", "▁ខ្ញុំ", "បាយ") == ""
+    assert separator("de", "▁ខ្ញុំ", "បាយ") == " "
 
 
 def words(texts: Sequence[str]) -> list[int]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nmt.data.lines import read_lines
 from nmt.errors import DataError, NMTError
-from nmt.metrics.corpus import MetricScore, base_language, resolve_tokenizer, score
+from nmt.metrics.corpus import MetricScore, resolve_tokenizer, score
 
 ALL = ("bleu", "chrf", "ter")
 GERMAN = [
@@ -189,6 +189,11 @@ def test_a_tokenizer_model_that_cannot_be_downloaded_is_an_error(
         ("de", "13a"),
         ("jam", "13a"),
         ("kok", "13a"),
+        ("gan", "zh"),
+        ("zh-Latn", "13a"),
+        ("th", "char"),
+        ("khm_Khmr", "char"),
+        ("bod", "char"),
     ],
 )
 def test_tokenizer_by_language(language: str, tokenizer: str) -> None:
@@ -196,8 +201,27 @@ def test_tokenizer_by_language(language: str, tokenizer: str) -> None:
     assert resolve_tokenizer("intl", language) == "intl"
 
 
-def test_base_language_ignores_script_and_region() -> None:
-    assert base_language("pt-BR") == base_language("PT_pt") == "pt"
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("th", "ฉันกินข้าวที่บ้านทุกวัน"),
+        ("tha", "แมวนอนอยู่บนเก้าอี้"),
+        ("km", "ខ្ញុំញ៉ាំបាយនៅផ្ទះ"),
+        ("lo", "ຂ້ອຍກິນເຂົ້າຢູ່ເຮືອນ"),
+        ("my", "ကျွန်တော်အိမ်မှာထမင်းစားတယ်"),
+        ("bo", "ང་ཁྱིམ་ལ་ཟས་ཟ་བཞིན་ཡོད།"),
+        ("dz", "ང་ཁྱིམ་ནང་ལུ་ཆུམ་ཟཝ་ཨིན།"),
+        ("yue", "我每日喺屋企食飯"),
+        ("cmn", "我每天在家吃饭"),
+        ("de", "Ich esse jeden Tag zu Hause."),
+        ("xyz", "ខ្ញុំញ៉ាំបាយនៅផ្ទះ"),  # not in the table: the script of the references decides
+    ],
+)
+def test_a_perfect_translation_scores_100_in_every_script(language: str, sentence: str) -> None:
+    found = score(
+        [sentence], [sentence], metrics=["bleu"], bleu_tokenizer="auto", lowercase=False, target_language=language
+    )
+    assert found["bleu"].value == pytest.approx(100)
 
 
 @pytest.mark.parametrize(("hypotheses", "references"), [(3, 2), (2, 3), (0, 1)])

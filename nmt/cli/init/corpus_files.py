@@ -12,8 +12,7 @@ from nmt.config.conflicts import LANGUAGE
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import inspect_pair, read_parallel
 from nmt.data.lines import read_lines, write_lines
-from nmt.data.preprocess.corpus_stats import characters_of
-from nmt.data.writing_systems import language_of_scripts, scripts_of
+from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of
 from nmt.errors import UsageError
 from nmt.log import logger
 

@@ -13,12 +13,12 @@ from nmt.config.conflicts import LANGUAGE
 from nmt.config.dump import one_line
 from nmt.config.inheritance import recipe_file, recipe_names
 from nmt.config.schema import PairConfig
+from nmt.data.languages import find_language
 from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, in_words
 from nmt.data.sample import take_sample
 from nmt.data.writing_systems import language_of_scripts
 from nmt.errors import DataError, UsageError
 from nmt.log import logger
-from nmt.metrics.corpus import base_language
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,9 @@ def _warn(text: CorpusStats) -> None:
             "one line in 100 has some %s words or more: translations are better of single sentences", longest
         )
     for file, side in zip(text.files, (text.source, text.target), strict=True):
-        guess = language_of_scripts(side.scripts)
-        if guess in ("zh", "ja", "ko") and base_language(side.language) != guess:
+        guess, declared = language_of_scripts(side.scripts), find_language(side.language)
+        seen = find_language(guess or side.language)
+        if (seen.unit, seen.bleu_tokenizer) != (declared.unit, declared.bleu_tokenizer):
             logger.warning(
                 "%s looks like %s and is said to be %s; words, lengths and BLEU depend on it. Give its language with "
                 "--source-language or --target-language",

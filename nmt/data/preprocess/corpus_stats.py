@@ -12,10 +12,10 @@ from itertools import chain
 import numpy as np
 
 from nmt.config.schema import FiltersConfig
-from nmt.data.lines import is_blank
-from nmt.data.preprocess.filters import CHARACTERS_PER_WORD, PairFilter, Reason, by_character, make_filter
+from nmt.data.languages import find_language, with_detected_script
+from nmt.data.preprocess.filters import CHARACTERS_PER_WORD, PairFilter, Reason, make_filter
 from nmt.data.sample import Sample
-from nmt.data.writing_systems import scripts_of, shared_script
+from nmt.data.writing_systems import characters_of, scripts_of, shared_script
 
 UNREADABLE = ("wrong encoding", "control characters", "empty")
 """Reasons for which a pair says nothing about a language."""
@@ -37,7 +37,7 @@ class SideStats:
     """One side of a parallel text.
 
     Attributes:
-        language: Its code.
+        language: Its code, with the script of the text if the code is not in the table of languages.
         by_character: Whether all counts are of characters, because spaces do not part its words.
         words: Of the whole text (reckoned from the pairs that were looked at).
         lengths: Of the sentences.
@@ -90,6 +90,9 @@ class CorpusStats:
 
 def corpus_stats(sample: Sample, *, source_language: str, target_language: str) -> CorpusStats:
     """Describe a parallel text by a sample of it, its languages known."""
+    sources, targets = sample.sides()
+    source_language = with_detected_script(source_language, sources)
+    target_language = with_detected_script(target_language, targets)
     languages = (source_language, target_language)
     reasons = _judge(sample.pairs, _pair_filter(FiltersConfig(), languages))
     readable = [pair for pair, reason in zip(sample.pairs, reasons, strict=True) if reason not in UNREADABLE]
@@ -145,25 +148,16 @@ def _judge(pairs: Iterable[tuple[str, str]], pair_filter: PairFilter) -> list[Re
     return [pair_filter.judge(source, target) for source, target in pairs]
 
 
-def characters_of(lines: Iterable[str]) -> Counter[str]:
-    """How often lines have each character, spaces and broken bytes aside."""
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(line)
-    for character in [each for each in counts if is_blank(each) or "\ud800" <= each <= "\udfff"]:
-        del counts[character]
-    return counts
-
-
 def _side_stats(lines: Sequence[str], language: str, scale: float) -> SideStats:
     characters = characters_of(lines)
-    if by_character(language):
+    by_character = find_language(language).by_character
+    if by_character:
         types, sizes = characters, [len("".join(line.split())) for line in lines]
     else:
         types, sizes = _words_of(lines, characters), [len(line.split()) for line in lines]
     return SideStats(
         language=language,
-        by_character=by_character(language),
+        by_character=by_character,
         words=round(sum(sizes) * scale),
         lengths=_lengths(sizes),
         types=len(types),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nmt.data.languages import find_language
 from nmt.data.lines import is_blank
 
 Reason = Literal[
@@ -21,9 +22,7 @@ Reason = Literal[
     "too many pieces",
 ]
 
-# Chinese, Japanese, Korean and Thai, whose words are not (or not all) separated by spaces.
-LANGUAGES_BY_CHARACTER = {"zh", "zho", "chi", "cmn", "yue", "wuu", "lzh", "ja", "jpn", "ko", "kor", "th", "tha"}
-CHARACTERS_PER_WORD = 4  # what `max_words` is multiplied with for these languages
+CHARACTERS_PER_WORD = 4  # `max_words` is multiplied by this for languages that are counted in characters
 MAX_CHARACTERS_PER_WORD = 100  # on average; beyond it there are no words, and segmentation would take much memory
 
 # Lone surrogates are bytes that are not UTF-8; U+FFFD marks text that was broken before it came here.
@@ -103,7 +102,8 @@ def make_filter(
     *, max_words: int, max_ratio: float, identical: bool, source_language: str, target_language: str
 ) -> PairFilter:
     """The filter for a pair of languages; see `PairFilter`."""
-    source_by_character, target_by_character = by_character(source_language), by_character(target_language)
+    source_by_character = find_language(source_language).by_character
+    target_by_character = find_language(target_language).by_character
     return PairFilter(
         max_source=max_words * (CHARACTERS_PER_WORD if source_by_character else 1),
         max_target=max_words * (CHARACTERS_PER_WORD if target_by_character else 1),
@@ -113,11 +113,6 @@ def make_filter(
         source_by_character=source_by_character,
         target_by_character=target_by_character,
     )
-
-
-def by_character(language: str) -> bool:
-    """Whether the length of a text in this language (`ja`, `zh-CN`, `zh_Hant`) is counted in characters."""
-    return re.split("[-_]", language)[0].lower() in LANGUAGES_BY_CHARACTER
 
 
 class FilterCounts:

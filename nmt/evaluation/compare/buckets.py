@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nmt.data.preprocess.filters import by_character
+from nmt.data.languages import find_language
 from nmt.errors import UsageError
 from nmt.evaluation.compare.significance import Counts
 
@@ -55,7 +55,7 @@ def bucket_of(number: int, bounds: Sequence[int]) -> int:
 def length_of(line: str, language: str) -> int:
     """The length of a sentence in words between spaces, or in characters where a language is not written in those."""
     words = line.split()
-    return sum(map(len, words)) if by_character(language) else len(words)
+    return sum(map(len, words)) if find_language(language).by_character else len(words)
 
 
 def score_by_length(

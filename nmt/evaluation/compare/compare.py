@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.config.schema import EvaluationConfig
-from nmt.data.preprocess.filters import by_character
+from nmt.data.languages import find_language
 from nmt.errors import UnequalLines, UsageError
 from nmt.evaluation.compare.buckets import FREQUENCIES, check_bounds, length_of, score_by_length
 from nmt.evaluation.compare.result import Comparison, SystemResult
@@ -145,7 +145,7 @@ def _assemble(
         ],
         reference_repetition=measure_repetition(references),
         length_side="reference" if test.sources is None else "source",
-        length_unit="characters" if by_character(_length_language(test)) else "words",
+        length_unit=find_language(_length_language(test)).unit,
         by_length=score_by_length(_lengths(test), counts, options.bounds),
         by_frequency=None if training is None else _by_frequency(training, words, references, cut),
         notes=_notes(test, systems, counts),

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from html import escape
 
 from nmt import __version__
-from nmt.data.preprocess.filters import by_character
+from nmt.data.languages import find_language
 from nmt.evaluation.compare.charts import ChartSpan, Group, colour, draw_bars, draw_intervals
 from nmt.evaluation.compare.result import NAMES, Comparison, SystemResult
 from nmt.evaluation.compare.sentences import ComparedSentence
@@ -219,7 +219,7 @@ def _example(example: ComparedSentence, found: Comparison, name: str) -> Iterato
         (name, example.system, example.system_chrf),
     )
     for who, line, chrf in both:
-        marked = _mark(line, example.reference, whole_words=not by_character(found.target_language))
+        marked = _mark(line, example.reference, whole_words=not find_language(found.target_language).by_character)
         yield f'<dt>{_text(who)} ({chrf:.1f})</dt><dd dir="auto">{marked}</dd>'
     yield "</dl></div>"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.decoding_overrides import override_decoding
+from nmt.data.languages import find_language
 from nmt.errors import UsageError
 from nmt.inference.ensemble import EnsembleMember, check_compatible
 from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
-from nmt.metrics.corpus import base_language
 
 
 def open_members(given: Sequence[Path]) -> list[EnsembleMember]:
@@ -42,7 +42,7 @@ def check_models(
     """
     for name, file in members:
         own = (file.config.data.source_language, file.config.data.target_language)
-        if tuple(map(base_language, own)) != (base_language(source), base_language(target)):
+        if [find_language(code).code for code in own] != [find_language(source).code, find_language(target).code]:
             raise UsageError(
                 f"{name} translates {own[0]} to {own[1]}, but {purpose} must translate {source} to {target}"
             )
