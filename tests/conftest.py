@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-# A shell starts background jobs with Ctrl-C ignored, and what tests start would inherit that.
+# One thread is the fastest for networks as small as those of the tests, and leaves the other cores to other workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts background jobs with Ctrl-C ignored, and the programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Computing with one thread, which is faster for networks as tiny as those of tests."""
-    import torch  # here, because many tests do without
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True)
+def _same_threads() -> Iterator[None]:
+    """Restore the number of threads, which commands set for the whole process."""
+    if (torch := sys.modules.get("torch")) is None:  # many tests need no torch
+        yield
+    else:
+        threads = torch.get_num_threads()
+        yield
+        torch.set_num_threads(threads)

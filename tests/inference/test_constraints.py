@@ -17,8 +17,6 @@ from tiny_translator import WORDS, tiny_translator
 REQUIRED = [(), ("green house",), ("zebra", "dog"), ("Ωλ",), ("the", "cat .")]
 LINES = [" ".join(random.Random(line).choices(WORDS.split(), k=2 + line % 5)) for line in range(12)]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def words(text: str) -> str:
     """The words and full stops of a text; strange characters, which are several pieces, are parts of words."""

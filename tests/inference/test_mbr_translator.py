@@ -20,8 +20,6 @@ from tiny_translator import save_tiny_model
 
 LINES = ["the red dog sees a cat .", "", "a man runs", "The big house. A cat sleeps. The dog runs."]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def members(tmp_path_factory: pytest.TempPathFactory) -> list[EnsembleMember]:

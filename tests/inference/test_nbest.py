@@ -21,8 +21,6 @@ from tiny_translator import tiny_config, tiny_network, tiny_tokenizers, tiny_tra
 
 SENTENCES = ["The red dog sleeps .", "A cat sees the house .", "The old woman runs ."]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 falling = st.lists(st.integers(-30, 0), min_size=1, max_size=5).map(lambda row: sorted(row, reverse=True))
 

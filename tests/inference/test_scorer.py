@@ -33,8 +33,6 @@ ARCHITECTURES: list[dict[str, Any]] = [
     {"attention": {"score": "dot", "scope": "local_m", "window": 2}, "encoder": {"hidden_size": 12, "layers": 2}},
 ]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def lines(count: int) -> list[str]:
     words = random.Random(3)

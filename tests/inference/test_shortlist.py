@@ -24,8 +24,6 @@ from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, t
 CPU = torch.device("cpu")
 SIZE = tiny_tokenizers().target.size
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def lines(count: int, *, seed: int) -> list[str]:
     generator = random.Random(seed)

@@ -23,8 +23,6 @@ from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, t
 
 CPU = torch.device("cpu")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def mixed_lines(count: int) -> list[str]:
     random_words = random.Random(3)

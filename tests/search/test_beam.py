@@ -17,8 +17,6 @@ AVERAGE = LengthNormalization(kind="average", alpha=1.0)
 GNMT = LengthNormalization(kind="gnmt", alpha=0.6)
 ALL = [NONE, AVERAGE, GNMT, LengthNormalization(kind="average", alpha=2.0), LengthNormalization(kind="gnmt", alpha=3.0)]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def sentences(count: int, seed: int) -> list[list[int]]:
     generator = torch.Generator().manual_seed(seed)

@@ -15,8 +15,6 @@ from nmt.errors import UsageError
 from nmt.inference.constraints import ConstraintCompiler, Request
 from nmt.inference.search_options import Constraints, PhraseCompiler
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_a_prefix() -> None:
     check_exact(lambda ids: ids[:2] == (5, 7), wish=Constraints(prefix=(5, 7)))

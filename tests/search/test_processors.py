@@ -17,8 +17,6 @@ from fake_subwords import SENTENCES, SIZE, check_exact, search
 from nmt.errors import UsageError
 from nmt.search.sampling import draw
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("options", [{"min_length": 2}, {"min_length_ratio": 0.9}], ids=str)
 def test_minimum_length(options: dict[str, Any]) -> None:
