@@ -52,7 +52,7 @@ def make_config(
     tokenizer: dict[str, Any] | None = None,
     test: Sequence[dict[str, Any]] = (),
 ) -> Config:
-    """A configuration that prepares into `folder / "prepared"`."""
+    """A configuration that prepares into `folder / "preprocessed"`."""
     if valid is None:
         valid = write_pairs(folder, "valid", [("the valid dog", "der gültige Hund")])
     return Config.model_validate(
@@ -64,7 +64,7 @@ def make_config(
                 "valid": valid,
                 "test": list(test),
                 "filters": filters or {},
-                "prepared_folder": str(folder / "prepared"),
+                "preprocessed_folder": str(folder / "preprocessed"),
             },
             "tokenizer": {"vocabulary_size": 400, **(tokenizer or {})},
         }

@@ -106,7 +106,7 @@ class DataConfig(Section):
     not, and so is good at choosing among that one's translations (`nmt rerank`). Translations read as ever."""
     shortlist: ShortlistConfig = ShortlistConfig()
     """Likely translations of each piece, for `decoding.shortlist`."""
-    prepared_folder: str = "prepared"
+    preprocessed_folder: str = "preprocessed"
     """Where `nmt preprocess` keeps its results, one subfolder for each combination of text and options."""
 
 

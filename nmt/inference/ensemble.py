@@ -155,7 +155,7 @@ def check_compatible(members: Sequence[EnsembleMember]) -> None:
             if getattr(file.tokenizers, side).fingerprint != getattr(expected.tokenizers, side).fingerprint:
                 raise UsageError(
                     f"{first} and {name} cannot translate together: their subword models of the {side} differ. Train "
-                    "the members from the same prepared data, or start the others with --init-from the first"
+                    "the members from the same preprocessed data, or start the others with --init-from the first"
                 )
         if file.config.data.right_to_left != expected.config.data.right_to_left:
             raise UsageError(

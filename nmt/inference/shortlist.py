@@ -171,7 +171,7 @@ def _product(weight: Tensor, bias: Tensor, precision: str) -> Product:
 
 
 def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, frequent: int | None) -> None:
-    """Write a model file with a new table, learnt from the prepared data that the model was trained on.
+    """Write a model file with a new table, learnt from the preprocessed data that the model was trained on.
 
     Args:
         file: The model.
@@ -215,10 +215,10 @@ def _training_pairs(file: ModelFile) -> Store:
         store, tokenizers = open_preprocessed(file.config, fingerprint)
     except (DataError, OSError) as error:
         raise UsageError(
-            f"the prepared training data of the model is not in {Path(file.config.data.prepared_folder)}: go to the "
-            "folder where it was trained, and if need be make the data again with `nmt preprocess`"
+            f"the preprocessed training data of the model is not in {Path(file.config.data.preprocessed_folder)}: "
+            "go to the folder where it was trained, and if need be make the data again with `nmt preprocess`"
         ) from error
     for side in SIDES:
         if getattr(tokenizers, side).fingerprint != getattr(file.tokenizers, side).fingerprint:
-            raise UsageError("the prepared training data is cut into other pieces than those of the model")
+            raise UsageError("the preprocessed training data is cut into other pieces than those of the model")
     return store

@@ -26,7 +26,7 @@ RUNS = Path("runs")
 
 # Options that only say how long, how often reported, or on what machine: a resumed run may change them.
 _MAY_CHANGE = (
-    r"name|data\.test(\..*)?|data\.prepared_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
+    r"name|data\.test(\..*)?|data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|keep_checkpoints|"
     r"tensorboard|validation\.(patience|samples))"
 )

@@ -86,7 +86,7 @@ def test_without_the_training_data_nothing_is_changed(tmp_path: Path, monkeypatc
     copy.write_bytes(Path("runs/bare/best.safetensors").read_bytes())
     monkeypatch.chdir(tmp_path)
     before = contents(tmp_path)
-    assert_explained(nmt("shortlist", str(copy)), "prepared training data", "nmt preprocess", codes=(2,))
+    assert_explained(nmt("shortlist", str(copy)), "preprocessed training data", "nmt preprocess", codes=(2,))
     assert contents(tmp_path) == before
 
 

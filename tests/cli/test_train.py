@@ -52,7 +52,7 @@ def test_from_two_files_to_a_model_that_translates_and_is_measured(folder: Path)
     assert prepared.code == 0, prepared
     made = Path(prepared.stdout.removesuffix("\n"))
     assert made.is_dir()
-    assert made.parent == Path("prepared")
+    assert made.parent == Path("preprocessed")
     before = contents(folder / made)
     assert nmt("preprocess", "small.yaml").stdout == prepared.stdout
     assert contents(folder / made) == before

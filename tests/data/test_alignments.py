@@ -45,16 +45,16 @@ def aligned_config(folder: Path, pairs: list[tuple[str, str]], alignment: Alignm
     return make_config(folder, [corpus], **options)
 
 
-def batches_of(prepared: PreprocessedData, *, sampling: float = 0.0) -> list[Batch]:
+def batches_of(preprocessed: PreprocessedData, *, sampling: float = 0.0) -> list[Batch]:
     batches = Batches(
-        prepared.train,
-        prepared.tokenizers,
+        preprocessed.train,
+        preprocessed.tokenizers,
         batch_tokens=300,
         batch_sentences=None,
         shuffle_window=50,
         sampling=sampling,
         seed=3,
-        weights=[1.0] * (len(prepared.train.bounds) - 1),
+        weights=[1.0] * (len(preprocessed.train.bounds) - 1),
         aligned=True,
     )
     found = []
@@ -100,15 +100,15 @@ def as_set(links: Links | None) -> set[Any]:
 @pytest.mark.parametrize("sampling", [0.0, 0.2])
 def test_links_of_words_become_links_of_pieces_however_they_are_cut(tmp_path: Path, kind: str, sampling: float) -> None:
     alignment = random_alignment(PAIRS, seed=1)
-    prepared = preprocess(aligned_config(tmp_path, PAIRS, alignment, tokenizer={"kind": kind}))
+    preprocessed = preprocess(aligned_config(tmp_path, PAIRS, alignment, tokenizer={"kind": kind}))
     by_text = dict(zip(PAIRS, alignment, strict=True))
     seen = 0
-    for batch in batches_of(prepared, sampling=sampling):
+    for batch in batches_of(preprocessed, sampling=sampling):
         links = as_set(batch.links)
-        assert links == naive_links(batch, prepared.tokenizers, by_text)
+        assert links == naive_links(batch, preprocessed.tokenizers, by_text)
         seen += len(links)
     assert seen > 1000
-    assert prepared.report["corpora"][0]["alignment"] == {
+    assert preprocessed.report["corpora"][0]["alignment"] == {
         "links": sum(map(len, alignment)),
         "pairs_with_links": sum(map(bool, alignment)),
         "pairs_not_matched": 0,
@@ -116,12 +116,12 @@ def test_links_of_words_become_links_of_pieces_however_they_are_cut(tmp_path: Pa
 
 
 def test_batches_without_links_are_as_they_were(tmp_path: Path) -> None:
-    prepared = preprocess(aligned_config(tmp_path, PAIRS, random_alignment(PAIRS, seed=1)))
+    preprocessed = preprocess(aligned_config(tmp_path, PAIRS, random_alignment(PAIRS, seed=1)))
     options: dict[str, Any] = {"batch_tokens": 300, "batch_sentences": None, "shuffle_window": 50, "sampling": 0.0}
-    plain = Batches(prepared.train, prepared.tokenizers, **options, seed=3, weights=[1.0])
+    plain = Batches(preprocessed.train, preprocessed.tokenizers, **options, seed=3, weights=[1.0])
     first, _ = next(plain.iterate(Position(0, 0, 0)))
     assert first.links is None
-    assert np.array_equal(first.source, batches_of(prepared)[0].source)
+    assert np.array_equal(first.source, batches_of(preprocessed)[0].source)
     assert plain.worst().links is None
 
 
@@ -134,11 +134,11 @@ def test_filtered_pairs_take_their_links_with_them(tmp_path: Path) -> None:
         config = aligned_config(
             tmp_path, pairs, alignment, filters={"max_words": 80, "max_pieces": max_pieces, "identical": False}
         )
-        prepared = preprocess(config)
-        assert len(prepared.train) <= len(PAIRS)
-        assert (len(prepared.train) < len(PAIRS)) == (max_pieces == 6)
-        for batch in batches_of(prepared):
-            assert as_set(batch.links) == naive_links(batch, prepared.tokenizers, by_text)
+        preprocessed = preprocess(config)
+        assert len(preprocessed.train) <= len(PAIRS)
+        assert (len(preprocessed.train) < len(PAIRS)) == (max_pieces == 6)
+        for batch in batches_of(preprocessed):
+            assert as_set(batch.links) == naive_links(batch, preprocessed.tokenizers, by_text)
 
 
 def test_a_corpus_with_alignment_beside_others_and_a_tag(tmp_path: Path) -> None:
@@ -146,20 +146,20 @@ def test_a_corpus_with_alignment_beside_others_and_a_tag(tmp_path: Path) -> None
     alignment = random_alignment(second, seed=3)
     corpora = [write_pairs(tmp_path, name, part) for name, part in (("a", first), ("b", second), ("c", third))]
     corpora[1] |= {"alignment": write_alignment(tmp_path / "b.align", alignment), "tag": "<bt>"}
-    prepared = preprocess(make_config(tmp_path, corpora))
+    preprocessed = preprocess(make_config(tmp_path, corpora))
     by_text: dict[tuple[str, str], list[tuple[int, int]]] = {pair: [] for pair in [*first, *third]}
     for (source, target), links in zip(second, alignment, strict=True):
         by_text[f"<bt> {source}", target] = [(i + 1, j) for i, j in links]
-    batches = batches_of(prepared)
+    batches = batches_of(preprocessed)
     assert sum(len(as_set(batch.links)) for batch in batches) > 300
     for batch in batches:
-        assert as_set(batch.links) == naive_links(batch, prepared.tokenizers, by_text)
-    assert ["alignment" in corpus for corpus in prepared.report["corpora"]] == [False, True, False]
+        assert as_set(batch.links) == naive_links(batch, preprocessed.tokenizers, by_text)
+    assert ["alignment" in corpus for corpus in preprocessed.report["corpora"]] == [False, True, False]
 
 
 def test_no_alignment_anywhere_gives_no_links(tmp_path: Path) -> None:
-    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
-    assert all(not as_set(batch.links) for batch in batches_of(prepared))
+    preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+    assert all(not as_set(batch.links) for batch in batches_of(preprocessed))
 
 
 def test_the_fingerprint_knows_the_alignment(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_bad_link_names_file_and_line(tmp_path: Path, line: str, says: str) ->
     file.write_text("\n".join([*lines[:6], line, *lines[7:]]), encoding="utf-8")
     with pytest.raises(DataError, match=rf"train\.align, line 7: .*{says}"):
         preprocess(config)
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "preprocessed").exists()
 
 
 def test_unequal_files_are_an_error_that_counts(tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def test_words_that_the_subword_model_sees_otherwise(tmp_path: Path, caplog: pyt
     caplog.set_level(logging.INFO, logger="nmt")
     pairs = [*PAIRS, ("red dog\u200bcat tree", "roter Hund Baum")]
     alignment: Alignment = [[] for _ in PAIRS] + [[(0, 0), (1, 1), (2, 2)]]
-    prepared = preprocess(aligned_config(tmp_path, pairs, alignment, tokenizer={"byte_fallback": False}))
-    (batch,) = [batch for batch in batches_of(prepared) if as_set(batch.links)]
+    preprocessed = preprocess(aligned_config(tmp_path, pairs, alignment, tokenizer={"byte_fallback": False}))
+    (batch,) = [batch for batch in batches_of(preprocessed) if as_set(batch.links)]
     row = int(batch.links.rows[0]) if batch.links else 0
     source, target = batch.source[row].tolist(), batch.target_output[row].tolist()
     source, target = source[: source.index(EOS)], target[: target.index(EOS)]
-    source_words = words_of(prepared.tokenizers.source, source)
-    target_words = words_of(prepared.tokenizers.target, target)
+    source_words = words_of(preprocessed.tokenizers.source, source)
+    target_words = words_of(preprocessed.tokenizers.target, target)
     linked = {(source_words[s], target_words[t]) for _, t, s, _ in as_set(batch.links)}
     assert linked == {(0, 0), (1, 1), (2, 1), (3, 2)}
     assert "alignment: 3 links in 1 pairs" in caplog.text
@@ -239,10 +239,10 @@ def test_a_line_without_spaces_is_one_word() -> None:
 def test_the_exercise_corpus_aligns(tmp_path: Path) -> None:
     make_corpus(folder=tmp_path, seed=1, sizes={"train": 300})
     files = {"source": "train.en", "target": "train.de", "alignment": "train.align"}
-    prepared = preprocess(make_config(tmp_path, [{name: str(tmp_path / file) for name, file in files.items()}]))
-    found = prepared.report["corpora"][0]["alignment"]
+    preprocessed = preprocess(make_config(tmp_path, [{name: str(tmp_path / file) for name, file in files.items()}]))
+    found = preprocessed.report["corpora"][0]["alignment"]
     assert found["pairs_not_matched"] == 0
-    assert found["pairs_with_links"] == len(prepared.train)
-    for batch in batches_of(prepared):
+    assert found["pairs_with_links"] == len(preprocessed.train)
+    for batch in batches_of(preprocessed):
         linked = {(row, place) for row, place, *_ in as_set(batch.links)}
         assert len(linked) > 0.7 * (batch.target_tokens - len(batch))

@@ -339,11 +339,11 @@ def test_text_and_links_of_examples_are_those_of_their_pairs(tmp_path: Path, sam
     section = write_pairs(tmp_path, "train", [(corpus.sources[name], corpus.targets[name]) for name in corpus.sources])
     lines = [" ".join(f"{i}-{j}" for i, j in links) for links in corpus.links.values()]
     section["alignment"] = write_text(tmp_path / "train.align", lines)
-    prepared = preprocess(make_config(tmp_path, [section]))
-    models = prepared.tokenizers.with_direction(right_to_left=backwards)
+    preprocessed = preprocess(make_config(tmp_path, [section]))
+    models = preprocessed.tokenizers.with_direction(right_to_left=backwards)
     joining = ConcatenationSampler(share=0.8, most=3, max_pieces=100)
     options: dict[str, Any] = {"shuffle_window": 40, "weights": [1.0], "sampling": sampling, "aligned": True}
-    batches = make_batches(prepared.train, models, joining, batch_tokens=600, **options)
+    batches = make_batches(preprocessed.train, models, joining, batch_tokens=600, **options)
     seen = joined = 0
     for batch in epoch_of(batches, 0):
         assert batch.links is not None

@@ -34,19 +34,19 @@ def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def stored_text(prepared: PreprocessedData) -> list[tuple[str, str]]:
+def stored_text(preprocessed: PreprocessedData) -> list[tuple[str, str]]:
     """The training pairs as text, decoded from the ids."""
-    sources = [prepared.train.source_ids(number).tolist() for number in range(len(prepared.train))]
-    targets = [prepared.train.target_ids(number).tolist() for number in range(len(prepared.train))]
-    models = prepared.tokenizers
+    sources = [preprocessed.train.source_ids(number).tolist() for number in range(len(preprocessed.train))]
+    targets = [preprocessed.train.target_ids(number).tolist() for number in range(len(preprocessed.train))]
+    models = preprocessed.tokenizers
     return list(zip(models.source.decode(sources), models.target.decode(targets), strict=True))
 
 
-def left_out(prepared: PreprocessedData, corpus: int = 0) -> dict[str, tuple[int, list[int]]]:
+def left_out(preprocessed: PreprocessedData, corpus: int = 0) -> dict[str, tuple[int, list[int]]]:
     """Counts and the lines of the examples, by reason."""
     return {
         entry["reason"]: (entry["pairs"], [example["line"] for example in entry["examples"]])
-        for entry in prepared.report["corpora"][corpus]["left_out"]
+        for entry in preprocessed.report["corpora"][corpus]["left_out"]
     }
 
 
@@ -59,22 +59,22 @@ def files_under(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_pairs_become_ids_and_back(tmp_path: Path) -> None:
-    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
-    assert stored_text(prepared) == PAIRS
-    assert prepared.valid == [("the valid dog", "der gültige Hund")]
-    assert prepared.tokenizers.source is prepared.tokenizers.target
-    assert prepared.folder.parent == tmp_path / "prepared"
-    assert prepared.folder.name == f"en-de-{prepared.fingerprint[:12]}"
-    assert json.loads((prepared.folder / "report.json").read_text(encoding="utf-8")) == prepared.report
-    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [prepared.folder.name]
-    assert not (prepared.folder / "work").exists()
+    preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+    assert stored_text(preprocessed) == PAIRS
+    assert preprocessed.valid == [("the valid dog", "der gültige Hund")]
+    assert preprocessed.tokenizers.source is preprocessed.tokenizers.target
+    assert preprocessed.folder.parent == tmp_path / "preprocessed"
+    assert preprocessed.folder.name == f"en-de-{preprocessed.fingerprint[:12]}"
+    assert json.loads((preprocessed.folder / "report.json").read_text(encoding="utf-8")) == preprocessed.report
+    assert sorted(path.name for path in (tmp_path / "preprocessed").iterdir()) == [preprocessed.folder.name]
+    assert not (preprocessed.folder / "work").exists()
 
 
 def test_a_vocabulary_for_each_side(tmp_path: Path) -> None:
     config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], tokenizer={"joint": False})
-    for prepared in (preprocess(config), preprocess(config)):
-        assert prepared.tokenizers.source.fingerprint != prepared.tokenizers.target.fingerprint
-        assert stored_text(prepared) == PAIRS
+    for preprocessed in (preprocess(config), preprocess(config)):
+        assert preprocessed.tokenizers.source.fingerprint != preprocessed.tokenizers.target.fingerprint
+        assert stored_text(preprocessed) == PAIRS
 
 
 def test_every_filter_counts_exactly_and_pairs_stay_aligned(tmp_path: Path) -> None:
@@ -103,33 +103,33 @@ def test_every_filter_counts_exactly_and_pairs_stay_aligned(tmp_path: Path) -> N
     (tmp_path / "target").write_bytes(b"\r\n".join(target for _, target in lines) + b"\r\n")
     corpus = {"source": str(tmp_path / "source"), "target": str(tmp_path / "target")}
     limits = {"max_words": 20, "max_pieces": 60}
-    prepared = preprocess(make_config(tmp_path, [corpus], filters=limits, tokenizer={"vocabulary_size": 600}))
-    assert left_out(prepared) == expected
-    assert stored_text(prepared) == PAIRS
-    assert prepared.report["pairs"] == {"read": len(lines), "kept": len(PAIRS)}
+    preprocessed = preprocess(make_config(tmp_path, [corpus], filters=limits, tokenizer={"vocabulary_size": 600}))
+    assert left_out(preprocessed) == expected
+    assert stored_text(preprocessed) == PAIRS
+    assert preprocessed.report["pairs"] == {"read": len(lines), "kept": len(PAIRS)}
 
 
 def test_filters_can_be_turned_off(tmp_path: Path) -> None:
     pairs = [("same", "same"), *PAIRS[:5], *PAIRS[:5]]
     limits = {"identical": False, "duplicates": False}
-    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", pairs)], filters=limits))
-    assert stored_text(prepared) == pairs
+    preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", pairs)], filters=limits))
+    assert stored_text(preprocessed) == pairs
 
 
 def test_duplicates_are_found_across_corpora(tmp_path: Path) -> None:
     corpora = [write_pairs(tmp_path, "one", PAIRS[:60]), write_pairs(tmp_path, "two", PAIRS[40:])]
-    prepared = preprocess(make_config(tmp_path, corpora))
-    assert stored_text(prepared) == PAIRS
-    assert prepared.train.bounds == (0, 60, 120)
-    assert left_out(prepared, 0) == {}
-    assert left_out(prepared, 1) == {"duplicate": (20, [1, 2, 3])}
+    preprocessed = preprocess(make_config(tmp_path, corpora))
+    assert stored_text(preprocessed) == PAIRS
+    assert preprocessed.train.bounds == (0, 60, 120)
+    assert left_out(preprocessed, 0) == {}
+    assert left_out(preprocessed, 1) == {"duplicate": (20, [1, 2, 3])}
 
 
 def test_tags_stand_before_each_source(tmp_path: Path) -> None:
     corpora = [write_pairs(tmp_path, "one", PAIRS[:60]), {**write_pairs(tmp_path, "two", PAIRS[60:]), "tag": "<bt>"}]
-    prepared = preprocess(make_config(tmp_path, corpora))
-    assert stored_text(prepared) == [*PAIRS[:60], *((f"<bt> {source}", target) for source, target in PAIRS[60:])]
-    assert "<bt>" in prepared.tokenizers.source.pieces(prepared.train.source_ids(60).tolist())
+    preprocessed = preprocess(make_config(tmp_path, corpora))
+    assert stored_text(preprocessed) == [*PAIRS[:60], *((f"<bt> {source}", target) for source, target in PAIRS[60:])]
+    assert "<bt>" in preprocessed.tokenizers.source.pieces(preprocessed.train.source_ids(60).tolist())
 
 
 def test_text_files_of_every_kind_give_the_same_store(tmp_path: Path) -> None:
@@ -138,18 +138,18 @@ def test_text_files_of_every_kind_give_the_same_store(tmp_path: Path) -> None:
     for side, path in plain.items():
         Path(packed[side]).write_bytes(gzip.compress(Path(path).read_bytes()))
     tsv = {"tsv": write_text(tmp_path / "train.tsv", [f"{source}\t{target}" for source, target in PAIRS])}
-    prepared = [preprocess(make_config(tmp_path, [corpus])) for corpus in (plain, packed, tsv)]
-    assert prepared[0].fingerprint == prepared[1].fingerprint
-    assert stored_text(prepared[2]) == PAIRS
-    assert prepared[0].tokenizers.source.fingerprint == prepared[2].tokenizers.source.fingerprint
+    preprocessed = [preprocess(make_config(tmp_path, [corpus])) for corpus in (plain, packed, tsv)]
+    assert preprocessed[0].fingerprint == preprocessed[1].fingerprint
+    assert stored_text(preprocessed[2]) == PAIRS
+    assert preprocessed[0].tokenizers.source.fingerprint == preprocessed[2].tokenizers.source.fingerprint
 
 
 def test_malformed_tsv_lines_are_left_out(tmp_path: Path) -> None:
     lines = ["no tab", *(f"{source}\t{target}" for source, target in PAIRS), "one\ttwo\tthree"]
     corpus = {"tsv": write_text(tmp_path / "train.tsv", lines)}
-    prepared = preprocess(make_config(tmp_path, [corpus]))
-    assert left_out(prepared) == {"wrong number of columns": (2, [1, 122])}
-    assert stored_text(prepared) == PAIRS
+    preprocessed = preprocess(make_config(tmp_path, [corpus]))
+    assert left_out(preprocessed) == {"wrong number of columns": (2, [1, 122])}
+    assert stored_text(preprocessed) == PAIRS
 
 
 @pytest.mark.parametrize(
@@ -166,16 +166,16 @@ def test_malformed_tsv_lines_are_left_out(tmp_path: Path) -> None:
 def test_nothing_left_is_explained(tmp_path: Path, train: list[tuple[str, str]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", train)], filters={"max_pieces": 20}))
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "preprocessed").exists()
 
 
 def test_tiny_corpora_warn_and_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for joint in (True, False):
         options = {"vocabulary_size": 8000, "joint": joint}
-        prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS[:5])], tokenizer=options))
-        assert stored_text(prepared) == PAIRS[:5]
-        assert prepared.report["tokenizer"]["source_size"] == prepared.tokenizers.source.size < 400
-        assert f"going on with {prepared.tokenizers.source.size}" in caplog.text
+        preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS[:5])], tokenizer=options))
+        assert stored_text(preprocessed) == PAIRS[:5]
+        assert preprocessed.report["tokenizer"]["source_size"] == preprocessed.tokenizers.source.size < 400
+        assert f"going on with {preprocessed.tokenizers.source.size}" in caplog.text
 
 
 # ------------------------------------------------------------------------------------------- nothing is half made
@@ -233,7 +233,7 @@ def test_a_failure_at_any_stage_leaves_nothing(
         with pytest.raises((KeyboardInterrupt, DataError, RuntimeError)) as caught:
             preprocess(config)
     assert not isinstance(error, OSError) or "disk is full" in str(caught.value)
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "preprocessed").exists()
     assert stored_text(preprocess(config)) == PAIRS
 
 
@@ -251,15 +251,15 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_remove(tmp_p
         assert process.stdout is not None
         assert process.stdout.readline() == b"now\n"
         process.send_signal(signal.SIGKILL)
-    (abandoned,) = (tmp_path / "prepared").iterdir()
+    (abandoned,) = (tmp_path / "preprocessed").iterdir()
     assert abandoned.name.startswith(PREFIX)
-    prepared = preprocess(config)
-    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [prepared.folder.name]
+    preprocessed = preprocess(config)
+    assert [path.name for path in (tmp_path / "preprocessed").iterdir()] == [preprocessed.folder.name]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "prepared").write_text("a file", encoding="utf-8")
-    with pytest.raises(DataError, match="prepared"):
+    (tmp_path / "preprocessed").write_text("a file", encoding="utf-8")
+    with pytest.raises(DataError, match="preprocessed"):
         preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
 
 
@@ -285,7 +285,7 @@ def rewritten(config: Config, **tokenizer: Any) -> Config:
     return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update=tokenizer)})
 
 
-def test_what_makes_a_difference_is_prepared_anew(tmp_path: Path) -> None:
+def test_what_makes_a_difference_is_preprocessed_again(tmp_path: Path) -> None:
     corpus = write_pairs(tmp_path, "train", PAIRS)
     config = make_config(tmp_path, [corpus])
     first = preprocess(config)
@@ -340,11 +340,11 @@ def test_subword_models_can_be_given(tmp_path: Path, caplog: pytest.LogCaptureFi
     model = make_model([source for source, _ in PAIRS], vocabulary_size=300)
     corpus = {**write_pairs(tmp_path, "train", PAIRS), "tag": "<bt>"}
     config = make_config(tmp_path, [corpus])
-    prepared = preprocess(config, tokenizers=Tokenizers(source=model, target=model))
-    assert prepared.tokenizers.source.fingerprint == model.fingerprint
-    assert prepared.tokenizers.source is prepared.tokenizers.target
+    preprocessed = preprocess(config, tokenizers=Tokenizers(source=model, target=model))
+    assert preprocessed.tokenizers.source.fingerprint == model.fingerprint
+    assert preprocessed.tokenizers.source is preprocessed.tokenizers.target
     assert "The tag <bt> is not a symbol" in caplog.text
-    assert preprocess(config).folder != prepared.folder
+    assert preprocess(config).folder != preprocessed.folder
 
 
 # --------------------------------------------------------------------------------------------------- the report
@@ -411,9 +411,9 @@ def test_the_summary_names_counts_and_examples(tmp_path: Path, quiet: pytest.Log
 
 
 def test_lengths_are_reported(tmp_path: Path) -> None:
-    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
-    lengths = prepared.train.source_lengths
-    spread = prepared.report["lengths"]["source"]
+    preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)]))
+    lengths = preprocessed.train.source_lengths
+    spread = preprocessed.report["lengths"]["source"]
     assert spread["longest"] == lengths.max()
     assert spread["mean"] == pytest.approx(lengths.mean(), abs=0.01)
     assert spread["percentile_50"] == pytest.approx(np.median(lengths), abs=1)
@@ -445,10 +445,12 @@ def test_the_result_does_not_depend_on_threads(tmp_path: Path) -> None:
 
 
 def test_everything_is_there_for_batches(tmp_path: Path) -> None:
-    prepared = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], tokenizer={"sampling": 0.2}))
+    preprocessed = preprocess(
+        make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)], tokenizer={"sampling": 0.2})
+    )
     batches = Batches(
-        prepared.train,
-        prepared.tokenizers,
+        preprocessed.train,
+        preprocessed.tokenizers,
         batch_tokens=300,
         batch_sentences=None,
         shuffle_window=50,

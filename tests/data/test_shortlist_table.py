@@ -129,7 +129,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 @pytest.fixture(scope="module")
-def prepared(config: Config) -> PreprocessedData:
+def preprocessed(config: Config) -> PreprocessedData:
     return preprocess(config)
 
 
@@ -138,30 +138,30 @@ def with_shortlist(config: Config, **options: int) -> Config:
     return Config.model_validate({**config.model_dump(), "data": data})
 
 
-def table_of(prepared: PreprocessedData, translations: int, frequent: int) -> ShortlistTable:
-    return make_shortlist(prepared.train, prepared.tokenizers, translations=translations, frequent=frequent)
+def table_of(preprocessed: PreprocessedData, translations: int, frequent: int) -> ShortlistTable:
+    return make_shortlist(preprocessed.train, preprocessed.tokenizers, translations=translations, frequent=frequent)
 
 
-def test_translations_come_first_and_frequent_pieces_apart(prepared: PreprocessedData) -> None:
-    model = prepared.tokenizers.source
-    plain = table_of(prepared, 5, 0)
+def test_translations_come_first_and_frequent_pieces_apart(preprocessed: PreprocessedData) -> None:
+    model = preprocessed.tokenizers.source
+    plain = table_of(preprocessed, 5, 0)
     assert plain.frequent.tolist() == []
     assert plain.translations.shape == (model.size, 6)
     pieces = {piece: number for number, piece in enumerate(model.pieces(range(model.size)))}
     for source, target in (("▁dog", "▁Hund"), ("▁house", "▁Haus"), ("▁sees", "▁sieht")):
         assert pieces[target] in plain.translations[pieces[source]].tolist()
-    ids = np.concatenate([prepared.train.target_ids(pair) for pair in range(len(prepared.train))])
+    ids = np.concatenate([preprocessed.train.target_ids(pair) for pair in range(len(preprocessed.train))])
     often = np.argsort(-np.bincount(ids), kind="stable")[:4]
-    some = table_of(prepared, 5, 4)
+    some = table_of(preprocessed, 5, 4)
     assert some.frequent.tolist() == sorted(often.tolist())
     assert not np.isin(some.translations[:, 1:], often).any()
 
 
-def test_a_piece_may_be_copied_unless_it_is_known_to_be_of_the_source_alone(prepared: PreprocessedData) -> None:
-    same = table_of(prepared, 1, 0).translations[:, 0]
+def test_a_piece_may_be_copied_unless_it_is_known_to_be_of_the_source_alone(preprocessed: PreprocessedData) -> None:
+    same = table_of(preprocessed, 1, 0).translations[:, 0]
     source, target = (
-        np.unique(np.concatenate([ids(pair) for pair in range(len(prepared.train))]))
-        for ids in (prepared.train.source_ids, prepared.train.target_ids)
+        np.unique(np.concatenate([ids(pair) for pair in range(len(preprocessed.train))]))
+        for ids in (preprocessed.train.source_ids, preprocessed.train.target_ids)
     )
     for piece in range(EOS + 1, len(same)):
         alone = piece in source and piece not in target
@@ -181,28 +181,28 @@ def test_two_vocabularies_share_pieces_of_the_same_text(tmp_path: Path) -> None:
     assert table.translations[source.index("4"), 0] == target.index("4")
 
 
-def test_the_table_is_kept_beside_the_prepared_data(config: Config, prepared: PreprocessedData) -> None:
-    assert prepared.shortlist is not None
-    kept = prepared.folder / "shortlist-20-200.safetensors"
+def test_the_table_is_kept_beside_the_prepared_data(config: Config, preprocessed: PreprocessedData) -> None:
+    assert preprocessed.shortlist is not None
+    kept = preprocessed.folder / "shortlist-20-200.safetensors"
     before = kept.read_bytes()
     again = preprocess(config)
     assert again.shortlist is not None
-    assert np.array_equal(again.shortlist.translations, prepared.shortlist.translations)
+    assert np.array_equal(again.shortlist.translations, preprocessed.shortlist.translations)
     kept.write_bytes(b"damaged")
     preprocess(config)
     assert kept.read_bytes() == before
 
 
-def test_other_options_make_another_table_of_the_same_data(config: Config, prepared: PreprocessedData) -> None:
+def test_other_options_make_another_table_of_the_same_data(config: Config, preprocessed: PreprocessedData) -> None:
     smaller = preprocess(with_shortlist(config, translations=3, frequent=2))
-    assert smaller.fingerprint == prepared.fingerprint
+    assert smaller.fingerprint == preprocessed.fingerprint
     assert smaller.shortlist is not None
     assert smaller.shortlist.translations.shape[1] == 4
     assert preprocess(with_shortlist(config, translations=0)).shortlist is None
 
 
-def test_a_table_of_other_vocabularies_is_told(prepared: PreprocessedData) -> None:
-    table = table_of(prepared, 2, 2)
+def test_a_table_of_other_vocabularies_is_told(preprocessed: PreprocessedData) -> None:
+    table = table_of(preprocessed, 2, 2)
     other = make_model(["the red dog"], vocabulary_size=30, byte_fallback=False)
     with pytest.raises(DataError, match="another vocabulary"):
         table.check(Tokenizers(other, other))

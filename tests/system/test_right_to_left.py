@@ -57,9 +57,9 @@ def test_it_learns_translates_and_evaluates(tmp_path: Path, monkeypatch: pytest.
     options = ("training.max_epochs=6", "decoding.max_length_ratio=2")
     trained = nmt("train", config.name, "name=back", "data.right_to_left=true", *options)
     assert trained.code == 0, trained.stderr
-    assert len(list((tmp_path / "prepared").iterdir())) == 1
+    assert len(list((tmp_path / "preprocessed").iterdir())) == 1
     assert nmt("train", config.name, "name=there", "training.max_epochs=1").code == 0
-    assert len(list((tmp_path / "prepared").iterdir())) == 1
+    assert len(list((tmp_path / "preprocessed").iterdir())) == 1
     file = load_model(Path("runs/back/best.safetensors"))
     assert file.config.data.right_to_left
     assert file.tokenizers.target.right_to_left

@@ -27,7 +27,7 @@ SHORT = (
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an experiment and a short run of it, `runs/parent`."""
     folder = tmp_path_factory.mktemp("fine-tuning")
     write_toy_experiment(folder, pairs=120)
@@ -43,9 +43,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(prepared)
-    return prepared
+def folder(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(preprocessed)
+    return preprocessed
 
 
 PARENT = Path("runs/parent/best.safetensors")

@@ -137,7 +137,7 @@ def run(*overrides: str, resume: bool = False) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an experiment and two whole runs of it, `runs/none` and `runs/ema`."""
     folder = tmp_path_factory.mktemp("restart")
     write_toy_experiment(folder, pairs=120)
@@ -150,10 +150,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(prepared)
+def folder(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(preprocessed)
     monkeypatch.setattr(Validator, "_loss", erratic_loss)
-    return prepared
+    return preprocessed
 
 
 def newest(path: Path, part: str) -> dict[str, Tensor]:

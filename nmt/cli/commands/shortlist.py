@@ -40,8 +40,8 @@ def shortlist(
 ) -> None:
     """Learn the table of `nmt translate --shortlist` for a model that has none, or another one.
 
-    It is learnt from the prepared training data of the model, in the folder where it was trained. Training gives every
-    new model a table.
+    It is learnt from the preprocessed training data of the model, in the folder where it was trained. Training gives
+    every new model a table.
 
     For example:
 

@@ -42,8 +42,8 @@ def names(config: Config) -> Iterator[Conflict]:
         if first != index:
             message = f"two test sets are called {show(test.name)}, this one and data.test.{first}"
             yield Conflict((path, key(f"data.test.{first}.name")), message, "give each its own `name:`")
-    if not config.data.prepared_folder.strip():
-        yield Conflict((key("data.prepared_folder"),), "found an empty path", "leave it out for `prepared`")
+    if not config.data.preprocessed_folder.strip():
+        yield Conflict((key("data.preprocessed_folder"),), "found an empty path", "leave it out for `preprocessed`")
 
 
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*\Z")

@@ -68,8 +68,7 @@ class PreprocessedData:
 def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None) -> PreprocessedData:
     """Reads, checks, filters and segments the text of an experiment, or finds that all this has been done.
 
-    The result is a subfolder of `data.prepared_folder` named by a fingerprint of the text and the options: other text
-    or options make another folder.
+    The result is a subfolder of `data.preprocessed_folder` named by a fingerprint of the text and the options.
 
     Args:
         config: The whole configuration.
@@ -127,7 +126,7 @@ def open_preprocessed(config: Config, fingerprint: str) -> tuple[Store, Tokenize
 
 def _folder(config: Config, fingerprint: str) -> Path:
     languages = f"{config.data.source_language}-{config.data.target_language}"
-    return Path(config.data.prepared_folder) / f"{languages}-{fingerprint[:12]}"
+    return Path(config.data.preprocessed_folder) / f"{languages}-{fingerprint[:12]}"
 
 
 class _Inputs(NamedTuple):
@@ -269,6 +268,6 @@ def _disk_errors_explained(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(
                 f"{folder}: the disk is full. Prepared data takes up to three times the space of the text: make room, "
-                "or set data.prepared_folder to a larger disk."
+                "or set data.preprocessed_folder to a larger disk."
             ) from error
         raise DataError(f"{error.filename or folder}: {error.strerror or error}.") from error

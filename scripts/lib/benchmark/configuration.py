@@ -37,11 +37,11 @@ def measure_configuration(file: Path, overrides: Sequence[str], *, updates: int)
     set_threads(config.training.threads)
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    prepared = preprocess(config)
-    tokenizers = prepared.tokenizers
+    preprocessed = preprocess(config)
+    tokenizers = preprocessed.tokenizers
     model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size).to(device)
     learner = Learner(model=model, options=config.training, total_updates=10**6, device=device, dtype=dtype)
-    stream = make_batches(config, prepared)
+    stream = make_batches(config, preprocessed)
     batches = [batch for batch, _ in islice(stream.iterate(Position(0, 0, 0)), updates + WARMUP)]
     for number, batch in enumerate(batches[:WARMUP], 1):
         learner.update([batch], number)

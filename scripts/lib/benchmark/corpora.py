@@ -54,7 +54,7 @@ def corpus_config(folder: Path, *, vocabulary: int, threads: int, seed: int) -> 
                 "target_language": "de",
                 "train": [files("train")],
                 "valid": files("valid"),
-                "prepared_folder": str(folder / "prepared"),
+                "preprocessed_folder": str(folder / "preprocessed"),
             },
             "tokenizer": {"vocabulary_size": vocabulary},
             "training": {"threads": threads},

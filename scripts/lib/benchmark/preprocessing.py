@@ -88,7 +88,7 @@ class Corpus:
     def prepare(self) -> float:
         """Return the seconds of `nmt preprocess` with given subword models: all but their training."""
         seconds = seconds_of(lambda: preprocess(self.config, force=True, tokenizers=self.tokenizers), CPU)
-        shutil.rmtree(self.config.data.prepared_folder)
+        shutil.rmtree(self.config.data.preprocessed_folder)
         return seconds
 
     def learn(self) -> float:

@@ -27,7 +27,7 @@ Options are tuned on the same validation set, one half of the lines for the othe
 what it has chosen itself. Then, with --test, the rows that are worth it on a test set, with the numbers chosen before.
 """
 DETAILS = """\
-Four seeds, and models for reranking, are made so; all of them share one prepared folder:
+Four seeds, and models for reranking, are made so; all of them share one preprocessed folder:
 
   nmt train configs/multi30k-en-de.yaml name=seed-1 seed=1        (and 2, 3, 4)
   nmt train configs/multi30k-en-de.yaml name=right-to-left data.right_to_left=true

@@ -29,7 +29,7 @@ from nmt.training.run_folder import RunFolder, flatten
 
 # What changes neither the model nor its translations; and the length limits, which training itself sets.
 MAY_CHANGE = re.compile(
-    r"name|data\.prepared_folder|decoding\.(max_source_pieces|max_length_ratio|batch_sentences|threads)|"
+    r"name|data\.preprocessed_folder|decoding\.(max_source_pieces|max_length_ratio|batch_sentences|threads)|"
     r"training\.(threads|log_every|checkpoint_every_updates|keep_checkpoints|tensorboard|validation\.samples)"
 )
 SHOWN_OPTIONS = 5
