@@ -1,59 +1,62 @@
-"""What can go wrong through no fault of the code: each error says what is wrong and what to do."""
+"""Errors that the user can fix. Each message says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
-TRANSLATIONS = "Each line of one must be the translation of the same line of the other."
-LINKS = "Each line must have the links of the same line of the text; it may be empty."
+TRANSLATION_RULE = "Line n of one must be the translation of line n of the other."
+LINK_RULE = "Each line must hold the alignment links of the same line of the text. It may be empty."
 
 
 class NMTError(Exception):
-    """A problem that the user can mend. The command line prints its text alone and exits with ``exit_code``."""
+    """An error that the user can fix.
+
+    The command line prints the message without a traceback and exits with `exit_code`.
+    """
 
     exit_code = 1
 
 
 class ConfigError(NMTError):
-    """A configuration that cannot be used: unknown key, wrong type, contradiction. Lists every problem at once."""
+    """An invalid configuration: unknown keys, wrong types, conflicting options. The message lists every problem."""
 
     exit_code = 2
 
 
 class UsageError(NMTError):
-    """A command called in a way that cannot work: an existing run without --resume, no model to be found."""
+    """An invalid call, for example training into an existing run without --resume."""
 
     exit_code = 2
 
 
 class DataError(NMTError):
-    """A text file that cannot be read as promised: missing, wrongly encoded, of unequal length."""
+    """Unusable input or output data: a missing file, a wrong encoding, text files of different length."""
 
 
 class UnequalLines(DataError):
-    """Two files, or texts, whose lines belong together and that have not as many.
+    """Different numbers of lines in two texts that must be parallel.
 
     Args:
-        first: What the one is called, such as its path.
-        lines: How many lines it has.
-        second: What the other is called.
-        wanted: How many lines that has.
-        rule: What a line of one must be to the same line of the other: a sentence.
+        first: Name or path of one text.
+        lines: Its number of lines.
+        second: Name or path of the other text.
+        expected: The other text's number of lines.
+        rule: A sentence that says how the lines of both texts correspond.
     """
 
-    def __init__(self, first: str, lines: int, second: str, wanted: int, *, rule: str = TRANSLATIONS) -> None:
+    def __init__(self, first: str, lines: int, second: str, expected: int, *, rule: str = TRANSLATION_RULE) -> None:
         noun = "line" if lines == 1 else "lines"
-        super().__init__(f"{first} has {lines:,} {noun}, but {second} has {wanted:,}. {rule}")
+        super().__init__(f"{first} has {lines:,} {noun}, but {second} has {expected:,}. {rule}")
 
 
 class CheckpointError(NMTError):
-    """A checkpoint or model file that cannot be loaded or does not fit."""
+    """A checkpoint or model file that is damaged, or does not fit the configuration."""
 
 
 class TrainingError(NMTError):
-    """Training that cannot go on: it diverged, or ran out of memory."""
+    """Training that cannot continue, because it diverged or ran out of memory."""
 
 
 class Interrupted(NMTError):
-    """A run that was asked to stop by a signal, and has saved what it had."""
+    """A run that saved its state after a signal and stopped. The exit code is 128 plus the signal's number."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

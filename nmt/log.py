@@ -1,4 +1,4 @@
-"""What the toolkit tells people besides results: log lines and progress bars, on standard error."""
+"""Log lines and progress bars, on standard error."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 logger = logging.getLogger("nmt")
-"""All log lines of the toolkit."""
+"""The logger of the whole toolkit."""
 
 FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Progress(Protocol):
-    """Counts what has been done."""
+    """The part of a progress bar that work functions use."""
 
     def update(self, n: int) -> object:
-        """Count `n` more."""
+        """Add `n` units of finished work."""
 
 
-class _Silent:
+class _NoProgress:
     def update(self, n: int) -> None:
-        """Count `n` more, showing nothing."""
+        """Ignore `n`."""
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """Plain lines; from warnings on with the level in front; tracebacks only for those who asked for details."""
+    """Formats plain lines, with the level in front of warnings and errors, and tracebacks only if requested."""
 
     def __init__(self, *, tracebacks: bool) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to what `sys.stderr` is at that moment, above a progress bar if one is shown."""
+    """Writes to the current `sys.stderr`, above the progress bar if one is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -62,9 +62,11 @@ class _StderrHandler(logging.Handler):
 
 
 def setup(*, level: int, file: Path | None = None) -> None:
-    """Send log lines of `level` and above to standard error, and those from INFO on to `file` too.
+    """Log to standard error, and optionally to a file. Replaces the handlers of an earlier call.
 
-    Calling it again replaces what an earlier call set up.
+    Args:
+        level: Lowest level that standard error shows.
+        file: A file that gets all lines from INFO upwards as well.
 
     Raises:
         OSError: `file` cannot be opened.
@@ -80,7 +82,9 @@ def setup(*, level: int, file: Path | None = None) -> None:
 
 
 def add_file(file: Path) -> None:
-    """Send log lines from INFO on to the end of `file` too, in place of an earlier file, whatever is shown on screen.
+    """Append all log lines from INFO upwards to `file`, in place of an earlier log file.
+
+    The level of standard error does not change.
 
     Raises:
         OSError: `file` cannot be opened.
@@ -101,15 +105,15 @@ def _remove(kind: type[logging.Handler]) -> None:
 
 @contextmanager
 def progress(total: int | None, description: str, unit: str) -> Iterator[Progress]:
-    """Show a progress bar while the block runs, when standard error is a terminal; show nothing at all otherwise.
+    """Show a progress bar during the block, if `shows_progress`.
 
     Args:
-        total: How much there is to do, if that is known.
-        description: What is being done, in front of the bar.
-        unit: What is counted, such as "lines".
+        total: Number of units to process. None if it is unknown.
+        description: Text in front of the bar.
+        unit: Plural noun for what is counted, such as "lines".
     """
     if not shows_progress():
-        yield _Silent()
+        yield _NoProgress()
         return
     from tqdm import tqdm
 
@@ -121,6 +125,6 @@ def progress(total: int | None, description: str, unit: str) -> Iterator[Progres
 
 
 def shows_progress() -> bool:
-    """Whether standard error is a terminal and the user wants to see more than warnings."""
-    wanted = any(isinstance(handler, _StderrHandler) and handler.level <= logging.INFO for handler in logger.handlers)
-    return wanted and sys.stderr is not None and sys.stderr.isatty()
+    """Return whether standard error is a terminal and shows lines of level INFO."""
+    verbose = any(isinstance(handler, _StderrHandler) and handler.level <= logging.INFO for handler in logger.handlers)
+    return verbose and sys.stderr is not None and sys.stderr.isatty()

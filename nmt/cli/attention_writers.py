@@ -15,8 +15,8 @@ from nmt.cli.attention_output import IMAGES, AttentionFormat, AttentionOutputFil
 from nmt.data.streams import open_whole
 from nmt.inference.attention_map import AttentionMap, pharaoh
 from nmt.log import logger
-from nmt.plots.html_page import HtmlEntry, page
-from nmt.plots.terminal import LEGEND, text_map
+from nmt.plots.html_page import HtmlEntry, attention_page
+from nmt.plots.terminal import LEGEND, text_heatmap
 
 if TYPE_CHECKING:
     from nmt.inference.attention import LineAttention
@@ -50,7 +50,7 @@ def write(output: AttentionOutputFile, lines: Lines, *, source_language: str, ta
         return
     if output.format is AttentionFormat.html:
         entries = (_entry(line, output.level) for line in lines if line is not None)
-        parts = page(entries, source_language=source_language, target_language=target_language)
+        parts = attention_page(entries, source_language=source_language, target_language=target_language)
     else:
         parts = TEXTS[output.format](lines, output.level)
     _write_texts(output, parts)
@@ -94,7 +94,7 @@ def _screen(lines: Lines, level: Level, *, width: int | None) -> Iterator[Text]:
         yield Text(f"{label}{line.source}")
         for text in filter(None, (line.translation, _remark(line))):
             yield Text(" " * len(label) + text)
-        yield from (Text(), *text_map(_map(line, level), width=width), Text())
+        yield from (Text(), *text_heatmap(_map(line, level), width=width), Text())
         shown = True
     if shown:
         yield Text(LEGEND, style="dim")
@@ -150,7 +150,7 @@ TEXTS: dict[AttentionFormat, Callable[[Lines, Level], Iterator[str]]] = {
 def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
     """Draw each line into a file of the folder, or the only one into the file."""
     from nmt.plots.fonts import Fonts
-    from nmt.plots.heatmap import heatmap
+    from nmt.plots.heatmap import draw_heatmap
 
     format: Literal["png", "svg"] = "svg" if output.format is AttentionFormat.svg else "png"
     fonts, count = Fonts(), 0
@@ -162,7 +162,7 @@ def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
         attention = _map(line, output.level)
         families = fonts.families([*attention.source.texts, *attention.target.texts])
         titles = [f"line {line.line}" if output.folder else "", _remark(line)]
-        image = heatmap(attention, families=families, title=": ".join(filter(None, titles)), format=format)
+        image = draw_heatmap(attention, families=families, title=": ".join(filter(None, titles)), format=format)
         path = output.path or STANDARD_STREAM
         with open_whole(path / output.picture(line.line) if output.folder else path) as stream:
             stream.write(image)

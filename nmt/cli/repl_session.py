@@ -19,7 +19,7 @@ from nmt.errors import UsageError
 from nmt.inference.attention import LineAttention
 from nmt.inference.ensemble import EnsembleMember
 from nmt.inference.results import Translation
-from nmt.plots.terminal import LEGEND, text_map
+from nmt.plots.terminal import LEGEND, text_heatmap
 
 LEVELS = ("words", "pieces", "off")
 MOST_UNITS = 100
@@ -131,7 +131,7 @@ class Session:
             self._show(["(too long to show its attention)"])
             return
         width = None if self._console is None else self._console.width
-        self._show([Text(), *text_map(attention, width=width), Text(LEGEND, style="dim"), Text()])
+        self._show([Text(), *text_heatmap(attention, width=width), Text(LEGEND, style="dim"), Text()])
 
     def _set_alternatives(self, given: str) -> None:
         wanted = _number(given, "alternatives")

@@ -22,7 +22,7 @@ from nmt.data.corpus import Contents, inspect_file, paths
 from nmt.data.lines import read_lines
 from nmt.data.store import Rows, make_rows
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
-from nmt.errors import LINKS, DataError, UnequalLines
+from nmt.errors import LINK_RULE, DataError, UnequalLines
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -59,7 +59,7 @@ def inspect_alignment(corpus: CorpusConfig, pairs: int) -> Contents | None:
         return None
     contents = inspect_file(corpus.alignment)
     if contents.lines != pairs:
-        raise UnequalLines(corpus.alignment, contents.lines, paths(corpus)[0], pairs, rule=LINKS)
+        raise UnequalLines(corpus.alignment, contents.lines, paths(corpus)[0], pairs, rule=LINK_RULE)
     return contents
 
 

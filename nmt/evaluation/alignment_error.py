@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.lines import read_lines
-from nmt.errors import LINKS, DataError, UnequalLines
+from nmt.errors import LINK_RULE, DataError, UnequalLines
 
 Link = tuple[int, int]
 """A source word and a target word, both counted from 0."""
@@ -104,7 +104,7 @@ def read_gold(path: Path | str, pairs: Sequence[tuple[str, str]]) -> list[Gold]:
     """
     lines = list(read_lines(path, keep_broken=False))
     if len(lines) != len(pairs):
-        raise UnequalLines(str(path), len(lines), "the text", len(pairs), rule=LINKS)
+        raise UnequalLines(str(path), len(lines), "the text", len(pairs), rule=LINK_RULE)
     return [
         _parse(line, len(source.split()), len(target.split()), where=f"{path}, line {number}")
         for number, (line, (source, target)) in enumerate(zip(lines, pairs, strict=True), 1)

@@ -1,1 +1,1 @@
-"""Pictures for people: attention as heat maps, training as curves. Nothing here computes with a model."""
+"""Attention as heat maps and training as learning curves. Nothing in this package runs a model."""

@@ -1,4 +1,4 @@
-"""What all pictures share: how they look, and how they become bytes."""
+"""Common style of all matplotlib figures, and their conversion to image files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ ImageFormat = Literal["png", "svg"]
 INK = "#22303c"
 FAINT_INK = "#6b7883"
 DOTS_PER_INCH = 160
-MOST_PIXELS = 20_000
-"""Of either side of a PNG: larger pictures get fewer dots an inch."""
+MAX_PIXELS = 20_000
+"""Largest width or height of a PNG. Larger figures get a lower resolution."""
 
 
 @contextmanager
-def style(families: Sequence[str]) -> Iterator[None]:
-    """Draw inside with the house's colours and these font families: dark on white, whatever the user has set."""
+def plot_style(families: Sequence[str]) -> Iterator[None]:
+    """Apply the style during the block: dark on white, independent of the user's matplotlib settings.
+
+    Args:
+        families: Font families, in the order in which they are searched for a glyph.
+    """
     settings = {
         "font.family": list(families),
         "font.size": 10.0,
@@ -34,10 +38,10 @@ def style(families: Sequence[str]) -> Iterator[None]:
         "figure.facecolor": "white",
         "xtick.color": INK,
         "ytick.color": INK,
-        "svg.hashsalt": "nmt",  # the same picture is the same bytes
+        "svg.hashsalt": "nmt",  # makes the bytes of an SVG reproducible
     }
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # Of characters without a glyph, and of scripts that are not set right, `Fonts` tells in words that help.
+        # `Fonts` gives better warnings about missing glyphs and scripts that need shaping.
         for text in (r"(?s).*Glyph.*missing", "Matplotlib currently does not support"):
             warnings.filterwarnings("ignore", message=text, category=UserWarning)
         matplotlib.rcdefaults()
@@ -46,13 +50,13 @@ def style(families: Sequence[str]) -> Iterator[None]:
 
 
 def render(figure: Figure, *, format: ImageFormat) -> bytes:
-    """Return a figure, which was drawn inside `style` and still is inside it, as the bytes of a file."""
+    """Return a figure as the bytes of an image file. Must be called inside the `plot_style` of the figure."""
     stream = io.BytesIO()
     inches = max(figure.get_size_inches())
     figure.savefig(
         stream,
         format=format,
-        dpi=min(DOTS_PER_INCH, MOST_PIXELS / inches),
+        dpi=min(DOTS_PER_INCH, MAX_PIXELS / inches),
         bbox_inches="tight",
         pad_inches=0.15,
         metadata={"Date": None} if format == "svg" else {"Software": None},

@@ -1,4 +1,4 @@
-"""Attention as a heat map: a row for each target unit, a column for each source unit, as in Bahdanau et al. (2015)."""
+"""Attention as a heat map: one row per target unit, one column per source unit, as in Bahdanau et al. (2015)."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from matplotlib.figure import Figure
 
 from nmt.data.tokenizer import WORD_START
 from nmt.inference.attention_map import AttentionMap
-from nmt.plots.canvas import FAINT_INK, ImageFormat, render, style
+from nmt.plots.canvas import FAINT_INK, ImageFormat, plot_style, render
 
 CELL = 0.25
 """Inches."""
 BAR_WIDTH, BAR_HEIGHT, BAR_GAP = 0.13, 1.5, 0.25
-LONGEST_LABEL = 28
+"""Size of the colour bar and its distance from the map, in inches."""
+MAX_LABEL_LENGTH = 28
 
 
-def heatmap(attention: AttentionMap, *, families: Sequence[str], title: str, format: ImageFormat) -> bytes:
+def draw_heatmap(attention: AttentionMap, *, families: Sequence[str], title: str, format: ImageFormat) -> bytes:
     """Draw the attention of one line.
 
     Args:
-        attention: The weights and what they are between.
-        families: Fonts that have its characters.
-        title: What stands above; may be empty.
-        format: Of the picture.
+        attention: Weights and their units.
+        families: Font families that cover the characters of the units.
+        title: Text above the map. May be empty.
+        format: Image format.
+
+    Returns:
+        The bytes of an image file.
     """
     rows, columns = attention.weights.shape
     width, height = columns * CELL, rows * CELL
-    with style(families):
+    with plot_style(families):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        mesh = _draw(axes, attention)
-        _label(axes, attention)
+        mesh = _draw_cells(axes, attention)
+        _draw_labels(axes, attention)
         bar_height = min(BAR_HEIGHT, height)
         bar = figure.add_axes(
             (1 + BAR_GAP / width, 1 - bar_height / height, BAR_WIDTH / width, bar_height / height)  # right of the map
@@ -48,8 +52,8 @@ def heatmap(attention: AttentionMap, *, families: Sequence[str], title: str, for
         return render(figure, format=format)
 
 
-def _draw(axes: Axes, attention: AttentionMap) -> QuadMesh:
-    """Draw the cells. As shapes, not as an image, so that an SVG is sharp at every size."""
+def _draw_cells(axes: Axes, attention: AttentionMap) -> QuadMesh:
+    """Draw the cells as shapes instead of an image, so that an SVG is sharp at every size."""
     weights = np.clip(attention.weights, 0.0, 1.0)
     mesh = axes.pcolormesh(weights, cmap="Blues", vmin=0.0, vmax=1.0, edgecolors="white", linewidth=0.8)
     axes.invert_yaxis()
@@ -59,23 +63,23 @@ def _draw(axes: Axes, attention: AttentionMap) -> QuadMesh:
     return mesh
 
 
-def _label(axes: Axes, attention: AttentionMap) -> None:
+def _draw_labels(axes: Axes, attention: AttentionMap) -> None:
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    sources, targets = map(label, attention.source.texts), map(label, attention.target.texts)
+    sources, targets = map(short_label, attention.source.texts), map(short_label, attention.target.texts)
     axes.set_xticks(np.arange(attention.weights.shape[1]) + 0.5, list(sources))
     axes.set_yticks(np.arange(attention.weights.shape[0]) + 0.5, list(targets))
     axes.tick_params(length=0, pad=3)
     for text in axes.get_xticklabels():
         text.set(rotation=55, ha="left", va="bottom", rotation_mode="anchor")
     for units, labels in ((attention.source, axes.get_xticklabels()), (attention.target, axes.get_yticklabels())):
-        for place in units.ends:
-            labels[place].set_color(FAINT_INK)
+        for position in units.ends:
+            labels[position].set_color(FAINT_INK)
     axes.set_xlabel("source", fontsize=8, labelpad=6)
     axes.set_ylabel("translation", fontsize=8, labelpad=6)
 
 
-def label(text: str) -> str:
-    """Return a unit as a label that leaves room for the picture, with a lighter mark of a space."""
+def short_label(text: str) -> str:
+    """Return the label of a unit: cut to `MAX_LABEL_LENGTH`, with "_" for the subword model's space symbol."""
     text = text.replace(WORD_START, "_")
-    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
+    return text if len(text) <= MAX_LABEL_LENGTH else text[: MAX_LABEL_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""What runs have written about their training: `metrics.jsonl`, read while it may still be growing. Needs no torch."""
+"""Reader of the metrics of a run, `metrics.jsonl`, which training may still be writing. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,108 +12,106 @@ from nmt.inference.find_model import LATEST, RUNS
 from nmt.log import logger
 
 METRICS_NAME = "metrics.jsonl"
-SHOWN_RUNS = 8
+MAX_SHOWN_RUNS = 8
 
 
 class Series(NamedTuple):
-    """How one number went."""
+    """The values of one metric over the course of training."""
 
     updates: list[int]
     values: list[float]
 
 
-class Warned(NamedTuple):
-    """Something that training warned of."""
+class TrainingWarning(NamedTuple):
+    """A warning that training gave."""
 
     update: int
     name: str
-    """Such as overfitting."""
+    """For example overfitting."""
 
 
 class RunRecords(NamedTuple):
-    """What a run has written."""
+    """The metrics and warnings of a run."""
 
     name: str
     folder: Path
     train: dict[str, Series]
-    """By name: loss, perplexity, learning_rate, target_tokens_per_second and so on."""
+    """Training metrics by key: loss, perplexity, learning_rate, target_tokens_per_second and others."""
     valid: dict[str, Series]
-    """By name: loss, perplexity, bleu, chrf and so on."""
-    warnings: list[Warned]
-    """What training warned of, in its order."""
+    """Validation metrics by key: loss, perplexity, bleu, chrf and others."""
+    warnings: list[TrainingWarning]
+    """In order of time."""
 
 
-def find_metrics(given: str | None) -> Path:
-    """Return the metrics file that is meant.
+def find_metrics(run: str | None) -> Path:
+    """Return the path of the metrics file of a run.
 
     Args:
-        given: A run under runs/, the folder of a run, or a metrics file; None: the newest run.
+        run: Name of a run in runs/, folder of a run, or metrics file. None selects the newest run.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: The run does not exist.
         DataError: The run has no metrics.
     """
-    if given is None:
-        return _newest()
-    path = Path(given)
+    if run is None:
+        return _newest_metrics()
+    path = Path(run)
     if path.is_file():
         if path.suffix != ".jsonl":
-            raise UsageError(f"{given} is no run: name one under {RUNS}, its folder, or its {METRICS_NAME}")
+            raise UsageError(f"{run!r} is not a run. Name a run in {RUNS}, its folder, or its {METRICS_NAME}.")
         return path
-    folders = [folder for folder in (path, RUNS / given) if folder.is_dir()]
+    folders = [folder for folder in (path, RUNS / run) if folder.is_dir()]
     if not folders:
-        raise UsageError(f"{given}: there is no such run{_existing()}")
+        raise UsageError(f"Run {run!r} does not exist. {_existing_runs()}")
     for folder in folders:
         if (folder / METRICS_NAME).is_file():
             return folder / METRICS_NAME
-    raise DataError(f"{folders[-1]} has no {METRICS_NAME} yet. It appears with the first report of training.")
+    raise DataError(f"{folders[-1]} has no {METRICS_NAME} yet. Training writes it with its first report.")
 
 
 def read_records(path: Path) -> RunRecords:
-    """Read a metrics file. A last line that is not whole yet is left out.
+    """Read a metrics file. Skips invalid lines with a warning, and an incomplete last line without.
 
     Raises:
-        DataError: The file cannot be read, or there is nothing in it yet.
+        DataError: The file cannot be read, or contains no metrics yet.
     """
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}.") from error
     folder = path.parent
-    found: dict[str, dict[str, Series]] = {"train": {}, "valid": {}}
+    series: dict[str, dict[str, Series]] = {"train": {}, "valid": {}}
     warnings = []
     for number, line in enumerate(lines, 1):
         record = _parse(line)
         if record is not None and record["kind"] == "warning":
-            warnings.append(Warned(record["update"], str(record.get("name"))))
+            warnings.append(TrainingWarning(record["update"], str(record.get("name"))))
         elif record is not None:
-            _add(found[record["kind"]], record)
+            _add(series[record["kind"]], record)
         elif line.strip() and number < len(lines):
-            logger.warning("%s, line %d: not a record of training, left out", path, number)
-    if not any(found.values()):
-        raise DataError(f"{path} has nothing to plot yet. The first record comes with the first report of training.")
-    return RunRecords(folder.resolve().name, folder, found["train"], found["valid"], warnings)
+            logger.warning("%s, line %d: skipped, because it is not a valid record", path, number)
+    if not any(series.values()):
+        raise DataError(f"{path} contains no metrics yet. Training writes them with its first report.")
+    return RunRecords(folder.resolve().name, folder, series["train"], series["valid"], warnings)
 
 
-def _newest() -> Path:
+def _newest_metrics() -> Path:
     latest = LATEST / METRICS_NAME
     if latest.is_file():
-        named = RUNS / LATEST.resolve().name / METRICS_NAME  # says which run it is
+        named = RUNS / LATEST.resolve().name / METRICS_NAME  # a path with the name of the run
         return named if named.is_file() else latest
-    every = [path for path in RUNS.glob(f"*/{METRICS_NAME}") if path.is_file()]
-    if not every:
-        raise UsageError(
-            f"There is no run to plot: none under {RUNS} has a {METRICS_NAME}. Train one with `nmt train`."
-        )
-    return max(every, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    existing = [path for path in RUNS.glob(f"*/{METRICS_NAME}") if path.is_file()]
+    if not existing:
+        raise UsageError(f"No run in {RUNS} has a {METRICS_NAME}. Train a model first: nmt train CONFIG")
+    return max(existing, key=lambda path: (path.stat().st_mtime_ns, str(path)))
 
 
-def _existing() -> str:
+def _existing_runs() -> str:
     names = sorted({path.parent.name for path in RUNS.glob(f"*/{METRICS_NAME}")} - {LATEST.name})
     if not names:
-        return f", and none under {RUNS} that could be plotted"
-    more = ", ..." if len(names) > SHOWN_RUNS else ""
-    return f"; under {RUNS} there are {', '.join(names[:SHOWN_RUNS])}{more}"
+        return f"No run in {RUNS} has metrics."
+    more = ", ..." if len(names) > MAX_SHOWN_RUNS else ""
+    return f"Runs in {RUNS}: {', '.join(names[:MAX_SHOWN_RUNS])}{more}"
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -126,7 +124,7 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 def _add(series: dict[str, Series], record: dict[str, Any]) -> None:
-    """Add the numbers of a record; one that was not finite is null there, and has no point."""
+    """Append the numbers of a record. Training writes null for numbers that are not finite; they are skipped."""
     for name, value in record.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if name not in ("update", "epoch") and number and math.isfinite(value):

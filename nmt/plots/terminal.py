@@ -1,7 +1,7 @@
-"""Attention as text: a row for each target unit, two columns of the screen for each source unit.
+"""Attention as text: one row per target unit, two terminal columns per source unit.
 
-The labels of the columns run downwards. Shades say how large a weight is, so nothing is lost where there are no
-colours; on a screen that has them the largest weight of each row stands out.
+The labels of the columns are vertical. Shades show the size of a weight without colours. On a terminal with colours,
+the largest weight of each row is highlighted.
 """
 
 from __future__ import annotations
@@ -15,81 +15,81 @@ from rich.text import Text
 
 from nmt.inference.attention_map import AttentionMap, Units
 
-CELL = 2
-"""Columns of the screen."""
-LONGEST_LABEL = 16
+CELL_WIDTH = 2
+"""Terminal columns."""
+MAX_LABEL_LENGTH = 16
 SHADES = ((0.05, "·"), (0.15, "░"), (0.3, "▒"), (0.5, "▓"), (0.75, "█"))
-"""The least weight that each stands for."""
-LEGEND = "  ".join(f"{CELL * shade} from {least}" for least, shade in SHADES)
+"""The smallest weight of each shade, and its symbol."""
+LEGEND = "  ".join(f"{CELL_WIDTH * shade} ≥ {smallest}" for smallest, shade in SHADES)
 
 LARGEST = Style(color="cyan", bold=True)
 OTHER = Style(color="blue")
 FAINT = Style(dim=True)
 
 
-def text_map(attention: AttentionMap, *, width: int | None) -> list[Text]:
+def text_heatmap(attention: AttentionMap, *, width: int | None) -> list[Text]:
     """Return the lines of a heat map.
 
     Args:
-        attention: The weights and what they are between.
-        width: Columns of the screen. What does not fit goes into further maps below, each with all rows. None: all
-            columns beside each other.
+        attention: Weights and their units.
+        width: Width of the terminal in columns. A wider map is split into panels below each other, each with all
+            rows. None never splits it.
     """
     margin = max(cell_len(_shorten(text)) for text in attention.target.texts) + 1
     columns = attention.weights.shape[1]
-    fitting = columns if width is None else max((width - margin) // CELL, 1)
+    panel_size = columns if width is None else max((width - margin) // CELL_WIDTH, 1)
     lines: list[Text] = []
-    for first in range(0, columns, fitting):
+    for first in range(0, columns, panel_size):
         if first:
             lines.append(Text())
-        lines += _panel(attention, range(first, min(first + fitting, columns)), margin)
+        lines += _panel(attention, range(first, min(first + panel_size, columns)), margin)
     return lines
 
 
 def _panel(attention: AttentionMap, columns: range, margin: int) -> list[Text]:
-    """Return the lines of a map of some columns."""
-    lines = [Text(" " * margin).append_text(row) for row in _downwards(attention.source, columns)]
-    for place, (text, weights) in enumerate(zip(attention.target.texts, attention.weights, strict=True)):
+    """Return the lines of a map that shows only `columns`."""
+    lines = [Text(" " * margin).append_text(row) for row in _vertical_labels(attention.source, columns)]
+    for position, (text, weights) in enumerate(zip(attention.target.texts, attention.weights, strict=True)):
         shown = _shorten(text)
         label = " " * (margin - 1 - cell_len(shown)) + shown + " "
-        row = Text(label, style=FAINT if place in attention.target.ends else "")
+        row = Text(label, style=FAINT if position in attention.target.ends else "")
         largest = int(weights.argmax())
         for column in columns:
-            row.append(CELL * _shade(float(weights[column])), style=LARGEST if column == largest else OTHER)
+            row.append(CELL_WIDTH * _shade(float(weights[column])), style=LARGEST if column == largest else OTHER)
         row.rstrip()
         lines.append(row)
     return lines
 
 
-def _downwards(source: Units, columns: range) -> list[Text]:
-    """Return labels that run downwards and end on the same line."""
-    letters = [_letters(_shorten(source.texts[column])) for column in columns]
+def _vertical_labels(source: Units, columns: range) -> list[Text]:
+    """Return vertical labels, aligned at the bottom."""
+    labels = [_graphemes(_shorten(source.texts[column])) for column in columns]
     styles = [FAINT if column in source.ends else Style.null() for column in columns]
     rows = []
-    for across in reversed(list(zip_longest(*map(reversed, letters), fillvalue=""))):
+    for characters in reversed(list(zip_longest(*map(reversed, labels), fillvalue=""))):
         row = Text()
-        for letter, style in zip(across, styles, strict=True):
-            row.append(letter + " " * (CELL - cell_len(letter)), style=style)
+        for grapheme, style in zip(characters, styles, strict=True):
+            row.append(grapheme + " " * (CELL_WIDTH - cell_len(grapheme)), style=style)
         row.rstrip()
         rows.append(row)
     return rows
 
 
-def _letters(text: str) -> list[str]:
-    """Return the letters of a text, each with the marks that are set above or below it."""
-    letters: list[str] = []
+def _graphemes(text: str) -> list[str]:
+    """Split a text into characters, each with its combining marks."""
+    graphemes: list[str] = []
     for character in text:
-        if letters and unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf"):
-            letters[-1] += character
+        if graphemes and unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf"):
+            graphemes[-1] += character
         else:
-            letters.append(character)
-    return letters
+            graphemes.append(character)
+    return graphemes
 
 
 def _shade(weight: float) -> str:
-    return next((shade for least, shade in reversed(SHADES) if weight >= least), " ")
+    return next((shade for smallest, shade in reversed(SHADES) if weight >= smallest), " ")
 
 
 def _shorten(text: str) -> str:
-    letters = _letters(text)
-    return text if len(letters) <= LONGEST_LABEL else "".join(letters[: LONGEST_LABEL - 1]) + "…"
+    graphemes = _graphemes(text)
+    return text if len(graphemes) <= MAX_LABEL_LENGTH else "".join(graphemes[: MAX_LABEL_LENGTH - 1]) + "…"

@@ -20,9 +20,9 @@ from rich.cells import cell_len
 from cli_tools import assert_explained, contents, environment, nmt, nmt_process
 from nmt.inference.attention_map import END, AttentionMap, Units
 from nmt.plots.fonts import BASE_FAMILY, Fonts, script_of
-from nmt.plots.heatmap import heatmap
-from nmt.plots.html_page import HtmlEntry, page
-from nmt.plots.terminal import text_map
+from nmt.plots.heatmap import draw_heatmap
+from nmt.plots.html_page import HtmlEntry, attention_page
+from nmt.plots.terminal import text_heatmap
 from tiny_translator import save_tiny_model
 
 LINES = ["the red dog sleeps .", "", "a cat sees the house and hears a man ."]
@@ -72,22 +72,22 @@ def test_a_sentence_is_shown_as_text(folder: Path) -> None:
     assert lines[0] == f"line 1: {SENTENCE}"
     assert lines[1] == "        a dog ."
     legend = len(lines) - 1
-    assert lines[legend].startswith("·· from 0.05")
+    assert lines[legend].startswith("·· ≥ 0.05")
     assert [line.split()[0] for line in lines[legend - 5 : legend - 1]] == ["a", "dog", ".", END]
     assert "\x1b" not in outcome.stdout
 
 
 def test_text_maps_stay_within_the_screen_and_lose_nothing() -> None:
     attention = small_map(*(f"word{number}" for number in range(30)))
-    wide = text_map(attention, width=None)
-    narrow = text_map(attention, width=40)
+    wide = text_heatmap(attention, width=None)
+    narrow = text_heatmap(attention, width=40)
     assert max(line.cell_len for line in wide) > 60
     assert max(line.cell_len for line in narrow) <= 40
     assert "".join(line.plain for line in narrow).count("█") == "".join(line.plain for line in wide).count("█") == 62
 
 
 def test_text_maps_keep_their_columns_with_wide_and_combining_characters() -> None:
-    lines = [line.plain for line in text_map(small_map("你好", "e\u0301a", "[bold]"), width=None)]
+    lines = [line.plain for line in text_heatmap(small_map("你好", "e\u0301a", "[bold]"), width=None)]
     rows = lines[-4:]
     margin = cell_len("[bold] ")
     for place, row in enumerate(rows):
@@ -175,7 +175,7 @@ def test_odd_and_many_labels_make_pictures() -> None:
         for format in ("png", "svg"):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                assert heatmap(small_map(*source), families=[BASE_FAMILY], title="5$ & 6$", format=format)
+                assert draw_heatmap(small_map(*source), families=[BASE_FAMILY], title="5$ & 6$", format=format)
 
 
 # ------------------------------------------------------------------------------------------------------------ fonts
@@ -199,11 +199,11 @@ def test_a_script_without_fonts_is_named_once(
     for _ in range(2):
         assert fonts.families([f"a{character}"])[0] == BASE_FAMILY
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.text.count(f"{script}: no font of this system has {character}") == 1
+    assert caplog.text.count(f"{script}: no installed font has {character}") == 1
     assert "Noto Sans" in caplog.text
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        heatmap(small_map(character), families=[BASE_FAMILY], title="", format="png")
+        draw_heatmap(small_map(character), families=[BASE_FAMILY], title="", format="png")
 
 
 def test_a_font_that_has_the_characters_is_found(caplog: pytest.LogCaptureFixture) -> None:
@@ -283,7 +283,7 @@ def test_a_page_has_every_line_and_loads_nothing() -> None:
 def test_a_page_escapes_what_it_shows() -> None:
     hostile = "<script>alert('&')</script>\""
     entry = HtmlEntry(1, hostile, hostile, small_map(hostile), hostile)
-    text = "".join(page([entry], source_language='"><i>', target_language="de"))
+    text = "".join(attention_page([entry], source_language='"><i>', target_language="de"))
     assert "<script" not in text
     assert "<i>" not in text
     assert "&lt;script&gt;" in text

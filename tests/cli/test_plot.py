@@ -62,7 +62,13 @@ def test_several_runs_are_drawn_together_with_a_legend() -> None:
     picture = Path("both.svg").read_text(encoding="utf-8")
     drawn = [label for label in ("first", "second", "training", "validation") if f"<!-- {label} -->" in picture]
     assert drawn == ["first", "second", "training", "validation"]
-    for title in ("loss (nats a piece)", "perplexity", "BLEU (validation)", "learning rate", "target tokens/s"):
+    for title in (
+        "loss (nats per token)",
+        "perplexity",
+        "BLEU (validation)",
+        "learning rate",
+        "target tokens per second",
+    ):
         assert f"<!-- {title} -->" in picture
     assert nmt("plot", "first", "second", "--curve", "bleu").stdout == "curves.png\n"
     assert_explained(nmt("plot", "first", "second"), "curves.png exists already", "--overwrite")
@@ -152,10 +158,10 @@ def test_runs_of_the_same_name_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("third",), ("third: there is no such run", "first, second")),
-        (("empty",), ("nothing to plot yet",)),
+        (("third",), ("Run 'third' does not exist", "first, second")),
+        (("empty",), ("contains no metrics yet",)),
         (("silent",), ("has no metrics.jsonl yet",)),
-        (("runs/first/notes.txt",), ("notes.txt is no run",)),
+        (("runs/first/notes.txt",), ("notes.txt' is not a run",)),
         (("first", "-o", "curves.pdf"), ("curves.pdf", ".png or .svg")),
         (("first", "-o", "nowhere/curves.png"), ("nowhere",)),
         (("first", "-o", "there.png"), ("there.png exists already", "--overwrite")),
@@ -176,7 +182,7 @@ def test_no_runs_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (tmp_path / "bare").mkdir()
     monkeypatch.chdir(tmp_path / "bare")
     assert_explained(nmt("plot"), "nmt train")
-    assert_explained(nmt("plot", "x"), "there is no such run")
+    assert_explained(nmt("plot", "x"), "Run 'x' does not exist")
 
 
 def test_torch_is_not_needed(folder: Path) -> None:

@@ -220,7 +220,7 @@ def test_at_a_terminal_control_c_drops_a_line_and_control_d_ends(folder: Path) -
         assert interrupted(), shown
         os.write(ours, f"{SENTENCE}\n".encode())
         assert came(package.load("runs/tiny", device="cpu").translate(SENTENCE).text, seconds=60), shown
-        assert came("from 0.05", seconds=60), shown
+        assert came("≥ 0.05", seconds=60), shown
         assert came("\n> ", seconds=60), shown
         os.write(ours, b"\x04")
         assert process.wait(timeout=60) == 0

@@ -94,10 +94,10 @@ def _disambiguate(records: list[RunRecords]) -> list[RunRecords]:
 
 def _draw(path: Path, runs: list[RunRecords], asked: list[str]) -> None:
     from nmt.data.streams import open_whole
-    from nmt.plots.curves import USUAL, curves, present
+    from nmt.plots.curves import DEFAULT_QUANTITIES, draw_curves, recorded_quantities
     from nmt.plots.fonts import Fonts
 
-    names = present(runs, asked or USUAL)
+    names = recorded_quantities(runs, asked or DEFAULT_QUANTITIES)
     absent = [name for name in asked if name not in names]
     if absent:
         text = f"no run has {', '.join(absent)} in its metrics"
@@ -108,6 +108,6 @@ def _draw(path: Path, runs: list[RunRecords], asked: list[str]) -> None:
         raise DataError("The runs have no metrics that could be plotted.")
     format: Literal["png", "svg"] = "svg" if path.suffix.lower() == ".svg" else "png"
     families = Fonts().families(run.name for run in runs)
-    image = curves(runs, names, families=families, format=format)
+    image = draw_curves(runs, names, families=families, format=format)
     with open_whole(path) as stream:
         stream.write(image)

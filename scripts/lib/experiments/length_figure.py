@@ -8,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nmt.plots.canvas import FAINT_INK, ImageFormat, render, style
+from nmt.plots.canvas import FAINT_INK, ImageFormat, plot_style, render
 from nmt.plots.fonts import BASE_FAMILY
 
 SIZE = (6.4, 3.9)
@@ -47,7 +47,7 @@ def draw(lines: Sequence[Line], *, seeds: int, format: ImageFormat) -> bytes:
         seeds: Runs of each, for the caption.
         format: Of the picture.
     """
-    with style([BASE_FAMILY]):
+    with plot_style([BASE_FAMILY]):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
         for line, colour, marker in zip(lines, COLOURS, MARKERS, strict=False):
