@@ -81,11 +81,11 @@ class NaiveModel:
             turned = options.alternating and number % 2 == 0
             parts, ends = [], []
             if both or not turned:
-                moments = self.read(layer.rightward, states)
+                moments = self.read(layer.forward_cell, states)
                 parts.append([moment.hidden for moment in moments])
                 ends.append(moments[-1])
             if both or turned:
-                moments = self.read(layer.leftward, states[::-1])
+                moments = self.read(layer.backward_cell, states[::-1])
                 parts.append([moment.hidden for moment in reversed(moments)])
                 ends.append(moments[-1])
             results = [torch.cat(pair) for pair in zip(*parts, strict=True)]
@@ -182,7 +182,7 @@ class NaiveModel:
             moment = transition(options.cell, layer, read, last[level])
             if level == 0 and attention.placement == "conditional":
                 context, weights = self.attend(moment.hidden, states, coverage)
-                moment = transition(options.cell, decoder.second, context, moment)
+                moment = transition(options.cell, decoder.second_transition, context, moment)
             moments.append(moment)
             residual = options.residual_from is not None and level + 1 >= options.residual_from
             x = moment.hidden + x if residual else moment.hidden
@@ -193,7 +193,7 @@ class NaiveModel:
         return moments, x, context, weights
 
     def combine(self, context: Tensor | None, hidden: Tensor, embedded: Tensor) -> Tensor:
-        combine = self.model.decoder.combine
+        combine = self.model.decoder.attentional_layer
         context = hidden[:0] if context is None else context
         split = (len(context), len(context) + len(hidden))
         of_context, of_hidden = combine.weight[:, : split[0]], combine.weight[:, split[0] : split[1]]
@@ -211,4 +211,4 @@ class NaiveModel:
     def lexical(self, words: list[Tensor], weights: list[Tensor] | None) -> Tensor:
         assert weights is not None
         average = torch.tanh(sum((w * e for w, e in zip(weights, words, strict=True)), torch.zeros_like(words[0])))
-        return torch.tanh(self.model.lexical.projection.weight @ average) + average
+        return torch.tanh(self.model.lexical_model.projection.weight @ average) + average

@@ -16,7 +16,7 @@ def remember_some_shapes() -> None:
     """Let oneDNN keep the kernels of 128 shapes of operands instead of 1,024, and torch's layer above it those of 8.
 
     For training, whose batches have so many shapes that this would grow by gigabytes. 128 have those of the last few
-    batches, among which the rounded shapes of `nmt.model.linear` come again; 256 saved 2% more of the time, and took
+    batches, among which the rounded shapes of `nmt.model.layers` come again; 256 saved 2% more of the time, and took
     250 MB. A search has few shapes, and is a tenth faster when they are all kept.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")

@@ -80,5 +80,5 @@ def decode_slices(network: Seq2Seq, batch: Batch, device: torch.device) -> Itera
     width = max(1, POSITIONS // batch.source.size)
     for start in range(0, target_input.shape[1], width):
         decoded = network.attentional_states(target_input[:, start : start + width], state, memory)
-        state = decoded.after
+        state = decoded.state
         yield Slice(start, decoded.states, decoded.weights)

@@ -30,10 +30,10 @@ from nmt.data.special_tokens import EOS
 from nmt.device import bf16_kernels, choose_precision, exact_int8
 from nmt.errors import UsageError
 from nmt.model import Seq2Seq
-from nmt.model.cells import LSTM, Cell, CellState
+from nmt.model.cells import LSTM, Cell
 from nmt.model.decoder import DecoderOutput
 from nmt.model.layers import AttentionalLayer, OutputLayer
-from nmt.model.memory import DecoderStepOutput, Memory, State
+from nmt.model.memory import CellState, DecoderState, DecoderStepOutput, Memory
 from nmt.search.interface import Continuations, TopKOutput
 from nmt.search.top_k import top_k_continuations
 
@@ -87,20 +87,22 @@ class PackedNetwork:
         """Encode `source` [B, S] of `lengths` [B]."""
         return self._network.encode(source, lengths)
 
-    def init_state(self, memory: Memory) -> State:
+    def init_state(self, memory: Memory) -> DecoderState:
         """Return the decoder's first state."""
         return self._network.init_state(memory)
 
-    def step(self, ids: Tensor, state: State, memory: Memory) -> DecoderStepOutput:
+    def step(self, ids: Tensor, state: DecoderState, memory: Memory) -> DecoderStepOutput:
         """Feed one piece to each row: ids [R]."""
         return self._network.step(ids, state, memory)
 
-    def continue_best(self, ids: Tensor, state: State, memory: Memory, totals: Tensor, count: int) -> TopKOutput[State]:
+    def continue_best(
+        self, ids: Tensor, state: DecoderState, memory: Memory, totals: Tensor, count: int
+    ) -> TopKOutput[DecoderState]:
         """Feed one piece to each row, and return the best continuations of each sentence."""
         states, state, _ = self.attentional_states(ids.unsqueeze(1), state, memory)
         return self._output.continue_best(states.squeeze(1), state, totals, count)
 
-    def attentional_states(self, inputs: Tensor, state: State, memory: Memory) -> DecoderOutput:
+    def attentional_states(self, inputs: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Run the decoder on `inputs` [R, 1]; see `Seq2Seq.attentional_states`."""
         return self._network.attentional_states(inputs, state, memory)
 
@@ -130,16 +132,16 @@ class PackedLSTM(Cell):
         weight = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], dim=1)[order]
         self._gates = pack(weight, (layer.bias_ih_l0 + layer.bias_hh_l0)[order], precision)
 
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
         """Return the inputs themselves, in their columns: they are multiplied together with the hidden state."""
         rest = self._input_size - start - inputs.shape[-1]
         return inputs if rest == start == 0 else F.pad(inputs, (start, rest))
 
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        gates = self._gates(torch.cat([projected, before.hidden], dim=1))
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        gates = self._gates(torch.cat([gates, state.hidden], dim=1))
         sigmoids = torch.sigmoid(gates[:, : 3 * self.hidden_size])
         into, forget, out = sigmoids.chunk(3, dim=1)
-        cell = torch.addcmul(forget * before.cell, into, torch.tanh(gates[:, 3 * self.hidden_size :]))
+        cell = torch.addcmul(forget * state.cell, into, torch.tanh(gates[:, 3 * self.hidden_size :]))
         return CellState(out * torch.tanh(cell), cell)
 
 
@@ -171,7 +173,9 @@ class PackedOutput(nn.Module):
         """Return the log-probabilities [..., V], float32, of `states` [..., O]."""
         return torch.log_softmax(self._product(states), dim=-1)
 
-    def continue_best(self, states: Tensor, state: State, totals: Tensor, count: int) -> TopKOutput[State]:
+    def continue_best(
+        self, states: Tensor, state: DecoderState, totals: Tensor, count: int
+    ) -> TopKOutput[DecoderState]:
         """Return the best continuations of each sentence, given the attentional states [R, O] of its rows.
 
         With rounded products, a few more candidates than wanted are found, and their logits computed again in float32:

@@ -31,7 +31,7 @@ from nmt.inference.model_file import ModelFile, save_model
 from nmt.inference.packing import PackedNetwork, Product, pack
 from nmt.model import Seq2Seq
 from nmt.model.layers import OutputLayer
-from nmt.model.memory import DecoderStepOutput, Memory, State
+from nmt.model.memory import DecoderState, DecoderStepOutput, Memory
 from nmt.search import StepModel, TokenHypothesis
 
 
@@ -151,11 +151,11 @@ class ShortlistedModel:
         times = len(source) // len(self._barred)
         return ShortlistMemory(self._network.encode(source, lengths), self._barred.repeat_interleave(times, dim=0))
 
-    def init_state(self, memory: ShortlistMemory) -> State:
+    def init_state(self, memory: ShortlistMemory) -> DecoderState:
         """Return the decoder's first state, one row for each sentence of `memory`."""
         return self._network.init_state(memory.memory)
 
-    def step(self, ids: Tensor, state: State, memory: ShortlistMemory) -> DecoderStepOutput:
+    def step(self, ids: Tensor, state: DecoderState, memory: ShortlistMemory) -> DecoderStepOutput:
         """Feed pieces [R] by their numbers; the log-probabilities [R, U] are by number too."""
         states, state, weights = self._network.attentional_states(self._pieces[ids].unsqueeze(1), state, memory.memory)
         logits = self._product(states.squeeze(1))

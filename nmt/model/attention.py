@@ -1,10 +1,11 @@
 """Attention: score, softmax, weighted sum.
 
-B sentences, Q queries each, S source length, H query size, M memory size, A key size, N heads, R = B x N rows.
+B sentences, Q queries each, S source length, H query size, M memory size, A key size, N heads, P = B * N problems (a
+sentence and a head each).
 
-A decoder state is the query, the encoder states are keys and values. The score compares the query with each key
-(`scores.py`, `additive.py`), a softmax over the real positions, all of them or those of a window (`local.py`), turns
-scores into weights, and the weighted sum of the values is the context.
+The query is a decoder state, keys and values come from the encoder states. A score function compares the query with
+each key. A softmax over the real positions (all of them, or those of a window: `local_attention.py`) turns the scores
+into weights, and the weighted sum of the values is the context.
 """
 
 from __future__ import annotations
@@ -13,19 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.additive_kernel import additive_scores
-from nmt.model.dropout import Dropout
-from nmt.model.layers import join_heads, split_heads
-from nmt.model.linear import Linear
+from nmt.model.layers import Dropout, Linear, join_heads, split_heads
 from nmt.model.local_attention import MonotonicWindow, PredictiveWindow
 from nmt.model.memory import Memory
 
 
 class Attention(nn.Module):
-    """Attention over the source with a given score function, over all of the sentence or a window.
+    """Attention over the whole source sentence or a window of it, with any score function.
 
     With several heads (Vaswani et al. 2017, section 3.2.2), each has its own scores, weights, and values V_n h of M/N
-    features; the context is the heads' contexts side by side. The paper's matrix over that is left out: what reads the
-    context multiplies it by a matrix anyway.
+    features. The context is the concatenation of the heads' contexts. The paper's output matrix is left out, because
+    the next layer multiplies the context by a matrix anyway.
     """
 
     def __init__(
@@ -49,15 +48,15 @@ class Attention(nn.Module):
 
     @property
     def needs_position(self) -> bool:
-        """Whether `forward` must be told the target positions."""
+        """Whether `forward` requires `positions`."""
         return isinstance(self.window, MonotonicWindow)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the keys that `Memory` carries for `states` [B, S, M]: [B, S, A], or split by head [B, N, S, A/N]."""
+        """Return the keys of `states` [B, S, M] for `Memory`: [B, S, A], with several heads [B, N, S, A/N]."""
         return self.score.keys(states)
 
     def values(self, states: Tensor) -> Tensor | None:
-        """Return the values [B, N, S, M/N] that `Memory` carries for the heads; None with one: `states` themselves."""
+        """Return the values [B, N, S, M/N] of several heads for `Memory`; None with one head."""
         return None if self.value_projection is None else split_heads(self.value_projection(states), self.heads)
 
     def forward(
@@ -68,52 +67,54 @@ class Attention(nn.Module):
         positions: Tensor | None = None,
         coverage: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Attend with `queries`.
+        """Compute context and weights for each query.
 
         Args:
             queries: Decoder states [B, Q, H].
-            memory: The sentences.
-            positions: Target position of each query, from 0 [B, Q], int64; read where `needs_position`.
-            coverage: Sums of the weights of earlier positions [B, Q, S]; read where `needs_coverage`.
+            memory: The encoded sentences.
+            positions: Target position of each query, from 0 [B, Q], int64; required if `needs_position`.
+            coverage: Sums of the weights of earlier positions [B, Q, S]; required if `needs_coverage`.
 
         Returns:
-            Contexts [B, Q, M], and weights [B, Q, S]: float32, exactly zero on padding and outside the window, before
-            dropout, the mean over heads.
+            Contexts [B, Q, M] and weights [B, Q, S]. The weights are float32, before dropout, the mean over heads, and
+            exactly zero at padding and outside the window.
         """
         assert coverage is not None or not self.needs_coverage
-        scores = self.score(queries, memory.keys, coverage).float()
-        visible, bell = memory.mask.unsqueeze(1), None
+        scores = self.score(queries, memory.keys, coverage).float()  # [P, Q, S]
+        visible, gaussian = memory.mask.unsqueeze(1), None  # [B, 1, S]
         if self.window is not None:
-            visible, bell = self.window(queries, memory.mask, positions)
+            visible, gaussian = self.window(queries, memory.mask, positions)  # [P or B, Q, S] each
         if len(visible) != len(scores):
-            visible = visible.repeat_interleave(self.heads, dim=0)
-        weights = torch.softmax(scores.masked_fill(~visible, float("-inf")), dim=-1)
-        if bell is not None:
-            weights = weights * bell
-        kept = self.dropout(weights)
+            visible = visible.repeat_interleave(self.heads, dim=0)  # [P, 1 or Q, S]
+        weights = torch.softmax(scores.masked_fill(~visible, float("-inf")), dim=-1)  # [P, Q, S]
+        if gaussian is not None:
+            weights = weights * gaussian
+        dropped = self.dropout(weights)
         if memory.values is None:
-            return torch.bmm(kept.to(memory.states.dtype), memory.states), weights
-        contexts = torch.bmm(kept.to(memory.values.dtype), memory.values.flatten(0, 1))
-        return join_heads(contexts, self.heads), weights.view(-1, self.heads, *weights.shape[1:]).mean(1)
+            return torch.bmm(dropped.to(memory.states.dtype), memory.states), weights  # [B, Q, M], [B, Q, S]
+        values = memory.values.flatten(0, 1)  # [P, S, M/N]
+        contexts = torch.bmm(dropped.to(values.dtype), values)  # [P, Q, M/N]
+        by_head = weights.view(-1, self.heads, *weights.shape[1:])  # [B, N, Q, S]
+        return join_heads(contexts, self.heads), by_head.mean(1)  # [B, Q, M], [B, Q, S]
 
 
 class ScoreFunction(nn.Module):
-    """Compares queries with keys."""
+    """Compares each query with each key."""
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return what `forward` takes as keys of `states` [B, S, M]. It is computed once for each sentence."""
+        """Return the keys of `states` [B, S, M], computed once for each sentence."""
         raise NotImplementedError
 
     def forward(self, queries: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
-        """Return the scores [R, Q, S] of `queries` [B, Q, H]; `coverage` [B, Q, S] where the score reads it."""
+        """Return the scores [P, Q, S] of `queries` [B, Q, H], given the result of `keys` and `coverage` [B, Q, S]."""
         raise NotImplementedError
 
 
 class DotScore(ScoreFunction):
     """score(q, k) = scale * q . k.
 
-    Dot has scale 1 (Luong et al. 2015, eq. 8), scaled dot 1/sqrt(A) (Vaswani et al. 2017, eq. 1). Query and memory must
-    have the same size.
+    The scale is 1 for dot (Luong et al. 2015, eq. 8) and 1/sqrt(A) for scaled dot (Vaswani et al. 2017, eq. 1). Query
+    and memory must have the same size.
     """
 
     def __init__(self, *, scale: float) -> None:
@@ -121,15 +122,15 @@ class DotScore(ScoreFunction):
         self.scale = scale
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the keys [B, S, M]: `states` themselves."""
+        """Return `states` [B, S, M] as the keys."""
         return states
 
     def forward(self, queries: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
-        return _products(queries, keys, self.scale)
+        return _dot_products(queries, keys, self.scale)
 
 
 class GeneralScore(ScoreFunction):
-    """score(q, k) = q . W k (Luong et al. 2015, eq. 8, general); a head compares its shares of q and of W k."""
+    """score(q, k) = q . W k (Luong et al. 2015, eq. 8, general). Each head compares its part of q and of W k."""
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
         super().__init__()
@@ -137,18 +138,19 @@ class GeneralScore(ScoreFunction):
         self.projection = Linear(memory_size, query_size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the keys W k [B, S, H] of `states` [B, S, M]; with heads [B, N, S, H/N]."""
+        """Return the keys W k [B, S, H] of `states` [B, S, M], with several heads [B, N, S, H/N]."""
         keys: Tensor = self.projection(states)
         return keys if self.heads == 1 else split_heads(keys, self.heads)
 
     def forward(self, queries: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         if self.heads == 1:
-            return _products(queries, keys, 1.0)
-        return _products(split_heads(queries, self.heads).flatten(0, 1), keys.flatten(0, 1), 1.0)
+            return _dot_products(queries, keys, 1.0)
+        split_queries = split_heads(queries, self.heads).flatten(0, 1)  # [P, Q, H/N]
+        return _dot_products(split_queries, keys.flatten(0, 1), 1.0)  # [P, Q, S]
 
 
 class MultiHeadDotScore(ScoreFunction):
-    """score_n(q, k) = scale * W_n q . U_n k: projections for each head n (Vaswani et al. 2017, section 3.2.2)."""
+    """score_n(q, k) = scale * W_n q . U_n k, with projections of each head n (Vaswani et al. 2017, section 3.2.2)."""
 
     def __init__(self, *, query_size: int, memory_size: int, size: int, heads: int, scale: float) -> None:
         super().__init__()
@@ -162,17 +164,17 @@ class MultiHeadDotScore(ScoreFunction):
         return split_heads(self.key_projection(states), self.heads)
 
     def forward(self, queries: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
-        projected = split_heads(self.query_projection(queries), self.heads)
-        return _products(projected.flatten(0, 1), keys.flatten(0, 1), self.scale)
+        split_queries = split_heads(self.query_projection(queries), self.heads).flatten(0, 1)  # [P, Q, A/N]
+        return _dot_products(split_queries, keys.flatten(0, 1), self.scale)  # [P, Q, S]
 
 
-def _products(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
-    """Return scale * q . k [R, Q, S] for `queries` [R, Q, A] and `keys` [R, S, A]."""
-    return torch.bmm(queries if scale == 1.0 else queries * scale, keys.transpose(1, 2))
+def _dot_products(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
+    """Return scale * q . k [P, Q, S] for `queries` [P, Q, A] and `keys` [P, S, A]."""
+    return torch.bmm(queries if scale == 1.0 else queries * scale, keys.transpose(1, 2))  # [P, Q, S]
 
 
 class Vector(nn.Module):
-    """A vector of weights [1, A]. It is no `nn.Linear`, as it is never multiplied on its own."""
+    """A weight vector [1, A], read by `additive_scores`. An `nn.Linear` would be packed for the search."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -182,12 +184,12 @@ class Vector(nn.Module):
 class AdditiveScore(ScoreFunction):
     """score(q, k) = v . tanh(W q + U k + b), or with coverage c: v . tanh(W q + U k + b + w c).
 
-    Additive: Bahdanau et al. 2015, appendix A.1.2. Concat, v . tanh(W [q; k]) (Luong et al. 2015, eq. 8), is the same
-    without the bias b: one matrix times two vectors side by side is the sum of two products.
-    Coverage c is the sum of the attention that the position has had before (See et al. 2017, eq. 11; the linguistic
-    coverage of Tu et al. 2016 with fertility 1).
-    With heads, each sums its own A/N features of v . tanh(...) to a score of its own (RNMT+, Chen et al. 2018): as many
-    parameters as with one head.
+    Additive: Bahdanau et al. 2015, appendix A.1.2. Concat, v . tanh(W [q; k]) (Luong et al. 2015, eq. 8), equals
+    additive without the bias b, because one matrix times two concatenated vectors is the sum of two products.
+    Coverage c is the sum of the attention that a source position has received so far (See et al. 2017, eq. 11; the
+    linguistic coverage of Tu et al. 2016 with fertility 1).
+    With several heads, each sums its own A/N features of v . tanh(...) to its own score (RNMT+, Chen et al. 2018). The
+    number of parameters does not depend on the number of heads.
     """
 
     def __init__(self, *, query_size: int, memory_size: int, size: int, heads: int, bias: bool, coverage: bool) -> None:
@@ -207,23 +209,23 @@ class AdditiveScore(ScoreFunction):
         scores = additive_scores(
             self.query_projection(queries),
             keys,
-            self.vector.weight.view(self.heads, -1),
+            self.vector.weight.view(self.heads, -1),  # [N, A/N]
             coverage=None if self.coverage_vector is None else coverage,
-            coverage_weight=None if self.coverage_vector is None else self.coverage_vector.weight[0],
-        )
-        return scores.flatten(0, 1)
+            coverage_weight=None if self.coverage_vector is None else self.coverage_vector.weight[0],  # [A]
+        )  # [B, N, Q, S]
+        return scores.flatten(0, 1)  # [P, Q, S]
 
 
 def coverage_loss(weights: Tensor, target_mask: Tensor) -> Tensor:
     """Sum min(a_ts, c_ts) over all real target positions t and source positions s (See et al. 2017, eq. 12).
 
-    c_ts, the coverage, is the sum of the weights a_1s to a_(t-1)s. The loss of a target position lies between 0 and 1.
+    The coverage c_ts is the sum of the weights a_1s to a_(t-1)s. The loss of a target position lies between 0 and 1.
 
     Args:
         weights: Attention weights a [B, T, S], zero on source padding.
         target_mask: True at real target positions [B, T].
     """
-    real = weights * target_mask.unsqueeze(-1)
+    real = weights * target_mask.unsqueeze(-1)  # [B, T, S]
     return real.minimum(real.cumsum(1) - real).sum()
 
 
@@ -239,20 +241,20 @@ def build_attention(
     size: int,
     dropout: float,
 ) -> Attention:
-    """Build an attention with random weights.
+    """Build an attention module with random weights.
 
     Args:
         score: "dot", "scaled_dot", "general", "concat" or "additive".
         scope: "global", "local_m" or "local_p".
-        heads: Number of heads. It divides `memory_size` and the size of what is compared: `query_size` for general,
-            else `size`.
-        window: Positions on either side of a local window's centre.
-        coverage: Whether the score, concat or additive, reads the coverage.
+        heads: Number of heads. It must divide `memory_size` and the compared features: `query_size` for general, `size`
+            for other scores.
+        window: Positions on each side of the center of a local window.
+        coverage: Add coverage to the score; for concat and additive only.
         query_size: Features of a query.
-        memory_size: Features of a source position; dot and scaled dot with one head need as many as the query has.
-        size: Features of the tanh layer of concat and additive, and of what several heads of dot and scaled dot
-            compare, all heads together.
-        dropout: Probability of leaving out an attention weight in training.
+        memory_size: Features of a source position. Dot and scaled dot with one head require `query_size`.
+        size: Features of the tanh layer of concat and additive; features of the projections of dot and scaled dot with
+            several heads, all heads together.
+        dropout: Dropout probability of attention weights.
     """
     return Attention(
         score=_score(score, heads=heads, coverage=coverage, query_size=query_size, memory_size=memory_size, size=size),

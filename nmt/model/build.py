@@ -1,15 +1,14 @@
-"""From configuration to network: the only place where the model room reads options."""
+"""Build a network from a configuration. No other module of `nmt.model` reads the model section."""
 
 from __future__ import annotations
 
 from nmt.config.schema import ModelConfig
 from nmt.model.attention import Attention, build_attention
 from nmt.model.decoder import Decoder
-from nmt.model.dropout import Dropout
 from nmt.model.encoder import Encoder
 from nmt.model.initialization import initialize
-from nmt.model.layers import Bridge, Embeddings, LexicalModel, OutputLayer
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.layers import Dropout, Embeddings, LexicalModel, OutputLayer
+from nmt.model.seq2seq import Bridge, Seq2Seq
 
 
 def build_model(config: ModelConfig, *, source_size: int, target_size: int) -> Seq2Seq:
@@ -39,7 +38,7 @@ def build_model(config: ModelConfig, *, source_size: int, target_size: int) -> S
         encoder=encoder,
         bridge=bridge,
         decoder=decoder,
-        lexical=LexicalModel(embedding_size=config.embedding_size) if lexical else None,
+        lexical_model=LexicalModel(embedding_size=config.embedding_size) if lexical else None,
         output=output,
         output_dropout=Dropout(config.dropout.output, variational=config.dropout.variational),
     )
@@ -70,7 +69,7 @@ def _encoder(config: ModelConfig, embeddings: Embeddings) -> Encoder:
 def _decoder(config: ModelConfig, embeddings: Embeddings, *, memory_size: int, output_size: int) -> Decoder:
     options = config.decoder
     attention = _attention(config, memory_size)
-    attends = attention is not None
+    has_attention = attention is not None
     return Decoder(
         embeddings=embeddings,
         embedding_size=config.embedding_size,
@@ -81,9 +80,9 @@ def _decoder(config: ModelConfig, embeddings: Embeddings, *, memory_size: int, o
         output_size=output_size,
         output=options.output,
         attention=attention,
-        placement=config.attention.placement if attends else "top",
-        input_feeding=attends and config.attention.input_feeding,
-        context_gate=attends and config.attention.context_gate,
+        placement=config.attention.placement if has_attention else "top",
+        input_feeding=has_attention and config.attention.input_feeding,
+        context_gate=has_attention and config.attention.context_gate,
         dropout=config.dropout.layers,
         recurrent_dropout=config.dropout.recurrent,
         variational=config.dropout.variational,

@@ -1,115 +1,111 @@
-"""Recurrent layers in one direction, in two ways of running them.   B batch, T length, I input size, H hidden size.
+"""Recurrent cells: one layer in one direction.   R rows, T length, I input size, H hidden size, G gate features.
 
-`run` reads whole sequences. For the RNN, the GRU and the LSTM that is one fused call of torch. The layer-normalised
-LSTM has no fused kernel, and none has one for dropout inside the recurrence; there the inputs of all positions are
-projected in one product, and only the recurrent part runs position by position.
+A cell runs in three ways:
 
-`project` and `advance` are the two halves of one position, for decoders whose next input depends on what attention
-found at the last one.
-
-`read` is `run` over padded rows, and finds the memory cell that each had at its own end.
-
-Every cell takes and gives a hidden state and a memory cell [B, H]; those without a memory cell hand it through.
+- `forward_sequence` reads whole sequences. For the RNN, the GRU and the LSTM this is one fused call of torch. The
+  layer-normalized LSTM and recurrent dropout have no fused kernel: one product projects the inputs of all positions,
+  and only the recurrent part runs position by position.
+- `input_gates` and `step` compute one position. A decoder whose next input depends on attention needs them.
+- `forward_padded` reads padded rows, and returns the memory cell at the end of each row.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.model.linear import linear
+from nmt.model.layers import linear
+from nmt.model.memory import CellState
 
 GATE_SATURATION = 1e3
-"""What opens a gate fully, or shuts it, whatever else its input is: the sigmoid is 1, or 0, from some 100 on."""
-
-
-class CellState(NamedTuple):
-    """What one layer carries from position to position."""
-
-    hidden: Tensor
-    """[B, H]"""
-    cell: Tensor
-    """[B, H]; of a cell without memory: as it was given."""
+"""A gate input of this size opens a gate fully, and its negative shuts it. A sigmoid saturates from about 100."""
 
 
 class Cell(nn.Module):
-    """What all recurrent cells can do."""
+    """The interface of all recurrent cells."""
 
     hidden_size: int
 
     @abstractmethod
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        """Return the gates' input part W x + b [..., G] of `inputs` [..., I'].
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+        """Return the input part of the gates, W x + b [..., G].
 
-        Inputs may come in two parts: features from 0 on, with the bias, and those from `start` on, without.
-        The sum is the projection of both side by side.
+        An input of several parts may come part by part. The sum of the results is the projection of the whole input.
+
+        Args:
+            inputs: Part of the input features [..., I'].
+            start: First column of W that belongs to `inputs`. Only the part that starts at 0 adds the bias.
         """
 
     @abstractmethod
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        """Go one position on.
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        """Compute the state of one position.
 
         Args:
-            projected: The input part of the gates [B, G], from `project`.
-            before: The state at the last position.
-            kept: Dropout mask [B, H] on the hidden state that the gates see (Gal & Ghahramani 2016), the same one at
-                every position; None: no dropout.
+            gates: The input part of the gates [R, G], from `input_gates`.
+            state: The state of the previous position.
+            recurrent_mask: Dropout mask [R, H] on the hidden state that the gates read, the same at every position
+                (Gal & Ghahramani 2016). None: no dropout.
         """
 
-    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
-        """Read `inputs` [B, T, I]; return the outputs [B, T, H] and the state after the last position."""
+    def forward_sequence(
+        self, inputs: Tensor, state: CellState, recurrent_mask: Tensor | None
+    ) -> tuple[Tensor, CellState]:
+        """Read `inputs` [R, T, I] from `state`; return the outputs [R, T, H] and the state of the last position."""
         outputs = []
-        for projected in self.project(inputs).unbind(1):
-            before = self.advance(projected, before, kept)
-            outputs.append(before.hidden)
-        return torch.stack(outputs, dim=1), before
+        for gates in self.input_gates(inputs).unbind(1):  # T x [R, G]
+            state = self.step(gates, state, recurrent_mask)
+            outputs.append(state.hidden)
+        return torch.stack(outputs, dim=1), state  # [R, T, H]
 
 
 class GatedCell(Cell):
-    """A recurrent cell with a memory that outputs do not show."""
+    """A recurrent cell with a memory cell beside the hidden state."""
 
-    def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Read rows of `lengths` [B] from zeros.
+    def forward_padded(self, inputs: Tensor, lengths: Tensor, recurrent_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Read padded rows from a zero state.
 
         Args:
-            inputs: [B, T, I], rows padded to the right.
-            lengths: Positions of each row.
-            kept: As of `advance`.
+            inputs: [R, T, I], rows padded on the right.
+            lengths: Number of real positions of each row [R].
+            recurrent_mask: See `step`.
 
         Returns:
-            The outputs [B, T, H], and the memory cells [B, H] after each row's own last position.
+            The outputs [R, T, H], and the memory cell [R, H] at the last real position of each row.
         """
-        zeros = inputs.new_zeros(len(inputs), self.hidden_size)
-        before, outputs = CellState(zeros, zeros), []
-        for projected, ended in zip(self.project(inputs).unbind(1), _ended(inputs, lengths).unbind(1), strict=True):
-            after = self.advance(projected, before, kept)
+        zeros = inputs.new_zeros(len(inputs), self.hidden_size)  # [R, H]
+        state, outputs = CellState(zeros, zeros), []
+        padding = _padding(inputs, lengths)  # [R, T, 1]
+        for gates, ended in zip(self.input_gates(inputs).unbind(1), padding.unbind(1), strict=True):
+            after = self.step(gates, state, recurrent_mask)
             outputs.append(after.hidden)
-            before = after._replace(cell=torch.where(ended, before.cell, after.cell))
-        return torch.stack(outputs, dim=1), before.cell
+            # The memory cell of a row that has ended keeps its last value.
+            state = after._replace(cell=torch.where(ended, state.cell, after.cell))  # [R, H]
+        return torch.stack(outputs, dim=1), state.cell  # [R, T, H], [R, H]
 
 
-def _ended(inputs: Tensor, lengths: Tensor) -> Tensor:
-    """True [B, T, 1] where rows of `lengths` are over."""
-    positions = torch.arange(inputs.shape[1], device=inputs.device)
-    return (positions >= lengths.unsqueeze(1)).unsqueeze(2)
+def _padding(inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Return True [R, T, 1] at the padding of rows of `lengths` [R]."""
+    positions = torch.arange(inputs.shape[1], device=inputs.device)  # [T]
+    return (positions >= lengths.unsqueeze(1)).unsqueeze(2)  # [R, T, 1]
 
 
-def _columns(weight: Tensor, bias: Tensor, inputs: Tensor, start: int) -> Tensor:
-    """Multiply `inputs` with their columns of `weight`; the part that begins at 0 brings the bias."""
-    return linear(inputs, weight[:, start : start + inputs.shape[-1]], None if start else bias)
+def _project(weight: Tensor, bias: Tensor, inputs: Tensor, start: int) -> Tensor:
+    """Multiply `inputs` by their columns of `weight`, and add the bias if `start` is 0."""
+    columns = weight[:, start : start + inputs.shape[-1]]  # [G, I']
+    return linear(inputs, columns, None if start else bias)  # [..., G]
 
 
-def _seen(before: CellState, kept: Tensor | None) -> Tensor:
-    return before.hidden if kept is None else before.hidden * kept
+def _masked_hidden(state: CellState, recurrent_mask: Tensor | None) -> Tensor:
+    return state.hidden if recurrent_mask is None else state.hidden * recurrent_mask
 
 
 class RNN(nn.RNN, Cell):
-    """h' = tanh(W x + b + U h + d) (Elman 1990). Fused, unless the state has dropout."""
+    """h' = tanh(W x + b + U h + d) (Elman 1990). Fused, except with recurrent dropout."""
 
     weight_ih_l0: Tensor
     weight_hh_l0: Tensor
@@ -119,27 +115,30 @@ class RNN(nn.RNN, Cell):
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+        return _project(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        recurrent = F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
-        return CellState(torch.tanh(projected + recurrent), before.cell)
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        recurrent = F.linear(_masked_hidden(state, recurrent_mask), self.weight_hh_l0, self.bias_hh_l0)  # [R, H]
+        return CellState(torch.tanh(gates + recurrent), state.cell)
 
-    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
-        if kept is not None:
-            return Cell.run(self, inputs, before, kept)
-        outputs, hidden = self(inputs, before.hidden.unsqueeze(0).to(inputs.dtype))
-        return outputs, CellState(hidden.squeeze(0), before.cell)
+    def forward_sequence(
+        self, inputs: Tensor, state: CellState, recurrent_mask: Tensor | None
+    ) -> tuple[Tensor, CellState]:
+        if recurrent_mask is not None:
+            return Cell.forward_sequence(self, inputs, state, recurrent_mask)
+        outputs, hidden = self(inputs, state.hidden.unsqueeze(0).to(inputs.dtype))  # [R, T, H], [1, R, H]
+        return outputs, CellState(hidden.squeeze(0), state.cell)
 
 
 class GRU(nn.GRU, Cell):
-    """The gated recurrent unit, as torch and cuDNN compute it. Fused, unless the state has dropout.
+    """The gated recurrent unit in the variant of torch and cuDNN. Fused, except with recurrent dropout.
 
     r = sigmoid(W_r x + b_r + U_r h + d_r)          z = sigmoid(W_z x + b_z + U_z h + d_z)
     n = tanh(W_n x + b_n + r * (U_n h + d_n))       h' = (1 - z) * n + z * h
 
-    Cho et al. (2014) reset before the product, U_n (r * h), which no fused kernel does; the two are about as good.
+    Cho et al. (2014) apply the reset gate before the product, U_n (r * h). No fused kernel computes that variant, and
+    the two are about equally good.
     """
 
     weight_ih_l0: Tensor
@@ -150,30 +149,33 @@ class GRU(nn.GRU, Cell):
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+        return _project(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        recurrent = F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        recurrent = F.linear(_masked_hidden(state, recurrent_mask), self.weight_hh_l0, self.bias_hh_l0)  # [R, 3 H]
         size = 2 * self.hidden_size
-        reset, update = torch.sigmoid(projected[:, :size] + recurrent[:, :size]).chunk(2, dim=1)
-        new = torch.tanh(projected[:, size:] + reset * recurrent[:, size:])
-        return CellState(new + update * (before.hidden - new), before.cell)
+        reset, update = torch.sigmoid(gates[:, :size] + recurrent[:, :size]).chunk(2, dim=1)  # [R, H] each
+        new = torch.tanh(gates[:, size:] + reset * recurrent[:, size:])  # [R, H]
+        # (1 - z) * n + z * h with one multiplication less.
+        return CellState(new + update * (state.hidden - new), state.cell)
 
-    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
-        if kept is not None:
-            return Cell.run(self, inputs, before, kept)
-        outputs, hidden = self(inputs, before.hidden.unsqueeze(0).to(inputs.dtype))
-        return outputs, CellState(hidden.squeeze(0), before.cell)
+    def forward_sequence(
+        self, inputs: Tensor, state: CellState, recurrent_mask: Tensor | None
+    ) -> tuple[Tensor, CellState]:
+        if recurrent_mask is not None:
+            return Cell.forward_sequence(self, inputs, state, recurrent_mask)
+        outputs, hidden = self(inputs, state.hidden.unsqueeze(0).to(inputs.dtype))  # [R, T, H], [1, R, H]
+        return outputs, CellState(hidden.squeeze(0), state.cell)
 
 
 class LSTM(nn.LSTM, GatedCell):
-    """Long short-term memory with forget gate (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
+    """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
     i, f, o = sigmoid(W x + b + U h + d)        g = tanh(W_g x + b_g + U_g h + d_g)
     c' = f * c + i * g                          h' = o * tanh(c')
 
-    Fused, unless the state has dropout.
+    Fused, except with recurrent dropout.
     """
 
     weight_ih_l0: Tensor
@@ -184,36 +186,37 @@ class LSTM(nn.LSTM, GatedCell):
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        return _columns(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+        return _project(self.weight_ih_l0, self.bias_ih_l0, inputs, start)
 
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        gates = projected + F.linear(_seen(before, kept), self.weight_hh_l0, self.bias_hh_l0)
-        first, forget, new, last = gates.chunk(4, dim=1)
-        cell = torch.sigmoid(forget) * before.cell + torch.sigmoid(first) * torch.tanh(new)
-        return CellState(torch.sigmoid(last) * torch.tanh(cell), cell)
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        gates = gates + F.linear(_masked_hidden(state, recurrent_mask), self.weight_hh_l0, self.bias_hh_l0)  # [R, 4 H]
+        into, forget, new, out = gates.chunk(4, dim=1)  # [R, H] each
+        cell = torch.sigmoid(forget) * state.cell + torch.sigmoid(into) * torch.tanh(new)
+        return CellState(torch.sigmoid(out) * torch.tanh(cell), cell)
 
-    def run(self, inputs: Tensor, before: CellState, kept: Tensor | None) -> tuple[Tensor, CellState]:
-        if kept is not None:
-            return Cell.run(self, inputs, before, kept)
-        hidden, cell = before.hidden.unsqueeze(0).to(inputs.dtype), before.cell.unsqueeze(0).to(inputs.dtype)
-        outputs, (hidden, cell) = self(inputs, (hidden, cell))
+    def forward_sequence(
+        self, inputs: Tensor, state: CellState, recurrent_mask: Tensor | None
+    ) -> tuple[Tensor, CellState]:
+        if recurrent_mask is not None:
+            return Cell.forward_sequence(self, inputs, state, recurrent_mask)
+        hidden, cell = (values.unsqueeze(0).to(inputs.dtype) for values in state)  # [1, R, H] each
+        outputs, (hidden, cell) = self(inputs, (hidden, cell))  # [R, T, H], [1, R, H] each
         return outputs, CellState(hidden.squeeze(0), cell.squeeze(0))
 
-    def read(self, inputs: Tensor, lengths: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
-        if kept is not None:
-            return GatedCell.read(self, inputs, lengths, kept)
+    def forward_padded(self, inputs: Tensor, lengths: Tensor, recurrent_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        if recurrent_mask is not None:
+            return GatedCell.forward_padded(self, inputs, lengths, recurrent_mask)
         if inputs.is_cuda:
-            return self.read_packed(inputs, lengths)
-        # The fused call knows no lengths. One more feature says that a row is over, and holds the gates: nothing comes
-        # in, all is kept, so that the cell at the end of the padding is that of the row's own end.
-        hold = self.weight_ih_l0.new_tensor([-GATE_SATURATION, GATE_SATURATION, 0.0, 0.0]).repeat_interleave(
-            self.hidden_size
-        )
-        weights = torch.cat([self.weight_ih_l0, hold.unsqueeze(1)], dim=1)
-        zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
+            return self.forward_packed(inputs, lengths)
+        # The fused call takes no lengths. An additional input feature marks the padding and saturates the gates there:
+        # the input gate is shut and the forget gate open, so the memory cell keeps its value to the end of the batch.
+        saturation = self.weight_ih_l0.new_tensor([-GATE_SATURATION, GATE_SATURATION, 0.0, 0.0])  # [4]
+        column = saturation.repeat_interleave(self.hidden_size).unsqueeze(1)  # [4 H, 1]
+        weights = torch.cat([self.weight_ih_l0, column], dim=1)  # [4 H, I + 1]
+        zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)  # [1, R, H]
         outputs, _, cell = torch.lstm(
-            torch.cat([inputs, _ended(inputs, lengths).to(inputs.dtype)], dim=2),
+            torch.cat([inputs, _padding(inputs, lengths).to(inputs.dtype)], dim=2),  # [R, T, I + 1]
             (zeros, zeros),
             (weights, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0),
             has_biases=True,
@@ -223,29 +226,30 @@ class LSTM(nn.LSTM, GatedCell):
             bidirectional=False,
             batch_first=True,
         )
-        return outputs, cell.squeeze(0)
+        return outputs, cell.squeeze(0)  # [R, T, H], [R, H]
 
-    def read_packed(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Do as `read`, with zeros in the padding of the outputs.
+    def forward_packed(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute `forward_padded` with torch's packed sequences; the outputs are zero at padding.
 
-        Suits cuDNN, which takes lengths, and weights in one piece only; on processors nothing about it is fused.
+        This is the fast way with cuDNN, which takes lengths but needs its weights in one block. Packed sequences are
+        not fused on a CPU.
         """
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         outputs, (_, cell) = self(packed)
-        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
+        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])  # [R, T, H]
         return padded, cell.squeeze(0)
 
 
 class LayerNormLSTM(GatedCell):
-    """An LSTM with each gate normalised on its own, and the memory cell where it is read (RNMT+, Chen et al. 2018).
+    """An LSTM with layer normalization of each gate and of the memory cell's output (RNMT+, Chen et al. 2018).
 
     With N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5) over the H features of one gate, gains a and biases b:
 
     i, f, o = sigmoid(a * N(W x + U h) + b)     g = tanh(a_g * N(W_g x + U_g h) + b_g)
     c' = f * c + i * g                          h' = o * tanh(a_c * N(c') + b_c)
 
-    The norm of the cell is that of Ba et al. (2016), who norm W x and U h apart, and all four gates together.
-    Never fused: the input products of all positions are one, the rest runs position by position.
+    The normalization of the cell is that of Ba et al. (2016), who normalize W x and U h separately, and all four gates
+    together. There is no fused kernel: the input products of all positions are one, the rest runs step by step.
     """
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
@@ -258,16 +262,18 @@ class LayerNormLSTM(GatedCell):
         self.cell_gain = nn.Parameter(torch.ones(hidden_size))
         self.cell_bias = nn.Parameter(torch.zeros(hidden_size))
 
-    def project(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        return linear(inputs, self.weight_ih[:, start : start + inputs.shape[-1]])
+    def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
+        return linear(inputs, self.weight_ih[:, start : start + inputs.shape[-1]])  # [..., 4 H]
 
-    def advance(self, projected: Tensor, before: CellState, kept: Tensor | None) -> CellState:
-        gates = projected + F.linear(_seen(before, kept), self.weight_hh)
-        normal = F.layer_norm(gates.view(-1, 4, self.hidden_size), (self.hidden_size,)).flatten(1)
-        first, forget, new, last = torch.addcmul(self.gate_bias, normal, self.gate_gain).chunk(4, dim=1)
-        cell = torch.sigmoid(forget) * before.cell + torch.sigmoid(first) * torch.tanh(new)
-        shown = F.layer_norm(cell, (self.hidden_size,), self.cell_gain, self.cell_bias)
-        return CellState(torch.sigmoid(last) * torch.tanh(shown), cell)
+    def step(self, gates: Tensor, state: CellState, recurrent_mask: Tensor | None) -> CellState:
+        gates = gates + F.linear(_masked_hidden(state, recurrent_mask), self.weight_hh)  # [R, 4 H]
+        by_gate = gates.view(-1, 4, self.hidden_size)  # [R, 4, H]
+        normalized = F.layer_norm(by_gate, (self.hidden_size,)).flatten(1)  # [R, 4 H]
+        gates = torch.addcmul(self.gate_bias, normalized, self.gate_gain)
+        into, forget, new, out = gates.chunk(4, dim=1)  # [R, H] each
+        cell = torch.sigmoid(forget) * state.cell + torch.sigmoid(into) * torch.tanh(new)
+        normalized_cell = F.layer_norm(cell, (self.hidden_size,), self.cell_gain, self.cell_bias)
+        return CellState(torch.sigmoid(out) * torch.tanh(normalized_cell), cell)
 
 
 def make_cell(kind: str, *, input_size: int, hidden_size: int) -> Cell:

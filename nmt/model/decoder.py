@@ -1,11 +1,11 @@
-"""The decoder: target pieces so far, and attention, to attentional states.
+"""The decoder: target pieces and attention to attentional states.
 
-B sentences, R rows (K hypotheses for each sentence), T target length, S source length, E embedding size, H hidden
-size, M context size, O output size, L layers.
+B sentences, R rows (K hypotheses of each sentence), T target length, S source length, E embedding size, H hidden
+size, M context size, O output size, G gate features.
 
-Where no recurrence depends on what attention finds, a known target runs through each layer whole, and all its
-positions attend in one product; one step is the same computation with T = 1. With input feeding, and with attention
-between two transitions, positions can only run one after the other, in training as in search.
+Where no recurrence depends on the result of attention, a known target runs through each layer as a whole, and all its
+positions attend in one product. One step is the same computation with T = 1. Input feeding, and attention between two
+transitions, force positions to run one after the other, in training as in search.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import Attention
-from nmt.model.cells import Cell, CellState, make_cell
-from nmt.model.dropout import Dropout
-from nmt.model.layers import AttentionalLayer, Embeddings
-from nmt.model.memory import Memory, State
+from nmt.model.cells import Cell, make_cell
+from nmt.model.layers import AttentionalLayer, Dropout, Embeddings
+from nmt.model.memory import AttentionState, CellState, DecoderState, Memory
 
 
 class DecoderOutput(NamedTuple):
-    """What the decoder made of some pieces."""
+    """The result of decoding some positions."""
 
     states: Tensor
     """Attentional states [R, T, O]."""
-    after: State
-    """The state after the last piece."""
+    state: DecoderState
+    """The state after the last position."""
     weights: Tensor | None
     """Attention weights [R, T, S], float32; None without attention."""
 
 
 class AttentionOutput(NamedTuple):
-    """What attention found."""
+    """The result of attention at some positions."""
 
     context: Tensor
     """[R, T, M]"""
     weights: Tensor
     """[R, T, S], float32"""
-    after: State
-    """The state with the coverage and the position that follow."""
+    state: AttentionState
+    """The state after the last position, but for `feed`, which is that of before."""
 
 
-class Masks(NamedTuple):
-    """Dropout at one position: what values are multiplied by, or None."""
+class DropoutMasks(NamedTuple):
+    """Dropout masks of one position; None where nothing is dropped."""
 
-    kept: list[Tensor | None]
-    """On the states that the cells see [R, H], the same at all positions."""
-    dropped: list[Tensor | None]
-    """On what the upper layers read [R, H]."""
+    recurrent: list[Tensor | None]
+    """For the hidden state that each cell reads [R, H], the same at all positions."""
+    inputs: list[Tensor | None]
+    """For the input of each upper layer [R, H]."""
 
 
 class Decoder(nn.Module):
-    """A deep recurrent network with attention, at one of three places.
+    """A deep recurrent network with attention in one of three places.
 
     top: h = layers(embeddings); context = attention(h) (Luong et al. 2015).
-    bottom: h1 = layer1(embeddings); context = attention(h1); h = upper layers([h1; context]), the context given to
-    each of them (Wu et al. 2016, Chen et al. 2018).
+    bottom: h1 = layer1(embeddings); context = attention(h1); h = upper layers([h1; context]). Each upper layer reads
+    the context (Wu et al. 2016, Chen et al. 2018).
     conditional: the first layer makes two transitions at each position, s = first(embedding, last state), context =
-    attention(s), h1 = second(context, s); h = upper layers(h1) (Bahdanau et al. 2015, as in Nematus, Sennrich et al.
-    2017, whose conditional GRU this is with GRU cells).
+    attention(s), h1 = second(context, s); h = upper layers(h1) (Bahdanau et al. 2015, in the form of Nematus, Sennrich
+    et al. 2017; with GRU cells this is their conditional GRU).
 
-    The attentional state is made of context and h (`combination.py`). Input feeding puts the last one beside the
-    embedding in the first layer's input, zeros at first (Luong et al. 2015, section 3.3). Residual connections, from
-    layer `residual_from` on, add what the layer read, without context and feed, to its output (Wu et al. 2016).
+    The `AttentionalLayer` computes the attentional state from context and h. Input feeding appends the previous
+    attentional state, zeros at first, to the embedding in the first layer's input (Luong et al. 2015, section 3.3).
+    Residual connections, from layer `residual_from` on, add the input of a layer, without context and feed, to its
+    output (Wu et al. 2016).
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Decoder(nn.Module):
         sizes = [lowest] + [upper] * (layers - 1)
         cells = nn.ModuleList(make_cell(cell, input_size=size, hidden_size=hidden_size) for size in sizes)
         self.layers = cast("Sequence[Cell]", cells)
-        conditional = placement == "conditional"
-        self.second = make_cell(cell, input_size=context_size, hidden_size=hidden_size) if conditional else None
-        self.combine = AttentionalLayer(
+        self.second_transition: Cell | None = None
+        if placement == "conditional":
+            self.second_transition = make_cell(cell, input_size=context_size, hidden_size=hidden_size)
+        self.attentional_layer = AttentionalLayer(
             kind=output,
             context_size=context_size,
             hidden_size=hidden_size,
@@ -114,171 +115,160 @@ class Decoder(nn.Module):
         self.dropout = Dropout(dropout, variational=variational)
         self.recurrent_dropout = Dropout(recurrent_dropout)
 
-    def begin(self, state: State, memory: Memory) -> State:
-        """Add to the bridge's `state` what else decoding starts with."""
+    def initial_state(self, cells: tuple[CellState, ...], memory: Memory) -> DecoderState:
+        """Return the state before the first position, given the bridge's state of each layer."""
         sentences, width = memory.mask.shape
         attention = self.attention
-        return state._replace(
-            feed=memory.states.new_zeros(sentences, self.output_size) if self.input_feeding else None,
-            coverage=memory.mask.new_zeros(sentences, width, dtype=torch.float32)
-            if attention is not None and attention.needs_coverage
-            else None,
-            position=memory.mask.new_zeros(sentences, dtype=torch.int64)
-            if attention is not None and attention.needs_position
-            else None,
-        )
+        feed = coverage = position = None
+        if self.input_feeding:
+            feed = memory.states.new_zeros(sentences, self.output_size)  # [B, O]
+        if attention is not None and attention.needs_coverage:
+            coverage = memory.mask.new_zeros(sentences, width, dtype=torch.float32)  # [B, S]
+        if attention is not None and attention.needs_position:
+            position = memory.mask.new_zeros(sentences, dtype=torch.int64)  # [B]
+        return DecoderState(cells, AttentionState(feed, coverage, position))
 
-    def forward(self, inputs: Tensor, state: State, memory: Memory) -> DecoderOutput:
+    def forward(self, inputs: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Decode `inputs` [R, T] from `state`."""
-        embedded = self.embeddings(inputs)
-        if self.input_feeding or self.second is not None:
-            return self._one_by_one(embedded, state, memory)
-        return self._at_once(embedded, state, memory)
+        embedded = self.embeddings(inputs)  # [R, T, E]
+        if self.input_feeding or self.second_transition is not None:
+            return self._sequential(embedded, state, memory)
+        return self._parallel(embedded, state, memory)
 
-    def _at_once(self, embedded: Tensor, state: State, memory: Memory) -> DecoderOutput:
-        """Decode `embedded` [R, T, E], each layer over all positions before the next one."""
-        outputs, carried = embedded, []
-        seen: AttentionOutput | None = None
-        for level, (layer, kept) in enumerate(zip(self.layers, self._kept(embedded), strict=True)):
-            read = self.dropout(outputs) if level > 0 else outputs
-            if seen is not None:
-                read = torch.cat([read, seen.context], dim=-1)
-            result, after = layer.run(read, CellState(state.hidden[level], state.cell[level]), kept)
-            outputs = result + outputs if self._is_residual(level) else result
-            carried.append(after)
+    def _parallel(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
+        """Decode `embedded` [R, T, E], each layer over all positions before the next layer."""
+        outputs, cells = embedded, []
+        attended: AttentionOutput | None = None
+        for level, (layer, mask) in enumerate(zip(self.layers, self._recurrent_masks(embedded), strict=True)):
+            inputs = self.dropout(outputs) if level > 0 else outputs
+            if attended is not None:
+                inputs = torch.cat([inputs, attended.context], dim=-1)  # [R, T, H + M]
+            hidden, after = layer.forward_sequence(inputs, state.cells[level], mask)  # [R, T, H]
+            outputs = hidden + outputs if self._is_residual(level) else hidden
+            cells.append(after)
             if level == 0 and self.placement == "bottom":
-                seen = self._attend(outputs, state, memory)
+                attended = self._attend(outputs, state.attention, memory)
         if self.attention is None:
-            return DecoderOutput(self.combine(None, outputs, embedded), _stacked(carried, state), None)
-        if seen is None:
-            seen = self._attend(outputs, state, memory)
-        return DecoderOutput(self.combine(seen.context, outputs, embedded), _stacked(carried, seen.after), seen.weights)
+            states = self.attentional_layer(None, outputs, embedded)  # [R, T, O]
+            return DecoderOutput(states, DecoderState(tuple(cells), state.attention), None)
+        if attended is None:
+            attended = self._attend(outputs, state.attention, memory)
+        states = self.attentional_layer(attended.context, outputs, embedded)  # [R, T, O]
+        return DecoderOutput(states, DecoderState(tuple(cells), attended.state), attended.weights)
 
-    def _one_by_one(self, embedded: Tensor, state: State, memory: Memory) -> DecoderOutput:
-        """Decode `embedded` [R, T, E], all layers at a position before the next one.
-
-        The embeddings' products and the dropout masks of all positions are made beforehand.
-        """
-        projected = self.layers[0].project(embedded).unbind(1)
-        kept, dropped = self._kept(embedded), self._dropped(embedded)
-        carried = [CellState(*pair) for pair in zip(state.hidden.unbind(0), state.cell.unbind(0), strict=True)]
+    def _sequential(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
+        """Decode `embedded` [R, T, E], all layers at one position before the next position."""
+        # The projections of the embeddings and the dropout masks of all positions are computed in advance.
+        gates = self.layers[0].input_gates(embedded).unbind(1)  # T x [R, G]
+        recurrent_masks, input_masks = self._recurrent_masks(embedded), self._input_masks(embedded)
         states, weights = [], []
-        for place, vectors in enumerate(embedded.unbind(1)):
-            masks = Masks(kept, [mask[place] for mask in dropped])
-            carried, attentional, seen = self._one(projected[place], vectors, carried, state, memory, masks)
-            state = seen.after if state.feed is None else seen.after._replace(feed=attentional)
+        for position, vectors in enumerate(embedded.unbind(1)):  # T x [R, E]
+            masks = DropoutMasks(recurrent_masks, [mask[position] for mask in input_masks])
+            cells, attentional, attended = self._step(gates[position], vectors, state, memory, masks)
+            attention = attended.state
+            if attention.feed is not None:
+                attention = attention._replace(feed=attentional)
+            state = DecoderState(cells, attention)
             states.append(attentional)
-            weights.append(seen.weights)
-        return DecoderOutput(torch.stack(states, dim=1), _stacked(carried, state), torch.cat(weights, dim=1))
+            weights.append(attended.weights)
+        return DecoderOutput(torch.stack(states, dim=1), state, torch.cat(weights, dim=1))  # [R, T, O], ..., [R, T, S]
 
-    def _one(
-        self,
-        projected: Tensor,
-        embedded: Tensor,
-        carried: list[CellState],
-        state: State,
-        memory: Memory,
-        masks: Masks,
-    ) -> tuple[list[CellState], Tensor, AttentionOutput]:
+    def _step(
+        self, gates: Tensor, embedded: Tensor, state: DecoderState, memory: Memory, masks: DropoutMasks
+    ) -> tuple[tuple[CellState, ...], Tensor, AttentionOutput]:
         """Decode one position.
 
         Args:
-            projected: The embeddings' part of the first layer's gates [R, G].
+            gates: The embeddings' part of the first layer's gates [R, G].
             embedded: The embeddings [R, E].
-            carried: The layers' states.
-            state: The feed, the coverage and the position; the layers' states in it are not read.
-            memory: The sentences.
-            masks: Dropout of this position.
+            state: The state before this position.
+            memory: The encoded sentences.
+            masks: The dropout masks of this position.
 
         Returns:
-            The layers' states after it, the attentional states [R, O], and what attention found.
+            The states of the layers after it, the attentional states [R, O], and the result of attention.
         """
-        gates = projected
-        if state.feed is not None:
-            gates = gates + self.layers[0].project(state.feed, start=embedded.shape[-1])
-        outputs, after = embedded, []
-        seen: AttentionOutput | None = None
+        if state.attention.feed is not None:
+            gates = gates + self.layers[0].input_gates(state.attention.feed, start=embedded.shape[-1])  # [R, G]
+        outputs, cells = embedded, []
+        attended: AttentionOutput | None = None
         for level, layer in enumerate(self.layers):
             if level > 0:
-                read = _times(outputs, masks.dropped[level - 1])
-                if self.placement == "bottom" and seen is not None:
-                    read = torch.cat([read, seen.context.squeeze(1)], dim=-1)
-                gates = layer.project(read)
-            now = layer.advance(gates, carried[level], masks.kept[level])
-            if level == 0 and self.second is not None:
-                seen = self._attend(now.hidden.unsqueeze(1), state, memory)
-                now = self.second.advance(self.second.project(seen.context.squeeze(1)), now, masks.kept[-1])
-            outputs = now.hidden + outputs if self._is_residual(level) else now.hidden
-            after.append(now)
+                inputs = _masked(outputs, masks.inputs[level - 1])  # [R, H]
+                if self.placement == "bottom" and attended is not None:
+                    inputs = torch.cat([inputs, attended.context.squeeze(1)], dim=-1)  # [R, H + M]
+                gates = layer.input_gates(inputs)  # [R, G]
+            cell = layer.step(gates, state.cells[level], masks.recurrent[level])
+            if level == 0 and self.second_transition is not None:
+                attended = self._attend(cell.hidden.unsqueeze(1), state.attention, memory)
+                gates = self.second_transition.input_gates(attended.context.squeeze(1))  # [R, G]
+                cell = self.second_transition.step(gates, cell, masks.recurrent[-1])
+            outputs = cell.hidden + outputs if self._is_residual(level) else cell.hidden  # [R, H]
+            cells.append(cell)
             if level == 0 and self.placement == "bottom":
-                seen = self._attend(outputs.unsqueeze(1), state, memory)
-        if seen is None:
-            seen = self._attend(outputs.unsqueeze(1), state, memory)
-        return after, self.combine(seen.context.squeeze(1), outputs, embedded), seen
+                attended = self._attend(outputs.unsqueeze(1), state.attention, memory)
+        if attended is None:
+            attended = self._attend(outputs.unsqueeze(1), state.attention, memory)
+        return tuple(cells), self.attentional_layer(attended.context.squeeze(1), outputs, embedded), attended
 
-    def _attend(self, queries: Tensor, state: State, memory: Memory) -> AttentionOutput:
+    def _attend(self, queries: Tensor, state: AttentionState, memory: Memory) -> AttentionOutput:
         """Attend with `queries` [R, T, H] of the positions that follow `state`.
 
-        Coverage makes the attention of a position depend on those before it: then they run one after the other, but
-        attention alone, not the layers.
+        Coverage makes the attention of a position depend on the positions before it. Then the positions attend one
+        after the other, while the layers still run as a whole.
         """
         if state.coverage is None or queries.shape[1] == 1:
-            return self._look(queries, state, memory)
+            return self._attend_once(queries, state, memory)
         contexts, weights = [], []
-        for query in queries.unbind(1):
-            seen = self._look(query.unsqueeze(1), state, memory)
-            contexts.append(seen.context)
-            weights.append(seen.weights)
-            state = seen.after
-        return AttentionOutput(torch.cat(contexts, dim=1), torch.cat(weights, dim=1), state)
+        for query in queries.unbind(1):  # T x [R, H]
+            attended = self._attend_once(query.unsqueeze(1), state, memory)
+            contexts.append(attended.context)
+            weights.append(attended.weights)
+            state = attended.state
+        return AttentionOutput(torch.cat(contexts, dim=1), torch.cat(weights, dim=1), state)  # [R, T, M], [R, T, S]
 
-    def _look(self, queries: Tensor, state: State, memory: Memory) -> AttentionOutput:
-        """Do what `_attend` does in one product: the rows of a sentence are so many more queries to its memory."""
+    def _attend_once(self, queries: Tensor, state: AttentionState, memory: Memory) -> AttentionOutput:
+        """Attend with `queries` [R, T, H] in one product.
+
+        The K rows of a sentence become K * T queries to its memory, so that the memory is never repeated.
+        """
         assert self.attention is not None
         rows, length, size = queries.shape
         sentences, width = memory.mask.shape
         position, coverage = state.position, state.coverage
         positions = None
         if position is not None:
-            positions = position.unsqueeze(1) + torch.arange(length, device=position.device)
+            positions = position.unsqueeze(1) + torch.arange(length, device=position.device)  # [R, T]
             position = position + length
         context, weights = self.attention(
-            queries.reshape(sentences, -1, size),
+            queries.reshape(sentences, -1, size),  # [B, K * T, H]
             memory,
-            positions=None if positions is None else positions.view(sentences, -1),
-            coverage=None if coverage is None else coverage.view(sentences, -1, width),
+            positions=None if positions is None else positions.view(sentences, -1),  # [B, K * T]
+            coverage=None if coverage is None else coverage.view(sentences, -1, width),  # [B, K * T, S]
         )
-        weights = weights.view(rows, length, width)
+        weights = weights.view(rows, length, width)  # [R, T, S]
         if coverage is not None:
-            coverage = coverage + weights.sum(1)
-        return AttentionOutput(
-            context.view(rows, length, -1), weights, state._replace(coverage=coverage, position=position)
-        )
+            coverage = coverage + weights.sum(1)  # [R, S]
+        context = context.view(rows, length, -1)  # [R, T, M]
+        return AttentionOutput(context, weights, state._replace(coverage=coverage, position=position))
 
     def _is_residual(self, level: int) -> bool:
         return self.residual_from is not None and level + 1 >= self.residual_from
 
-    def _kept(self, embedded: Tensor) -> list[Tensor | None]:
-        """Draw the recurrent dropout masks [R, H] of the layers, and last that of the second transition."""
-        cells = [*self.layers] if self.second is None else [*self.layers, self.second]
+    def _recurrent_masks(self, embedded: Tensor) -> list[Tensor | None]:
+        """Draw the recurrent dropout mask [R, H] of each layer, and last that of the second transition."""
+        cells = [*self.layers] if self.second_transition is None else [*self.layers, self.second_transition]
         return [self.recurrent_dropout.mask(embedded, (len(embedded), cell.hidden_size)) for cell in cells]
 
-    def _dropped(self, embedded: Tensor) -> list[list[Tensor | None]]:
-        """Draw, for each upper layer and each position, the dropout mask [R, H] on what the layer reads."""
+    def _input_masks(self, embedded: Tensor) -> list[list[Tensor | None]]:
+        """Draw the dropout mask [R, H] of the input of each upper layer at each position."""
         rows, length, _ = embedded.shape
         masks: list[list[Tensor | None]] = []
         for layer in self.layers[1:]:
-            mask = self.dropout.mask(embedded, (rows, length, layer.hidden_size))
+            mask = self.dropout.mask(embedded, (rows, length, layer.hidden_size))  # [R, T, H] or [R, 1, H]
             masks.append([None] * length if mask is None else [*mask.expand(-1, length, -1).unbind(1)])
         return masks
 
 
-def _times(values: Tensor, mask: Tensor | None) -> Tensor:
+def _masked(values: Tensor, mask: Tensor | None) -> Tensor:
     return values if mask is None else values * mask
-
-
-def _stacked(carried: list[CellState], state: State) -> State:
-    """Return `state` with the layers' states `carried`."""
-    return state._replace(
-        hidden=torch.stack([layer.hidden for layer in carried]), cell=torch.stack([layer.cell for layer in carried])
-    )

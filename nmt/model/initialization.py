@@ -1,4 +1,4 @@
-"""Weights before training."""
+"""Random initialization of all weights."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import torch
 from torch import nn
 
 from nmt.config.schema import InitializationConfig
+from nmt.data.special_tokens import PAD
 from nmt.model.cells import LSTM, Cell, LayerNormLSTM
-from nmt.model.layers import PAD
 from nmt.model.seq2seq import Seq2Seq
 
 
 @torch.no_grad()
 def initialize(model: Seq2Seq, options: InitializationConfig) -> None:
-    """Draw all weights anew: matrices from the chosen distribution, gains one, biases zero but for forget gates."""
+    """Draw all weights: matrices from the distribution of `options`, gains 1, biases 0 except those of forget gates.
+
+    Xavier initialization (Glorot & Bengio 2010) treats the stacked gates of a cell one by one, and draws orthogonal
+    recurrent matrices (Saxe et al. 2014). The biases of forget gates start at `options.forget_bias` (Jozefowicz et al.
+    2015).
+    """
     if next(model.parameters()).is_meta:
         return
     tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    rows = [*tables, model.output.weight, model.output.lexical_weight]
+    by_piece = [*tables, model.output.weight, model.output.lexical_weight]
     for parameter in model.parameters():
         if parameter.dim() < 2:
             nn.init.zeros_(parameter)
@@ -25,8 +30,8 @@ def initialize(model: Seq2Seq, options: InitializationConfig) -> None:
             nn.init.uniform_(parameter, -options.scale, options.scale)
         elif options.kind == "normal":
             nn.init.normal_(parameter, std=options.scale)
-        elif any(parameter is row for row in rows):
-            # Xavier's scale would shrink with the vocabulary; rows of unit length suit input and tied output alike.
+        elif any(parameter is table for table in by_piece):
+            # Xavier's scale would shrink with the vocabulary. Rows of length 1 suit both input and tied output.
             nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
         else:
             nn.init.xavier_uniform_(parameter)
@@ -38,7 +43,7 @@ def initialize(model: Seq2Seq, options: InitializationConfig) -> None:
 
 
 def _initialize_cell(cell: Cell, options: InitializationConfig) -> None:
-    """Treat the gates, which are stacked in one matrix, one by one."""
+    """Initialize each gate of the stacked matrices separately, and the gains and the forget bias."""
     size = cell.hidden_size
     for name, parameter in cell.named_parameters():
         if parameter.dim() == 2 and options.kind == "xavier":

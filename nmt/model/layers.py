@@ -1,6 +1,7 @@
-"""Layers: embeddings, recurrent layers, the bridge, the attentional layer, the lexical model, the output layer.
+"""Layers without recurrence: linear, dropout, embeddings, heads, attentional layer, lexical model, output layer.
 
-B sentences, T positions, E embedding size, H hidden size, M memory size, O output size, V vocabulary, N heads.
+B sentences, R rows, T positions, S source length, I inputs, E embedding size, H hidden size, M memory size,
+O output size, V vocabulary, N heads.
 """
 
 from __future__ import annotations
@@ -9,16 +10,124 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.model.cells import Cell, CellState, GatedCell, make_cell
-from nmt.model.dropout import Dropout
-from nmt.model.linear import Linear, linear
-from nmt.model.memory import Memory, State
+from nmt.data.special_tokens import PAD
+from nmt.device import plans_shapes_slowly
+from nmt.model.memory import Memory
 
-PAD = 0
+_LEVELS = 256
+"""Dropout probabilities are multiples of one over this."""
+
+# -------------------------------------------------------------------------------------------------------------- linear
+
+# oneDNN, which multiplies bf16 matrices on a CPU, plans a kernel for each new shape of the operands. With AMX, planning
+# takes 1 to 30 ms on one core, often longer than the product, and almost every batch has a new number of positions. So
+# the number of positions is rounded up, with rows of zeros, to one of eight values between two powers of two. That
+# costs at most an eighth more work, and most kernels have been planned before.
+
+
+def round_up(count: int) -> int:
+    """Round up to four binary digits: 8, 9, ... 15, 16, 18, ... 30, 32, 36, ..."""
+    step = 1 << max(0, count.bit_length() - 4)
+    return -(-count // step) * step
+
+
+def fill(values: Tensor, rows: int) -> Tensor:
+    """Append zeros to `values` [..., T, I] until there are `rows` positions: [..., rows, I]."""
+    missing = rows - values.shape[-2]
+    return F.pad(values, (0, 0, 0, missing)) if missing else values
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return W x + b [..., O], as `torch.nn.functional.linear` does, in few shapes where new shapes are slow.
+
+    Args:
+        inputs: x [..., I].
+        weight: W [O, I].
+        bias: b [O]. None: no bias.
+    """
+    dtype = torch.bfloat16 if torch.is_autocast_enabled(inputs.device.type) else inputs.dtype
+    if not plans_shapes_slowly(inputs.device, dtype):
+        return F.linear(inputs, weight, bias)  # [..., O]
+    flat = inputs.reshape(-1, inputs.shape[-1])  # [T, I]
+    products = F.linear(fill(flat, round_up(len(flat))), weight, bias)  # [T', O], T' >= T
+    return products[: len(flat)].view(*inputs.shape[:-1], len(weight))  # [..., O]
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` that calls `linear`."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return W x + b [..., O] of `inputs` [..., I]."""
+        return linear(inputs, self.weight, self.bias)
+
+
+# ------------------------------------------------------------------------------------------------------------- dropout
+
+
+def keep_mask(shape: torch.Size | tuple[int, ...], probability: float, *, dtype: torch.dtype) -> Tensor:
+    """Draw a dropout mask on the CPU: 0 with `probability`, else 1 / (1 - probability).
+
+    torch draws one random number for each feature, which on a CPU takes longer than the layer before it. Here one
+    64-bit draw serves eight features, so `probability` is rounded to a multiple of 1/256. The scale is the exact
+    inverse of the rounded probability, so the expectation is unchanged (Srivastava et al. 2014).
+    """
+    count = 1
+    for size in shape:
+        count *= size
+    threshold = min(max(round(probability * _LEVELS), 1), _LEVELS - 1)
+    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.uint8)[:count].view(shape) >= threshold
+    return kept.to(dtype).mul_(_LEVELS / (_LEVELS - threshold))
+
+
+class Dropout(nn.Module):
+    """Zero features with `probability` in training.
+
+    `per_row` drops whole vectors (the last dimension together). `variational` drops the same features at every
+    position of a sequence (the last but one dimension; Gal & Ghahramani 2016).
+    """
+
+    def __init__(self, probability: float, *, per_row: bool = False, variational: bool = False) -> None:
+        super().__init__()
+        self.probability = probability
+        self.per_row = per_row
+        self.variational = variational
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return `values`, of any shape, with some features (or rows) zeroed and the others scaled up."""
+        if not self.training or self.probability == 0.0:
+            return values
+        if values.device.type != "cpu" and not self.per_row and not self.variational:
+            return F.dropout(values, self.probability)
+        mask = self.mask(values, values.shape)
+        assert mask is not None
+        return values * mask
+
+    def mask(self, values: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+        """Draw the factors for values of `shape`, with the device and type of `values`.
+
+        Returns:
+            A mask that broadcasts to `shape`; None when nothing is dropped.
+        """
+        if not self.training or self.probability == 0.0:
+            return None
+        if self.per_row:
+            shape = (*shape[:-1], 1)
+        if self.variational and len(shape) > 2:
+            shape = (*shape[:-2], 1, shape[-1])
+        if values.device.type == "cpu":
+            return keep_mask(shape, self.probability, dtype=values.dtype)
+        return F.dropout(values.new_ones(shape), self.probability)
+
+    def extra_repr(self) -> str:
+        return f"{self.probability}, per_row={self.per_row}, variational={self.variational}"
+
+
+# ---------------------------------------------------------------------------------------------------------- embeddings
 
 
 class Embeddings(nn.Module):
-    """A table of piece vectors with dropout of features and of whole pieces."""
+    """A table of piece embeddings with dropout of features and of whole pieces."""
 
     def __init__(
         self,
@@ -37,146 +146,42 @@ class Embeddings(nn.Module):
         self.dropout = Dropout(dropout, variational=variational)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look up `ids` [B, S] (or [B]) and return vectors [B, S, E] (or [B, E])."""
-        vectors: Tensor = self.dropout(self.word_dropout(self.table(ids) * self.scale))
+        """Look up `ids` [B, S] (or [B]) and return embeddings [B, S, E] (or [B, E])."""
+        vectors: Tensor = self.dropout(self.word_dropout(self.table(ids) * self.scale))  # [B, S, E]
         return vectors
 
 
+# --------------------------------------------------------------------------------------------------------------- heads
+
+
 def split_heads(features: Tensor, heads: int) -> Tensor:
-    """Give each head its share of `features` [B, L, A]: [B, N, L, A/N], laid out head by head."""
+    """Split the features [B, T, A] among the heads: [B, N, T, A/N], contiguous."""
     sentences, length, size = features.shape
-    return features.view(sentences, length, heads, size // heads).transpose(1, 2).contiguous()
+    by_head = features.view(sentences, length, heads, size // heads)  # [B, T, N, A/N]
+    return by_head.transpose(1, 2).contiguous()  # [B, N, T, A/N]
 
 
 def join_heads(rows: Tensor, heads: int) -> Tensor:
-    """Put the features of the heads [R, L, A/N] side by side again: [B, L, A]."""
+    """Concatenate the features of the heads [B * N, T, A/N] at each position: [B, T, A]."""
     _, length, size = rows.shape
-    return rows.view(-1, heads, length, size).transpose(1, 2).reshape(-1, length, heads * size)
+    by_head = rows.view(-1, heads, length, size)  # [B, N, T, A/N]
+    return by_head.transpose(1, 2).reshape(-1, length, heads * size)  # [B, T, A]
 
 
-def reversal_index(lengths: Tensor, width: int) -> Tensor:
-    """Return the positions [B, S] that reverse each row within its own length and leave the padding where it is."""
-    positions = torch.arange(width, device=lengths.device).unsqueeze(0)
-    ends = lengths.unsqueeze(1)
-    return torch.where(positions < ends, ends - 1 - positions, positions)
-
-
-def take_positions(values: Tensor, index: Tensor) -> Tensor:
-    """Return `values` [B, S, H] at the positions `index` [B, S'] of each row: [B, S', H]."""
-    batch, width, size = values.shape
-    rows = torch.arange(batch, device=values.device).unsqueeze(1) * width
-    return values.reshape(batch * width, size).index_select(0, (rows + index).reshape(-1)).view(batch, -1, size)
-
-
-class RecurrentLayer(nn.Module):
-    """One recurrent layer over a padded batch: left to right, right to left, or both."""
-
-    def __init__(
-        self,
-        *,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        rightward: bool,
-        leftward: bool,
-        recurrent_dropout: float,
-        final_cells: bool,
-    ) -> None:
-        """Makes the cells of each direction.
-
-        Args:
-            cell: Its kind; see `make_cell`.
-            input_size: Features of the inputs.
-            hidden_size: Units of each direction.
-            rightward: Whether it reads from left to right.
-            leftward: Whether it reads from right to left.
-            recurrent_dropout: Chance that the gates do not see a unit of the state.
-            final_cells: Whether the memory cells of last states are wanted too; else they are zeros.
-        """
-        super().__init__()
-        self.final_cells = final_cells
-        self.rightward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if rightward else None
-        self.leftward = make_cell(cell, input_size=input_size, hidden_size=hidden_size) if leftward else None
-        self.recurrent_dropout = Dropout(recurrent_dropout)
-
-    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
-        """Read `inputs` [B, S, I] of `lengths` [B].
-
-        Returns:
-            The outputs [B, S, D * H] and each row's last state, of [B, D * H] each, D being 1 or 2 directions.
-        """
-        results = []
-        if self.rightward is not None:
-            results.append(self._read(self.rightward, inputs, lengths))
-        if self.leftward is not None:
-            reverse = reversal_index(lengths, inputs.shape[1])
-            outputs, final = self._read(self.leftward, take_positions(inputs, reverse), lengths)
-            results.append((take_positions(outputs, reverse), final))
-        if len(results) == 1:
-            return results[0]
-        (right, right_final), (left, left_final) = results
-        final = CellState(*(torch.cat(both, dim=-1) for both in zip(right_final, left_final, strict=True)))
-        return torch.cat([right, left], dim=-1), final
-
-    def _read(self, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
-        """Run `cell` over `inputs` [B, S, I] from zeros; return outputs [B, S, H] and the state at each row's end."""
-        memory = inputs.new_zeros(len(inputs), cell.hidden_size)
-        kept = self.recurrent_dropout.mask(inputs, (len(inputs), cell.hidden_size))
-        if self.final_cells and isinstance(cell, GatedCell):
-            outputs, memory = cell.read(inputs, lengths, kept)
-        else:
-            outputs, _ = cell.run(inputs, CellState(memory, memory), kept)
-        return outputs, CellState(take_positions(outputs, (lengths - 1).unsqueeze(1)).squeeze(1), memory)
-
-
-class Bridge(nn.Module):
-    """The decoder's first states, layer by layer.
-
-    `kind` is "zero", "last" (the encoder's last hidden states), "last_with_cells" (its memory cells too: Sutskever et
-    al. 2014, Luong et al. 2015), "mean" (of the memory states, for every layer), or a tanh layer over either:
-    "learned_last" (of the top layer), "learned_mean" (Sennrich et al. 2017). All but one start with empty cells.
-    """
-
-    def __init__(self, *, kind: str, memory_size: int, hidden_size: int, layers: int) -> None:
-        super().__init__()
-        self.kind = kind
-        self.hidden_size = hidden_size
-        self.layers = layers
-        self.projection = Linear(memory_size, layers * hidden_size) if kind.startswith("learned_") else None
-
-    def forward(self, memory: Memory) -> State:
-        """Return the state [L, B, H] that decoding starts from."""
-        batch = memory.states.shape[0]
-        zeros = memory.states.new_zeros(self.layers, batch, self.hidden_size)
-        if self.kind == "zero":
-            return State(zeros, zeros)
-        if self.kind in ("last", "last_with_cells"):
-            hidden = torch.stack([last.hidden for last in memory.final])
-            cells = torch.stack([last.cell for last in memory.final])
-            return State(hidden, cells if self.kind == "last_with_cells" else zeros)
-        summary = memory.final[-1].hidden if self.kind == "learned_last" else _mean(memory)
-        if self.projection is None:
-            return State(summary.unsqueeze(0).expand(self.layers, -1, -1), zeros)
-        hidden = torch.tanh(self.projection(summary)).view(batch, self.layers, self.hidden_size)
-        return State(hidden.transpose(0, 1).contiguous(), zeros)
-
-
-def _mean(memory: Memory) -> Tensor:
-    real = memory.mask.unsqueeze(-1).to(memory.states.dtype)
-    return (memory.states * real).sum(1) / real.sum(1)
+# -------------------------------------------------------------------------------------------- from decoder to logits
 
 
 class AttentionalLayer(nn.Module):
     """The attentional state s, of one of three kinds.
 
-    attentional: s = tanh(W_c c + W_h h), Luong et al. 2015, eq. 5.
-    deep: s = tanh(W_c c + W_h h + W_e e + b), Bahdanau et al. 2015, appendix A.2.2, with tanh in place of maxout, as
-    in Nematus (Sennrich et al. 2017).
-    linear: s = W_c c + W_h h: the context goes to the softmax.
+    attentional: s = tanh(W_c c + W_h h) (Luong et al. 2015, eq. 5).
+    deep: s = tanh(W_c c + W_h h + W_e e + b) (Bahdanau et al. 2015, appendix A.2.2, with tanh instead of maxout, as in
+    Nematus, Sennrich et al. 2017).
+    linear: s = W_c c + W_h h, so that the softmax layer reads the context itself.
 
-    Without attention the context's part is missing. With a gate z = sigmoid(Z [c; h; e] + y), W_c c becomes
-    z * W_c c, and the rest r becomes (1 - z) * r: the gate on both sides of Tu et al. 2017, here where context
-    and state are combined rather than inside the decoder's recurrence, and so with the new state instead of the last.
+    Without attention, the term of the context is missing. With a context gate z = sigmoid(Z [c; h; e] + y), W_c c
+    becomes z * W_c c and the other terms r become (1 - z) * r. This is the gate on both sides of Tu et al. 2017, but
+    applied to the new decoder state in this layer, not to the last state inside the recurrence.
     """
 
     def __init__(
@@ -185,24 +190,27 @@ class AttentionalLayer(nn.Module):
         super().__init__()
         self.kind = kind
         self.context_size = context_size
-        read = context_size + hidden_size + (embedding_size if kind == "deep" else 0)
-        self.weight = nn.Parameter(torch.empty(output_size, read))
+        input_size = context_size + hidden_size + (embedding_size if kind == "deep" else 0)
+        self.weight = nn.Parameter(torch.empty(output_size, input_size))
         self.bias = nn.Parameter(torch.zeros(output_size)) if kind == "deep" else None
         self.gate = Linear(context_size + hidden_size + embedding_size, output_size) if gated else None
 
     def forward(self, context: Tensor | None, hidden: Tensor, embedded: Tensor) -> Tensor:
         """Return s [..., O] of `context` [..., M], `hidden` [..., H] and `embedded` [..., E]."""
-        rest = [hidden, embedded] if self.kind == "deep" else [hidden]
+        others = [hidden, embedded] if self.kind == "deep" else [hidden]
         if context is None or self.gate is None:
-            combined = linear(_beside(rest if context is None else [context, *rest]), self.weight, self.bias)
+            inputs = _concatenate(others if context is None else [context, *others])  # [..., M + H (+ E)]
+            combined = linear(inputs, self.weight, self.bias)  # [..., O]
         else:
-            gate = torch.sigmoid(self.gate(torch.cat([context, hidden, embedded], dim=-1)))
-            ours = linear(_beside(rest), self.weight[:, self.context_size :], self.bias)
-            combined = ours + gate * (linear(context, self.weight[:, : self.context_size]) - ours)
+            gate = torch.sigmoid(self.gate(torch.cat([context, hidden, embedded], dim=-1)))  # [..., O]
+            of_others = linear(_concatenate(others), self.weight[:, self.context_size :], self.bias)  # [..., O]
+            of_context = linear(context, self.weight[:, : self.context_size])  # [..., O]
+            # z * W_c c + (1 - z) * r
+            combined = of_others + gate * (of_context - of_others)
         return combined if self.kind == "linear" else torch.tanh(combined)
 
 
-def _beside(parts: list[Tensor]) -> Tensor:
+def _concatenate(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
@@ -223,15 +231,16 @@ class LexicalModel(nn.Module):
         assert memory.embeddings is not None
         sentences, width, size = memory.embeddings.shape
         rows, length, _ = weights.shape
-        attended = torch.bmm(weights.to(memory.embeddings.dtype).reshape(sentences, -1, width), memory.embeddings)
-        average = torch.tanh(attended.view(rows, length, size))
+        by_sentence = weights.to(memory.embeddings.dtype).reshape(sentences, -1, width)  # [B, K * T, S]
+        attended = torch.bmm(by_sentence, memory.embeddings)  # [B, K * T, E]
+        average = torch.tanh(attended.view(rows, length, size))  # [R, T, E]
         return torch.tanh(self.projection(average)) + average
 
 
 class OutputLayer(nn.Module):
     """log softmax(W s + b), where W may be the target embedding table (Press & Wolf 2017).
 
-    With a lexical model, `lexical_size` E > 0, states are [s; l], and the logits W s + U l + b (Nguyen & Chiang
+    With a lexical model, `lexical_size` E > 0, the input is [s; l] and the logits are W s + U l + b (Nguyen & Chiang
     2018, whose two biases add up to one).
     """
 
@@ -242,16 +251,16 @@ class OutputLayer(nn.Module):
         self.lexical_weight = nn.Parameter(torch.empty(vocabulary_size, lexical_size)) if lexical_size else None
 
     def joint_weight(self) -> Tensor:
-        """Return the matrix that the whole state is multiplied by: W [V, O], or [W, U] [V, O + E]."""
+        """Return the matrix that multiplies the whole input: W [V, O], or [W, U] [V, O + E]."""
         return self.weight if self.lexical_weight is None else torch.cat([self.weight, self.lexical_weight], dim=1)
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the log-probabilities [..., V], float32, of `states` [..., O] (or [..., O + E])."""
         if self.lexical_weight is None:
-            logits = F.linear(states, self.weight, self.bias)
+            logits = F.linear(states, self.weight, self.bias)  # [..., V]
         else:
             size = self.weight.shape[1]
-            # Two products instead of `joint_weight`: a step of the search need not copy both matrices.
-            logits = F.linear(states[..., :size], self.weight, self.bias)
-            logits = logits + F.linear(states[..., size:], self.lexical_weight)
+            # Two products instead of `joint_weight`, so that a step of the search does not copy both matrices.
+            logits = F.linear(states[..., :size], self.weight, self.bias)  # [..., V]
+            logits = logits + F.linear(states[..., size:], self.lexical_weight)  # [..., V]
         return torch.log_softmax(logits, dim=-1, dtype=torch.float32)

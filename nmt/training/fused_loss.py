@@ -21,7 +21,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from nmt.device import plans_shapes_slowly
-from nmt.model.linear import fill, round_up
+from nmt.model.layers import fill, round_up
 
 _CHUNK_ELEMENTS = 4_000_000
 """Logits held at once on a processor."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from nmt.model.linear import fill
+from nmt.model.layers import fill
 from nmt.training.fused_loss import chunk_rows
 
 _CHUNK_ELEMENTS = 4_000_000

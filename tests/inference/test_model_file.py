@@ -95,7 +95,7 @@ def test_other_programs_can_read_it(model_path: Path) -> None:
         assert metadata["format_version"] == str(FORMAT_VERSION)
         assert json.loads(metadata["config"])["data"]["target_language"] == "de"
         assert base64.b64decode(metadata["source_tokenizer"]) == tiny_tokenizers().source.model_bytes
-        assert "decoder.combine.weight" in stream.keys()  # noqa: SIM118
+        assert "decoder.attentional_layer.weight" in stream.keys()  # noqa: SIM118
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

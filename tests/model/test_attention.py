@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.model import additive_kernel as tanh_scores
+from nmt.model import additive_kernel
 from nmt.model.attention import Attention, build_attention, coverage_loss
-from nmt.model.memory import Memory
+from nmt.model.memory import CellState, Memory
 
 LENGTHS = torch.tensor([4, 2])
 MASK = torch.arange(4) < LENGTHS.unsqueeze(1)
@@ -41,7 +41,9 @@ def make(score: str, **options: Any) -> Attention:
 
 
 def remember(attention: Attention, states: Tensor, mask: Tensor = MASK) -> Memory:
-    return Memory(states, attention.keys(states), mask, states[None, :, 0], attention.values(states))
+    return Memory(
+        states, attention.keys(states), mask, (CellState(states[:, 0], states[:, 0]),), attention.values(states)
+    )
 
 
 def random_inputs() -> tuple[Tensor, Tensor, Tensor]:
@@ -303,13 +305,13 @@ def textbook_scores(
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("limit", [1, 60, 200, 10**6])
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, limit: int, heads: int, coverage: bool) -> None:
-    monkeypatch.setattr(tanh_scores, "_CHUNK_ELEMENTS", limit)
+    monkeypatch.setattr(additive_kernel, "_CHUNK_ELEMENTS", limit)
     torch.manual_seed(7)
     shapes = [(3, 5, 6), (3, 4, 6), (heads, 6 // heads), (3, 5, 4), (6,)]
     given: list[Any] = [3 * torch.randn(shape, dtype=torch.float64) for shape in shapes]
     leaves = [tensor.requires_grad_() for tensor in given[: 5 if coverage else 3]]
     given = [*leaves, None, None][:5]
-    found = tanh_scores.additive_scores(*given[:3], coverage=given[3], coverage_weight=given[4])
+    found = additive_kernel.additive_scores(*given[:3], coverage=given[3], coverage_weight=given[4])
     expected = textbook_scores(*given)
     torch.testing.assert_close(found, expected)
     factor = torch.randn_like(expected)
@@ -336,5 +338,5 @@ def test_the_tanh_layer_is_not_kept_for_the_backward_pass() -> None:
 def test_large_inputs_of_the_tanh_layer_are_no_problem() -> None:
     queries, keys = torch.tensor([[[-300.0], [300.0]]]), torch.tensor([[[-200.0], [299.0], [300.0]]])
     vector = torch.ones(1, 1)
-    found = tanh_scores.additive_scores(queries, keys, vector, coverage=None, coverage_weight=None)
+    found = additive_kernel.additive_scores(queries, keys, vector, coverage=None, coverage_weight=None)
     torch.testing.assert_close(found, textbook_scores(queries, keys, vector, None, None))

@@ -45,9 +45,9 @@ def lstm_by_hand(
 def encode_by_hand(model: Seq2Seq, ids: list[int]) -> list[Tensor]:
     states = [math.sqrt(6) * model.encoder.embeddings.table.weight[i] for i in ids]
     for layer in model.encoder.layers:
-        zero = torch.zeros(layer.rightward.hidden_size, dtype=torch.float64)
-        right, _ = lstm_by_hand(layer.rightward, states, zero, zero)
-        left, _ = lstm_by_hand(layer.leftward, states[::-1], zero, zero)
+        zero = torch.zeros(layer.forward_cell.hidden_size, dtype=torch.float64)
+        right, _ = lstm_by_hand(layer.forward_cell, states, zero, zero)
+        left, _ = lstm_by_hand(layer.backward_cell, states[::-1], zero, zero)
         states = [torch.cat(pair) for pair in zip(right, left[::-1], strict=True)]
     return states
 
@@ -98,7 +98,7 @@ def translate_by_hand(
             weights.append(weight)
     rows = []
     for context, hidden in zip(contexts, top, strict=True):
-        attentional = torch.tanh(model.decoder.combine.weight @ torch.cat([context, hidden]))
+        attentional = torch.tanh(model.decoder.attentional_layer.weight @ torch.cat([context, hidden]))
         logits = model.output.weight @ attentional + model.output.bias
         rows.append(logits - torch.logsumexp(logits, 0))
     return torch.stack(rows), torch.stack(weights)
@@ -175,7 +175,7 @@ def test_rows_of_one_sentence_share_its_memory() -> None:
 def test_bridge(kind: str) -> None:
     model = make_model(decoder={"hidden_size": 8, "layers": 2, "bridge": kind})
     memory = model.encode(SOURCE, LENGTHS)
-    hidden = model.init_state(memory).hidden
+    hidden = torch.stack([cell.hidden for cell in model.init_state(memory).cells])
     for row in range(3):
         states = torch.stack(encode_by_hand(model, SOURCE[row, : LENGTHS[row]].tolist()))
         last = torch.cat([states[-1][:4], states[0][4:]])
@@ -202,7 +202,7 @@ def test_tying_shares_one_tensor(tying: str, tensors: int) -> None:
 
 
 def test_dropout_zeroes_the_asked_share_and_keeps_the_mean() -> None:
-    from nmt.model.dropout import Dropout
+    from nmt.model.layers import Dropout
 
     torch.manual_seed(1)
     dropout = Dropout(0.3)
@@ -226,7 +226,7 @@ def test_initialization(kind: str) -> None:
             assert torch.equal(layer.bias_ih_l0[size : 2 * size], torch.full((size,), 2.0))
             assert layer.bias_ih_l0[:size].abs().sum() == 0
             assert layer.bias_hh_l0.abs().sum() == 0
-    weight = model.decoder.combine.weight
+    weight = model.decoder.attentional_layer.weight
     if kind == "uniform":
         assert 0.045 < weight.abs().max() <= 0.05
     if kind == "normal":

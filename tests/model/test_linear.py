@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nmt.device import plans_shapes_slowly
-from nmt.model.linear import Linear, fill, linear, round_up
+from nmt.model.layers import Linear, fill, linear, round_up
 from nmt.training.fused_loss import chunk_rows, fused_loss
 from nmt.training.fused_r_drop import r_drop_loss
 from nmt.training.log_probs import picked_log_probs
@@ -102,8 +102,8 @@ def test_rows_that_fill_a_chunk_change_no_loss(positions: int, loss: str, monkey
     targets = torch.randint(0, 37, (positions,))
 
     def run(rows: int) -> list[torch.Tensor]:
-        module = {"fused": "loss"}.get(loss, loss)
-        monkeypatch.setattr(f"nmt.training.losses.{module}.chunk_rows", lambda count, **_: rows)
+        module = {"fused": "fused_loss", "r_drop": "fused_r_drop"}.get(loss, loss)
+        monkeypatch.setattr(f"nmt.training.{module}.chunk_rows", lambda count, **_: rows)
         leaves = [tensor.clone().requires_grad_() for tensor in (states, weight, bias)]
         if loss == "fused":
             sums = fused_loss(leaves[0][0], *leaves[1:], targets, smoothing=0.1, dtype=torch.float32)

@@ -183,14 +183,18 @@ def test_rows_can_be_picked_and_share_the_memory_of_their_sentence(row: Row) -> 
         only = torch.tensor([sentence])
         alone = model.step(ids[index : index + 1], state.select(only), memory.select(only))
         close(shared.log_probs[index], alone.log_probs[0])
-        for ours, theirs in zip(shared.state, alone.state, strict=True):
+        for ours, theirs in zip(shared.state.cells, alone.state.cells, strict=True):
+            close(ours.hidden[index], theirs.hidden[0])
+            close(ours.cell[index], theirs.cell[0])
+        attention, expected = shared.state.attention, alone.state.attention
+        for ours, theirs in zip(attention, expected, strict=True):
             assert (ours is None) == (theirs is None)
-        if shared.state.coverage is not None:
-            close(shared.state.coverage[index], alone.state.coverage[0])
-        if shared.state.position is not None:
-            assert shared.state.position.tolist() == [2] * 6
-        if shared.state.feed is not None:
-            close(shared.state.feed[index], alone.state.feed[0])
+        if attention.coverage is not None:
+            close(attention.coverage[index], expected.coverage[0])
+        if attention.position is not None:
+            assert attention.position.tolist() == [2] * 6
+        if attention.feed is not None:
+            close(attention.feed[index], expected.feed[0])
 
 
 def make_learner(model: Seq2Seq, dtype: torch.dtype = torch.float32) -> Learner:

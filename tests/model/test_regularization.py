@@ -16,7 +16,7 @@ from nmt.config.schema import ModelConfig
 from nmt.inference.model_file import load_model
 from nmt.model import build_model
 from nmt.model.cells import Cell, CellState, LayerNormLSTM, make_cell
-from nmt.model.dropout import Dropout
+from nmt.model.layers import Dropout
 from tiny_translator import save_tiny_model
 
 
@@ -36,7 +36,7 @@ def test_cells_read_a_sequence_as_their_equations_say(kind: str, dropout: bool) 
     inputs = torch.randn(3, 6, 5, dtype=torch.float64, requires_grad=True)
     start = torch.randn(2, 3, 4, dtype=torch.float64)
     kept = torch.tensor([[0, 2, 2, 0], [2, 0, 2, 2], [0, 0, 0, 2]], dtype=torch.float64) if dropout else None
-    outputs, after = cell.run(inputs, CellState(start[0], start[1]), kept)
+    outputs, after = cell.forward_sequence(inputs, CellState(start[0], start[1]), kept)
     for row in range(3):
         moment = Moment(start[0, row], start[1, row])
         for position in range(6):
@@ -52,11 +52,11 @@ def test_a_cell_gives_the_same_in_one_call_and_position_by_position(kind: str) -
     cell = random_cell(kind)
     inputs = torch.randn(3, 6, 5, dtype=torch.float64)
     start = CellState(*torch.randn(2, 3, 4, dtype=torch.float64))
-    together, last = cell.run(inputs, start, None)
+    together, last = cell.forward_sequence(inputs, start, None)
     now, outputs = start, []
     for vectors in inputs.unbind(1):
-        projected = cell.project(vectors[:, :2]) + cell.project(vectors[:, 2:], start=2)
-        now = cell.advance(projected, now, None)
+        gates = cell.input_gates(vectors[:, :2]) + cell.input_gates(vectors[:, 2:], start=2)
+        now = cell.step(gates, now, None)
         outputs.append(now.hidden)
     torch.testing.assert_close(torch.stack(outputs, 1), together)
     torch.testing.assert_close(now, last)
@@ -68,10 +68,13 @@ def test_a_cell_gives_the_same_in_one_call_and_position_by_position(kind: str) -
 
 Read = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 READ: dict[str, tuple[str, Read]] = {
-    "fused": ("lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, None)),
-    "packed": ("lstm", lambda cell, inputs, lengths: cell.read_packed(inputs, lengths)),
-    "by position": ("lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, torch.ones(4, 4).double())),
-    "layer norm": ("layer_norm_lstm", lambda cell, inputs, lengths: cell.read(inputs, lengths, None)),
+    "fused": ("lstm", lambda cell, inputs, lengths: cell.forward_padded(inputs, lengths, None)),
+    "packed": ("lstm", lambda cell, inputs, lengths: cell.forward_packed(inputs, lengths)),
+    "by position": (
+        "lstm",
+        lambda cell, inputs, lengths: cell.forward_padded(inputs, lengths, torch.ones(4, 4).double()),
+    ),
+    "layer norm": ("layer_norm_lstm", lambda cell, inputs, lengths: cell.forward_padded(inputs, lengths, None)),
 }
 
 
@@ -83,7 +86,7 @@ def test_padded_rows_end_with_the_memory_cells_that_they_have_alone(kind: str, r
     outputs, cells = read(cell, inputs, lengths)
     wanted = torch.zeros((), dtype=torch.float64)
     for row, length in enumerate(lengths.tolist()):
-        alone, after = cell.run(inputs[row : row + 1, :length], CellState(zeros, zeros), None)
+        alone, after = cell.forward_sequence(inputs[row : row + 1, :length], CellState(zeros, zeros), None)
         torch.testing.assert_close(outputs[row, :length], alone[0])
         torch.testing.assert_close(cells[row], after.cell[0])
         wanted = wanted + (row + 1) * after.cell.sum()
@@ -117,7 +120,7 @@ def test_recurrent_dropout_keeps_one_mask_for_a_sentence(kind: str, options: dic
     dropped, _ = model(SOURCE[one], LENGTHS[one], TARGET[one])
     assert not torch.allclose(plain, dropped)
     dropped.sum().backward()
-    for layer in (model.encoder.layers[0].rightward, model.decoder.layers[0]):
+    for layer in (model.encoder.layers[0].forward_cell, model.decoder.layers[0]):
         weight = layer.weight_hh if isinstance(layer, LayerNormLSTM) else layer.weight_hh_l0
         unseen = (weight.grad == 0).all(0)
         assert 0 < int(unseen.sum()) < len(unseen), "of 8 units some are dropped and some are not"

@@ -51,14 +51,14 @@ def copy_weights(book: TextbookModel, ours: Seq2Seq) -> None:
     book.source_embedding.weight.copy_(ours.encoder.embeddings.table.weight)
     book.target_embedding.weight.copy_(ours.decoder.embeddings.table.weight)
     for level, layer in enumerate(ours.encoder.layers):
-        for direction, suffix in ((layer.rightward, ""), (layer.leftward, "_reverse")):
+        for direction, suffix in ((layer.forward_cell, ""), (layer.backward_cell, "_reverse")):
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 getattr(book.encoder, f"{name}_l{level}{suffix}").copy_(weight_of(direction, name))
     for cell, layer in zip(book.cells, ours.decoder.layers, strict=True):
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             getattr(cell, name).copy_(weight_of(layer, name))
     book.score.weight.copy_(ours.decoder.attention.score.projection.weight.T)
-    book.combine.weight.copy_(ours.decoder.combine.weight)
+    book.combine.weight.copy_(ours.decoder.attentional_layer.weight)
     book.output.weight.copy_(ours.output.weight)
     book.output.bias.copy_(ours.output.bias)
 

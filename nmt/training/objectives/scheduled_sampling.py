@@ -28,7 +28,7 @@ from nmt.data.shuffle import hash64, make_key, uniform
 from nmt.data.special_tokens import EOS
 from nmt.device import autocast
 from nmt.model import Seq2Seq
-from nmt.model.linear import linear
+from nmt.model.layers import linear
 from nmt.model.memory import Memory
 from nmt.training.batch_tensors import TensorBatch
 
