@@ -1,4 +1,4 @@
-"""Where computation happens, and in which number format. The one place that asks what the machine can do."""
+"""Devices, number formats and threads. Only this module queries the capabilities of the hardware."""
 
 from __future__ import annotations
 
@@ -12,54 +12,61 @@ from nmt.log import logger
 
 
 def choose_device(setting: str) -> torch.device:
-    """Return the device of `setting`: "auto" (CUDA where there is one, else the CPU), "cpu" or "cuda".
+    """Return the torch device for `setting`.
+
+    Args:
+        setting: "cpu", "cuda", or "auto", which is CUDA if available and the CPU otherwise.
 
     Raises:
-        UsageError: CUDA is asked for and there is none.
+        UsageError: `setting` is "cuda" and no CUDA device is available.
     """
-    # In fp32 as everywhere else: cuDNN would round what goes into the products of recurrent layers to 10 bits (TF32).
+    # Full fp32, as elsewhere: cuDNN would round the inputs of recurrent layers to 10 bits of mantissa (TF32).
     torch.backends.cudnn.allow_tf32 = False
     if setting == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if setting == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device: cuda is asked for, but torch finds no CUDA device; use --device cpu or device: auto")
+        raise UsageError("device: cuda requires a CUDA device, but torch found none. Use --device cpu or device: auto.")
     return torch.device(setting)
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Return whether `device` multiplies bfloat16 matrices in hardware, and so faster than float32 ones."""
+    """Return whether `device` multiplies bfloat16 matrices in hardware, which is faster than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def plans_shapes_slowly(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a product in `dtype` on `device` takes milliseconds to plan when its shape is new: bf16 with AMX."""
+    """Return whether each new shape of a matrix product costs milliseconds of planning: bf16 with AMX."""
     return device.type == "cpu" and dtype == torch.bfloat16 and bool(torch.cpu._is_amx_tile_supported())
 
 
 def bf16_kernels() -> bool:
-    """Return whether the processor has kernels for products of packed bfloat16 matrices."""
+    """Return whether torch has kernels for products of packed bfloat16 matrices on this processor."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call, no-any-return]
 
 
 def exact_int8() -> bool:
-    """Return whether the processor adds up products of 8-bit integers in 32 bits at once (VNNI).
+    """Return whether the processor accumulates products of 8-bit integers in 32 bits (VNNI).
 
-    Others add pairs of them in 16 bits first, which overflow where both are large.
+    Other processors first add pairs of products in 16 bits, which overflow if both products are large.
     """
     return bool(torch.cpu._is_vnni_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
-    """Return the number format of matrix products for `setting`: "auto", "bf16" or "fp32".
+    """Return the number format of matrix products in training.
 
-    A processor that has no kernels for bf16 computes in fp32 all the same, with a warning.
+    On a processor without kernels for bf16, the result is fp32, with a warning if bf16 was requested.
+
+    Args:
+        setting: "bf16", "fp32", or "auto", which is bf16 if `device` supports it in hardware.
+        device: Device of the computation.
     """
     if not _bf16_wanted(setting, device):
         return torch.float32
     if device.type == "cpu" and not bf16_kernels():
-        logger.warning("bf16 is asked for, and this processor has no kernels for it: computing in fp32")
+        logger.warning("This processor does not support bf16. Computing in fp32 instead.")
         return torch.float32
     return torch.bfloat16
 
@@ -69,34 +76,37 @@ def _bf16_wanted(setting: str, device: torch.device) -> bool:
 
 
 def choose_precision(setting: str, device: torch.device) -> str:
-    """Return "fp32", "bf16" or "int8" for `setting`, which may also be "auto".
+    """Return the precision of decoding: "fp32", "bf16" or "int8".
+
+    Args:
+        setting: One of these, or "auto", which is bf16 if `device` supports it in hardware, else fp32.
+        device: Device of the computation.
 
     Raises:
-        UsageError: int8 on another device than a processor.
+        UsageError: `setting` is "int8" and `device` is not the CPU.
     """
     if setting == "int8":
         if device.type != "cpu":
-            raise UsageError("decoding.precision int8 is for processors: use --device cpu, or bf16")
+            raise UsageError("decoding.precision: int8 requires the CPU. Use --device cpu, or precision bf16.")
         return setting
     return "bf16" if _bf16_wanted(setting, device) else "fp32"
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Return the context in which matrix products on `device` use `dtype`."""
+    """Return a context manager in which matrix products on `device` use `dtype`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def set_threads(threads: int | None) -> None:
-    """Compute with `threads` processor threads; None: one for each core this process may use."""
+    """Set the number of CPU threads. None uses one per core that is available to this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(threads or cores)
 
 
 def keep_freed_memory() -> None:
-    """Keep large freed blocks in the process for the next tensor, where the C library is glibc.
+    """Make glibc keep large freed blocks for the next tensor. Does nothing with other C libraries.
 
-    By default they go back to the system and are got again page by page, which was seen to take a twentieth of
-    training.
+    By default glibc returns them to the system, and the page faults of new blocks took 5 % of training time.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
