@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+import types
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mkdocs.structure.files import File, Files
 
@@ -95,7 +97,7 @@ def _command(command: Any, names: tuple[str, ...]) -> Iterator[str]:
     yield from _help(command.help or "")
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
-    yield from _table("Argument", [(one.make_metavar(context), one) for one in arguments])
+    yield from _table("Argument", [(one.metavar or one.name.upper(), one) for one in arguments])
     panels: dict[str, list[tuple[str, Any]]] = {}
     for one in options:
         panel = getattr(one, "rich_help_panel", None) or "Option"
@@ -138,22 +140,20 @@ def _table(title: str, rows: list[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _value(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return ", ".join(_code(str(getattr(choice, "value", choice))) for choice in choices)
-    low, high = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
-    kind = {"integer": "whole number", "float": "number"}.get(parameter.type.name.removesuffix(" range"))
-    if kind is None:
+    """What an option takes: its choices, its kind of number with the bounds, or the name of its value."""
+    kind = parameter.type_descriptor.annotation
+    while get_origin(kind) in (list, Union, types.UnionType, Annotated):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return ", ".join(_code(str(choice.value)) for choice in kind)
+    if get_origin(kind) is Literal:
+        return ", ".join(_code(str(choice)) for choice in get_args(kind))
+    name = {int: "whole number", float: "number"}.get(kind)
+    if name is None:
         return _code(parameter.metavar) if parameter.metavar and parameter.param_type_name == "option" else ""
-    bounds = [
-        f"{word} {limit:g}"
-        for word, limit in (
-            (("above" if getattr(parameter.type, "min_open", False) else "at least"), low),
-            (("below" if getattr(parameter.type, "max_open", False) else "at most"), high),
-        )
-        if limit is not None
-    ]
-    return f"{kind}{', ' if bounds else ''}{' and '.join(bounds)}"
+    limits = (("at least", parameter.min), ("at most", parameter.max))
+    bounds = " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+    return f"{name}, {bounds}" if bounds else name
 
 
 def configuration_page() -> Iterator[str]:

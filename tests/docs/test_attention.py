@@ -1,4 +1,4 @@
-"""docs/attention.md points at code, options and commands that are there."""
+"""docs/concepts/attention.md names code, options and commands that exist."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import get_args
 
 import pytest
 
-from cli_tools import ROOT, nmt
+from cli_tools import ROOT
 from nmt.config.introspection import find
 from nmt.config.schema import AttentionConfig
 
-PAGE = ROOT / "docs" / "attention.md"
+PAGE = ROOT / "docs" / "concepts" / "attention.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 LINKS = sorted(set(re.findall(r"(?<!!)\[`([^`\]]+)`\]\(([^)]+)\)", TEXT)))
 SHOWN = re.sub(r"<!--.*?-->", "", TEXT, flags=re.DOTALL)
@@ -58,13 +58,5 @@ def test_pictures_that_are_shown_are_there_and_small() -> None:
 
 def test_scripts_and_configurations_that_are_named_are_there() -> None:
     named = set(re.findall(r"(?<![\w/])((?:scripts|configs)/[a-z0-9_.-]+)", SHOWN))
-    assert {"scripts/long_sentences", "scripts/attention_scores", "scripts/alignment_error"} <= named
+    assert {"scripts/fetch_data", "configs/long-exercise.yaml"} <= named
     assert all((ROOT / path).is_file() for path in named)
-
-
-def test_options_of_commands_exist() -> None:
-    blocks = "\n".join(re.findall(r"^```bash\n(.*?)^```$", SHOWN, flags=re.MULTILINE | re.DOTALL)).replace("\\\n", "")
-    for name, rest in re.findall(r"^nmt (\w+)(.*)$", blocks, flags=re.MULTILINE):
-        help_text = nmt(name, "--help", variables={"COLUMNS": "200", "TERM": "dumb"}).stdout
-        known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_text))
-        assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest)) <= known, name

@@ -95,7 +95,7 @@ def read_arguments(program: str, arguments: list[str]) -> None:
 
 def test_the_pages_have_commands(calls: list[list[str]]) -> None:
     assert len(calls) > 60
-    assert {"nmt", "ablate", "benchmark", "decoding_table", "invariance"} <= {program for program, *_ in calls}
+    assert {"nmt", "benchmark", "fetch_data"} <= {program for program, *_ in calls}
 
 
 @pytest.mark.usefixtures("text_files")

@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere: to a file of the repository, and to a heading that it has."""
+"""Every link of the documentation leads to a file of the repository, and to a heading of that file."""
 
 from __future__ import annotations
 

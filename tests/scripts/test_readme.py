@@ -20,14 +20,9 @@ BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```$", README, flags=re.MULTILINE
 
 # Blocks that are not run, by their first line, with the reason.
 NOT_RUN = {
-    "scripts/benchmark": "measures for minutes; test_scripts_benchmark.py has its parts",
     "scripts/quickstart": "trains for minutes, and installs packages; it is the same commands on the exercise corpus",
     "scripts/test": "it is what runs this test",
     "source .venv/bin/activate": "only puts nmt on the path, which this test does in another way",
-    "scripts/fetch_data multi30k": "downloads, then trains for half an hour; test_scripts_fetch_data.py has the script",
-    "scripts/score_protocols hypothesis.de data/multi30k/test_2016_flickr.de --language de": (
-        "needs Multi30k; test_evaluation_protocols.py has the command"
-    ),
 }
 RUN = [(kind, text) for kind, text in BLOCKS if text.splitlines()[0] not in NOT_RUN]
 
@@ -120,7 +115,7 @@ def test_every_command_and_option_of_the_readme_exists(workspace: Path) -> None:
     mentioned = re.findall(r"`nmt ([a-z]+)([^`]*)`", README) + re.findall(
         r"^nmt ([a-z]+)(.*)$", README, flags=re.MULTILINE
     )
-    assert len(mentioned) > 10
+    assert len(mentioned) >= 5
     options: dict[str, set[str]] = {}
     for name, rest in mentioned:
         words = rest.split()
@@ -129,12 +124,6 @@ def test_every_command_and_option_of_the_readme_exists(workspace: Path) -> None:
     for group, flags in options.items():
         help_text = shown_help(workspace, *group.split())
         assert flags <= set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_text)), group
-
-
-def test_the_table_has_every_command(workspace: Path) -> None:
-    table = set(re.findall(r"^\| `nmt (\w+)", README, flags=re.MULTILINE))
-    listed = set(re.findall(r"^\W*([a-z]+) ", shown_help(workspace).split("Commands", 1)[1], flags=re.MULTILINE))
-    assert table == listed
 
 
 def shown_help(workspace: Path, *command: str) -> str:
@@ -152,3 +141,7 @@ def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_it_is_short() -> None:
+    assert len(README.split()) < 1000

@@ -72,7 +72,7 @@ def test_each_is_short_and_says_where_it_is_from(path: Path) -> None:
     head = text.split("\nbase:")[0]
     assert re.search(r"arXiv:\d{4}\.\d{5}|arXiv:\d{4}\.\d{4}", head)
     assert "From the paper: " in head
-    assert "Departs: " in head
+    assert "Differences: " in head
     assert len([line for line in text.splitlines() if line and not line.startswith("#")]) <= 45
 
 
