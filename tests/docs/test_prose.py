@@ -15,7 +15,7 @@ PHRASES = {
     r"anew": "again",
     r"tells?|told": "print, report, specify",
     r"whatever|whoever": "any, every",
-    r"(so|as) many": "N, the number of",
+    r"so many|as many \w+ out": "N, one per line",
     r"by (itself|themselves)": "automatically, alone, separately",
     r"likewise": "also",
     r"(go|goes|going|gone|went) on\b(?! (the|a|an) (page|site|list))": "resume, continue",
