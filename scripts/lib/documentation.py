@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,18 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             markdown = markdown.replace(marker, "\n".join(write()))
     place = next((source for source, target in PAGES_ELSEWHERE.items() if target == uri), f"docs/{uri}")
     return relink(markdown, place=place, uri=uri, repository=config["repo_url"])
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Make sure that a browser fetches nothing from elsewhere to show the page.
+
+    Raises:
+        PluginError: The page loads a script, style, font or picture from another host.
+    """
+    found = re.search(r"<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>", output)
+    if found and 'rel="canonical"' not in found[0]:
+        raise PluginError(f"{page.file.src_uri}: the page loads something from another host: {found[0]}")
+    return output
 
 
 def relink(markdown: str, *, place: str, uri: str, repository: str | None) -> str:
@@ -129,13 +142,17 @@ def _example_block(examples: list[str]) -> Iterator[str]:
 def _table(title: str, rows: list[tuple[str, Any]]) -> Iterator[str]:
     if not rows:
         return
-    yield from (f"| {title} | Value | Meaning | Default |", "| --- | --- | --- | --- |")
+    cells = []
     for name, one in rows:
         default = one.default() if callable(one.default) else one.default
-        shown = "" if default in (None, False, (), []) else f"`{getattr(default, 'value', default)}`"
+        shown = "" if default in (None, False, (), []) else _code(str(getattr(default, "value", default)))
         value = "" if getattr(one, "is_flag", False) else _value(one)
-        required = " Required." if one.required else ""
-        yield f"| {_code(name)} | {value} | {_cell(one.help or '')}{required} | {shown} |"
+        meaning = _cell(one.help or "") + (" Required." if one.required else "")
+        cells.append((_code(name), value, meaning, shown))
+    heading = (title, "Value", "Meaning", "Default")
+    columns = [number for number in range(4) if any(row[number] for row in cells)]
+    for row in (heading, ("---",) * 4, *cells):
+        yield "| " + " | ".join(row[number] for number in columns) + " |"
     yield ""
 
 
@@ -158,7 +175,7 @@ def _value(parameter: Any) -> str:
 
 def configuration_page() -> Iterator[str]:
     """Write every key of the schema: type and bounds, default, meaning; a section a heading."""
-    from nmt.config.options import options_of
+    from nmt.config.introspection import options_of
     from nmt.config.schema import WithBase
 
     def section(kind: Any, path: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import yaml
 from cli_tools import ROOT
 
 from nmt.cli import app
-from nmt.config.options import walk
+from nmt.config.introspection import walk
 from nmt.config.problems import dotted
 
 
