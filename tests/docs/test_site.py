@@ -12,7 +12,7 @@ import yaml
 from cli_tools import ROOT
 
 from nmt.cli import app
-from nmt.config.introspection import walk
+from nmt.config.introspection import find, walk
 from nmt.config.problems import dotted
 
 
@@ -80,3 +80,32 @@ def test_every_page_is_in_the_navigation() -> None:
     written = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     assert set(listed) == written | set(documentation.PAGES_ELSEWHERE.values())
     assert len(listed) == len(set(listed))
+
+
+TEXTS = {
+    str(page.relative_to(ROOT)): page.read_text("utf-8")
+    for page in (
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "configs").rglob("*.md")),
+    )
+}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_files_that_are_named_exist(page: str) -> None:
+    named = re.findall(r"`((?:nmt|tests|scripts|configs|docs)/[\w./-]+|[a-z_]+/[\w/]+\.py)`", TEXTS[page])
+    missing = [name for name in named if not any((folder / name).exists() for folder in (ROOT, ROOT / "nmt"))]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_keys_that_are_named_exist(page: str) -> None:
+    sections = "data|tokenizer|model|training|decoding|evaluation"
+    named = re.findall(rf"`((?:{sections})\.[a-z_0-9.N]+?)(?:[=:][^`]*)?`", TEXTS[page])
+    unknown = [
+        name
+        for name in named
+        if find(tuple(0 if part == "N" else int(part) if part.isdecimal() else part for part in name.split("."))) is None
+    ]
+    assert not unknown
