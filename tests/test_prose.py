@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 import pytest
+
 from cli_tools import ROOT
 
 PHRASES = {
@@ -62,21 +63,19 @@ def find_phrases(text: str) -> list[Found]:
 
 
 PAGES = [
-    *sorted(ROOT.glob("*.md")),
-    *sorted(
+    *ROOT.glob("*.md"),
+    ROOT / "data" / "README.md",
+    *(
         page
-        for folder, kinds in (("docs", ("md",)), ("data", ("md",)), ("configs", ("md", "yaml")), (".github", ("yml",)))
-        for kind in kinds
+        for folder, kind in (("docs", "md"), ("configs", "md"), ("configs", "yaml"), (".github", "yml"))
         for page in (ROOT / folder).rglob(f"*.{kind}")
-        if "/data/" not in str(page.relative_to(ROOT)) and page.parent.parent != ROOT / "data"
     ),
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_text_for_users_has_no_phrase_that_is_avoided(page: object) -> None:
-    text = (ROOT / str(page)).read_text("utf-8")
-    assert not find_phrases(text)
+@pytest.mark.parametrize("page", sorted(str(page.relative_to(ROOT)) for page in PAGES))
+def test_a_text_for_users_has_no_phrase_that_is_avoided(page: str) -> None:
+    assert not find_phrases((ROOT / page).read_text("utf-8"))
 
 
 def test_the_check_names_line_and_words() -> None:
@@ -88,7 +87,14 @@ def test_the_check_names_line_and_words() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["whatever", "Ask for it.", "run it anew", "a third of it left out at random", "What it looks at", "It stood there"],
+    [
+        "whatever",
+        "Ask for it.",
+        "run it anew",
+        "leaves a third of it out at random",
+        "what it looks at",
+        "It stood there",
+    ],
 )
 def test_the_check_finds(text: str) -> None:
     assert find_phrases(text)

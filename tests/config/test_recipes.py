@@ -203,7 +203,7 @@ def test_whatever_differs_from_the_defaults_has_its_reason(name: str) -> None:
     assert not unexplained
 
 
-# ------------------------------------------------------------------------------------------------------ docs/guide/recipes.md
+# ------------------------------------------------------------------------------------------------ docs/guide/recipes.md
 
 
 def test_every_recipe_has_its_row() -> None:
