@@ -110,3 +110,13 @@ def test_keys_that_are_named_exist(page: str) -> None:
         name for name in named if find(tuple(0 if part in ("N", "0") else part for part in name.split("."))) is None
     ]
     assert not unknown
+
+
+def test_the_design_page_has_every_room() -> None:
+    rooms = re.findall(r"^\| `nmt/(\w+)/` \|", TEXTS["docs/concepts/design.md"], flags=re.MULTILINE)
+    assert set(rooms) == {path.parent.name for path in (ROOT / "nmt").glob("*/__init__.py")}
+
+
+def test_the_glossary_has_at_most_ten_words_of_our_own() -> None:
+    words = TEXTS["docs/glossary.md"].split("## ")[1]
+    assert len(re.findall(r"^\| (?!word |---)", words, flags=re.MULTILINE)) <= 10
