@@ -26,6 +26,9 @@ PAGES_ELSEWHERE = {
 }
 """Files outside docs/, by their place in the repository, and the pages of the site that show them."""
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+CODE = re.compile(r"`[^`\n]+`")
+TABLE_ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)
+"""The hosting site needs a backslash before a bar in code in a table; the site's parser would show it."""
 BLOCK = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -42,6 +45,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     for marker, write in GENERATED.items():
         if marker in markdown:
             markdown = markdown.replace(marker, "\n".join(write()))
+    markdown = TABLE_ROW.sub(lambda row: CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
     place = next((source for source, target in PAGES_ELSEWHERE.items() if target == uri), f"docs/{uri}")
     return relink(markdown, place=place, uri=uri, repository=config["repo_url"])
 
@@ -213,14 +217,13 @@ def _yaml(value: Any) -> str:
 
 
 def _code(text: str) -> str:
-    return "`" + text.replace("|", "\\|") + "`" if text else ""
+    return f"`{text}`" if text else ""
 
 
 def _cell(text: str) -> str:
     """Text for a cell of a table; angle brackets and stars outside code are text, no markup."""
     words: Iterable[str] = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    plain = [one if one.startswith("`") else re.sub(r"([<>*_\[\]])", r"\\\1", one) for one in words]
-    return "".join(plain).replace("|", "\\|")
+    return "".join(one if one.startswith("`") else re.sub(r"([<>*_|\[\]])", r"\\\1", one) for one in words)
 
 
 GENERATED: dict[str, Callable[[], Iterator[str]]] = {
