@@ -142,11 +142,11 @@ def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
 
 
 def _lines_of_corpora(config: Config) -> Iterator[str]:
-    from nmt.data.corpus import Malformed, read_training
+    from nmt.data.corpus import MalformedLine, read_training
 
     for corpus in config.data.train:
         for pair in read_training(corpus):
-            if not isinstance(pair, Malformed):
+            if not isinstance(pair, MalformedLine):
                 yield pair[1]
 
 

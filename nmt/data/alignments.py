@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig
-from nmt.data.corpus import Contents, inspect_file, paths
+from nmt.data.corpus import FileFacts, inspect_file, paths
 from nmt.data.lines import read_lines
 from nmt.data.store import Rows, make_rows
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
@@ -49,18 +49,16 @@ class Links:
         return round(float(self.shares.sum(dtype=np.float64)))
 
 
-def inspect_alignment(corpus: CorpusConfig, pairs: int) -> Contents | None:
-    """Looks at the alignment file of a corpus of `pairs` lines; None when there is none.
+def inspect_alignment(file: str, corpus: CorpusConfig, pairs: int) -> FileFacts:
+    """Count and hash the lines of the alignment file of a corpus that has `pairs` lines.
 
     Raises:
-        DataError: It cannot be read, or has another number of lines.
+        DataError: The file cannot be read, or has another number of lines.
     """
-    if corpus.alignment is None:
-        return None
-    contents = inspect_file(corpus.alignment)
-    if contents.lines != pairs:
-        raise UnequalLines(corpus.alignment, contents.lines, paths(corpus)[0], pairs, rule=LINK_RULE)
-    return contents
+    facts = inspect_file(file)
+    if facts.lines != pairs:
+        raise UnequalLines(file, facts.lines, paths(corpus)[0], pairs, rule=LINK_RULE)
+    return facts
 
 
 def parse_links(line: str, *, source_words: int, target_words: int) -> list[tuple[int, int]]:
@@ -125,8 +123,22 @@ class PieceWords:
         return int(np.count_nonzero(self._starts[ids][1:])) + 1 if ids else 0
 
 
+class LinkCounts(NamedTuple):
+    """Counts of the alignment of one corpus.
+
+    Attributes:
+        links: Links between words.
+        pairs_with_links: Pairs with at least one link that is used.
+        pairs_not_matched: Pairs whose links are not used, because the subword model separates words differently.
+    """
+
+    links: int
+    pairs_with_links: int
+    pairs_not_matched: int
+
+
 class LinkReader:
-    """Reads the alignment of one corpus beside its pairs, and counts what it finds."""
+    """Reads the alignment of one corpus beside its pairs."""
 
     def __init__(self, file: str, words: tuple[PieceWords, PieceWords], *, tagged: bool) -> None:
         """Opens the file.
@@ -141,7 +153,7 @@ class LinkReader:
         self._shift = int(tagged)
         self._lines: Iterator[str] = read_lines(file, keep_broken=False)
         self._next = 1
-        self.links = self.aligned = self.unmatched = 0
+        self._links = self._aligned = self._unmatched = 0
 
     def read(
         self, numbers: NDArray[np.int64], sources: Sequence[str], targets: Sequence[str], rows: tuple[Rows, Rows]
@@ -169,17 +181,17 @@ class LinkReader:
                 words.match(side, count[place]) for words, side, count in zip(self._words, tokens, counts, strict=True)
             ]
             if spans[0] is None or spans[1] is None:
-                self.unmatched += bool(links)
+                self._unmatched += bool(links)
                 links = []
             spread = {(s, t) for i, j in links for s in (spans[0] or [])[i] for t in (spans[1] or [])[j]}
-            self.links += len(links)
-            self.aligned += bool(links)
+            self._links += len(links)
+            self._aligned += bool(links)
             found.append(list(chain.from_iterable(sorted(spread))))
         return make_rows(found, np.int64)
 
-    def found(self) -> dict[str, int]:
-        """What was read so far, for the report."""
-        return {"links": self.links, "pairs_with_links": self.aligned, "pairs_not_matched": self.unmatched}
+    def counts(self) -> LinkCounts:
+        """Return the counts of what was read so far."""
+        return LinkCounts(self._links, self._aligned, self._unmatched)
 
     def _parse(self, number: int, tokens: tuple[list[str], list[str]]) -> list[tuple[int, int]]:
         line = next(islice(self._lines, number - self._next, None))

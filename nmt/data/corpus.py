@@ -13,21 +13,33 @@ from nmt.data.streams import STANDARD_STREAM, read_bytes
 from nmt.errors import DataError, UnequalLines
 
 
-class Contents(NamedTuple):
-    """What a text file holds, told from one look at all of its unpacked bytes."""
+class FileFacts(NamedTuple):
+    """The size and the hash of a text file.
+
+    Attributes:
+        lines: Number of lines.
+        digest: SHA-256 of the unpacked bytes, in hexadecimal.
+    """
 
     lines: int
     digest: str
 
 
-class Malformed(NamedTuple):
+class ParallelText(NamedTuple):
+    """A parallel text in memory, and the facts about each of its files."""
+
+    pairs: list[tuple[str, str]]
+    files: tuple[FileFacts, ...]
+
+
+class MalformedLine(NamedTuple):
     """A line of a TSV file that does not have exactly one tab."""
 
     line: str
 
 
-def inspect_file(path: Path | str) -> Contents:
-    """Counts the lines of a text file and hashes its text, packed or not.
+def inspect_file(path: Path | str) -> FileFacts:
+    """Count the lines of a text file and hash its unpacked bytes, in one pass.
 
     Raises:
         DataError: The file cannot be read.
@@ -43,14 +55,14 @@ def inspect_file(path: Path | str) -> Contents:
     only_mark = size == len(BYTE_ORDER_MARK) and tail == BYTE_ORDER_MARK
     if size and not tail.endswith(b"\n") and not only_mark:
         lines += 1  # the last line has no line end
-    return Contents(lines=lines, digest=digest.hexdigest())
+    return FileFacts(lines=lines, digest=digest.hexdigest())
 
 
 def paths(pair: PairConfig) -> tuple[str, ...]:
-    """The files of a pair: the TSV file, or source and target.
+    """Return the files of a pair: the TSV file, or source and target.
 
     Raises:
-        DataError: Neither, both, or standard input, which can be read only once.
+        DataError: The configuration has neither or both, or a file can be read only once (standard input, a pipe).
     """
     if pair.tsv is not None and pair.source is None and pair.target is None:
         files: tuple[str, ...] = (pair.tsv,)
@@ -60,56 +72,69 @@ def paths(pair: PairConfig) -> tuple[str, ...]:
         raise DataError("Parallel text is either `source` and `target`, or `tsv`.")
     if STANDARD_STREAM in files:
         raise DataError("Parallel text cannot come from standard input (`-`): it is read more than once.")
+    for file in files:
+        if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
+            raise DataError(f"{file}: is not a regular file; parallel text is read more than once.")
     return files
 
 
-def inspect_pair(pair: PairConfig) -> tuple[Contents, ...]:
-    """Looks at the files of a pair, and makes sure that they have the same number of lines.
+def inspect_pair(pair: PairConfig) -> tuple[FileFacts, ...]:
+    """Count the lines of each file of a pair and hash the file, in one pass over each.
 
     Raises:
         DataError: A file cannot be read, or the two files are of unequal length.
     """
     files = paths(pair)
-    for file in files:
-        if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
-            raise DataError(f"{file}: is not a regular file; parallel text is read more than once.")
-    contents = tuple(inspect_file(file) for file in files)
-    if contents[0].lines != contents[-1].lines:
-        raise UnequalLines(files[0], contents[0].lines, files[-1], contents[-1].lines)
-    return contents
+    return _of_equal_length(files, tuple(inspect_file(file) for file in files))
 
 
 def read_parallel(pair: PairConfig) -> list[tuple[str, str]]:
-    """Reads all pairs of a validation or test set, as they are: (source, target).
+    """Read all pairs of a validation or test set, unchanged: (source, target).
 
     Raises:
         DataError: A file cannot be read, has a line that is not UTF-8 or (TSV) without exactly one tab, the two files
             are of unequal length, or there is no line.
     """
-    inspect_pair(pair)
+    return load_parallel(pair).pairs
+
+
+def load_parallel(pair: PairConfig) -> ParallelText:
+    """Read a validation or test set with the facts about its files, in one pass over each; see `read_parallel`."""
     files = paths(pair)
-    if len(files) == 2:
-        pairs = list(zip(read_lines(files[0], keep_broken=False), read_lines(files[1], keep_broken=False), strict=True))
-    else:
-        pairs = []
-        for number, line in enumerate(read_lines(files[0], keep_broken=False), start=1):
-            source, tab, target = line.partition("\t")
-            if not tab or "\t" in target:
-                raise DataError(
-                    f"{files[0]}, line {number}: {line.count(chr(9)) + 1} columns; a line must have two, source and "
-                    "target, with one tab between them."
-                )
-            pairs.append((source, target))
-    if not pairs:
+    digests = [hashlib.sha256() for _ in files]
+    sides = [
+        list(read_lines(file, keep_broken=False, digest=digest)) for file, digest in zip(files, digests, strict=True)
+    ]
+    facts = tuple(FileFacts(len(side), digest.hexdigest()) for side, digest in zip(sides, digests, strict=True))
+    _of_equal_length(files, facts)
+    if not sides[0]:
         raise DataError(f"{' and '.join(files)}: no lines.")
-    return pairs
+    if len(files) == 2:
+        return ParallelText(list(zip(*sides, strict=True)), facts)
+    return ParallelText([_columns(files[0], number, line) for number, line in enumerate(sides[0], start=1)], facts)
 
 
-def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | Malformed]:
-    """Gives the pairs of a training corpus one by one, in bounded memory, for the filters to judge.
+def _columns(file: str, number: int, line: str) -> tuple[str, str]:
+    source, tab, target = line.partition("\t")
+    if not tab or "\t" in target:
+        raise DataError(
+            f"{file}, line {number}: {line.count(chr(9)) + 1} columns; a line must have two, source and target, with "
+            "one tab between them."
+        )
+    return source, target
 
-    Lines that are not UTF-8 have lone surrogates for the bad bytes. A TSV line without exactly one tab comes as
-    `Malformed`.
+
+def _of_equal_length(files: tuple[str, ...], facts: tuple[FileFacts, ...]) -> tuple[FileFacts, ...]:
+    if facts[0].lines != facts[-1].lines:
+        raise UnequalLines(files[0], facts[0].lines, files[-1], facts[-1].lines)
+    return facts
+
+
+def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | MalformedLine]:
+    """Yield the pairs of a training corpus unfiltered, in bounded memory.
+
+    Bad bytes of lines that are not UTF-8 become lone surrogates. A TSV line without exactly one tab is yielded as a
+    `MalformedLine`.
 
     Raises:
         DataError: A file cannot be read, or the two files are of unequal length.
@@ -118,7 +143,7 @@ def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | Malformed]:
     if len(files) == 1:
         for line in read_lines(files[0], keep_broken=True):
             source, tab, target = line.partition("\t")
-            yield (source, target) if tab and "\t" not in target else Malformed(line)
+            yield (source, target) if tab and "\t" not in target else MalformedLine(line)
         return
     sides = [read_lines(file, keep_broken=True) for file in files]
     try:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 from nmt.data.streams import describe, open_whole, read_bytes
 from nmt.errors import DataError
@@ -19,24 +20,34 @@ MAX_LINE_BYTES = 1 << 26  # a longer "line" is not text, and would be read into 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_lines(path: Path | str, *, keep_broken: bool) -> Iterator[str]:
-    """Gives the lines of a text file one by one, without their line ends, in bounded memory.
+class Digest(Protocol):
+    """A hash object of hashlib."""
+
+    def update(self, data: bytes, /) -> object:
+        """Hash more bytes."""
+
+
+def read_lines(path: Path | str, *, keep_broken: bool, digest: Digest | None = None) -> Iterator[str]:
+    """Yield the lines of a text file without their line ends, in bounded memory.
 
     Args:
-        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst; ``-`` is standard input.
-        keep_broken: What to do with a line that is not UTF-8: true gives it with its bad bytes as lone surrogates
-            (U+DC80 to U+DCFF); false raises an error.
+        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst. ``-`` is standard input.
+        keep_broken: Whether to accept lines that are not UTF-8. Their bad bytes become lone surrogates (U+DC80 to
+            U+DCFF).
+        digest: Updated with all unpacked bytes of the file, if given.
 
     Raises:
         DataError: The file cannot be read, or has a line that is not UTF-8 (named with its number and byte offset).
     """
-    return chain.from_iterable(read_blocks(path, keep_broken=keep_broken))
+    return chain.from_iterable(read_blocks(path, keep_broken=keep_broken, digest=digest))
 
 
-def read_blocks(path: Path | str, *, keep_broken: bool) -> Iterator[list[str]]:
-    """Gives the lines of a text file in lists of about a megabyte of text; see `read_lines`."""
+def read_blocks(path: Path | str, *, keep_broken: bool, digest: Digest | None = None) -> Iterator[list[str]]:
+    """Yield the lines of a text file in lists of about a megabyte of text; see `read_lines`."""
     first_line, offset = 1, 0
     for block in _whole_lines(path):
+        if digest is not None:
+            digest.update(block)
         if offset == 0 and block.startswith(BYTE_ORDER_MARK):
             block = block[len(BYTE_ORDER_MARK) :]
             offset = len(BYTE_ORDER_MARK)

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from nmt.config.schema import PairConfig
-from nmt.data.corpus import Malformed, inspect_pair, read_training
+from nmt.data.corpus import MalformedLine, paths, read_training
 from nmt.data.lines import is_blank
 
 MOST_PAIRS = 200_000
@@ -46,13 +46,13 @@ def take_sample(pair: PairConfig) -> Sample:
     Raises:
         DataError: A file cannot be read, or the two are of unequal length.
     """
-    inspect_pair(pair)
+    files = paths(pair)
     kept: list[tuple[str, str]] = []
     seen = _RepetitionCounter()
     total = filled = characters = 0
     stride = 1
     for line in read_training(pair):
-        source, target = (line.line, "") if isinstance(line, Malformed) else line
+        source, target = (line.line, "") if isinstance(line, MalformedLine) else line
         if not is_blank(source) or not is_blank(target):
             seen.add(source, target)
             filled += 1
@@ -64,7 +64,6 @@ def take_sample(pair: PairConfig) -> Sample:
                 stride *= 2
                 characters = sum(len(source) + len(target) for source, target in kept)
         total += 1
-    files = tuple(file for file in (pair.source, pair.target, pair.tsv) if file is not None)
     duplicates = seen.repeated() * filled / max(1, total)
     return Sample(files=files, total=total, duplicates=duplicates, pairs=kept)
 

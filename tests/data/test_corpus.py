@@ -8,7 +8,7 @@ import pytest
 
 from data_files import write_pairs, write_text
 from nmt.config.schema import PairConfig
-from nmt.data.corpus import Malformed, inspect_file, inspect_pair, read_parallel, read_training
+from nmt.data.corpus import MalformedLine, inspect_file, inspect_pair, read_parallel, read_training
 from nmt.errors import DataError
 
 PAIRS = [("a dog", "ein Hund"), ("", "leer"), ("the\u2028cat", "die Katze")]
@@ -54,7 +54,12 @@ def test_tsv_lines_need_exactly_one_tab(tmp_path: Path) -> None:
     pair = PairConfig(tsv=write_text(tmp_path / "set.tsv", ["a\tb", "no tab", "c\td", "too\tmany\ttabs"]))
     with pytest.raises(DataError, match=r"set\.tsv, line 2: 1 columns"):
         read_parallel(pair)
-    assert list(read_training(pair)) == [("a", "b"), Malformed("no tab"), ("c", "d"), Malformed("too\tmany\ttabs")]
+    assert list(read_training(pair)) == [
+        ("a", "b"),
+        MalformedLine("no tab"),
+        ("c", "d"),
+        MalformedLine("too\tmany\ttabs"),
+    ]
 
 
 def test_broken_text_is_an_error_in_held_out_sets_alone(tmp_path: Path) -> None:

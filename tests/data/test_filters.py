@@ -42,26 +42,26 @@ def english_german(**changes: object) -> PairFilter:
     ],
 )
 def test_each_reason(source: str, target: str, reason: str | None) -> None:
-    assert english_german().judge(source, target) == reason
+    assert english_german().reject(source, target) == reason
 
 
 def test_identical_sides_can_be_kept() -> None:
-    assert english_german(identical=False).judge("same", "same") is None
+    assert english_german(identical=False).reject("same", "same") is None
 
 
 def test_words_do_not_limit_languages_without_spaces() -> None:
-    judge = english_german(source_language="zh-CN", target_language="en").judge
-    assert judge("字" * 40, "w" * 30) is None
-    assert judge("字" * 41, "w" * 30) == "too long"
-    assert judge("字" * 20, "one two three") is None  # 20 characters to 11
-    assert judge("字" * 4, "one two three four") == "length ratio"  # 4 characters to 15
-    assert judge("字 字 字", "three cha") is None  # spaces do not count
+    reject = english_german(source_language="zh-CN", target_language="en").reject
+    assert reject("字" * 40, "w" * 30) is None
+    assert reject("字" * 41, "w" * 30) == "too long"
+    assert reject("字" * 20, "one two three") is None  # 20 characters to 11
+    assert reject("字" * 4, "one two three four") == "length ratio"  # 4 characters to 15
+    assert reject("字 字 字", "three cha") is None  # spaces do not count
 
 
 def test_both_sides_are_counted_in_characters_for_the_ratio_if_one_has_no_spaces() -> None:
-    judge = english_german(source_language="en", target_language="ja").judge
-    assert judge("a", "日日日") is None
-    assert judge("a", "日日日日") == "length ratio"
+    reject = english_german(source_language="en", target_language="ja").reject
+    assert reject("a", "日日日") is None
+    assert reject("a", "日日日日") == "length ratio"
 
 
 def test_tally_counts_and_shortens() -> None:
@@ -69,8 +69,8 @@ def test_tally_counts_and_shortens() -> None:
     for line in (3, 5, 9):
         tally.add("too long", line, "word " * 10, "w\udce9\x00")
     tally.add("empty", 7, "", "x")
-    assert [(reason, count) for reason, count, _ in tally] == [("too long", 3), ("empty", 1)]
-    (_, _, examples), _ = tally
+    assert [(reason, count) for reason, count, _ in tally.facts()] == [("too long", 3), ("empty", 1)]
+    (_, _, examples), _ = tally.facts()
     assert [example.line for example in examples] == [3, 5]
     assert examples[0].source == "word wo…"
     assert examples[0].target == "w\\udce9\\x00"

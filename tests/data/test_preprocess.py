@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ import pytest
 
 from data_files import make_config, make_model, make_pairs, write_pairs, write_text
 from nmt.config.schema import Config
+from nmt.data import streams, tokenizer_training
 from nmt.data.atomic_folder import PREFIX
 from nmt.data.batching import Batches, Position
-from nmt.data.preprocess import encode_pass as encoding
 from nmt.data.preprocess import preprocess as preprocess_module
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
 from nmt.data.tokenizer import Tokenizers
@@ -46,7 +47,7 @@ def left_out(preprocessed: PreprocessedData, corpus: int = 0) -> dict[str, tuple
     """Counts and the lines of the examples, by reason."""
     return {
         entry["reason"]: (entry["pairs"], [example["line"] for example in entry["examples"]])
-        for entry in preprocessed.report["corpora"][corpus]["left_out"]
+        for entry in preprocessed.report["corpora"][corpus]["filtered"]
     }
 
 
@@ -175,7 +176,7 @@ def test_tiny_corpora_warn_and_work(tmp_path: Path, caplog: pytest.LogCaptureFix
         preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS[:5])], tokenizer=options))
         assert stored_text(preprocessed) == PAIRS[:5]
         assert preprocessed.report["tokenizer"]["source_size"] == preprocessed.tokenizers.source.size < 400
-        assert f"going on with {preprocessed.tokenizers.source.size}" in caplog.text
+        assert f"vocabulary has {preprocessed.tokenizers.source.size} pieces instead of 8000" in caplog.text
 
 
 # ------------------------------------------------------------------------------------------- nothing is half made
@@ -219,7 +220,7 @@ def test_bad_input_creates_nothing(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device"), RuntimeError])
-@pytest.mark.parametrize("stage", ["learn", "encode", "write_report"])
+@pytest.mark.parametrize("stage", ["filter_corpora", "train_tokenizers", "encode", "write_report"])
 def test_a_failure_at_any_stage_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, error: Any
 ) -> None:
@@ -347,6 +348,71 @@ def test_subword_models_can_be_given(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert preprocess(config).folder != preprocessed.folder
 
 
+# ---------------------------------------------------------------------------------------------- passes over the files
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each text file was opened, by its name."""
+    counts: Counter[str] = Counter()
+
+    def counting(path: Any, *arguments: Any) -> Any:
+        counts[Path(path).name] += 1
+        return open(path, *arguments)
+
+    monkeypatch.setattr(streams, "open", counting, raising=False)
+    return counts
+
+
+def test_each_pass_opens_each_file_once(tmp_path: Path, opened: Counter[str]) -> None:
+    train = write_pairs(tmp_path, "train", PAIRS)
+    train["alignment"] = write_text(tmp_path / "train.links", ["0-0"] * len(PAIRS))
+    test = {**write_pairs(tmp_path, "test", PAIRS[:3]), "name": "mine"}
+    inspect = dict.fromkeys(
+        [f"{name}.{side}" for name in ("train", "valid", "test") for side in ("source", "target")], 1
+    )
+    inspect["train.links"] = 1
+
+    def opens(config: Config) -> dict[str, int]:
+        opened.clear()
+        preprocess(config)
+        return {name: count for name, count in opened.items() if name in inspect}
+
+    config = make_config(tmp_path, [train], test=[test])
+    everything = {**inspect, "train.source": 2, "train.target": 2, "train.links": 2}
+    assert opens(config) == everything, "inspect, then filter the corpora and read the links"
+    assert opens(config) == inspect, "up to date: one pass"
+    renamed = make_config(tmp_path, [train], test=[{**test, "name": "new"}])
+    assert opens(renamed) == {**inspect, "train.source": 2, "train.target": 2}, "a new test set: overlap"
+
+
+# ------------------------------------------------------------------------------------------------------ languages
+
+
+@pytest.mark.parametrize(("code", "kept"), [("th", 2), ("tha", 2), ("xyz", 2), ("xyz-Latn", 0)])
+def test_lengths_are_counted_by_the_script(tmp_path: Path, code: str, kept: int) -> None:
+    pairs = [("แมวนอนอยู่บนเก้าอี้สีแดง", "the cat sleeps on the red chair"), ("ฉันกินข้าวที่บ้านทุกวัน", "I eat at home every day")]
+    valid = write_pairs(tmp_path, "valid", pairs)
+    train = write_pairs(tmp_path, "train", [*pairs, ("one two", "one two three")])
+    config = make_config(
+        tmp_path,
+        [train],
+        valid=valid,
+        languages=(code, "en"),
+        filters={"max_length_ratio": 2},
+        tokenizer={"byte_fallback": True},
+    )
+    report = preprocess(config).report
+    assert report["pairs"]["kept"] == kept + 1
+
+
+def test_unusual_language_codes_are_logged(tmp_path: Path, quiet: pytest.LogCaptureFixture) -> None:
+    train = write_pairs(tmp_path, "train", [("我在家吃饭", "one"), ("ខ្ញុំញ៉ាំបាយ", "two")])
+    preprocess(make_config(tmp_path, [train], languages=("cn", "xyz")))
+    assert "data.source_language: cn is not the code of a language. It is read as zh (Chinese)." in quiet.text
+    assert "data.target_language: xyz is not in the table of languages. Lengths are counted in words" in quiet.text
+
+
 # --------------------------------------------------------------------------------------------------- the report
 
 
@@ -366,7 +432,7 @@ def test_overlap_with_held_out_sets_is_reported(tmp_path: Path, caplog: pytest.L
     assert valid["in_training"] == {"sources": 0, "targets": 0, "both": 0, "training_pairs": 0}
     assert mine["in_training"] == {"sources": 3, "targets": 3, "both": 2, "training_pairs": 4}
     assert (mine["name"], mine["pairs"], mine["blank"]) == ("test set mine", 6, 1)
-    assert "test set mine: the training text has 3 of its 6 sources, 3 of its targets and 2 whole pairs" in caplog.text
+    assert "test set mine: 3 of its 6 sources, 3 of its targets and 2 whole pairs are in the training" in caplog.text
     assert "validation set" not in caplog.text
     assert [record.levelname for record in caplog.records if "3 of its 6" in record.message] == ["WARNING"]
 
@@ -376,9 +442,9 @@ def test_a_held_out_line_in_a_hundred_is_no_reason_to_warn(tmp_path: Path, caplo
     train = write_pairs(tmp_path, "train", PAIRS)
     new = [(f"something else {number}", f"nichts davon {number}") for number in range(99)]
     preprocess(make_config(tmp_path, [train], valid=write_pairs(tmp_path, "valid", [PAIRS[0], *new])))
-    (told,) = (record for record in caplog.records if "1 of its 100 sources" in record.message)
-    assert told.levelname == "INFO"
-    assert told.message.endswith("1 of its targets and 1 whole pairs; scores on it hardly change by so few.")
+    (logged,) = (record for record in caplog.records if "1 of its 100 sources" in record.message)
+    assert logged.levelname == "INFO"
+    assert logged.message.endswith("1 whole pairs are in the training text. The effect on scores is small.")
 
 
 def test_unknown_pieces_are_reported_and_too_many_refused(tmp_path: Path) -> None:
@@ -429,7 +495,7 @@ def test_subword_training_samples_evenly(tmp_path: Path, monkeypatch: pytest.Mon
         report = preprocess(make_config(tmp_path, [train], tokenizer=options)).report
         assert report["tokenizer"]["training_lines"] == lines
     size = sum(len(source.encode()) + len(target.encode()) for source, target in PAIRS)
-    monkeypatch.setattr(encoding, "MAX_TRAINING_BYTES", size // 3)
+    monkeypatch.setattr(tokenizer_training, "MAX_TRAINING_BYTES", size // 3)
     report = preprocess(make_config(tmp_path, [train], tokenizer={"vocabulary_size": 330})).report
     assert report["tokenizer"]["training_lines"] == [78]
 

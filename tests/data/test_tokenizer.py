@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from data_files import make_model, make_pairs
 from nmt.config.schema import TokenizerConfig
+from nmt.data.preprocess.encode_pass import SubwordSegmenter, WordSegmenter, make_segmenter
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
 from nmt.data.tokenizer import SubwordModel
 from nmt.data.tokenizer_training import train_subwords, user_symbols
-from nmt.data.word_segmenter import SubwordSegmenter, WordSegmenter, make_segmenter
 from nmt.errors import ConfigError, DataError
 
 LINES = [line for pair in make_pairs(300, seed=1, longest=12) for line in pair]
@@ -63,7 +63,7 @@ def test_symbols_with_spaces_are_found_line_by_line(model: SubwordModel) -> None
 
 
 def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.word_segmenter.MOST_WORDS", 5)
+    monkeypatch.setattr("nmt.data.preprocess.encode_pass.MAX_WORDS", 5)
     model = make_model(LINES)
     segmenter = make_segmenter(model, threads=1)
     for line in LINES[:20]:
@@ -165,7 +165,7 @@ def test_tiny_corpora(caplog: pytest.LogCaptureFixture, kind: str, lines: list[s
     model = make_model(lines, kind=kind, vocabulary_size=8000, byte_fallback=byte_fallback)
     assert model.size < 400
     assert model.decode(model.encode(lines)) == lines
-    assert f"going on with {model.size}" in caplog.text
+    assert f"The test vocabulary has {model.size} pieces instead of 8000" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -94,7 +94,7 @@ def corpus_stats(sample: Sample, *, source_language: str, target_language: str) 
     source_language = with_detected_script(source_language, sources)
     target_language = with_detected_script(target_language, targets)
     languages = (source_language, target_language)
-    reasons = _judge(sample.pairs, _pair_filter(FiltersConfig(), languages))
+    reasons = _reasons(sample.pairs, _pair_filter(FiltersConfig(), languages))
     readable = [pair for pair, reason in zip(sample.pairs, reasons, strict=True) if reason not in UNREADABLE]
     looked_at = len(sample.pairs)
     scale = sample.total / max(1, looked_at)
@@ -103,7 +103,7 @@ def corpus_stats(sample: Sample, *, source_language: str, target_language: str) 
     ratio = _ratio(readable, by_character=source.by_character or target.by_character)
     filters = _fitting(source, target, ratio)
     if filters != FiltersConfig():
-        reasons = _judge(sample.pairs, _pair_filter(filters, languages))
+        reasons = _reasons(sample.pairs, _pair_filter(filters, languages))
     left_out = Counter(reason for reason in reasons if reason is not None)
     return CorpusStats(
         files=sample.files,
@@ -144,8 +144,8 @@ def _pair_filter(filters: FiltersConfig, languages: tuple[str, str]) -> PairFilt
     )
 
 
-def _judge(pairs: Iterable[tuple[str, str]], pair_filter: PairFilter) -> list[Reason | None]:
-    return [pair_filter.judge(source, target) for source, target in pairs]
+def _reasons(pairs: Iterable[tuple[str, str]], pair_filter: PairFilter) -> list[Reason | None]:
+    return [pair_filter.reject(source, target) for source, target in pairs]
 
 
 def _side_stats(lines: Sequence[str], language: str, scale: float) -> SideStats:

@@ -1,170 +1,191 @@
-"""The last pass over the training text: the subword models, and the store of ids."""
+"""The encode stage: one pass over the filtered pairs that segments them and writes the store of ids.
+
+Most text has few different words, and subword pieces do not cross spaces (except symbols of the user). So the best
+segmentation of a line is that of its words one after another. `WordSegmenter` segments each word once, and numpy puts
+the rows together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import Config, CorpusConfig
-from nmt.data.alignments import LinkReader, PieceWords, no_links
-from nmt.data.preprocess.filter_pass import FilterResult, describe_filtered
-from nmt.data.preprocess.filters import Reason
+from nmt.data.alignments import LinkCounts, LinkReader, PieceWords, no_links
+from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, describe_filtered
+from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, Reason
 from nmt.data.special_tokens import UNK
-from nmt.data.store import SIDES, Rows, StoreWriter, TextReader
-from nmt.data.tokenizer import Tokenizers
-from nmt.data.tokenizer_training import TrainingText, train_subwords, user_symbols
-from nmt.data.word_segmenter import SubwordSegmenter, make_segmenter
+from nmt.data.store import SIDES, Rows, StoreWriter, make_rows
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import DataError
 from nmt.log import Progress
 
-# SentencePiece's unigram training takes over 20 bytes of memory for each one of text.
-MAX_TRAINING_BYTES = 50_000_000
+MAX_WORDS = 1_000_000
+"""Words that are remembered. If there are more, all are forgotten."""
+
+Segment = Callable[[list[str]], list[list[int]]]
+"""Returns the ids of each of several texts."""
 
 
-def learn(config: Config, selection: FilterResult) -> tuple[Tokenizers, list[TrainingText]]:
-    """Trains the subword models on evenly sampled training text.
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """The outcome for one corpus.
 
-    Raises:
-        ConfigError: A symbol cannot be used.
-        DataError: The vocabulary is too small for the characters of the text.
+    Attributes:
+        kept: Number of pairs in the store.
+        filtered: All pairs that were left out, here and in the filter stage, by reason.
+        links: Counts of its alignment links; None for a corpus without an alignment.
     """
-    options = config.tokenizer
-    symbols = user_symbols(options, [corpus.tag for corpus in config.data.train])
-    sides = {"source": selection.sources, "target": selection.targets}
-    if options.joint:
-        lines = chain.from_iterable(_sample(selection, list(sides.values()), options.max_training_lines))
-        model, seen = train_subwords(lines, options=options, symbols=symbols, what="joint")
-        return Tokenizers(source=model, target=model), [seen]
-    models, text = [], []
-    for what, texts in sides.items():
-        lines = chain.from_iterable(_sample(selection, [texts], options.max_training_lines))
-        model, seen = train_subwords(lines, options=options, symbols=symbols, what=what)
-        models.append(model)
-        text.append(seen)
-    return Tokenizers(source=models[0], target=models[1]), text
+
+    kept: int
+    filtered: tuple[FilteredPairs, ...]
+    links: LinkCounts | None
 
 
-def _sample(selection: FilterResult, sides: Sequence[TextReader], max_lines: int) -> Iterator[tuple[str, ...]]:
-    """Gives the lines of one or both sides for kept pairs spread evenly over the corpora, within the limits."""
-    total = selection.count_kept()
-    share = min(1.0, MAX_TRAINING_BYTES / max(1, sum(texts.size for texts in sides)))
-    most = max(1, min(max_lines // len(sides), int(total * share)))
-    rank = 0
-    for numbers in selection.blocks(0, len(selection.kept), kept=True):
-        if total > most:
-            ranks = np.arange(rank, rank + len(numbers))
-            rank += len(numbers)
-            numbers = numbers[(ranks + 1) * most // total > ranks * most // total]
-        yield from zip(*(texts.lines(numbers) for texts in sides), strict=True)
+@dataclass(frozen=True)
+class EncodedSide:
+    """The outcome for one side of all corpora.
+
+    Attributes:
+        unknown: Share of pieces that are unknown to the subword model.
+        length_counts: Number of sentences of each length in pieces, EOS not counted; int64 [longest + 1].
+    """
+
+    unknown: float
+    length_counts: NDArray[np.int64]
 
 
-@dataclass
-class Unknown:
-    """How many of a side's pieces are unknown."""
+@dataclass(frozen=True)
+class EncodeResult:
+    """The facts of the encode stage: the outcome for each corpus, and for each side by its name."""
 
-    pieces: int = 0
-    unknown: int = 0
-
-    def add(self, rows: Rows) -> None:
-        """Counts more rows."""
-        self.pieces += len(rows.ids)
-        self.unknown += int(np.count_nonzero(rows.ids == UNK))
-
-    @property
-    def rate(self) -> float:
-        """The share that is unknown."""
-        return self.unknown / self.pieces if self.pieces else 0.0
-
-
-class EncodeResult(NamedTuple):
-    """What was found while the store was written."""
-
-    unknown: dict[str, float]
-    """The share of unknown pieces, by side."""
-    alignments: list[dict[str, int] | None]
-    """Of each corpus with an alignment: pairs with links, links, and pairs whose links could not be used."""
+    corpora: tuple[EncodedCorpus, ...]
+    sides: dict[str, EncodedSide]
 
 
 def encode(
-    config: Config, selection: FilterResult, tokenizers: Tokenizers, folder: Path, *, threads: int, bar: Progress
+    config: Config, filtered: FilterResult, tokenizers: Tokenizers, folder: Path, *, threads: int, bar: Progress
 ) -> EncodeResult:
-    """Writes the ids of the kept pairs to a store, leaving out those with too many pieces.
+    """Write the ids of the kept pairs to a store, except pairs that are empty or too long after segmentation.
 
     Args:
         config: The whole configuration.
-        selection: The training pairs; the tallies of its corpora go on counting.
+        filtered: The training pairs.
         tokenizers: The subword models.
-        folder: Where the store goes.
-        threads: Processor threads for segmentation; changes speed alone.
+        folder: The folder of the store.
+        threads: Processor threads for segmentation. They affect only speed.
         bar: Counts pairs.
 
     Raises:
         DataError: No pair is left, or an alignment does not fit its text.
     """
-    unknown = Unknown(), Unknown()
-    segmenters = _segmenters(tokenizers, threads)
     readers = _link_readers(config.data.train, tokenizers)
+    linked = any(readers)
+    counters = _SideCounter(), _SideCounter()
+    segmenters = _segmenters(tokenizers, threads)
+    corpora, bounds = [], [0]
     with StoreWriter(
         folder,
         source_size=tokenizers.source.size,
         target_size=tokenizers.target.size,
-        link_size=config.data.filters.max_pieces if any(readers) else None,
+        link_size=config.data.filters.max_pieces if linked else None,
     ) as store:
-        bounds = [0]
-        for corpus, options, reader in zip(selection.corpora, config.data.train, readers, strict=True):
+        for corpus, options, reader in zip(filtered.corpora, config.data.train, readers, strict=True):
+            counts = FilterCounts(start=corpus.filtered)
             tag = f"{options.tag} " if options.tag is not None else ""
-            for numbers in selection.blocks(corpus.start, corpus.end, kept=True):
-                block = _encode_block(selection, numbers, tag, segmenters)
-                fits, reasons = _judge(block.rows, config.data.filters.max_pieces)
-                for row, reason in reasons:
-                    corpus.tally.add(reason, int(block.lines[row]), block.sources[row], block.targets[row])
-                if reasons:
-                    block = block.select(fits)
-                for side, count in zip(block.rows, unknown, strict=True):
-                    count.add(side)
-                links = no_links(len(fits)) if reader is None else reader.read(*block)
-                store.add(block.rows, links if any(readers) else None)
+            for numbers in filtered.blocks(corpus.start, corpus.end):
+                block = _encode_block(filtered, numbers, tag, segmenters)
+                block = _filter_by_length(block, config.data.filters.max_pieces, counts)
+                for counter, rows in zip(counters, block.rows, strict=True):
+                    counter.add(rows)
+                if linked:
+                    links = no_links(len(block.lines)) if reader is None else reader.read(*block)
+                    store.add(block.rows, links)
+                else:
+                    store.add(block.rows)
                 bar.update(len(numbers))
+            corpora.append(
+                EncodedCorpus(len(store) - bounds[-1], counts.facts(), None if reader is None else reader.counts())
+            )
             bounds.append(len(store))
         store.close(bounds)
     if not len(store):
-        raise DataError(f"No training pair is left: {describe_filtered(selection.corpora)}")
-    rates = dict(zip(SIDES, (side.rate for side in unknown), strict=True))
-    return EncodeResult(rates, [None if reader is None else reader.found() for reader in readers])
+        raise DataError(f"No training pair is left: {describe_filtered(_with_counts(filtered.corpora, corpora))}")
+    return EncodeResult(tuple(corpora), {side: counter.facts() for side, counter in zip(SIDES, counters, strict=True)})
+
+
+def _with_counts(corpora: Sequence[FilteredCorpus], encoded: Sequence[EncodedCorpus]) -> list[FilteredCorpus]:
+    return [replace(corpus, filtered=after.filtered) for corpus, after in zip(corpora, encoded, strict=True)]
+
+
+class _SideCounter:
+    """Counts the pieces and sentences of one side."""
+
+    def __init__(self) -> None:
+        self._unknown = 0
+        self._lengths: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
+
+    def add(self, rows: Rows) -> None:
+        self._unknown += int(np.count_nonzero(rows.ids == UNK))
+        counts: NDArray[np.int64] = np.bincount(rows.lengths, minlength=len(self._lengths))
+        counts[: len(self._lengths)] += self._lengths
+        self._lengths = counts
+
+    def facts(self) -> EncodedSide:
+        pieces = int(np.dot(self._lengths, np.arange(len(self._lengths))))
+        return EncodedSide(self._unknown / pieces if pieces else 0.0, self._lengths)
 
 
 class _Block(NamedTuple):
-    """Some pairs of a corpus."""
+    """Some pairs of a corpus.
+
+    Attributes:
+        lines: Their line numbers in the corpus, from 1.
+        sources: Source lines, with the tag of the corpus.
+        targets: Target lines.
+        rows: The ids of both sides.
+    """
 
     lines: NDArray[np.int64]
-    """Their numbers in the corpus, from 1."""
     sources: list[str]
-    """With the corpus's tag."""
     targets: list[str]
     rows: tuple[Rows, Rows]
 
-    def select(self, rows: NDArray[np.int64]) -> _Block:
-        sources, targets = ([side[row] for row in rows] for side in (self.sources, self.targets))
-        return _Block(self.lines[rows], sources, targets, (self.rows[0].select(rows), self.rows[1].select(rows)))
-
 
 def _encode_block(
-    selection: FilterResult, numbers: NDArray[np.int64], tag: str, segmenters: Sequence[SubwordSegmenter]
+    filtered: FilterResult, numbers: NDArray[np.int64], tag: str, segmenters: Sequence[SubwordSegmenter]
 ) -> _Block:
-    sources = [tag + line for line in selection.sources.lines(numbers)]
-    targets = selection.targets.lines(numbers)
+    sources = [tag + line for line in filtered.sources.lines(numbers)]
+    targets = filtered.targets.lines(numbers)
     rows = segmenters[0].rows(sources), segmenters[1].rows(targets)
-    return _Block(selection.lines[numbers], sources, targets, rows)
+    return _Block(filtered.lines[numbers], sources, targets, rows)
+
+
+def _filter_by_length(block: _Block, max_pieces: int, counts: FilterCounts) -> _Block:
+    """Return the pairs with at least one and at most `max_pieces` pieces on both sides, and count the others."""
+    shorter = np.minimum(block.rows[0].lengths, block.rows[1].lengths)
+    longer = np.maximum(block.rows[0].lengths, block.rows[1].lengths)
+    fits = (shorter > 0) & (longer <= max_pieces)
+    if fits.all():
+        return block
+    for row in np.flatnonzero(~fits):
+        reason: Reason = "empty" if shorter[row] == 0 else "too many pieces"
+        counts.add(reason, int(block.lines[row]), block.sources[row], block.targets[row])
+    kept = np.flatnonzero(fits)
+    sources, targets = ([side[row] for row in kept] for side in (block.sources, block.targets))
+    return _Block(block.lines[kept], sources, targets, (block.rows[0].select(kept), block.rows[1].select(kept)))
 
 
 def _link_readers(corpora: Sequence[CorpusConfig], tokenizers: Tokenizers) -> list[LinkReader | None]:
-    """A reader for each corpus that has an alignment."""
+    """Make a reader for each corpus that has an alignment."""
+    if all(corpus.alignment is None for corpus in corpora):
+        return [None] * len(corpora)
     words = PieceWords(tokenizers.source), PieceWords(tokenizers.target)
     return [
         None if corpus.alignment is None else LinkReader(corpus.alignment, words, tagged=corpus.tag is not None)
@@ -173,18 +194,75 @@ def _link_readers(corpora: Sequence[CorpusConfig], tokenizers: Tokenizers) -> li
 
 
 def _segmenters(tokenizers: Tokenizers, threads: int) -> list[SubwordSegmenter]:
-    """One for each side; both sides of a joint model share the words that they know."""
+    """Make a segmenter for each side. Both sides of a joint model share one, with the words that it remembers."""
     models = [tokenizers.source] if tokenizers.source is tokenizers.target else [tokenizers.source, tokenizers.target]
     made = [make_segmenter(model, threads=threads) for model in models]
     return [made[0], made[-1]]
 
 
-def _judge(rows: tuple[Rows, Rows], max_pieces: int) -> tuple[NDArray[np.int64], list[tuple[int, Reason]]]:
-    """The rows that fit, and why each of the others does not."""
-    shorter = np.minimum(rows[0].lengths, rows[1].lengths)
-    longer = np.maximum(rows[0].lengths, rows[1].lengths)
-    fits = (shorter > 0) & (longer <= max_pieces)
-    reasons: list[tuple[int, Reason]] = [
-        (int(row), "empty" if shorter[row] == 0 else "too many pieces") for row in np.flatnonzero(~fits)
-    ]
-    return np.flatnonzero(fits), reasons
+class SubwordSegmenter(Protocol):
+    """Segments blocks of lines into subword pieces."""
+
+    def rows(self, lines: Sequence[str]) -> Rows:
+        """Return the ids of each line."""
+
+
+def make_segmenter(model: SubwordModel, *, threads: int) -> SubwordSegmenter:
+    """Make the fastest segmenter for a model. `threads` affect only speed."""
+    segment = functools.partial(model.encode_many, threads=threads)
+    return LineSegmenter(segment) if model.has_pieces_across_spaces() else WordSegmenter(segment)
+
+
+class LineSegmenter:
+    """Segments line by line, for models with pieces across spaces."""
+
+    def __init__(self, segment: Segment) -> None:
+        """Take the function that segments texts."""
+        self._segment = segment
+
+    def rows(self, lines: Sequence[str]) -> Rows:
+        """Return the ids of each line."""
+        return make_rows(self._segment(list(lines)), np.uint32)
+
+
+class WordSegmenter:
+    """Segments each word once, and remembers it. Not for several threads at once."""
+
+    def __init__(self, segment: Segment) -> None:
+        """Take the function that segments words."""
+        self._segment = segment
+        self._forget()
+
+    def rows(self, lines: Sequence[str]) -> Rows:
+        """Return the ids of each line."""
+        if not lines:
+            return make_rows([], np.uint32)
+        words = " \n ".join(lines).split(" ")
+        self._remember(words)
+        numbers = np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
+        pieces = self._words.select(numbers)
+        ends = np.append(np.flatnonzero(numbers == 0), len(numbers))
+        offsets = np.cumsum(pieces.lengths)[ends - 1]
+        lengths = np.diff(offsets, prepend=0)
+        return Rows(pieces.ids, offsets - lengths, lengths)
+
+    def _forget(self) -> None:
+        # The end of a line is word number 0, without pieces.
+        self._numbers = {"\n": 0}
+        self._words = make_rows([[]], np.uint32)
+
+    def _remember(self, words: Sequence[str]) -> None:
+        needed = set(words)
+        if len(self._numbers) + len(needed) > MAX_WORDS:
+            self._forget()
+        new = list(needed.difference(self._numbers))
+        if not new:
+            return
+        self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
+        self._words = _joined(self._words, make_rows(self._segment(new), np.uint32))
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    ids: NDArray[np.uint32] = np.concatenate([first.ids, second.ids])
+    starts = np.concatenate([first.starts, second.starts + len(first.ids)])
+    return Rows(ids, starts, np.concatenate([first.lengths, second.lengths]))

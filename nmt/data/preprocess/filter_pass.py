@@ -1,156 +1,318 @@
-"""The first pass over the training corpora: reads, filters, and keeps what remains on disk for the passes after it."""
+"""The filter stage: one pass over the training corpora that keeps what the later stages need on disk.
+
+Each training file is opened once. The pass filters by text, hashes each pair to find duplicates, and counts how much of
+the validation and test sets is in the training text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.corpus import Malformed, paths, read_training
-from nmt.data.preprocess.filters import FilterCounts, PairFilter, make_filter
-from nmt.data.preprocess.overlap import OverlapCheck
+from nmt.data.corpus import MalformedLine, ParallelText, paths, read_training
+from nmt.data.languages import find_language, with_detected_script
+from nmt.data.lines import is_blank
+from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, PairFilter, Reason, make_filter
 from nmt.data.store import ArrayWriter, TextReader, TextWriter, map_array
 from nmt.errors import DataError
-from nmt.log import Progress
+from nmt.log import Progress, logger
 
 BLOCK_PAIRS = 10_000
 BLOCK_CHARACTERS = 10_000_000  # of both sides: a block of very long lines has fewer pairs
-MAX_EXAMPLES = 3  # of each reason, in the report
-MAX_EXAMPLE_CHARACTERS = 100
 
 
-@dataclass
+@dataclass(frozen=True)
+class HeldOutSet:
+    """A validation or test set.
+
+    Attributes:
+        name: The name in messages and in the report.
+        text: Its pairs, unchanged, and the facts about its files.
+    """
+
+    name: str
+    text: ParallelText
+
+
+class Overlap(NamedTuple):
+    """How much of a held-out set is in the training text. Lines are compared word by word; blank lines do not count.
+
+    Attributes:
+        sources: Pairs whose source is in the training text.
+        targets: Pairs whose target is in the training text.
+        both: Pairs that are in the training text as a whole.
+        training_pairs: Training pairs with a source or target of the set.
+    """
+
+    sources: int
+    targets: int
+    both: int
+    training_pairs: int
+
+
+@dataclass(frozen=True)
 class FilteredCorpus:
-    """What became of one corpus. Its pairs that passed the text filters have the numbers from `start` to `end`."""
+    """The outcome for one corpus. The pairs that passed the text filters are numbered from `start` to `end`.
+
+    Attributes:
+        files: Its files.
+        read: Number of pairs read.
+        start: Number of its first pair that passed.
+        end: Number after its last pair that passed.
+        filtered: The pairs that were left out, duplicates included, by reason.
+    """
 
     files: tuple[str, ...]
     read: int
     start: int
     end: int
-    tally: FilterCounts
+    filtered: tuple[FilteredPairs, ...]
 
 
+@dataclass(frozen=True)
 class FilterResult:
-    """The training pairs that passed the text filters, in a folder.
+    """The training pairs that passed the text filters, in files of a work folder.
 
     Attributes:
-        corpora: What became of each corpus.
+        corpora: The outcome for each corpus.
+        overlap: The overlap of the training text with each held-out set.
         sources: Source lines, by number.
         targets: Target lines, by number.
-        lines: The number of each pair's line in its corpus, from 1.
-        kept: False for pairs that came before.
+        lines: The number of each pair's line in its corpus, from 1; int64.
+        kept: False for duplicates of an earlier pair, if duplicates are left out.
     """
 
-    def __init__(self, folder: Path, corpora: Sequence[FilteredCorpus], *, duplicates: bool) -> None:
-        self.corpora = list(corpora)
-        self.sources = TextReader(folder, "source")
-        self.targets = TextReader(folder, "target")
-        self.lines = map_array(folder / "lines", np.int64)
-        self.kept: NDArray[np.bool_] = np.ones(len(self.lines), dtype=np.bool_)
-        if duplicates:
-            self.kept = first_occurrences(folder / "hashes")
-        for corpus in self.corpora:
-            for block in self.blocks(corpus.start, corpus.end, kept=False):
-                sources, targets = self.sources.lines(block), self.targets.lines(block)
-                for number, source, target in zip(block, sources, targets, strict=True):
-                    corpus.tally.add("duplicate", int(self.lines[number]), source, target)
+    corpora: tuple[FilteredCorpus, ...]
+    overlap: tuple[Overlap, ...]
+    sources: TextReader
+    targets: TextReader
+    lines: NDArray[np.int64]
+    kept: NDArray[np.bool_]
 
     def count_kept(self) -> int:
-        """How many pairs are kept."""
+        """Return the number of pairs that are kept."""
         return int(np.count_nonzero(self.kept))
 
-    def blocks(self, start: int, end: int, *, kept: bool) -> Iterator[NDArray[np.int64]]:
-        """The numbers of the pairs in a range that are kept (or those that are not), in blocks."""
-        for first in range(start, end, BLOCK_PAIRS):
-            part = self.kept[first : min(first + BLOCK_PAIRS, end)]
-            numbers: NDArray[np.int64] = np.flatnonzero(part == kept) + first
-            sizes = np.cumsum(self.sources.sizes(numbers) + self.targets.sizes(numbers)) // BLOCK_CHARACTERS
-            yield from (block for block in np.split(numbers, np.flatnonzero(np.diff(sizes)) + 1) if len(block))
+    def blocks(self, start: int, end: int, *, kept: bool = True) -> Iterator[NDArray[np.int64]]:
+        """Yield the numbers of the kept pairs in a range (or of the duplicates), in blocks of bounded size."""
+        yield from _number_blocks(self.sources, self.targets, self.kept[start:end] == kept, start)
+
+    def sample_lines(self, sides: Sequence[str], *, max_lines: int, max_bytes: int) -> Iterator[str]:
+        """Yield lines of kept pairs that are spread evenly over all corpora.
+
+        Args:
+            sides: `source`, `target` or both. The lines of both sides of a pair follow each other.
+            max_lines: Most lines in all.
+            max_bytes: Limits the sample to the share of pairs for which all text of the sides would have this size.
+        """
+        readers = [{"source": self.sources, "target": self.targets}[side] for side in sides]
+        total = self.count_kept()
+        share = min(1.0, max_bytes / max(1, sum(texts.size for texts in readers)))
+        max_pairs = max(1, min(max_lines // len(sides), int(total * share)))
+        rank = 0
+        for numbers in self.blocks(0, len(self.kept)):
+            if total > max_pairs:
+                ranks = np.arange(rank, rank + len(numbers))
+                rank += len(numbers)
+                numbers = numbers[(ranks + 1) * max_pairs // total > ranks * max_pairs // total]
+            for lines in zip(*(texts.lines(numbers) for texts in readers), strict=True):
+                yield from lines
 
 
-def filter_corpora(data: DataConfig, folder: Path, held_out: Sequence[OverlapCheck], bar: Progress) -> FilterResult:
-    """Reads and filters all training corpora.
+def filter_corpora(
+    data: DataConfig, folder: Path, held_out: Sequence[HeldOutSet] = (), *, bar: Progress
+) -> FilterResult:
+    """Read and filter all training corpora.
 
     Args:
         data: The data section of the configuration.
-        folder: An empty folder for what remains.
+        folder: An empty work folder.
         held_out: Sets to look for in the training text.
         bar: Counts the pairs that were read.
 
     Raises:
-        DataError: A corpus cannot be read.
+        DataError: A corpus cannot be read, or no pair is kept.
     """
-    pair_filter = make_filter(
-        max_words=data.filters.max_words,
-        max_ratio=data.filters.max_length_ratio,
-        identical=data.filters.identical,
-        source_language=data.source_language,
-        target_language=data.target_language,
+    run = _FilterPass(data, folder, [OverlapCounter(held) for held in held_out], bar)
+    corpora = [run.filter(corpus) for corpus in data.train]
+    run.writer.close()
+    sources, targets, lines = (
+        TextReader(folder, "source"),
+        TextReader(folder, "target"),
+        map_array(folder / "lines", np.int64),
     )
-    writer = _Writer(folder)
-    corpora = [_filter_corpus(corpus, pair_filter, writer, held_out, bar) for corpus in data.train]
-    writer.close()
-    selection = FilterResult(folder, corpora, duplicates=data.filters.duplicates)
-    if not selection.count_kept():
+    kept: NDArray[np.bool_] = np.ones(len(lines), dtype=np.bool_)
+    if data.filters.duplicates:
+        kept = first_occurrences(folder / "hashes")
+        corpora = [_add_duplicates(corpus, sources, targets, lines, kept) for corpus in corpora]
+    overlap = tuple(counter.facts() for counter in run.overlap)
+    result = FilterResult(tuple(corpora), overlap, sources, targets, lines, kept)
+    if not result.count_kept():
         raise DataError(f"No training pair is left: {describe_filtered(corpora)}")
-    return selection
+    return result
 
 
-def describe_filtered(corpora: Sequence[FilteredCorpus]) -> str:
-    """Why pairs were left out, with an example."""
-    reasons = []
-    for corpus in corpora:
-        for reason, count, examples in corpus.tally:
-            reasons.append(
-                f"{' + '.join(corpus.files)}: {count:,} left out ({reason}), such as line {examples[0].line}: "
-                f"{examples[0].source} | {examples[0].target}"
-            )
+def describe_filtered(corpora: Iterable[FilteredCorpus]) -> str:
+    """Describe which pairs were left out, with an example of each reason."""
+    reasons = [
+        f"{' + '.join(corpus.files)}: {count:,} left out ({reason}), such as line {examples[0].line}: "
+        f"{examples[0].source} | {examples[0].target}"
+        for corpus in corpora
+        for reason, count, examples in corpus.filtered
+    ]
     return "\n".join(reasons) or "the files are empty."
 
 
-def look_for(held_out: Sequence[OverlapCheck], corpora: Sequence[CorpusConfig]) -> None:
-    """Reads the training corpora for nothing but the sets that are held out."""
+def count_overlap(held_out: Sequence[HeldOutSet], corpora: Sequence[CorpusConfig]) -> list[Overlap]:
+    """Read the training corpora and count their overlap with held-out sets, without filtering."""
+    counters = [OverlapCounter(held) for held in held_out]
     for corpus in corpora:
         for block in _blocks(read_training(corpus)):
-            normal = [_normal(pair) for pair in block if not isinstance(pair, Malformed)]
-            for held in held_out:
-                held.look(normal)
+            normalized = [_normalize(pair) for pair in block if not isinstance(pair, MalformedLine)]
+            for counter in counters:
+                counter.add(normalized)
+    return [counter.facts() for counter in counters]
 
 
-def _filter_corpus(
-    corpus: CorpusConfig, pair_filter: PairFilter, writer: _Writer, held_out: Sequence[OverlapCheck], bar: Progress
+class OverlapCounter:
+    """Counts the overlap of one held-out set with the training text."""
+
+    def __init__(self, held: HeldOutSet) -> None:
+        """Index the lines of the set."""
+        self._pairs = [(_words(source), _words(target)) for source, target in held.text.pairs]
+        self._sources = {source for source, _ in self._pairs if source}
+        self._targets = {target for _, target in self._pairs if target}
+        self._both = {(source, target) for source, target in self._pairs if source and target}
+        self._seen_sources: set[str] = set()
+        self._seen_targets: set[str] = set()
+        self._seen_both: set[tuple[str, str]] = set()
+        self._training_pairs = 0
+
+    def add(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Count training pairs, whose words are joined by single spaces."""
+        for pair in pairs:
+            source, target = pair
+            found = False
+            if source in self._sources:
+                self._seen_sources.add(source)
+                found = True
+            if target in self._targets:
+                self._seen_targets.add(target)
+                found = True
+            if found:
+                self._training_pairs += 1
+                if pair in self._both:
+                    self._seen_both.add(pair)
+
+    def facts(self) -> Overlap:
+        """Return the counts."""
+        return Overlap(
+            sources=sum(source in self._seen_sources for source, _ in self._pairs),
+            targets=sum(target in self._seen_targets for _, target in self._pairs),
+            both=sum(pair in self._seen_both for pair in self._pairs),
+            training_pairs=self._training_pairs,
+        )
+
+
+class _FilterPass:
+    """The state of one pass over all corpora."""
+
+    def __init__(self, data: DataConfig, folder: Path, overlap: Sequence[OverlapCounter], bar: Progress) -> None:
+        self.writer = _Writer(folder)
+        self.overlap = overlap
+        self._data = data
+        self._bar = bar
+        self._filter: PairFilter | None = None
+
+    def filter(self, corpus: CorpusConfig) -> FilteredCorpus:
+        start, read = self.writer.pairs, 0
+        counts = FilterCounts()
+        for block in _blocks(read_training(corpus)):
+            pairs: list[tuple[str, str]] = []
+            lines: list[int] = []
+            kept: list[tuple[str, str]] = []
+            normalized: list[tuple[str, str]] = []
+            reject = self._reject(block)
+            for line, pair in enumerate(block, start=read + 1):
+                if isinstance(pair, MalformedLine):
+                    counts.add("wrong number of columns", line, pair.line, "")
+                    continue
+                normalized.append(_normalize(pair))
+                reason = reject(*pair)
+                if reason is None:
+                    pairs.append(pair)
+                    kept.append(normalized[-1])
+                    lines.append(line)
+                else:
+                    counts.add(reason, line, *pair)
+            for counter in self.overlap:
+                counter.add(normalized)
+            self.writer.add(pairs, kept, lines)
+            read += len(block)
+            self._bar.update(len(block))
+        return FilteredCorpus(paths(corpus), read, start, self.writer.pairs, counts.facts())
+
+    def _reject(self, block: Sequence[tuple[str, str] | MalformedLine]) -> Callable[[str, str], Reason | None]:
+        """Return the test of the filter. It is made from the first block, whose script may be needed."""
+        if self._filter is None:
+            pairs = [pair for pair in block if not isinstance(pair, MalformedLine)]
+            data = self._data
+            self._filter = make_filter(
+                max_words=data.filters.max_words,
+                max_ratio=data.filters.max_length_ratio,
+                identical=data.filters.identical,
+                source_language=_checked_language("source", data.source_language, (source for source, _ in pairs)),
+                target_language=_checked_language("target", data.target_language, (target for _, target in pairs)),
+            )
+        return self._filter.reject
+
+
+def _checked_language(side: str, code: str, lines: Iterable[str]) -> str:
+    """Return the code of a language, with its script if the code is not in the table. Log what may surprise."""
+    found = find_language(code)
+    if found.mistake:
+        logger.warning(
+            "data.%s_language: %s is not the code of a language. It is read as %s (%s).",
+            side,
+            code,
+            found.code,
+            found.name,
+        )
+    if found.alpha3:
+        return code
+    detected = with_detected_script(code, lines)
+    logger.info(
+        "data.%s_language: %s is not in the table of languages. Lengths are counted in %s, by the script of the text.",
+        *(side, code, find_language(detected).unit),
+    )
+    return detected
+
+
+def _add_duplicates(
+    corpus: FilteredCorpus, sources: TextReader, targets: TextReader, lines: NDArray[np.int64], kept: NDArray[np.bool_]
 ) -> FilteredCorpus:
-    start, read = writer.pairs, 0
-    tally = FilterCounts(max_examples=MAX_EXAMPLES, max_characters=MAX_EXAMPLE_CHARACTERS)
-    judge = pair_filter.judge
-    for block in _blocks(read_training(corpus)):
-        pairs: list[tuple[str, str]] = []
-        lines: list[int] = []
-        kept: list[tuple[str, str]] = []
-        normal: list[tuple[str, str]] = []
-        for line, pair in enumerate(block, start=read + 1):
-            if isinstance(pair, Malformed):
-                tally.add("wrong number of columns", line, pair.line, "")
-                continue
-            normal.append(_normal(pair))
-            reason = judge(*pair)
-            if reason is None:
-                pairs.append(pair)
-                kept.append(normal[-1])
-                lines.append(line)
-            else:
-                tally.add(reason, line, *pair)
-        for held in held_out:
-            held.look(normal)
-        writer.add(pairs, kept, lines)
-        read += len(block)
-        bar.update(len(block))
-    return FilteredCorpus(files=paths(corpus), read=read, start=start, end=writer.pairs, tally=tally)
+    """Count the duplicates of a corpus among its filtered pairs."""
+    counts = FilterCounts(start=corpus.filtered)
+    for block in _number_blocks(sources, targets, ~kept[corpus.start : corpus.end], corpus.start):
+        for number, source, target in zip(block, sources.lines(block), targets.lines(block), strict=True):
+            counts.add("duplicate", int(lines[number]), source, target)
+    return replace(corpus, filtered=counts.facts())
+
+
+def _number_blocks(
+    sources: TextReader, targets: TextReader, chosen: NDArray[np.bool_], start: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the chosen pairs in blocks. `chosen` is for the pairs from `start` on."""
+    for first in range(0, len(chosen), BLOCK_PAIRS):
+        numbers: NDArray[np.int64] = np.flatnonzero(chosen[first : first + BLOCK_PAIRS]) + (start + first)
+        sizes = np.cumsum(sources.sizes(numbers) + targets.sizes(numbers)) // BLOCK_CHARACTERS
+        yield from (block for block in np.split(numbers, np.flatnonzero(np.diff(sizes)) + 1) if len(block))
 
 
 class _Writer:
@@ -161,11 +323,13 @@ class _Writer:
         self._lines = ArrayWriter(folder / "lines", np.int64)
         self._hashes = ArrayWriter(folder / "hashes", np.uint64)
 
-    def add(self, pairs: Sequence[tuple[str, str]], normal: Sequence[tuple[str, str]], lines: Sequence[int]) -> None:
+    def add(
+        self, pairs: Sequence[tuple[str, str]], normalized: Sequence[tuple[str, str]], lines: Sequence[int]
+    ) -> None:
         self._sources.add([source for source, _ in pairs])
         self._targets.add([target for _, target in pairs])
         self._lines.add(np.array(lines, dtype=np.int64))
-        hashes: NDArray[Any] = np.fromiter(map(hash, normal), dtype=np.int64, count=len(normal))
+        hashes: NDArray[Any] = np.fromiter(map(hash, normalized), dtype=np.int64, count=len(normalized))
         self._hashes.add(hashes.view(np.uint64))
         self.pairs += len(pairs)
 
@@ -176,13 +340,17 @@ class _Writer:
             texts.close()
 
 
-def _normal(pair: tuple[str, str]) -> tuple[str, str]:
-    """A pair as it is compared: word for word, whatever the spaces."""
+def _normalize(pair: tuple[str, str]) -> tuple[str, str]:
+    """Return a pair in the form in which pairs are compared: words joined by single spaces."""
     return " ".join(pair[0].split()), " ".join(pair[1].split())
 
 
-def _blocks(pairs: Iterable[tuple[str, str] | Malformed]) -> Iterator[list[tuple[str, str] | Malformed]]:
-    block: list[tuple[str, str] | Malformed] = []
+def _words(line: str) -> str:
+    return "" if is_blank(line) else " ".join(line.split())
+
+
+def _blocks(pairs: Iterable[tuple[str, str] | MalformedLine]) -> Iterator[list[tuple[str, str] | MalformedLine]]:
+    block: list[tuple[str, str] | MalformedLine] = []
     characters = 0
     for pair in pairs:
         block.append(pair)
@@ -198,7 +366,7 @@ SORTED_AT_ONCE = 1 << 23  # hashes; each takes 24 bytes while it is sorted
 
 
 def first_occurrences(path: Path) -> NDArray[np.bool_]:
-    """Tells for each 64-bit hash in a file (uint64) whether it is the first of its kind.
+    """Return for each 64-bit hash in a file (uint64) whether no equal hash comes before it.
 
     Two different pairs share a hash with a probability of about 1 in 10^7 for a corpus of a million pairs.
     """

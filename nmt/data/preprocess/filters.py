@@ -1,9 +1,9 @@
-"""What training pairs are left out, and why."""
+"""The filters: which training pairs are left out, and why."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,7 +23,9 @@ Reason = Literal[
 ]
 
 CHARACTERS_PER_WORD = 4  # `max_words` is multiplied by this for languages that are counted in characters
-MAX_CHARACTERS_PER_WORD = 100  # on average; beyond it there are no words, and segmentation would take much memory
+MAX_CHARACTERS_PER_WORD = 100  # on average; longer text has no words, and its segmentation would take much memory
+MAX_EXAMPLES = 3  # kept of each reason
+MAX_EXAMPLE_CHARACTERS = 100
 
 # Lone surrogates are bytes that are not UTF-8; U+FFFD marks text that was broken before it came here.
 REPLACEMENT = "\ufffd"
@@ -42,16 +44,16 @@ class FilteredExample(NamedTuple):
 
 @dataclass(frozen=True)
 class PairFilter:
-    """Judges pairs by their text alone.
+    """Accepts or rejects training pairs by their text alone.
 
     Attributes:
         max_source: Longest source, in words or characters.
         max_target: Longest target, in words or characters.
         max_characters: Longest side, in characters.
-        max_ratio: Longer side over shorter side.
-        identical: Leave out pairs with the same text on both sides.
-        source_by_character: Count the source's characters (spaces aside), not its words.
-        target_by_character: The same for the target.
+        max_ratio: Largest ratio of the longer to the shorter side.
+        identical: Whether to leave out pairs with the same text on both sides.
+        source_by_character: Whether the length of the source is its number of characters (without spaces), not words.
+        target_by_character: The same option for the target.
     """
 
     max_source: int
@@ -62,8 +64,8 @@ class PairFilter:
     source_by_character: bool
     target_by_character: bool
 
-    def judge(self, source: str, target: str) -> Reason | None:
-        """The first reason to leave this pair out, or None to keep it."""
+    def reject(self, source: str, target: str) -> Reason | None:
+        """Return the first reason to leave this pair out; None if the pair is kept."""
         plain = source.isprintable() and target.isprintable()
         if not plain or REPLACEMENT in source or REPLACEMENT in target:
             both = f"{source}\t{target}"
@@ -80,9 +82,9 @@ class PairFilter:
             return "empty"
         if self.identical and source_words == target_words:
             return "identical sides"
-        return self._judge_lengths(source_words, target_words)
+        return self._reject_lengths(source_words, target_words)
 
-    def _judge_lengths(self, source_words: list[str], target_words: list[str]) -> Reason | None:
+    def _reject_lengths(self, source_words: list[str], target_words: list[str]) -> Reason | None:
         source_length, target_length = len(source_words), len(target_words)
         if self.source_by_character or self.target_by_character:
             source_characters, target_characters = len("".join(source_words)), len("".join(target_words))
@@ -101,7 +103,7 @@ class PairFilter:
 def make_filter(
     *, max_words: int, max_ratio: float, identical: bool, source_language: str, target_language: str
 ) -> PairFilter:
-    """The filter for a pair of languages; see `PairFilter`."""
+    """Make the filter for a pair of languages; see `PairFilter` and `FiltersConfig` for the options."""
     source_by_character = find_language(source_language).by_character
     target_by_character = find_language(target_language).by_character
     return PairFilter(
@@ -115,29 +117,56 @@ def make_filter(
     )
 
 
-class FilterCounts:
-    """Counts what is left out of one corpus, by reason, and keeps the first few of each."""
+class FilteredPairs(NamedTuple):
+    """The pairs of one corpus that were filtered for one reason.
 
-    def __init__(self, *, max_examples: int, max_characters: int) -> None:
+    Attributes:
+        reason: The reason.
+        pairs: Number of pairs.
+        examples: The first few of these pairs.
+    """
+
+    reason: Reason
+    pairs: int
+    examples: tuple[FilteredExample, ...]
+
+
+class FilterCounts:
+    """Counts the filtered pairs of one corpus by reason, and keeps the first few of each reason."""
+
+    def __init__(
+        self,
+        *,
+        max_examples: int = MAX_EXAMPLES,
+        max_characters: int = MAX_EXAMPLE_CHARACTERS,
+        start: Sequence[FilteredPairs] = (),
+    ) -> None:
+        """Start counting.
+
+        Args:
+            max_examples: Examples kept of each reason.
+            max_characters: Longest side of an example.
+            start: Pairs that an earlier pass filtered.
+        """
         self._max_examples = max_examples
         self._max_characters = max_characters
-        self._counts: dict[Reason, int] = {}
-        self._examples: dict[Reason, list[FilteredExample]] = {}
+        self._counts: dict[Reason, int] = {filtered.reason: filtered.pairs for filtered in start}
+        self._examples = {filtered.reason: list(filtered.examples) for filtered in start}
 
     def add(self, reason: Reason, line: int, source: str, target: str) -> None:
-        """Counts one pair. Lines are to come in order."""
-        count = self._counts[reason] = self._counts[reason] + 1 if reason in self._counts else 1
+        """Count one pair. Lines must ascend."""
+        count = self._counts[reason] = self._counts.get(reason, 0) + 1
         if count <= self._max_examples:
             example = FilteredExample(line, self._shorten(source), self._shorten(target))
             self._examples.setdefault(reason, []).append(example)
 
-    def __iter__(self) -> Iterator[tuple[Reason, int, list[FilteredExample]]]:
-        """Gives each reason with its count and examples, most frequent first."""
-        for reason in sorted(self._counts, key=lambda reason: (-self._counts[reason], reason)):
-            yield reason, self._counts[reason], self._examples[reason]
+    def facts(self) -> tuple[FilteredPairs, ...]:
+        """Return the counts and examples of each reason, the most frequent reason first."""
+        reasons = sorted(self._counts, key=lambda reason: (-self._counts[reason], reason))
+        return tuple(FilteredPairs(reason, self._counts[reason], tuple(self._examples[reason])) for reason in reasons)
 
     def _shorten(self, text: str) -> str:
-        """Cuts long text, and shows what cannot be printed as escapes."""
+        """Truncate long text, and escape what is not printable."""
         if len(text) > self._max_characters:
             text = text[: self._max_characters - 1] + "…"
         return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

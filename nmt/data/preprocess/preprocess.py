@@ -1,4 +1,12 @@
-"""`nmt preprocess`: from text files to filtered, segmented, memory-mapped training pairs."""
+"""`nmt preprocess`: from text files to filtered, segmented, memory-mapped training pairs.
+
+The pipeline: inspect, filter, train the tokenizer, encode, report. Each stage returns its facts, and the report is
+written once from all of them. Each pass opens each of its files once:
+
+1. Inspect: all files. The validation and test sets stay in memory. If the data is up to date, this is the only pass.
+2. Filter: the training corpora (or, if only the test sets are new, to count the overlap with them).
+3. Encode: the alignments of the corpora, and the filtered text.
+"""
 
 from __future__ import annotations
 
@@ -16,44 +24,42 @@ from typing import NamedTuple
 from nmt.config.schema import Config
 from nmt.data.alignments import inspect_alignment
 from nmt.data.atomic_folder import atomic_folder
-from nmt.data.corpus import Contents, inspect_pair, read_parallel
-from nmt.data.preprocess.encode_pass import encode, learn
-from nmt.data.preprocess.filter_pass import filter_corpora, look_for
-from nmt.data.preprocess.overlap import OverlapCheck
+from nmt.data.corpus import FileFacts, inspect_pair, load_parallel
+from nmt.data.preprocess.encode_pass import encode
+from nmt.data.preprocess.filter_pass import HeldOutSet, count_overlap, filter_corpora
 from nmt.data.preprocess.report import (
     Report,
     check_unknown,
-    describe_corpora,
     describe_held_out,
-    describe_lengths,
-    describe_tokenizer,
     log_held_out,
     log_report,
+    make_report,
     read_report,
     write_report,
 )
 from nmt.data.shortlist_table import ShortlistTable, shortlist_of
 from nmt.data.store import Store
 from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.tokenizer_training import TrainResult, train_tokenizers
 from nmt.errors import DataError
 from nmt.log import logger, progress
 
-FORMAT = 1  # of the prepared folder; another number makes old folders be built again
+FORMAT = 1  # of the folder of preprocessed data; with another number, older folders are not used
 SOURCE_MODEL, TARGET_MODEL = "source.model", "target.model"
 
 
 @dataclass(frozen=True)
 class PreprocessedData:
-    """Everything that training needs to know about the data.
+    """The preprocessed data of an experiment.
 
     Attributes:
-        folder: Where it is on disk.
+        folder: Its folder on disk.
         tokenizers: The subword models of both sides.
         train: The training pairs.
-        valid: The validation pairs, as raw text: (source, target).
-        fingerprint: Of the text and of the options that it was prepared with.
-        report: What preprocessing found; see `nmt.data.preprocess.report.Report`.
-        shortlist: The likely translations of each piece; None where the configuration wants none.
+        valid: The validation pairs as unchanged text: (source, target).
+        fingerprint: Hash of the text and of the options of preprocessing.
+        report: The facts of all stages; see `nmt.data.preprocess.report.Report`.
+        shortlist: The likely translations of each piece; None if the configuration has no shortlist.
     """
 
     folder: Path
@@ -65,63 +71,99 @@ class PreprocessedData:
     shortlist: ShortlistTable | None
 
 
+@dataclass(frozen=True)
+class InspectResult:
+    """The facts of the inspect stage.
+
+    Attributes:
+        train: For each corpus, the facts about its files.
+        alignments: For each corpus, the facts about its alignment; None if it has none.
+        held_out: The validation set, and the test sets after it.
+    """
+
+    train: tuple[tuple[FileFacts, ...], ...]
+    alignments: tuple[FileFacts | None, ...]
+    held_out: tuple[HeldOutSet, ...]
+
+    @property
+    def lines(self) -> int:
+        """Lines of all training corpora."""
+        return sum(files[0].lines for files in self.train)
+
+
+class _Opened(NamedTuple):
+    """A complete folder of preprocessed data."""
+
+    store: Store
+    tokenizers: Tokenizers
+    report: Report
+
+
 def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None) -> PreprocessedData:
-    """Reads, checks, filters and segments the text of an experiment, or finds that all this has been done.
+    """Preprocess the text of an experiment, or reuse the folder of an earlier call with the same text and options.
 
     The result is a subfolder of `data.preprocessed_folder` named by a fingerprint of the text and the options.
 
     Args:
         config: The whole configuration.
-        force: Do it again even so.
-        tokenizers: The subword models of a model that training starts from; by default new ones are trained.
+        force: Preprocess again even if the folder is up to date.
+        tokenizers: The subword models of a model that training starts from. Default: train new ones.
 
     Raises:
         ConfigError: A user symbol or tag cannot be used.
-        DataError: Text cannot be read, or does not fit; nothing is left of an unfinished folder.
+        DataError: Text cannot be read or used. No unfinished folder remains.
     """
-    inputs = _Inputs(
-        train=[inspect_pair(corpus) for corpus in config.data.train],
-        valid=inspect_pair(config.data.valid),
-        test=[inspect_pair(test) for test in config.data.test],
-        alignments=[],
-    )
-    for corpus, files in zip(config.data.train, inputs.train, strict=True):
-        inputs.alignments.append(inspect_alignment(corpus, files[0].lines))
+    inspected = inspect(config)
     if tokenizers is not None:
-        tokenizers = tokenizers.with_direction(right_to_left=False)  # what is prepared serves both directions
-    fingerprint = _fingerprint(config, inputs, tokenizers)
+        tokenizers = tokenizers.with_direction(right_to_left=False)  # both directions share the preprocessed data
+    fingerprint = _fingerprint(config, inspected, tokenizers)
     folder = _folder(config, fingerprint)
-    held_out = _held_out(config, inputs)
-    lines = sum(files[0].lines for files in inputs.train)
-    with _disk_errors_explained(folder):
-        if force or not _is_current(folder, fingerprint):
+    with _explain_disk_errors(folder):
+        opened = None if force else _open_current(folder, fingerprint)
+        if opened is None:
             with atomic_folder(folder) as temporary:
-                report = _build(config, temporary, fingerprint, held_out, lines, tokenizers)
-            log_report(report)
+                _build(config, temporary, fingerprint, inspected, tokenizers)
+            opened = _open(folder)
+            log_report(opened.report)
         else:
-            report = _refreshed(config, folder, held_out)
+            _update_held_out(config, folder, opened, inspected.held_out)
             logger.info("The data in %s is up to date.", folder)
-            log_held_out(report)
-    store, tokenizers = Store(folder), _read_models(folder)
+            log_held_out(opened.report)
     return PreprocessedData(
         folder=folder,
-        tokenizers=tokenizers.with_direction(right_to_left=config.data.right_to_left),
-        train=store,
-        valid=held_out[0].pairs,
+        tokenizers=opened.tokenizers.with_direction(right_to_left=config.data.right_to_left),
+        train=opened.store,
+        valid=inspected.held_out[0].text.pairs,
         fingerprint=fingerprint,
-        report=report,
-        shortlist=shortlist_of(folder, store, tokenizers, config.data.shortlist),
+        report=opened.report,
+        shortlist=shortlist_of(folder, opened.store, opened.tokenizers, config.data.shortlist),
     )
 
 
 def open_preprocessed(config: Config, fingerprint: str) -> tuple[Store, Tokenizers]:
-    """Opens the training pairs and subword models that were prepared earlier, whatever has become of the text.
+    """Open training pairs and subword models that were preprocessed earlier, without reading the text.
 
     Raises:
-        DataError, OSError: They are not there, or damaged.
+        DataError, OSError: Files are missing or damaged.
     """
     folder = _folder(config, fingerprint)
     return Store(folder), _read_models(folder)
+
+
+def inspect(config: Config) -> InspectResult:
+    """Count and hash all files of an experiment, and read its validation and test sets.
+
+    Raises:
+        DataError: A file cannot be read, or the files of parallel text are of unequal length.
+    """
+    train = tuple(inspect_pair(corpus) for corpus in config.data.train)
+    held_out = [HeldOutSet("validation set", load_parallel(config.data.valid))]
+    held_out += [HeldOutSet(f"test set {test.name}", load_parallel(test)) for test in config.data.test]
+    alignments = [
+        None if corpus.alignment is None else inspect_alignment(corpus.alignment, corpus, files[0].lines)
+        for corpus, files in zip(config.data.train, train, strict=True)
+    ]
+    return InspectResult(train, tuple(alignments), tuple(held_out))
 
 
 def _folder(config: Config, fingerprint: str) -> Path:
@@ -129,17 +171,8 @@ def _folder(config: Config, fingerprint: str) -> Path:
     return Path(config.data.preprocessed_folder) / f"{languages}-{fingerprint[:12]}"
 
 
-class _Inputs(NamedTuple):
-    """What is in the files."""
-
-    train: list[tuple[Contents, ...]]
-    valid: tuple[Contents, ...]
-    test: list[tuple[Contents, ...]]
-    alignments: list[Contents | None]
-
-
-def _fingerprint(config: Config, inputs: _Inputs, given: Tokenizers | None) -> str:
-    """Hashes all that the prepared data depends on. Test sets are not among it: only the report mentions them."""
+def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | None) -> str:
+    """Hash all that the preprocessed data depends on. Test sets are not part of it: only the report has them."""
     data, tokenizer = config.data, config.tokenizer
     subwords: object = tokenizer.model_dump(mode="json", exclude={"sampling"})
     if given is not None:
@@ -149,101 +182,92 @@ def _fingerprint(config: Config, inputs: _Inputs, given: Tokenizers | None) -> s
         "languages": [data.source_language, data.target_language],
         "train": [
             [[file.digest for file in files], corpus.tag] + ([] if links is None else [links.digest])
-            for files, corpus, links in zip(inputs.train, data.train, inputs.alignments, strict=True)
+            for files, corpus, links in zip(inspected.train, data.train, inspected.alignments, strict=True)
         ],
-        "valid": [file.digest for file in inputs.valid],
+        "valid": [file.digest for file in inspected.held_out[0].text.files],
         "filters": data.filters.model_dump(mode="json"),
         "tokenizer": subwords,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _held_out(config: Config, inputs: _Inputs) -> list[OverlapCheck]:
-    """The validation set, then the test sets."""
-    sets = [OverlapCheck("validation set", read_parallel(config.data.valid), inputs.valid)]
-    for test, contents in zip(config.data.test, inputs.test, strict=True):
-        sets.append(OverlapCheck(f"test set {test.name}", read_parallel(test), contents))
-    return sets
+def _open(folder: Path) -> _Opened:
+    return _Opened(Store(folder), _read_models(folder), read_report(folder))
 
 
-def _is_current(folder: Path, fingerprint: str) -> bool:
-    """Whether a folder holds the prepared data, whole."""
+def _open_current(folder: Path, fingerprint: str) -> _Opened | None:
+    """Open a folder if it is complete and has this fingerprint."""
     if not folder.exists():
-        return False
+        return None
     try:
-        if read_report(folder)["fingerprint"] == fingerprint:
-            Store(folder)
-            _read_models(folder)
-            return True
+        opened = _open(folder)
+        if opened.report["fingerprint"] == fingerprint:
+            return opened
     except (DataError, OSError):
         pass
-    logger.warning("The prepared data in %s is damaged; preparing it again.", folder)
-    return False
+    logger.warning("The preprocessed data in %s is damaged. It is made again.", folder)
+    return None
 
 
-def _refreshed(config: Config, folder: Path, held_out: list[OverlapCheck]) -> Report:
-    """The report of a prepared folder, with what it says about the test sets brought up to date."""
-    report = read_report(folder)
-    if [(entry["name"], entry["digests"]) for entry in report["held_out"]] != [
-        (held.name, held.digests) for held in held_out
-    ]:
-        look_for(held_out, config.data.train)
-        report["held_out"] = [describe_held_out(held, _read_models(folder)) for held in held_out]
+def _update_held_out(config: Config, folder: Path, opened: _Opened, held_out: tuple[HeldOutSet, ...]) -> None:
+    """Describe the held-out sets in the report again if they are not those of the configuration."""
+    report = opened.report
+    described = [(entry["name"], entry["digests"]) for entry in report["held_out"]]
+    if described != [(held.name, [file.digest for file in held.text.files]) for held in held_out]:
+        overlaps = count_overlap(held_out, config.data.train)
+        report["held_out"] = [
+            describe_held_out(held, overlap, opened.tokenizers)
+            for held, overlap in zip(held_out, overlaps, strict=True)
+        ]
         write_report(folder, report)
-    return report
 
 
-def _build(
-    config: Config,
-    folder: Path,
-    fingerprint: str,
-    held_out: list[OverlapCheck],
-    lines: int,
-    given: Tokenizers | None,
-) -> Report:
-    """Prepares the data in an empty folder."""
+def _build(config: Config, folder: Path, fingerprint: str, inspected: InspectResult, given: Tokenizers | None) -> None:
+    """Run the stages after inspection in an empty folder."""
     work = folder / "work"
     work.mkdir()
-    with progress(lines, "Filtering", "pairs") as bar:
-        selection = filter_corpora(config.data, work, held_out, bar)
+    with progress(inspected.lines, "Filtering", "pairs") as bar:
+        filtered = filter_corpora(config.data, work, inspected.held_out, bar=bar)
     if given is None:
-        logger.info("Training the subword model on the text of %s pairs.", f"{selection.count_kept():,}")
-        tokenizers, text = learn(config, selection)
+        logger.info("Training the subword model on the text of %s pairs.", f"{filtered.count_kept():,}")
+        tags = [corpus.tag for corpus in config.data.train]
+        trained = train_tokenizers(config.tokenizer, tags=tags, sample=filtered.sample_lines)
     else:
-        tokenizers, text = given, []
+        trained = TrainResult(given, ())
         _check_tags(config, given.source)
-    descriptions = [describe_held_out(held, tokenizers) for held in held_out]
-    check_unknown("the validation set", descriptions[0]["unknown"])
-    with progress(selection.count_kept(), "Segmenting", "pairs") as bar:
-        encoded = encode(config, selection, tokenizers, folder, threads=_threads(config), bar=bar)
-    check_unknown("the training text", encoded.unknown)
-    store = Store(folder)
-    report = Report(
-        fingerprint=fingerprint,
-        languages=[config.data.source_language, config.data.target_language],
-        pairs={"read": sum(corpus.read for corpus in selection.corpora), "kept": len(store)},
-        corpora=describe_corpora(selection.corpora, store.bounds, encoded.alignments),
-        tokenizer=describe_tokenizer(config.tokenizer, tokenizers, text),
-        lengths=describe_lengths(store),
-        unknown=encoded.unknown,
-        held_out=descriptions,
+    tokenizers = trained.tokenizers
+    held_out = [
+        describe_held_out(held, overlap, tokenizers)
+        for held, overlap in zip(inspected.held_out, filtered.overlap, strict=True)
+    ]
+    check_unknown("the validation set", held_out[0]["unknown"])
+    with progress(filtered.count_kept(), "Segmenting", "pairs") as bar:
+        encoded = encode(config, filtered, tokenizers, folder, threads=_threads(config), bar=bar)
+    check_unknown("the training text", {name: side.unknown for name, side in encoded.sides.items()})
+    _write_models(folder, tokenizers)
+    report = make_report(
+        config, fingerprint=fingerprint, filtered=filtered, trained=trained, encoded=encoded, held_out=held_out
     )
-    (folder / SOURCE_MODEL).write_bytes(tokenizers.source.model_bytes)
-    if tokenizers.target.fingerprint != tokenizers.source.fingerprint:
-        (folder / TARGET_MODEL).write_bytes(tokenizers.target.model_bytes)
     write_report(folder, report)
     shutil.rmtree(work)
-    return report
 
 
 def _check_tags(config: Config, model: SubwordModel) -> None:
     for corpus in config.data.train:
         if corpus.tag is not None and corpus.tag not in model.pieces(model.encode([corpus.tag])[0]):
-            logger.warning("The tag %s is not a symbol of the given subword model, and will be cut up.", corpus.tag)
+            logger.warning(
+                "The tag %s is not a symbol of the given subword model. It is segmented like other text.", corpus.tag
+            )
+
+
+def _write_models(folder: Path, tokenizers: Tokenizers) -> None:
+    (folder / SOURCE_MODEL).write_bytes(tokenizers.source.model_bytes)
+    if tokenizers.target.fingerprint != tokenizers.source.fingerprint:
+        (folder / TARGET_MODEL).write_bytes(tokenizers.target.model_bytes)
 
 
 def _read_models(folder: Path) -> Tokenizers:
-    """The subword models of a prepared folder.
+    """Read the subword models of a folder of preprocessed data.
 
     Raises:
         DataError: A model is damaged.
@@ -261,13 +285,13 @@ def _threads(config: Config) -> int:
 
 
 @contextmanager
-def _disk_errors_explained(folder: Path) -> Iterator[None]:
+def _explain_disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(
-                f"{folder}: the disk is full. Prepared data takes up to three times the space of the text: make room, "
-                "or set data.preprocessed_folder to a larger disk."
+                f"{folder}: the disk is full. Preprocessing needs up to three times the size of the text. Free some "
+                "space, or set data.preprocessed_folder to a larger disk."
             ) from error
         raise DataError(f"{error.filename or folder}: {error.strerror or error}.") from error

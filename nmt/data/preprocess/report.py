@@ -1,4 +1,4 @@
-"""What preprocessing tells about the data: `report.json`, and a summary for people."""
+"""The report stage: `report.json` with the facts of all stages, and its summary in the log."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import TokenizerConfig
+from nmt.config.schema import Config, TokenizerConfig
 from nmt.data.lines import is_blank
-from nmt.data.preprocess.filter_pass import FilteredCorpus
-from nmt.data.preprocess.overlap import OverlapCheck
+from nmt.data.preprocess.encode_pass import EncodedCorpus, EncodeResult
+from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, HeldOutSet, Overlap
 from nmt.data.special_tokens import UNK
-from nmt.data.store import SIDES, Store
 from nmt.data.streams import open_whole
 from nmt.data.tokenizer import SubwordModel, Tokenizers
-from nmt.data.tokenizer_training import TrainingText
+from nmt.data.tokenizer_training import TrainResult
 from nmt.errors import DataError
 from nmt.log import logger
 
 REPORT = "report.json"
 MAX_UNKNOWN = 0.01
-FEW_KNOWN = 0.01
-"""Share of a held-out set that may stand in the training text on either side without a warning."""
+"""Largest share of unknown pieces that is accepted."""
+MAX_OVERLAP = 0.01
+"""Largest share of a held-out set whose source or target may be in the training text without a warning."""
 PERCENTILES = (50, 95, 99)
 
 
@@ -44,166 +44,183 @@ class Report(TypedDict):
 
 
 def read_report(folder: Path) -> Report:
-    """The report of a prepared folder.
+    """Read the report of a folder of preprocessed data.
 
     Raises:
-        DataError: There is none, or it is damaged.
+        DataError: The file is missing, damaged or of another version.
     """
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / REPORT}: cannot be read ({error}).") from error
     if not isinstance(report, dict) or set(report) != set(Report.__annotations__):
-        raise DataError(f"{folder / REPORT}: is not a report of this version.")
+        raise DataError(f"{folder / REPORT}: was not written by this version. Run `nmt preprocess --force`.")
     return cast(Report, report)
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Writes `report.json`."""
+    """Write `report.json`. The file appears when it is complete."""
     with open_whole(folder / REPORT) as stream:
         stream.write((json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def describe_corpora(
-    corpora: Sequence[FilteredCorpus], bounds: Sequence[int], alignments: Sequence[dict[str, int] | None]
-) -> list[dict[str, Any]]:
-    """What became of each corpus: pairs read and kept, what was left out, with examples, and its alignment, if any."""
-    return [
-        {
-            "files": list(corpus.files),
-            "read": corpus.read,
-            "kept": bounds[number + 1] - bounds[number],
-            "left_out": [
-                {"reason": reason, "pairs": count, "examples": [example._asdict() for example in examples]}
-                for reason, count, examples in corpus.tally
-            ],
-        }
-        | ({} if found is None else {"alignment": found})
-        for number, (corpus, found) in enumerate(zip(corpora, alignments, strict=True))
-    ]
+def make_report(
+    config: Config,
+    *,
+    fingerprint: str,
+    filtered: FilterResult,
+    trained: TrainResult,
+    encoded: EncodeResult,
+    held_out: Sequence[dict[str, Any]],
+) -> Report:
+    """Make the report from the facts of all stages; `held_out` has the descriptions of `describe_held_out`."""
+    return Report(
+        fingerprint=fingerprint,
+        languages=[config.data.source_language, config.data.target_language],
+        pairs={
+            "read": sum(corpus.read for corpus in filtered.corpora),
+            "kept": sum(corpus.kept for corpus in encoded.corpora),
+        },
+        corpora=[_describe_corpus(*corpus) for corpus in zip(filtered.corpora, encoded.corpora, strict=True)],
+        tokenizer=_describe_tokenizers(config.tokenizer, trained),
+        lengths={name: _describe_lengths(side.length_counts) for name, side in encoded.sides.items()},
+        unknown={name: side.unknown for name, side in encoded.sides.items()},
+        held_out=list(held_out),
+    )
 
 
-def describe_tokenizer(
-    options: TokenizerConfig, tokenizers: Tokenizers, text: Sequence[TrainingText]
-) -> dict[str, Any]:
-    """The subword models, and what they were trained on (nothing, if they were given)."""
-    return {
-        "requested_size": options.vocabulary_size if text else None,
-        "source_size": tokenizers.source.size,
-        "target_size": tokenizers.target.size,
-        "source_fingerprint": tokenizers.source.fingerprint,
-        "target_fingerprint": tokenizers.target.fingerprint,
-        "training_lines": [seen.lines for seen in text],
-        "lines_too_long_to_train_on": [seen.too_long for seen in text],
-    }
-
-
-def describe_lengths(store: Store) -> dict[str, dict[str, float]]:
-    """Pieces of a sentence, EOS aside: mean, percentiles and longest."""
-    return dict(zip(SIDES, map(_spread, (store.source_lengths, store.target_lengths)), strict=True))
-
-
-def describe_held_out(held: OverlapCheck, tokenizers: Tokenizers) -> dict[str, Any]:
-    """A validation or test set: its size, unknown pieces, and how much of it is in the training text."""
+def describe_held_out(held: HeldOutSet, overlap: Overlap, tokenizers: Tokenizers) -> dict[str, Any]:
+    """Describe a validation or test set: its size, its unknown pieces, and how much of it is in the training text."""
+    sources, targets = zip(*held.text.pairs, strict=True)
     return {
         "name": held.name,
-        "digests": held.digests,
-        "pairs": len(held.pairs),
-        "blank": sum(is_blank(source) or is_blank(target) for source, target in held.pairs),
+        "digests": [file.digest for file in held.text.files],
+        "pairs": len(held.text.pairs),
+        "blank": sum(is_blank(source) or is_blank(target) for source, target in held.text.pairs),
         "unknown": {
-            "source": _unknown(tokenizers.source, [source for source, _ in held.pairs]),
-            "target": _unknown(tokenizers.target, [target for _, target in held.pairs]),
+            "source": _unknown(tokenizers.source, sources),
+            "target": _unknown(tokenizers.target, targets),
         },
-        "in_training": held.counts(),
+        "in_training": overlap._asdict(),
     }
+
+
+def _describe_corpus(filtered: FilteredCorpus, encoded: EncodedCorpus) -> dict[str, Any]:
+    """Describe a corpus: pairs read and kept, pairs that were filtered, with examples, and alignment links."""
+    described: dict[str, Any] = {
+        "files": list(filtered.files),
+        "read": filtered.read,
+        "kept": encoded.kept,
+        "filtered": [
+            {"reason": reason, "pairs": count, "examples": [example._asdict() for example in examples]}
+            for reason, count, examples in encoded.filtered
+        ],
+    }
+    return described if encoded.links is None else {**described, "alignment": encoded.links._asdict()}
+
+
+def _describe_tokenizers(options: TokenizerConfig, trained: TrainResult) -> dict[str, Any]:
+    """Describe the subword models and the text that they were trained on."""
+    source, target = trained.tokenizers.source, trained.tokenizers.target
+    return {
+        "requested_size": options.vocabulary_size if trained.text else None,
+        "source_size": source.size,
+        "target_size": target.size,
+        "source_fingerprint": source.fingerprint,
+        "target_fingerprint": target.fingerprint,
+        "training_lines": [text.lines for text in trained.text],
+        "training_lines_too_long": [text.too_long for text in trained.text],
+    }
+
+
+def _describe_lengths(counts: NDArray[np.int64]) -> dict[str, float]:
+    """Describe the lengths of sentences in pieces, EOS not counted; `counts` has the sentences of each length."""
+    total = int(counts.sum())
+    shares = np.cumsum(counts) / total
+    percentiles = {f"percentile_{part}": int(np.searchsorted(shares, part / 100)) for part in PERCENTILES}
+    mean = float(np.dot(counts, np.arange(len(counts)))) / total
+    return {"mean": round(mean, 2), **percentiles, "longest": len(counts) - 1}
 
 
 def check_unknown(what: str, rates: dict[str, float]) -> None:
-    """Makes sure that next to nothing is unknown.
+    """Check the shares of unknown pieces of a text, by side.
 
     Raises:
-        DataError: More than one piece in a hundred is unknown.
+        DataError: A share is larger than MAX_UNKNOWN.
     """
     for side, rate in rates.items():
         if rate > MAX_UNKNOWN:
             raise DataError(
-                f"{rate:.1%} of the {side} pieces of {what} are unknown to the subword model, and would be lost. "
+                f"{rate:.1%} of the {side} pieces of {what} are unknown to the subword model and would be lost. "
                 "Set tokenizer.byte_fallback to true, or raise tokenizer.character_coverage."
             )
 
 
 def log_report(report: Report) -> None:
-    """Tells people what matters in the report."""
+    """Log a summary of the report."""
     pairs = report["pairs"]
     logger.info("Training pairs: %s read, %s kept.", f"{pairs['read']:,}", f"{pairs['kept']:,}")
     for corpus in report["corpora"]:
         logger.info("  %s: %s of %s kept", " + ".join(corpus["files"]), f"{corpus['kept']:,}", f"{corpus['read']:,}")
-        for left_out in corpus["left_out"]:
-            example = left_out["examples"][0]
+        for filtered in corpus["filtered"]:
+            example = filtered["examples"][0]
             logger.info(
                 "    %s left out: %s, such as line %d: %s | %s",
-                f"{left_out['pairs']:,}",
-                left_out["reason"],
+                f"{filtered['pairs']:,}",
+                filtered["reason"],
                 example["line"],
                 example["source"],
                 example["target"],
             )
         if "alignment" in corpus:
-            _log_alignment(corpus["alignment"])
+            _log_links(corpus["alignment"])
     tokenizer = report["tokenizer"]
-    logger.info("Subword pieces: %d source, %d target.", tokenizer["source_size"], tokenizer["target_size"])
-    for side, spread in report["lengths"].items():
+    logger.info("Vocabularies: %d source pieces, %d target pieces.", tokenizer["source_size"], tokenizer["target_size"])
+    for side, lengths in report["lengths"].items():
         logger.info(
-            "  %s sentences have %.1f pieces on average, 95%% at most %d, the longest %d",
+            "  %s sentences have %.1f pieces on average. 95%% have at most %d, the longest has %d",
             side,
-            spread["mean"],
-            spread["percentile_95"],
-            spread["longest"],
+            lengths["mean"],
+            lengths["percentile_95"],
+            lengths["longest"],
         )
     log_held_out(report)
 
 
-def _log_alignment(found: dict[str, int]) -> None:
-    logger.info("    alignment: %s links in %s pairs", f"{found['links']:,}", f"{found['pairs_with_links']:,}")
-    if found["pairs_not_matched"]:
+def _log_links(counts: dict[str, int]) -> None:
+    logger.info("    alignment: %s links in %s pairs", f"{counts['links']:,}", f"{counts['pairs_with_links']:,}")
+    if counts["pairs_not_matched"]:
         logger.warning(
-            "    the links of %s pairs are not used: the subword model sees other words than those between spaces",
-            f"{found['pairs_not_matched']:,}",
+            "    the links of %s pairs are not used: the subword model separates words differently from the alignment",
+            f"{counts['pairs_not_matched']:,}",
         )
 
 
 def log_held_out(report: Report) -> None:
-    """Tells of validation and test sets that the training text overlaps, or that have blank or unknown text."""
+    """Log which validation and test sets overlap with the training text, or have blank lines or unknown pieces."""
     for held in report["held_out"]:
         name, counts = held["name"], held["in_training"]
         if counts["training_pairs"]:
-            few = max(counts["sources"], counts["targets"]) <= FEW_KNOWN * held["pairs"]
+            few = max(counts["sources"], counts["targets"]) <= MAX_OVERLAP * held["pairs"]
             logger.log(
                 logging.INFO if few else logging.WARNING,
-                "%s: the training text has %s of its %s sources, %s of its targets and %s whole pairs; scores on it %s",
+                "%s: %s of its %s sources, %s of its targets and %s whole pairs are in the training text. %s",
                 name,
                 f"{counts['sources']:,}",
                 f"{held['pairs']:,}",
                 f"{counts['targets']:,}",
                 f"{counts['both']:,}",
-                "hardly change by so few." if few else "will look too good.",
+                "The effect on scores is small." if few else "Scores on it will be too high.",
             )
         if held["blank"]:
-            logger.warning("%s: %s of its %s pairs have a blank side.", name, held["blank"], f"{held['pairs']:,}")
+            logger.warning("%s: one side is blank in %s of its %s pairs.", name, held["blank"], f"{held['pairs']:,}")
         for side, rate in held["unknown"].items():
             if rate > MAX_UNKNOWN:
-                logger.warning("%s: %.1f%% of its %s pieces are unknown.", name, 100 * rate, side)
+                logger.warning("%s: %.1f%% of its %s pieces are unknown to the subword model.", name, 100 * rate, side)
 
 
-def _spread(lengths: NDArray[np.int32]) -> dict[str, float]:
-    counts = np.bincount(lengths)
-    shares = np.cumsum(counts) / len(lengths)
-    percentiles = {f"percentile_{part}": int(np.searchsorted(shares, part / 100)) for part in PERCENTILES}
-    mean = float(np.dot(counts, np.arange(len(counts)))) / len(lengths)
-    return {"mean": round(mean, 2), **percentiles, "longest": len(counts) - 1}
-
-
-def _unknown(model: SubwordModel, lines: list[str]) -> float:
+def _unknown(model: SubwordModel, lines: Sequence[str]) -> float:
+    """Return the share of unknown pieces."""
     pieces = unknown = 0
     for ids in model.encode(lines):
         pieces += len(ids)

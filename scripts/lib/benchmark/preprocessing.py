@@ -20,11 +20,12 @@ from benchmark.synthetic import stream
 from nmt.config.schema import Config
 from nmt.data.batching import Position
 from nmt.data.lines import read_lines
-from nmt.data.preprocess.encode_pass import encode, learn
+from nmt.data.preprocess.encode_pass import encode
 from nmt.data.preprocess.filter_pass import FilterResult, filter_corpora
 from nmt.data.preprocess.preprocess import preprocess
 from nmt.data.store import Store
 from nmt.data.tokenizer import Tokenizers
+from nmt.data.tokenizer_training import TrainResult, train_tokenizers
 from nmt.device import choose_device
 
 PAIRS, QUICK_PAIRS = 20_000, 300
@@ -56,8 +57,8 @@ class Corpus:
         self._folder = folder
         self._numbers = count()
         self._kept = self._new_folder()
-        self._selection: FilterResult = filter_corpora(self.config.data, self._kept, [], Silent())
-        self.tokenizers: Tokenizers = tokenizers or learn(self.config, self._selection)[0]
+        self._selection: FilterResult = filter_corpora(self.config.data, self._kept, bar=Silent())
+        self.tokenizers: Tokenizers = tokenizers or self._train_tokenizers().tokenizers
 
     def _new_folder(self) -> Path:
         folder = self._folder / f"work-{next(self._numbers)}"
@@ -67,7 +68,7 @@ class Corpus:
     def filter(self) -> float:
         """Return the seconds that reading, filtering and writing what remains takes."""
         folder = self._new_folder()
-        seconds = seconds_of(lambda: filter_corpora(self.config.data, folder, [], Silent()), CPU)
+        seconds = seconds_of(lambda: filter_corpora(self.config.data, folder, bar=Silent()), CPU)
         shutil.rmtree(folder)
         return seconds
 
@@ -93,7 +94,10 @@ class Corpus:
 
     def learn(self) -> float:
         """Return the seconds that training the subword model takes."""
-        return seconds_of(lambda: learn(self.config, self._selection), CPU)
+        return seconds_of(self._train_tokenizers, CPU)
+
+    def _train_tokenizers(self) -> TrainResult:
+        return train_tokenizers(self.config.tokenizer, tags=[], sample=self._selection.sample_lines)
 
     def textbook(self) -> float:
         """Return the seconds of a loop over lines: filtered by length, segmented one by one, written as text."""

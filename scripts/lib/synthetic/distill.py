@@ -209,9 +209,9 @@ def write_source(config: Config, folder: Path) -> Text:
     work.mkdir()
     try:
         with progress(None, "read", "pairs") as bar:
-            selection = filter_corpora(data, work, [], bar)
+            selection = filter_corpora(data, work, bar=bar)
         for file, texts in ((source, selection.sources), (reference, selection.targets)):
-            blocks = selection.blocks(0, len(selection.kept), kept=True)
+            blocks = selection.blocks(0, len(selection.kept))
             write_lines(file, (line for block in blocks for line in texts.lines(block)))
         lines = [int(selection.kept[corpus.start : corpus.end].sum()) for corpus in selection.corpora]
     finally:

@@ -69,7 +69,7 @@ class Monolingual:
 
     def _reason(self, raw: str, line: str, seen: set[int]) -> str | None:
         """Say why a line is left out; `seen` has the hashes of those before it."""
-        reason = self._filter.judge(raw, raw)
+        reason = self._filter.reject(raw, raw)
         if reason is not None:
             return reason
         if line in self._held_out:

@@ -94,7 +94,7 @@ class Screen:
     def _reason(self, line: str, chosen: str) -> str | None:
         if not self._copies and line.casefold().split() == chosen.casefold().split():
             return "copy"
-        reason = None if self._filter is None else self._filter.judge(line, chosen)
+        reason = None if self._filter is None else self._filter.reject(line, chosen)
         return "length ratio in words" if reason == "length ratio" else reason  # the flag's is in pieces
 
 
