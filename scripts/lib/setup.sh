@@ -1,7 +1,7 @@
-# Shared by the scripts: a virtual environment in .venv with what the toolkit needs. To be sourced, not run.
+# Creates the virtual environment .venv with all packages that the toolkit needs. Source this file, do not run it.
 #
-# A stamp in .venv says what was installed, for which files; while it holds, nothing is done and no network is needed.
-# It is written last, so an interrupted installation is simply done again.
+# A stamp in .venv records what was installed. If it matches, nothing is installed and no network is needed.
+# The stamp is written last, so an interrupted installation is repeated.
 
 root="$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 venv="$root/.venv"
@@ -18,17 +18,17 @@ fail() {
     exit 1
 }
 
-# python_is_suitable PYTHON: does it run, and is its version one that was tested?
+# python_is_suitable PYTHON: test whether it runs and has a supported version.
 python_is_suitable() {
     "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
 }
 
-# find_python: print the Python to make the environment with.
+# find_python: print the Python that creates the environment.
 find_python() {
     local candidate
     if [ -n "${PYTHON:-}" ]; then
         python_is_suitable "$PYTHON" ||
-            fail "PYTHON is $PYTHON, which is not a working Python 3.10, 3.11, 3.12 or 3.13."
+            fail "PYTHON=$PYTHON is not a working Python 3.10, 3.11, 3.12 or 3.13."
         printf '%s\n' "$PYTHON"
         return
     fi
@@ -38,32 +38,33 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.10, 3.11, 3.12 or 3.13 is needed, and none was found." \
+    fail "Python 3.10, 3.11, 3.12 or 3.13 is required, but none was found." \
         "Found: $(python3 --version 2>&1 || true)" \
-        "Install one of them, or name it: PYTHON=/path/to/python3.12 ${0##*/}"
+        "Install one of them, or set its path: PYTHON=/path/to/python3.12 ${0##*/}"
 }
 
-# make_environment: make .venv, or mend one that does not work.
+# make_environment: create .venv, or replace it if it does not work.
 make_environment() {
     local python log
     if [ -e "$venv" ] && ! python_is_suitable "$venv/bin/python"; then
-        say "The environment in .venv does not work, or has an unsuitable Python: making it anew."
+        say "The environment in .venv does not work or has an unsupported Python. Creating a new one."
         rm -rf "$venv"
     fi
     if python_is_suitable "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         return
     fi
     python="$(find_python)"
-    say "Making a virtual environment in .venv with $("$python" --version)."
+    say "Creating a virtual environment in .venv with $("$python" --version)."
     if ! log="$("$python" -m venv --clear "$venv" 2>&1)"; then
         rm -rf "$venv"
         say "$log"
-        fail "$python could not make a virtual environment." \
-            "On Debian and Ubuntu its module is a package of its own: sudo apt install python3-venv"
+        fail "$python could not create a virtual environment." \
+            "On Debian and Ubuntu, install the module venv: sudo apt install python3-venv"
     fi
 }
 
-# fingerprint EXTRAS: what the installation depends on, the folder included because scripts in .venv name it.
+# fingerprint EXTRAS: print a hash of everything the installation depends on. It includes the path of the checkout,
+# because the programs in .venv contain it.
 fingerprint() {
     "$venv/bin/python" - "$root" "$1" <<'PYTHON'
 import hashlib, pathlib, sys
@@ -75,27 +76,27 @@ print(digest.hexdigest())
 PYTHON
 }
 
-# stamped EXTRAS: was this installed before, from the same files?
+# stamped EXTRAS: test whether the stamp matches.
 stamped() {
     [ -f "$stamp" ] && grep -qxF "$(fingerprint "$1")" "$stamp"
 }
 
-# install_packages EXTRAS: "" for what the toolkit needs to run, "[dev]" for what its tests need besides.
+# install_packages EXTRAS: install the toolkit. EXTRAS is empty, or [dev] for the packages that the checks need.
 install_packages() {
     local quiet=()
     [ -t 1 ] || quiet=(--quiet)
-    # The build tool is installed like the rest, so that building the package itself downloads nothing unpinned.
+    # Without build isolation, pip uses this pinned setuptools instead of downloading the newest one.
     "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} -c "$root/constraints.txt" setuptools &&
         (cd "$root" && "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} --no-build-isolation \
             -c "$root/constraints.txt" -e ".$1")
 }
 
-# packages_work: pip believes in a package that an interruption left half-written; importing it tells.
+# packages_work: import the packages. pip does not notice if an interruption left one incomplete.
 packages_work() {
     "$venv/bin/python" -c 'import numpy, pydantic, sacrebleu, safetensors, sentencepiece, torch, tqdm, typer, yaml, nmt'
 }
 
-# prepare_environment [dev]: make .venv ready; nothing happens if it is.
+# prepare_environment [dev]: install what is missing in .venv.
 prepare_environment() {
     local extras="${1:+[$1]}"
     if python_is_suitable "$venv/bin/python" && { stamped "$extras" || stamped "[dev]"; }; then
@@ -103,28 +104,28 @@ prepare_environment() {
     fi
     make_environment
     rm -f "$stamp"
-    say "Installing the packages of constraints.txt in .venv. The first time PyTorch is downloaded, which takes a while."
-    install_packages "$extras" 1>&2 || fail "The packages could not be installed; pip's messages above say why." \
-        "Without a connection: connect and try again; nothing that was downloaded is downloaded twice."
+    say "Installing the packages of constraints.txt in .venv. Downloading PyTorch takes several minutes."
+    install_packages "$extras" 1>&2 || fail "The packages could not be installed. See pip's messages above." \
+        "If the network failed, run the same command again. It does not repeat finished downloads."
     if ! packages_work; then
-        say "The packages in .venv are damaged: making the environment anew."
+        say "The packages in .venv are damaged. Creating a new environment."
         rm -rf "$venv"
         make_environment
-        install_packages "$extras" 1>&2 && packages_work || fail "The packages do not work; the messages above say why."
+        install_packages "$extras" 1>&2 && packages_work || fail "The packages do not work. See the messages above."
     fi
     fingerprint "$extras" >"$stamp"
     say "The environment is ready."
 }
 
-# run_module MODULE ARGUMENTS...: run a module of scripts/lib in place of this shell. As `nmt` does, it tells torch's
-# libraries how to use threads; see nmt/cli/environment.py.
+# run_module MODULE ARGUMENTS...: replace this shell by a module of scripts/lib. The variable has the value that
+# nmt/cli/environment.py sets for the command nmt.
 run_module() {
     export GOMP_SPINCOUNT="${GOMP_SPINCOUNT-3000}"
     export PYTHONPATH="$root:$root/scripts/lib${PYTHONPATH:+:$PYTHONPATH}"
     exec "$venv/bin/python" -m "$@"
 }
 
-# run_trainings MODULE ARGUMENTS...: the same for one that trains, and remembers as few shapes as `nmt train`.
+# run_trainings MODULE ARGUMENTS...: run a module that trains, with the cache sizes of the command nmt train.
 run_trainings() {
     export ONEDNN_PRIMITIVE_CACHE_CAPACITY="${ONEDNN_PRIMITIVE_CACHE_CAPACITY-128}"
     export LRU_CACHE_CAPACITY="${LRU_CACHE_CAPACITY-8}"

@@ -162,7 +162,7 @@ def test_an_unsuitable_python_is_refused_by_name(prepare: Script, checkout: Path
     old.chmod(0o755)
     done = prepare(python=str(old))
     assert done.returncode == 1
-    assert f"PYTHON is {old}, which is not a working Python 3.10, 3.11, 3.12 or 3.13" in done.stderr
+    assert f"PYTHON={old} is not a working Python 3.10, 3.11, 3.12 or 3.13" in done.stderr
     assert not (checkout / ".venv").exists()
 
 
@@ -181,7 +181,7 @@ def test_no_python_at_all_says_which_are_needed(checkout: Path, tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 1
-    assert "Python 3.10, 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert "Python 3.10, 3.11, 3.12 or 3.13 is required" in done.stderr
     assert "PYTHON=" in done.stderr
 
 
