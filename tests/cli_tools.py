@@ -9,14 +9,26 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import typer
 from typer.testing import CliRunner
 
 from nmt.cli import app
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "nmt"]
+
+
+def all_commands() -> dict[str, Any]:
+    """Every command with its modules imported, by what users type after `nmt`."""
+    program: Any = typer.main.get_command(app)
+    found: dict[str, Any] = {"": program}
+    for name, stub in program.commands.items():
+        found[name] = command = stub.load()
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            found[f"{name} {inner}"] = subcommand
+    return found
 
 
 class Outcome(NamedTuple):

@@ -1,55 +1,48 @@
-"""What `nmt attention` writes, and where."""
+"""Formats and places of the output of `nmt attention`."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+AttentionFormat = Literal["text", "png", "svg", "html", "json", "jsonl", "pharaoh"]
+Level = Literal["pieces", "words"]
 
-class AttentionFormat(str, Enum):
-    """What `nmt attention` writes."""
-
-    text = "text"
-    png = "png"
-    svg = "svg"
-    html = "html"
-    json = "json"
-    jsonl = "jsonl"
-    pharaoh = "pharaoh"
-
-
-IMAGES = (AttentionFormat.png, AttentionFormat.svg)
-SUFFIXES = {f".{format.value}": format for format in AttentionFormat if format is not AttentionFormat.text} | {
-    ".txt": AttentionFormat.text,
-    ".htm": AttentionFormat.html,
-    ".align": AttentionFormat.pharaoh,
+IMAGES: tuple[AttentionFormat, ...] = ("png", "svg")
+SUFFIXES: dict[str, AttentionFormat] = {
+    ".png": "png",
+    ".svg": "svg",
+    ".html": "html",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".pharaoh": "pharaoh",
+    ".txt": "text",
+    ".htm": "html",
+    ".align": "pharaoh",
 }
 
 
-class Level(str, Enum):
-    """What attention is shown between."""
-
-    pieces = "pieces"
-    words = "words"
-
-
 class AttentionOutputFile(NamedTuple):
-    """Where the attention goes, and in which form."""
+    """Place and format of the output.
+
+    Attributes:
+        path: file or folder. None is standard output.
+        folder: whether `path` is a folder, with one image per line.
+        format: the format.
+        level: units of source and target.
+    """
 
     path: Path | None
-    """None: standard output."""
     folder: bool
-    """Whether `path` is a folder, for a picture of each line."""
     format: AttentionFormat
     level: Level
 
     @property
     def one_picture(self) -> bool:
-        """Whether only one line can be shown."""
+        """Whether the output can show only one line."""
         return self.format in IMAGES and not self.folder
 
     def picture(self, number: int | str) -> str:
-        """Return the name of the picture of a line in a folder, or a pattern for all of them."""
+        """Return the file name of the image of a line in a folder, or a pattern for all images."""
         shown = f"{number:04d}" if isinstance(number, int) else number
-        return f"line-{shown}.{self.format.value}"
+        return f"line-{shown}.{self.format}"

@@ -1,17 +1,17 @@
-"""Writes what `nmt attention` has computed: text, pictures, a page, JSON, alignments."""
+"""Writers of the output formats of `nmt attention`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from nmt.cli.attention_output import IMAGES, AttentionFormat, AttentionOutputFile, Level
+from nmt.cli.options import STANDARD_STREAM
 from nmt.data.streams import open_whole
 from nmt.inference.attention_map import AttentionMap, pharaoh
 from nmt.log import logger
@@ -22,33 +22,32 @@ if TYPE_CHECKING:
     from nmt.inference.attention import LineAttention
 
 DECIMALS = 5
-STANDARD_STREAM = Path("-")
 
 Lines = Iterable["LineAttention | None"]
-"""One for each line of text; None for a blank one."""
+"""The attention of each line of text, or None for a blank line."""
 
 
 def write(output: AttentionOutputFile, lines: Lines, *, source_language: str, target_language: str) -> None:
-    """Write lines as they come.
+    """Write each line as soon as it is available.
 
     Args:
-        output: Where and how.
-        lines: What to write.
-        source_language: Code of the source's language.
-        target_language: Likewise.
+        output: place and format.
+        lines: the attention of each line.
+        source_language: language code of the source.
+        target_language: language code of the target.
 
     Raises:
-        DataError: A file cannot be written.
+        DataError: a file cannot be written.
     """
     if output.format in IMAGES:
         _write_pictures(output, lines)
         return
-    if output.format is AttentionFormat.text and output.path is None and sys.stdout is not None and sys.stdout.isatty():
+    if output.format == "text" and output.path is None and sys.stdout is not None and sys.stdout.isatty():
         console = Console(highlight=False)
         for text in _screen(lines, output.level, width=console.width):
             console.print(text, no_wrap=True, crop=False, overflow="ignore")
         return
-    if output.format is AttentionFormat.html:
+    if output.format == "html":
         entries = (_entry(line, output.level) for line in lines if line is not None)
         parts = attention_page(entries, source_language=source_language, target_language=target_language)
     else:
@@ -61,22 +60,22 @@ def _write_texts(output: AttentionOutputFile, parts: Iterable[str]) -> None:
         for part in parts:
             stream.write(part.encode())
             if output.path is None:
-                stream.flush()  # somebody may be waiting for it
+                stream.flush()  # a reader may wait for this line
     if output.path is not None:
         logger.info("wrote %s", output.path)
 
 
 def _map(line: LineAttention, level: Level) -> AttentionMap:
-    return line.words if level is Level.words else line.pieces
+    return line.words if level == "words" else line.pieces
 
 
-def _remark(line: LineAttention) -> str:
-    """Say what the reader of a picture must know."""
-    return f"translated in {line.parts} parts, which do not look at each other" if line.parts > 1 else ""
+def _note(line: LineAttention) -> str:
+    """Return a note for lines whose attention matrix has blocks."""
+    return f"translated in {line.parts} parts, with no attention between them" if line.parts > 1 else ""
 
 
 def _entry(line: LineAttention, level: Level) -> HtmlEntry:
-    return HtmlEntry(line.line, line.source, line.translation, _map(line, level), _remark(line))
+    return HtmlEntry(line.line, line.source, line.translation, _map(line, level), _note(line))
 
 
 def _plain(lines: Lines, level: Level) -> Iterator[str]:
@@ -85,14 +84,14 @@ def _plain(lines: Lines, level: Level) -> Iterator[str]:
 
 
 def _screen(lines: Lines, level: Level, *, width: int | None) -> Iterator[Text]:
-    """Give the heat maps as lines of text, each below its sentences."""
+    """Yield the lines of heat maps, each below its sentences."""
     shown = False
     for line in lines:
         if line is None:
             continue
         label = f"line {line.line}: "
         yield Text(f"{label}{line.source}")
-        for text in filter(None, (line.translation, _remark(line))):
+        for text in filter(None, (line.translation, _note(line))):
             yield Text(" " * len(label) + text)
         yield from (Text(), *text_heatmap(_map(line, level), width=width), Text())
         shown = True
@@ -107,9 +106,9 @@ def _as_json(line: LineAttention, level: Level) -> str:
             "line": line.line,
             "source": line.source,
             "translation": line.translation,
-            "level": level.value,
-            f"source_{level.value}": attention.source.texts,
-            f"target_{level.value}": attention.target.texts,
+            "level": level,
+            f"source_{level}": attention.source.texts,
+            f"target_{level}": attention.target.texts,
             "weights": [[round(weight, DECIMALS) for weight in row] for row in attention.weights.tolist()],
             "alignment": attention.links(),
         },
@@ -118,7 +117,7 @@ def _as_json(line: LineAttention, level: Level) -> str:
 
 
 def _json(lines: Lines, level: Level) -> Iterator[str]:
-    """Give a list of objects, each on a line of its own."""
+    """Yield a JSON list with one object per line."""
     before = "[\n"
     for line in lines:
         if line is not None:
@@ -134,25 +133,25 @@ def _jsonl(lines: Lines, level: Level) -> Iterator[str]:
 
 
 def _pharaoh(lines: Lines, level: Level) -> Iterator[str]:
-    """Give a line for each line of text, so that the files stay parallel."""
+    """Yield one line per line of text, so that the files stay parallel."""
     for line in lines:
         yield ("" if line is None else pharaoh(_map(line, level).links())) + "\n"
 
 
 TEXTS: dict[AttentionFormat, Callable[[Lines, Level], Iterator[str]]] = {
-    AttentionFormat.text: _plain,
-    AttentionFormat.json: _json,
-    AttentionFormat.jsonl: _jsonl,
-    AttentionFormat.pharaoh: _pharaoh,
+    "text": _plain,
+    "json": _json,
+    "jsonl": _jsonl,
+    "pharaoh": _pharaoh,
 }
 
 
 def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
-    """Draw each line into a file of the folder, or the only one into the file."""
+    """Draw one image per line into a folder, or the image of the only line into a file."""
     from nmt.plots.fonts import Fonts
     from nmt.plots.heatmap import draw_heatmap
 
-    format: Literal["png", "svg"] = "svg" if output.format is AttentionFormat.svg else "png"
+    format: Literal["png", "svg"] = "svg" if output.format == "svg" else "png"
     fonts, count = Fonts(), 0
     if output.folder and output.path is not None:
         output.path.mkdir(parents=True, exist_ok=True)
@@ -161,13 +160,13 @@ def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
             continue
         attention = _map(line, output.level)
         families = fonts.families([*attention.source.texts, *attention.target.texts])
-        titles = [f"line {line.line}" if output.folder else "", _remark(line)]
+        titles = [f"line {line.line}" if output.folder else "", _note(line)]
         image = draw_heatmap(attention, families=families, title=": ".join(filter(None, titles)), format=format)
         path = output.path or STANDARD_STREAM
         with open_whole(path / output.picture(line.line) if output.folder else path) as stream:
             stream.write(image)
         count += 1
     if output.folder:
-        logger.info("wrote %d picture%s into %s", count, "" if count == 1 else "s", output.path)
+        logger.info("wrote %d image%s into %s", count, "" if count == 1 else "s", output.path)
     elif output.path is not None:
         logger.info("wrote %s", output.path)

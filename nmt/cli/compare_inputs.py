@@ -1,4 +1,4 @@
-"""The texts that `nmt compare` works on: the test set, its translations, and the training text."""
+"""Inputs of `nmt compare`: the test set, the translations of each system, and the training text."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nmt.cli.loading import make_translator, open_model
+from nmt.config.schema import Config, TestSetConfig
+from nmt.data.corpus import MalformedLine, paths, read_parallel, read_training
+from nmt.data.languages import with_detected_script
+from nmt.data.lines import read_lines
+from nmt.data.streams import read_bytes
 from nmt.errors import UsageError
+from nmt.evaluation.compare.compare import TestText, check_lines
+from nmt.inference.find_model import MODEL_NAME
 from nmt.log import logger, progress
 
 if TYPE_CHECKING:
-    from nmt.config import Config
-    from nmt.config.schema import TestSetConfig
-    from nmt.evaluation.compare.compare import TestText
     from nmt.inference.model_file import ModelFile
 
 
 def find_test(
     config: Config | None, name: str | None, source: Path | None, reference: Path | None, target_language: str | None
 ) -> TestText:
-    """Read the test set: the given files, or what the first model's configuration names.
+    """Read the test set: the given files, or a test set of the first model.
 
     Raises:
-        UsageError: It is not clear which test set is meant, or what is missing.
-        DataError: A file cannot be read, or its two sides are of unequal length.
+        UsageError: the options do not select one test set.
+        DataError: a file cannot be read, or its two sides are of unequal length.
     """
     _check_usage(config, name, source, reference, target_language)
-    from nmt.cli.init.corpus_files import language_of
-    from nmt.config.schema import TestSetConfig
-    from nmt.data.corpus import read_parallel
-    from nmt.data.languages import with_detected_script
-    from nmt.data.lines import read_lines
-    from nmt.evaluation.compare.compare import TestText
+    from nmt.cli.init.corpus_files import language_of  # imports numpy
 
     if reference is not None:
         test = TestSetConfig(name=reference.name, source=None if source is None else str(source), target=str(reference))
     else:
         assert config is not None
-        test = _choose(config.data.test, name)
+        test = _select(config.data.test, name)
     if config is None:
         assert reference is not None
         language = target_language or language_of(reference, "target", read_lines(reference, keep_broken=False))
@@ -60,30 +60,30 @@ def _check_usage(
     config: Config | None, name: str | None, source: Path | None, reference: Path | None, target_language: str | None
 ) -> None:
     if source is not None and reference is None:
-        raise UsageError("--source and --reference go together; give both")
+        raise UsageError("--source requires --reference.")
     if config is None and reference is None:
-        raise UsageError("no system is a model that names a test set; give one with --reference, and --source")
+        raise UsageError("no system is a model with a test set. Use --reference, and --source for the source text.")
     if config is not None and reference is not None and source is None:
-        raise UsageError("a model needs a text to translate; give --source with --reference")
+        raise UsageError("--reference requires --source: a model needs a text to translate.")
     if name is not None and reference is not None:
-        raise UsageError("--test chooses a test set of the first model, --reference gives another; leave one out")
+        raise UsageError("--test excludes --reference.")
     if name is not None and config is None:
-        raise UsageError("--test chooses a test set of the first model, but there is no model")
+        raise UsageError("--test requires a model among the systems.")
     if target_language is not None and config is not None:
-        raise UsageError("--target-language is for translations without a model; here it is that of the model")
+        raise UsageError("--target-language requires systems without a model: a model has its own target language.")
 
 
-def _choose(tests: Sequence[TestSetConfig], name: str | None) -> TestSetConfig:
+def _select(tests: Sequence[TestSetConfig], name: str | None) -> TestSetConfig:
     if not tests:
-        raise UsageError("the first model's configuration names no test set; give one with --source and --reference")
+        raise UsageError("the configuration of the first model has no test set. Use --source and --reference.")
     if name is None:
         if len(tests) > 1:
-            raise UsageError(f"the first model has several test sets; choose one with --test: {_names(tests)}")
+            raise UsageError(f"the first model has several test sets. Select one with --test: {_names(tests)}.")
         return tests[0]
-    found = next((test for test in tests if test.name == name), None)
-    if found is None:
-        raise UsageError(f"the first model has no test set {name}; it has: {_names(tests)}")
-    return found
+    selected = next((test for test in tests if test.name == name), None)
+    if selected is None:
+        raise UsageError(f"--test {name}: the test sets of the first model are {_names(tests)}.")
+    return selected
 
 
 def _names(tests: Sequence[TestSetConfig]) -> str:
@@ -93,41 +93,35 @@ def _names(tests: Sequence[TestSetConfig]) -> str:
 def collect_lines(
     systems: Sequence[ComparedSystem], test: TestText, decoding: dict[str, Any]
 ) -> dict[str, Sequence[str]]:
-    """The lines of each system by its name. What can be wrong with files is found before the first translation.
+    """Return the lines of each system by its name. All files are read and checked before the first translation.
 
     Raises:
-        DataError: A file cannot be read, or has another number of lines than the test set.
+        DataError: a file cannot be read, or does not have as many lines as the test set.
     """
-    from nmt.evaluation.compare.compare import check_lines
-
-    found: dict[str, Sequence[str]] = {}
+    lines: dict[str, Sequence[str]] = {}
     for system in sorted(systems, key=lambda one: one.model is not None):
-        found[system.name] = read_or_translate(system, test.sources or [], decoding)
-        check_lines(system.name, found[system.name], test)
-    return {system.name: found[system.name] for system in systems}
+        lines[system.name] = read_or_translate(system, test.sources or [], decoding)
+        check_lines(system.name, lines[system.name], test)
+    return {system.name: lines[system.name] for system in systems}
 
 
 def training_lines(config: Config | None, given: Sequence[Path] | None) -> Iterator[str] | None:
-    """The target side of the training text, line by line; None, after saying so, where there is none.
+    """Return the target side of the training text line by line, or None, with a log line, without training text.
 
     Raises:
-        DataError: A given file is not there.
+        DataError: a given file does not exist.
     """
-    from nmt.data.corpus import paths
-    from nmt.data.streams import read_bytes
-
     if given:
         for path in given:
             next(iter(read_bytes(path)), None)
         return _lines_of_files(given)
     if config is None:
-        logger.info("without training text (--train) words are not looked at by their frequency")
+        logger.info("no scores by word frequency: they require training text (--train)")
         return None
     missing = [file for corpus in config.data.train for file in paths(corpus) if not Path(file).is_file()]
     if missing:
         logger.warning(
-            "%s, training text of the first model, is not there, so words are not looked at by their frequency; "
-            "give the text with --train",
+            "no scores by word frequency: the training text %s of the first model does not exist. Use --train FILE.",
             missing[0],
         )
         return None
@@ -135,15 +129,11 @@ def training_lines(config: Config | None, given: Sequence[Path] | None) -> Itera
 
 
 def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
-    from nmt.data.lines import read_lines
-
     for file in files:
         yield from read_lines(file, keep_broken=True)
 
 
 def _lines_of_corpora(config: Config) -> Iterator[str]:
-    from nmt.data.corpus import MalformedLine, read_training
-
     for corpus in config.data.train:
         for pair in read_training(corpus):
             if not isinstance(pair, MalformedLine):
@@ -155,48 +145,51 @@ STANDARD_INPUT = "-"
 
 
 class ComparedSystem(NamedTuple):
-    """One of the systems."""
+    """A system: a model, or a file with its translations.
+
+    Attributes:
+        name: name in the report.
+        path: path of the model or the translations.
+        model: the model, or None for a file with translations.
+    """
 
     name: str
     path: Path
     model: ModelFile | None
-    """None if the file is a translation."""
 
 
 def open_systems(paths: Sequence[Path], names: Sequence[str]) -> list[ComparedSystem]:
-    """Find out what was given, and load the models.
+    """Load the models among the systems.
 
     Args:
-        paths: Folders of runs, model files and translations.
-        names: What to call them; none: by their paths.
+        paths: run folders, model files and files with translations.
+        names: names of the systems. Without names, the systems are named after their paths.
 
     Raises:
-        UsageError: Something is not there, the names are not as many, or two models translate other languages.
-        CheckpointError: A model file cannot be loaded.
+        UsageError: a path does not exist, there are not as many names as systems, or two models have other languages.
+        CheckpointError: a model file cannot be loaded.
     """
     if names and len(names) != len(paths):
         raise UsageError(
-            f"--name is given {len(names)} times for {len(paths)} systems; give it once for each, or never"
+            f"--name is given {len(names)} times for {len(paths)} systems. Repeat it once for each system."
         )
     for path in paths:
         if str(path) != STANDARD_INPUT and not path.exists():
-            raise UsageError(f"{path}: there is no such run folder, model file or translation")
+            raise UsageError(f"{path}: no such run folder, model file or file with translations.")
     if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
-        raise UsageError("standard input (-) can be read only once")
-    called = _distinct(names or _short_names(paths))
-    systems = [ComparedSystem(name, path, _open(path)) for name, path in zip(called, paths, strict=True)]
+        raise UsageError("standard input (-) can be used for one system only.")
+    unique = _distinct(names or _short_names(paths))
+    systems = [ComparedSystem(name, path, _open(path)) for name, path in zip(unique, paths, strict=True)]
     _check_languages(systems)
     return systems
 
 
 def _open(path: Path) -> ModelFile | None:
-    from nmt.cli.loading import open_model
-
     return open_model(path) if _is_model(path) else None
 
 
 def _is_model(path: Path) -> bool:
-    """Whether this is a run or a model file: those begin with the length of a JSON object, in eight bytes."""
+    """Whether a path is a run folder or a model file, which begins with the length of a JSON object in eight bytes."""
     if path.is_dir() or path.suffix == MODEL_SUFFIX:
         return True
     if not path.is_file():
@@ -214,14 +207,12 @@ def _check_languages(systems: Sequence[ComparedSystem]) -> None:
         if ours != (expected.source_language, expected.target_language):
             raise UsageError(
                 f"{first.name} translates {expected.source_language} to {expected.target_language}, but {system.name} "
-                f"{ours[0]} to {ours[1]}; a comparison needs the same languages"
+                f"translates {ours[0]} to {ours[1]}. Compare systems for the same languages."
             )
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The last part of each path, and as many before it as tell it from the others."""
-    from nmt.inference.find_model import MODEL_NAME
-
+    """Return the shortest end of each path that no other path has."""
     parts = []
     for path in paths:
         named = path if path.name not in ("", "..") else path.absolute().resolve()
@@ -238,32 +229,28 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, numbered where they are the same."""
-    found: list[str] = []
+    """Return the names, with numbers after the first of equal names."""
+    distinct: list[str] = []
     for name in names:
         number, candidate = 1, name
-        while candidate in found:
+        while candidate in distinct:
             number += 1
             candidate = f"{name} ({number})"
-        found.append(candidate)
-    return found
+        distinct.append(candidate)
+    return distinct
 
 
 def read_or_translate(system: ComparedSystem, sources: Sequence[str], decoding: dict[str, Any]) -> list[str]:
-    """The lines of a system: those of its file, or its translation of the test set.
+    """Return the lines of a system: the lines of its file, or its translation of the test set.
 
     Args:
-        system: The system.
-        sources: The test set, if the system is a model.
-        decoding: Options of the command line.
+        system: the system.
+        sources: source side of the test set, for models.
+        decoding: decoding options. None means the value stored in the model.
     """
-    from nmt.data.lines import read_lines
-
     if system.model is None:
         return list(read_lines(system.path, keep_broken=False))
-    from nmt.cli.loading import make_translator
-
-    translator = make_translator(system.model, **decoding)
+    translator = make_translator(system.model, decoding)
     logger.info("translating %s lines with %s", f"{len(sources):,}", system.name)
     lines = []
     with progress(len(sources), f"translating with {system.name}", "lines") as bar:

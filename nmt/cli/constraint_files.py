@@ -1,4 +1,4 @@
-"""Files that say more about translations: how they start, what they must and must not have."""
+"""Files with constraints of translations: prefixes, required and avoided phrases, terminology."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.data.lines import read_lines
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,26 +19,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConstraintFiles:
-    """The files; None: not given."""
+    """Paths of the constraint files. None means that a file was not given.
+
+    Attributes:
+        prefixes: the prefix of each line's translation.
+        required: the required phrases of each line, separated by tabs.
+        avoid: phrases that no translation may contain, one per line.
+        terminology: source term, tab and target term on each line.
+    """
 
     prefixes: Path | None = None
-    """A line for each line of the text."""
     required: Path | None = None
-    """Likewise; words or phrases with tabs between them."""
     avoid: Path | None = None
-    """A word or phrase a line."""
     terminology: Path | None = None
 
     def translator(self, translator: Translator | ConsensusTranslator) -> Translator | ConsensusTranslator:
-        """Return a translator that heeds what is for all lines.
+        """Return a translator with the constraints that hold for all lines.
 
         Raises:
-            DataError: A file cannot be read.
-            UsageError: The translator cannot be steered.
+            DataError: a file cannot be read.
+            UsageError: the translator does not support constraints.
         """
         if self.avoid is None and self.terminology is None:
             return translator
-        from nmt.data.lines import read_lines
         from nmt.inference.constraints import read_terminology
 
         avoid = [] if self.avoid is None else [line.strip() for line in read_lines(self.avoid, keep_broken=False)]
@@ -45,20 +49,24 @@ class ConstraintFiles:
         return translator.with_phrases(avoid=[phrase for phrase in avoid if phrase], terminology=terminology)
 
     def requests(self, lines: Iterable[str], before: int) -> Iterator[str | Request]:
-        """Return lines, which `before` others have preceded, with what is wanted of each.
+        """Yield lines with their own constraints.
+
+        Args:
+            lines: lines of the text.
+            before: number of lines of the text before them.
 
         Raises:
-            DataError: A file is longer or shorter than the text.
+            DataError: a constraint file is longer or shorter than the text.
         """
         if self.prefixes is None and self.required is None:
             yield from lines
             return
         from nmt.inference.constraints import Request
 
-        columns = zip_longest(lines, _behind(self.prefixes, before), _behind(self.required, before))
+        columns = zip_longest(lines, _lines_from(self.prefixes, before), _lines_from(self.required, before))
         for number, (line, prefix, required) in enumerate(columns, before + 1):
-            for path, found in ((self.prefixes, prefix), (self.required, required)):
-                if path is not None and (line is None or found is None):
+            for path, value in ((self.prefixes, prefix), (self.required, required)):
+                if path is not None and (line is None or value is None):
                     raise _unequal(path, number, text_ended=line is None)
             phrases = tuple(phrase.strip() for phrase in (required or "").split("\t"))
             yield Request(line, prefix=prefix or "", required=tuple(filter(None, phrases)))
@@ -66,13 +74,9 @@ class ConstraintFiles:
 
 def _unequal(path: Path, number: int, *, text_ended: bool) -> DataError:
     short = "the text" if text_ended else str(path)
-    return DataError(f"{path}: it needs a line for each line of the text, but {short} has no line {number}")
+    return DataError(f"{path} must have one line for each line of the text, but {short} has no line {number}.")
 
 
-def _behind(path: Path | None, before: int) -> Iterator[str]:
-    """Return the lines of a file behind the first ones; none if there is no file."""
-    if path is None:
-        return iter(())
-    from nmt.data.lines import read_lines
-
-    return islice(read_lines(path, keep_broken=False), before, None)
+def _lines_from(path: Path | None, start: int) -> Iterator[str]:
+    """Yield the lines of a file after the first `start` lines, or nothing without a file."""
+    return iter(()) if path is None else islice(read_lines(path, keep_broken=False), start, None)

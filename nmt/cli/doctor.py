@@ -1,4 +1,4 @@
-"""What `nmt doctor` finds out: versions, the machine, its speed, the model that would be used."""
+"""Facts for `nmt doctor`: versions, the machine, its speed, and the model that commands use by default."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ PACKAGES = (
 )
 MATRIX_SIZE = 1024
 SECONDS = 0.3
-"""How long each matrix product is repeated."""
+"""Duration of each speed measurement."""
 
 
 def diagnose() -> dict[str, Any]:
-    """All facts, ready for JSON; speeds in billions of operations a second."""
+    """Return all facts as JSON values. Speeds are in billions of operations per second."""
     import torch
 
     from nmt.device import bf16_kernels, choose_device, set_threads
@@ -43,7 +43,7 @@ def diagnose() -> dict[str, Any]:
     device = choose_device("auto")
     formats = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if device.type == "cpu" and not bf16_kernels():
-        del formats["bf16"]  # nothing computes in it here, and a product would take seconds
+        del formats["bf16"]  # without kernels a product would take seconds
     facts: dict[str, Any] = {
         "nmt": __version__,
         "python": platform.python_version(),
@@ -60,7 +60,7 @@ def diagnose() -> dict[str, Any]:
 
 
 def _bf16(device: torch.device) -> str:
-    """Say whether the device has bfloat16."""
+    """Describe the support of the device for bfloat16."""
     from nmt.device import bf16_kernels, native_bf16
 
     if native_bf16(device):
@@ -76,7 +76,7 @@ def _version(package: str) -> str:
 
 
 def _memory() -> float | None:
-    """The machine's memory in GiB, where the system tells."""
+    """Return the memory of the machine in GiB, or None on systems that do not report it."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
@@ -84,22 +84,22 @@ def _memory() -> float | None:
 
 
 def _speed(dtype: Any, device: Any) -> float:
-    """Operations of a square matrix product, in billions a second."""
+    """Return the speed of a square matrix product, in billions of operations per second."""
     import torch
 
     matrix = torch.ones(MATRIX_SIZE, MATRIX_SIZE, dtype=dtype, device=device)
     matrix @ matrix
-    products, began = 0, time.perf_counter()
-    while products == 0 or time.perf_counter() - began < SECONDS:
+    products, start = 0, time.perf_counter()
+    while products == 0 or time.perf_counter() - start < SECONDS:
         product = matrix @ matrix
         products += 1
         if device.type == "cuda":
-            float(product[0, 0])  # waits until it is there
-    return round(2 * MATRIX_SIZE**3 * products / (time.perf_counter() - began) / 1e9, 1)
+            float(product[0, 0])  # waits for the result
+    return round(2 * MATRIX_SIZE**3 * products / (time.perf_counter() - start) / 1e9, 1)
 
 
 def _model() -> str:
-    from nmt.inference.model_file import find_model
+    from nmt.inference.find_model import find_model
 
     try:
         return str(find_model(None))

@@ -1,4 +1,4 @@
-"""What torch's libraries are told before they are loaded. What the user has set in the environment stays."""
+"""Environment variables of torch's libraries, set before they are loaded. Variables that the user has set are kept."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import os
 
 
 def set_up_threads() -> None:
-    """Say how often a thread looks for work before it sleeps."""
-    # Two programs that each train a small network on the same two cores reached 8.0k pieces/s each with this, 4.9k with
-    # 10,000 and 4.6k with the default; alone, 19k with this as with 10,000, and 14k with 1,000.
+    """Set how often an OpenMP thread polls for work before it sleeps."""
+    # Two trainings of small networks on the same two cores reached 8.0k pieces/s each with 3,000, 4.9k with 10,000 and
+    # 4.6k with the default. One training alone reached 19k with 3,000 and 10,000, and 14k with 1,000.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def remember_some_shapes() -> None:
-    """Let oneDNN keep the kernels of 128 shapes of operands instead of 1,024, and torch's layer above it those of 8.
+def limit_kernel_caches() -> None:
+    """Let oneDNN keep the kernels of 128 operand shapes instead of 1,024, and torch's layer above it those of 8.
 
-    For training, whose batches have so many shapes that this would grow by gigabytes. 128 have those of the last few
-    batches, among which the rounded shapes of `nmt.model.layers` come again; 256 saved 2% more of the time, and took
-    250 MB. A search has few shapes, and is a tenth faster when they are all kept.
+    Training batches have so many shapes that the default caches grow by gigabytes. 128 shapes cover the last few
+    batches, whose rounded shapes repeat (see `nmt.model.layers`). 256 shapes saved 2% of the time and cost 250 MB.
+    Search has few shapes and is a tenth faster with all of them in the cache.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "8")

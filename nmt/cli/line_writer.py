@@ -1,4 +1,4 @@
-"""How lines become output: what a translator and a layout are made from, so that processes can make their own."""
+"""Turns lines into output. A writer is described by values that can be sent to another process, which then makes it."""
 
 from __future__ import annotations
 
@@ -6,73 +6,76 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nmt.cli.constraint_files import ConstraintFiles
-from nmt.cli.options import Utilities
+from nmt.cli.loading import make_ensemble_translator, open_models
 from nmt.errors import UsageError
-
-if TYPE_CHECKING:
-    from nmt.inference.constraints import Request
-    from nmt.inference.mbr import ConsensusTranslator
-    from nmt.inference.output.formats import Layout
-    from nmt.inference.translator import Translator
+from nmt.inference.constraints import Request
+from nmt.inference.mbr import ConsensusTranslator
+from nmt.inference.output.formats import Layout, OutputLine, write_line
+from nmt.inference.translator import Translator
 
 
 @dataclass(frozen=True)
 class WriterMaker:
-    """What makes a line writer."""
+    """Describes a line writer.
+
+    Attributes:
+        models: paths of the models. None means the model that `find_model` finds.
+        weights: weights of the models in the ensemble.
+        mbr: metric of minimum Bayes risk decoding.
+        decoding: decoding options. None means the value stored in the model.
+        layout: output format.
+        constraints: constraint files.
+    """
 
     models: Sequence[Path] | None
-    """None: the one that is found."""
     weights: Sequence[float] | None
-    mbr: Utilities | None
+    mbr: str | None
     decoding: Mapping[str, Any]
     layout: Layout
-    steering: ConstraintFiles
+    constraints: ConstraintFiles
 
     def __call__(self) -> LineWriter:
         """Load the models.
 
         Raises:
-            UsageError, CheckpointError: as `choosing_translator`; or no alignment can be had.
+            UsageError: there is no model, options conflict, or --alignment is given for a model without attention.
+            CheckpointError: a model file is damaged.
         """
-        from nmt.cli.loading import choosing_translator, open_models
-
         members = open_models(self.models)
         align = self.layout.alignment is not None
         if align and all(member.file.config.model.attention.score == "none" for member in members):
-            raise UsageError("--alignment needs a model with attention (model.attention.score is not none)")
-        translator = choosing_translator(members, self.weights, self.mbr, alignments=align, **self.decoding)
-        return LineWriter(self.steering.translator(translator), self.layout)
+            raise UsageError("--alignment requires a model with attention, but model.attention.score is none.")
+        translator = make_ensemble_translator(members, self.weights, self.mbr, self.decoding, alignments=align)
+        return LineWriter(self.constraints.translator(translator), self.layout)
 
 
 class LineWriter:
-    """Translates lines and writes them down."""
+    """Translates lines and formats the translations."""
 
     def __init__(self, translator: Translator | ConsensusTranslator, layout: Layout) -> None:
         self._translator = translator
         self._layout = layout
 
     def __call__(self, lines: Sequence[str | Request], before: int) -> list[str]:
-        """Return the output of each of `lines`, which `before` lines have preceded."""
+        """Return the output of each of `lines`. The text has `before` lines before them."""
         return list(self.write(lines, before))
 
     def write(self, lines: Iterable[str | Request], before: int) -> Iterator[str]:
-        """Give the output of each line as soon as it is there: one line or several, each with its end."""
-        from nmt.inference.output.formats import OutputLine, write_line
-
+        """Yield the output of each line as soon as it is available: one or several lines, each with its line end."""
         sources: deque[str] = deque()
-        noted = _noted(lines, sources)
+        recorded = _record(lines, sources)
         if isinstance(lines, (list, tuple)):
-            noted = list(noted)
-        for number, translation in enumerate(self._translator.translate(noted, before=before), before + 1):
+            recorded = list(recorded)
+        for number, translation in enumerate(self._translator.translate(recorded, before=before), before + 1):
             line = OutputLine(number, sources.popleft(), translation)
             yield write_line(line, self._layout, self._translator.tokenizers, self._translator.aligner)
 
 
-def _noted(lines: Iterable[str | Request], sources: deque[str]) -> Iterable[str | Request]:
-    """Pass lines on, and keep them until their translation comes."""
+def _record(lines: Iterable[str | Request], sources: deque[str]) -> Iterable[str | Request]:
+    """Pass lines on, and keep their texts until the translations arrive."""
     for line in lines:
         sources.append(line if isinstance(line, str) else line.text)
         yield line

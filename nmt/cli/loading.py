@@ -1,15 +1,14 @@
-"""Opens the model that a command works with."""
+"""Opens the model that a command works with. The slow imports happen here, after the check that the model exists."""
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nmt.inference.find_model import find_model
 
-    from nmt.cli.options import Utilities
+if TYPE_CHECKING:
     from nmt.inference.ensemble import EnsembleMember
     from nmt.inference.mbr import ConsensusTranslator
     from nmt.inference.model_file import ModelFile
@@ -17,68 +16,58 @@ if TYPE_CHECKING:
 
 
 def open_model(model: Path | None) -> ModelFile:
-    """Load the model that is meant: a file, the folder of a run, or (None) what `find_model` finds.
+    """Load a model file, the best model of a run folder, or with None the model that `find_model` finds.
 
     Raises:
         UsageError: there is no model.
         CheckpointError: the file is not a model file, or is damaged.
     """
-    from nmt.inference.find_model import find_model
-
-    path = find_model(model)  # before the slow import, so that a wrong path is told at once
+    path = find_model(model)
     from nmt.inference.model_file import load_model
 
     return load_model(path)
 
 
 def open_models(models: Sequence[Path] | None) -> list[EnsembleMember]:
-    """Load the models that are meant, one or several; none given: what `find_model` finds.
+    """Load the models of an ensemble. Without models, load the one that `find_model` finds.
 
     Raises:
         UsageError: there is no model.
         CheckpointError: a file is not a model file, or is damaged.
     """
-    from nmt.inference.find_model import find_model
-
-    paths = [find_model(model) for model in models] if models else [find_model(None)]
+    paths = [find_model(model) for model in models or (None,)]
     from nmt.inference.ensemble import EnsembleMember
     from nmt.inference.model_file import load_model
 
     return [EnsembleMember(str(path), load_model(path)) for path in paths]
 
 
-def choosing_translator(
+def make_ensemble_translator(
     members: Sequence[EnsembleMember],
     weights: Sequence[float] | None,
-    mbr: Utilities | None,
+    mbr: str | None,
+    decoding: Mapping[str, Any],
     *,
     alignments: bool = False,
-    **decoding: Any,
 ) -> Translator | ConsensusTranslator:
-    """Make a translator with decoding options as they come from the command line; see the function that it calls."""
-    from nmt.evaluation import choosing
-
-    return choosing.choosing_translator(
-        members,
-        weights=weights or None,
-        mbr=None if mbr is None else mbr.value,
-        decoding=decoding_options(**decoding),
-        alignments=alignments,
-    )
-
-
-def make_translator(model: ModelFile, *, alignments: bool = False, **decoding: Any) -> Translator:
-    """Make a translator, with decoding options as they come from the command line (None is the model's own).
+    """Make a translator from loaded models. Decoding options that are None have the values stored in the model.
 
     Raises:
-        UsageError: the options cannot be used.
-        CheckpointError: the model's weights do not fit its configuration.
+        UsageError: the options conflict, or the models do not fit together.
+        CheckpointError: the weights of a model do not fit its configuration.
+    """
+    from nmt.evaluation.choosing import choosing_translator
+
+    return choosing_translator(members, weights=weights or None, mbr=mbr, decoding=decoding, alignments=alignments)
+
+
+def make_translator(model: ModelFile, decoding: Mapping[str, Any]) -> Translator:
+    """Make a translator from one model. Decoding options that are None have the values stored in the model.
+
+    Raises:
+        UsageError: the options conflict.
+        CheckpointError: the weights do not fit the configuration.
     """
     from nmt.inference.translator import Translator
 
-    return Translator.from_model_file(model, decoding=decoding_options(**decoding), alignments=alignments)
-
-
-def decoding_options(**decoding: Any) -> dict[str, Any]:
-    """Return decoding options as they come from the command line in the form of the configuration."""
-    return {name: value.value if isinstance(value, Enum) else value for name, value in decoding.items()}
+    return Translator.from_model_file(model, decoding=decoding)

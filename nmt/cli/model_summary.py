@@ -1,4 +1,4 @@
-"""What a configuration or a model is, in a few lines."""
+"""Summaries of configurations and models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "betw
 
 
 def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Names and values that say what a configuration, which rests on the files `bases`, would do."""
+    """Yield names and values that summarize a configuration with the bases `bases`."""
     data = config.data
     for index, base in enumerate(bases):
         yield "base" if index == 0 else "", base
@@ -32,7 +32,7 @@ def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str,
 
 
 def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
-    """What a model file is, ready for JSON."""
+    """Return facts about a model file, as JSON values."""
     data = model.config.data
     return {
         "file": str(path),
@@ -75,7 +75,7 @@ def _files(pair: PairConfig) -> str:
 
 
 def lines_of(facts: dict[str, Any], margin: str = "") -> Iterator[str]:
-    """Facts as text: a name and its value on each line, facts about facts indented below."""
+    """Yield one line of text per fact. Nested facts are indented."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
         label = name.replace("_", " ")

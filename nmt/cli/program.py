@@ -13,25 +13,9 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from nmt import __version__, log
-from nmt.cli.commands import (
-    attention,
-    average,
-    compare,
-    config,
-    evaluate,
-    plot,
-    repl,
-    rerank,
-    score,
-    shortlist,
-    train,
-    translate,
-    tune,
-)
-from nmt.cli.commands import info as inspect
+from nmt.cli.command_types import Group, LazyCommand
 from nmt.cli.environment import set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
@@ -42,8 +26,35 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """More than Python's 700, as importing torch alone makes hundreds of thousands, none of them garbage."""
 
 
-class ErrorsToExitCodes(TyperGroup):
-    """Ends with the exit code of an error, its text on standard error and no traceback."""
+COMMANDS = {
+    "preprocess": ("train:preprocess", "Filter the training text and convert it to subword pieces."),
+    "train": ("train:train", "Train a model."),
+    "translate": ("translate:translate", "Translate text."),
+    "score": ("score:score", "Compute the log-probability of given translations."),
+    "repl": ("repl:repl", "Translate interactively."),
+    "evaluate": ("evaluate:evaluate", "Translate test sets and compute BLEU, chrF and TER."),
+    "compare": ("compare:compare", "Compare systems on a test set, with significance tests."),
+    "attention": ("attention:attention", "Show attention weights and word alignments."),
+    "plot": ("plot:plot", "Plot learning curves."),
+    "average": ("average:average", "Average the weights of checkpoints."),
+    "tune": ("tune:tune", "Choose decoding options on the validation set."),
+    "rerank": ("rerank:rerank", "Rerank n-best lists with other models."),
+    "shortlist": ("shortlist:shortlist", "Add a shortlist to a model."),
+    "config": ("config:app", "Create, check and show configurations."),
+    "info": ("info:info", "Describe a model."),
+    "doctor": ("info:doctor", "Describe this installation and machine."),
+}
+"""The function of each command in `nmt.cli.commands`, and its line in the list of commands."""
+
+
+class Program(Group):
+    """All commands. An error ends the program with its exit code and text, without a traceback."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Adds the commands, whose modules are imported when they are needed."""
+        super().__init__(**settings)
+        for name, (target, short_help) in COMMANDS.items():
+            self.commands[name] = LazyCommand(name, f"nmt.cli.commands.{target}", short_help)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand."""
@@ -69,9 +80,9 @@ class ErrorsToExitCodes(TyperGroup):
 
 app = typer.Typer(
     name="nmt",
-    cls=ErrorsToExitCodes,
+    cls=Program,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -86,43 +97,22 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def nmt(
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Recurrent machine translation with attention: from two text files to a measured translator.
+    """Train, use and evaluate machine translation models with recurrent networks and attention.
 
     For example:
 
-      nmt config init --source data/train.en --target data/train.de -o experiment.yaml
-
-      nmt train experiment.yaml
-
+      nmt config init --source data/train.en --target data/train.de -o my.yaml
+      nmt train my.yaml
       echo "A sentence." | nmt translate
-
       nmt evaluate
     """
     if not (quiet or verbose):
         log.setup(level=logging.INFO)
-
-
-app.command("preprocess")(train.preprocess)
-app.command("train")(train.train)
-app.command("translate")(translate.translate)
-app.command("score")(score.score)
-app.command("repl")(repl.repl)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("attention")(attention.attention)
-app.command("plot")(plot.plot)
-app.command("average")(average.average)
-app.command("tune")(tune.tune)
-app.command("rerank")(rerank.rerank)
-app.command("shortlist")(shortlist.shortlist)
-app.add_typer(config.app, name="config")
-app.command("info")(inspect.info)
-app.command("doctor")(inspect.doctor)
 
 
 def main() -> NoReturn:

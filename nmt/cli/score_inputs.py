@@ -1,14 +1,13 @@
-"""What `nmt score` reads: pairs in two files or one, or n-best lists. Needs no torch."""
+"""Readers of the input formats of `nmt score`: parallel files, tab-separated pairs and n-best lists."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterator
-from enum import Enum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from nmt.data.lines import read_lines
 from nmt.data.streams import describe
@@ -16,60 +15,59 @@ from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.inference.output.moses import restore_bars
 from nmt.inference.results import SentencePair
 
-PACKED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
+COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 MOSES = re.compile(r"\s*(\d+) \|\|\| ?(.*)")
 END = "\x00 the end"
 
 
-class Input(str, Enum):
-    """Values of --input: what the files are."""
-
-    lines = "lines"
-    tsv = "tsv"
-    jsonl = "jsonl"
-    moses = "moses"
+ScoreInput = Literal["lines", "tsv", "jsonl", "moses"]
+"""Input formats."""
 
 
 class Item(NamedTuple):
-    """What one line of input asks for."""
+    """One line of input.
+
+    Attributes:
+        pairs: source and translation of each hypothesis, at least one. A line without translations has a blank pair,
+            which has no score.
+        record: the fields that are repeated in JSON Lines output. Its `hypotheses` belong to the pairs.
+    """
 
     pairs: list[SentencePair]
-    """At least one; a line without translations has a blank pair, which has no score."""
     record: dict[str, Any]
-    """What of the input is repeated in JSON Lines output; its `hypotheses`, if it has them, are those of the pairs."""
 
 
-def choose_input(source: Path, target: Path | None, given: Input | None) -> Input:
-    """Return what the files are: what is said, or else what their number and suffix tell.
+def choose_input(source: Path, target: Path | None, given: ScoreInput | None) -> ScoreInput:
+    """Return the input format: the given one, or the one that fits the number of files and the file name.
 
     Raises:
-        UsageError: There are too few files, or too many, or both are standard input.
+        UsageError: there are too few or too many files, or both are standard input.
     """
     if target is None:
-        suffix = Path(PACKED.sub("", source.name)).suffix.lower()
-        given = given or (Input.jsonl if suffix == ".jsonl" else Input.tsv)
-        if given in (Input.lines, Input.moses):
-            raise UsageError(f"--input {given.value} needs two files: the text, and its translations")
+        suffix = Path(COMPRESSED.sub("", source.name)).suffix.lower()
+        given = given or ("jsonl" if suffix == ".jsonl" else "tsv")
+        if given in ("lines", "moses"):
+            raise UsageError(f"--input {given} requires two files: SOURCE and TARGET.")
         return given
     if str(source) == str(target) == "-":
-        raise UsageError("the text and its translations cannot both be standard input")
-    if given is Input.jsonl:
-        raise UsageError(f"--input jsonl is one file, which has both sides; leave {target} out")
-    return given or Input.lines
+        raise UsageError("SOURCE and TARGET cannot both be standard input (-).")
+    if given == "jsonl":
+        raise UsageError(f"--input jsonl reads one file with both sides. Leave out {target}.")
+    return given or "lines"
 
 
-def read_items(source: Path, target: Path | None, kind: Input) -> Iterator[Item]:
-    """Read what is to be scored, line by line.
+def read_items(source: Path, target: Path | None, kind: ScoreInput) -> Iterator[Item]:
+    """Read the translations to score, line by line.
 
     Raises:
-        DataError: A file cannot be read, or has something else in it.
+        DataError: a file cannot be read, or does not have the expected format.
     """
     if target is None:
-        return _read_json(source) if kind is Input.jsonl else _read_tabs(source)
-    if kind is Input.moses:
+        return _read_json(source) if kind == "jsonl" else _read_tabs(source)
+    if kind == "moses":
         return _read_list(source, target, _moses, "`0 ||| a translation ||| ...`")
-    if kind is Input.tsv:
-        return _read_list(source, target, _tabs, "what `nmt translate --format tsv` writes")
+    if kind == "tsv":
+        return _read_list(source, target, _tabs, "a line of `nmt translate --format tsv`")
     return _read_two(source, target)
 
 
@@ -97,8 +95,8 @@ def _read_tabs(path: Path) -> Iterator[Item]:
         columns = line.split("\t")
         if len(columns) != 2:
             raise DataError(
-                f"{describe(path)}, line {number}: {len(columns)} column{'s' * (len(columns) > 1)}; source and "
-                "translation are expected, with a tab between them. For other files see `nmt score --help`."
+                f"{describe(path)}, line {number}: {len(columns)} column{'s' * (len(columns) > 1)}, expected "
+                "source and translation with a tab between them. `nmt score --help` lists the other formats."
             )
         yield _item(*columns)
 
@@ -106,29 +104,32 @@ def _read_tabs(path: Path) -> Iterator[Item]:
 def _read_list(
     source: Path, target: Path, parse: Callable[[str], tuple[int, str] | None], expected: str
 ) -> Iterator[Item]:
-    """Read an n-best list, whose lines have the number of a line of the text, and a translation of it.
+    """Read an n-best list.
 
     Args:
-        source: The text.
-        target: The list, in order of the text.
-        parse: Gives number (from 0) and translation of a line of the list; None if it has none.
-        expected: What such a line looks like.
+        source: the source text.
+        target: the list, in the order of the text.
+        parse: returns the number of the source line, from 0, and the translation, or None for a malformed line.
+        expected: description of a line of the list.
     """
     texts = enumerate(read_lines(source, keep_broken=False))
     current, text = -1, ""
     for number, line in enumerate(read_lines(target, keep_broken=False), 1):
-        found = parse(line)
-        if found is None:
-            raise DataError(f"{describe(target)}, line {number}: expected {expected}")
-        wanted, translation = found
+        parsed = parse(line)
+        if parsed is None:
+            raise DataError(f"{describe(target)}, line {number}: expected {expected}.")
+        wanted, translation = parsed
         if wanted < current:
-            raise DataError(f"{describe(target)}, line {number}: an earlier line of the text; sort the list")
+            raise DataError(
+                f"{describe(target)}, line {number}: translates line {wanted + 1} of the source, but follows a "
+                f"translation of line {current + 1}. Sort the list by line."
+            )
         while current < wanted:
             current, text = next(texts, (-1, ""))
             if current < 0:
                 raise DataError(
-                    f"{describe(target)}, line {number}: a translation of line {wanted + 1} of {describe(source)}, "
-                    "which has fewer lines"
+                    f"{describe(target)}, line {number}: translates line {wanted + 1} of {describe(source)}, which has "
+                    "fewer lines."
                 )
         yield _item(text, translation, line=wanted + 1)
 
@@ -141,21 +142,21 @@ def _moses(line: str) -> tuple[int, str] | None:
 
 
 def _tabs(line: str) -> tuple[int, str] | None:
-    """Parse line number (from 1), rank, two scores, text, and what else there is."""
+    """Parse a line of `nmt translate --format tsv`: line number from 1, rank, two scores, text, other columns."""
     columns = line.split("\t")
-    right = len(columns) >= 5 and columns[0].isdecimal() and int(columns[0]) > 0
-    return (int(columns[0]) - 1, columns[4]) if right else None
+    valid = len(columns) >= 5 and columns[0].isdecimal() and int(columns[0]) > 0
+    return (int(columns[0]) - 1, columns[4]) if valid else None
 
 
 def _read_json(path: Path) -> Iterator[Item]:
-    """Read what `nmt translate --format jsonl` writes, or objects with a source and a target."""
+    """Read the output of `nmt translate --format jsonl`, or objects with a source and a target."""
     for number, line in enumerate(read_lines(path, keep_broken=False), 1):
         try:
             yield _json_item(json.loads(line))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise DataError(
-                f"{describe(path)}, line {number}: expected an object with a source and a target, or as "
-                "`nmt translate --format jsonl` writes it, with a source and hypotheses"
+                f"{describe(path)}, line {number}: expected a JSON object with source and target, or with "
+                "source and hypotheses as in `nmt translate --format jsonl`."
             ) from None
 
 

@@ -1,16 +1,16 @@
-"""Tables of plain text, which can be piped and pasted."""
+"""Tables of plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.cells import cell_len
+
 MARGIN = "  "
 
 
 def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows in columns: the first to the left, the others to the right. Wide characters count as two."""
-    from rich.cells import cell_len
-
+    """Yield the lines of a table: first column left-aligned, others right-aligned. Wide characters count as two."""
     cells = [list(row) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     for first, *others in cells:

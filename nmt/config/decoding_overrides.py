@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from nmt.config.conflicts import Conflict, search_conflicts
-from nmt.config.introspection import find
-from nmt.config.problems import show
+from nmt.config.introspection import flag, options_of
 from nmt.config.schema import DecodingConfig
+from nmt.config.validate import refusal
 from nmt.errors import UsageError
 
 
@@ -30,11 +30,9 @@ def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> Dec
     if "n_best" not in changes and isinstance(values["beam_size"], int) and not values["sampling"]:
         values["n_best"] = min(values["n_best"], max(values["beam_size"], 1))
     try:
-        changed = DecodingConfig.model_validate(values)
+        changed = DecodingConfig.model_validate(values, strict=True)
     except ValidationError as error:
-        raise UsageError(
-            "\n".join(_out_of_range(detail["loc"][0], detail["input"]) for detail in error.errors())
-        ) from None
+        raise UsageError("\n".join(_refused(detail["loc"][0], detail["input"]) for detail in error.errors())) from None
     problems = list(search_conflicts(changed))
     while own := {str(problem.paths[0][-1]) for problem in problems if problem.switched_off} - changes.keys():
         changed = changed.model_copy(update={name: DecodingConfig.model_fields[name].default for name in own})
@@ -44,17 +42,10 @@ def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> Dec
     return changed
 
 
-def _out_of_range(name: Any, value: Any) -> str:
-    option = find(("decoding", name))
-    assert option is not None
-    return f"{flag(name)}: found {show(value).removeprefix('the number ')}, expected {option.expected}"
+def _refused(name: Any, value: Any) -> str:
+    return refusal(flag(name), options_of(DecodingConfig)[name], value)
 
 
 def _in_flags(problem: Conflict) -> str:
     flags = ", ".join(flag(str(path[-1])) for path in problem.paths)
     return f"{flags}: {problem.text}"
-
-
-def flag(name: str) -> str:
-    """The command line's name for an option: `--beam-size`."""
-    return "--batch-size" if name == "batch_sentences" else f"--{name.replace('_', '-')}"

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from nmt.config.problems import KeyPath, dotted
-from nmt.config.schema import Section, WithBase
+from nmt.config.schema import CommandLine, DecodingConfig, Section, WithBase
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,10 @@ class Option:
         bounds: the limits of a number, in words: "of at least 1".
         item: of a list: the option of its items.
         doc: the documentation, on one line.
+        summary: its first paragraph, on one line: the help on the command line.
         required: whether the key has no default.
         default: the default, if there is one.
+        command_line: how the option appears on the command line, for options that do.
     """
 
     kind: Any
@@ -35,8 +37,10 @@ class Option:
     bounds: str
     item: Option | None
     doc: str
+    summary: str
     required: bool
     default: Any
+    command_line: CommandLine | None = None
 
     @property
     def section(self) -> type[Section] | None:
@@ -50,10 +54,12 @@ class Option:
 
     @property
     def expected(self) -> str:
-        """What may be written, in words."""
-        return self._expected() + (" or null" if self.nullable else "")
+        """Describe the values that a file may have, such as "a number above 0 or null"."""
+        return self.expected_value + (" or null" if self.nullable else "")
 
-    def _expected(self) -> str:
+    @property
+    def expected_value(self) -> str:
+        """Describe the values that are not null."""
         if self.section is not None:
             return f"a section with {', '.join(self.section.model_fields)}"
         if self.choices:
@@ -80,14 +86,17 @@ def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None) 
             (annotation,) = (argument for argument in get_args(annotation) if argument is not type(None))
         else:
             break
+    text = (info.description or "") if info else ""
     return Option(
         kind=list if origin is list else annotation,
         nullable=nullable,
         bounds=_bounds(metadata),
         item=option(get_args(annotation)[0], []) if origin is list else None,
-        doc=" ".join((info.description or "").split()) if info else "",
+        doc=" ".join(text.split()),
+        summary=" ".join(text.partition("\n\n")[0].split()),
         required=info.is_required() if info else False,
         default=None if info is None or info.is_required() else info.default,
+        command_line=next((entry for entry in metadata if isinstance(entry, CommandLine)), None),
     )
 
 
@@ -115,9 +124,15 @@ def options_of(section: type[Section]) -> dict[str, Option]:
     return {name: option(info.annotation, info.metadata, info) for name, info in section.model_fields.items()}
 
 
+def flag(name: str, section: type[Section] = DecodingConfig) -> str:
+    """Return the name of an option on the command line, such as `--beam-size`."""
+    command_line = options_of(section)[name].command_line
+    return (command_line.flag if command_line else None) or f"--{name.replace('_', '-')}"
+
+
 def find(path: KeyPath) -> Option | None:
     """The option at a key path (a list's items count as one option each), or None when there is none."""
-    current = Option(WithBase, nullable=False, bounds="", item=None, doc="", required=True, default=None)
+    current = Option(WithBase, nullable=False, bounds="", item=None, doc="", summary="", required=True, default=None)
     for part in path:
         following: Option | None = None
         if isinstance(part, int):

@@ -91,7 +91,7 @@ def show(value: Any) -> str:
         return "a list" if value else "an empty list"
     if isinstance(value, str):
         return shorten(json.dumps(value, ensure_ascii=False), keep='"')
-    return shorten(f"the number {value}")
+    return shorten(str(value))
 
 
 def shorten(text: str, *, keep: str = "", limit: int = 70) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,19 @@ def _problem(document: YamlDocument, path: KeyPath, detail: ErrorDetails) -> Pro
     return Problem(place, path, f"found {show(value)}, expected {option.expected}", value_hint(option, value))
 
 
+def refusal(name: str, option: Option, value: Any) -> str:
+    """Return the error for a value that a command line or a function was given for one option.
+
+    Args:
+        name: the option as the user wrote it, such as `--beam-size`.
+        option: the option in the schema.
+        value: the value that the schema refuses.
+    """
+    hint = value_hint(option, value)
+    text = f"{name}: found {show(value)}, expected {option.expected_value}"
+    return f"{text}\n    hint: {hint}" if hint else text
+
+
 def value_hint(option: Option, value: Any) -> str | None:
     """How to write what was probably meant by a value of the wrong kind."""
     if option.section is not None:
@@ -96,7 +110,7 @@ def value_hint(option: Option, value: Any) -> str | None:
 
 
 def _plain(value: Any) -> str:
-    return show(value).removeprefix("the number ").strip('"') if value is not None else "..."
+    return show(value).strip('"') if value is not None else "..."
 
 
 def _choice_hint(choices: Sequence[str], value: Any) -> str | None:
@@ -115,7 +129,7 @@ def _number_hint(option: Option, value: Any) -> str | None:
                 number = float(candidate)
             except ValueError:
                 continue
-            if option.kind is float or number.is_integer():
+            if math.isfinite(number) and (option.kind is float or number.is_integer()):
                 return f"write {int(number) if number.is_integer() else candidate} without quotes or separators"
         return None
     if isinstance(value, float) and option.kind is int and value.is_integer() and abs(value) < 2**31:

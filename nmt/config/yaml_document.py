@@ -116,6 +116,19 @@ def read_value(text: str, place: Place) -> YamlDocument:
     return YamlDocument(place.file, {"value": value}, builder.places, builder.problems, builder.unread)
 
 
+def read_number(text: str) -> int | float | str:
+    """Return the number that a plain scalar is, or the text itself.
+
+    Raises:
+        ValueError: the number has more digits than Python converts.
+    """
+    if CORE_SCALARS[INT][0].match(text):
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if CORE_SCALARS[FLOAT][0].match(text):
+        return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+    return text
+
+
 def compose(text: str, place: Place) -> yaml.Node | None:
     """Parse one YAML document; `place` is where it starts.
 
@@ -290,10 +303,9 @@ class _Builder:
             return None
         if node.tag == BOOL:
             return text.lower() == "true"
-        if node.tag == FLOAT:
-            return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
         try:
-            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+            number = read_number(text)
+            return float(number) if node.tag == FLOAT else number
         except ValueError:
             self.unread.add(path)
             self._report(node, path, f"a number of {len(text)} digits", "no option needs a number as long as this")

@@ -122,7 +122,7 @@ def _command(command: Any, names: tuple[str, ...]) -> Iterator[str]:
     for panel, rows in panels.items():
         yield from _table(panel, rows)
     for name, inner in subcommands.items():
-        yield from _command(inner, (*names, name))
+        yield from _command(inner.load() if hasattr(inner, "load") else inner, (*names, name))
 
 
 def _help(text: str) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _help(text: str) -> Iterator[str]:
     examples: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text.replace("\b", "").strip("\n")):
         if paragraph.startswith((" ", "nmt ", "echo ")):
-            examples.append(" ".join(paragraph.split()))
+            examples += map(str.strip, paragraph.splitlines())
             continue
         yield from _example_block(examples)
         examples = []

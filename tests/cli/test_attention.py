@@ -150,10 +150,10 @@ def test_pictures_by_suffix_and_the_same_bytes_each_time() -> None:
 def test_a_folder_has_a_picture_for_each_line_that_is_not_blank() -> None:
     outcome = nmt("attention", "text.en", "-o", "out", "--format", "svg")
     assert sorted(path.name for path in Path("out").iterdir()) == ["line-0001.svg", "line-0003.svg"]
-    assert "blank, with nothing to see: line 2\n" in outcome.stderr
+    assert "skipped blank line 2\n" in outcome.stderr
     assert "wrote 2 pictures into out\n" in outcome.stderr
     before = contents(Path("out"))
-    assert_explained(nmt("attention", "text.en", "-o", "out", "--format", "svg"), "out has pictures", "--overwrite")
+    assert_explained(nmt("attention", "text.en", "-o", "out", "--format", "svg"), "out contains images", "--overwrite")
     assert contents(Path("out")) == before
     attention("text.en", "-o", "out", "--format", "svg", "--overwrite")
     assert contents(Path("out")) == before
@@ -295,10 +295,10 @@ def test_a_page_escapes_what_it_shows() -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("news.en",), ("news.en: there is no such file",)),
-        (("texts/news",), ("there is no such file",)),
+        (("news.en",), ("news.en: no such file",)),
+        (("texts/news",), ("no such file",)),
         (("runs",), ("runs is a folder",)),
-        ((SENTENCE, "--target", "nowhere.de"), ("nowhere.de: there is no such file",)),
+        ((SENTENCE, "--target", "nowhere.de"), ("nowhere.de: no such file",)),
         (("text.en", "--target", "a dog ."), ("3 lines", "--target has 1")),
         ((SENTENCE, "--target", "a", "--beam-size", "2"), ("--beam-size", "--target")),
         (("-", "--target", "-"), ("standard input",)),
@@ -308,7 +308,7 @@ def test_a_page_escapes_what_it_shows() -> None:
         ((" ", "-o", "picture.png"), ("one line", "none")),
         (("text.en", "-o", "runs", "--format", "json"), ("runs is a folder",)),
         (("text.en", "-o", "text.de", "--format", "pharaoh"), ("text.de exists already", "--overwrite")),
-        (("text.en", "-o", "text.en", "--format", "json", "--overwrite"), ("text.en", "replace the text itself")),
+        (("text.en", "-o", "text.en", "--format", "json", "--overwrite"), ("text.en", "would replace the input file")),
         ((SENTENCE, "-o", "nowhere/a.png"), ("nowhere",)),
         ((SENTENCE, "--model", "nowhere"), ("nowhere",)),
     ],

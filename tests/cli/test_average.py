@@ -103,7 +103,7 @@ def test_what_has_no_mean_is_refused_and_nothing_written(tmp_path: Path) -> None
     assert_explained(nmt("average", models[0], str(RUN), *common), "subword models", codes=(2,))
     assert_explained(nmt("average", models[0], *common), "at least two", codes=(2,))
     assert_explained(nmt("average", *models), "-o FILE", codes=(2,))
-    assert_explained(nmt("average", *models, "--last", "2", *common), "one run", codes=(2,))
+    assert_explained(nmt("average", *models, "--last", "2", *common), "a single run folder", codes=(2,))
     assert_explained(nmt("average", str(RUN), "--last", "9", *common), "keeps 4 checkpoints", codes=(2,))
     assert_explained(nmt("average", str(RUN), "--last", "2", "--best", "2", *common), "--best", codes=(2,))
     assert_explained(nmt("average", "nowhere", *common), "nowhere", codes=(2,))

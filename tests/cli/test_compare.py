@@ -160,14 +160,14 @@ def test_buckets_and_examples_as_asked_for() -> None:
     [
         (["old.de", "gone.de", *FILES], ["gone.de", "no such"]),
         (["old.de", "new.de"], ["--reference"]),
-        (["old.de", "--source", "test.en"], ["--source and --reference"]),
+        (["old.de", "--source", "test.en"], ["--source requires --reference"]),
         (["old.de", *FILES, "--test", "news"], ["--test"]),
-        (["old.de", *FILES, "--beam-size", "2"], ["no system is a model"]),
+        (["old.de", *FILES, "--beam-size", "2"], ["--beam-size requires a model"]),
         (["old.de", "new.de", *FILES, "--name", "one"], ["1 times for 2 systems"]),
-        (["-", "-", *FILES], ["only once"]),
+        (["-", "-", *FILES], ["one system only"]),
         (["old.de", *FILES, "--buckets", "10,x"], ["--buckets", "10,x"]),
         (["old.de", *FILES, "--buckets", "10,5"], ["10,5"]),
-        (["old.de", *FILES, "-o", "no/report.html"], ["there is no folder no"]),
+        (["old.de", *FILES, "-o", "no/report.html"], ["no such folder: no"]),
         (["old.de", *FILES, "-o", "-"], ["report.html"]),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_model_under_any_name_is_known(folder: Path) -> None:
     found = compared("tiny.bin", *FILES)
     assert found["by_frequency"] is None  # its training text is not here
     outcome = nmt("compare", "tiny.bin", *FILES, *FAST)
-    assert "train.en, training text of the first model, is not there" in outcome.stderr
+    assert "the training text train.en of the first model does not exist" in outcome.stderr
 
 
 def test_which_test_set_is_meant(folder: Path) -> None:

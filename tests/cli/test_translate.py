@@ -122,7 +122,7 @@ def test_output_is_replaced_only_when_told_to(folder: Path) -> None:
 def test_a_text_is_never_replaced_by_its_translation(folder: Path) -> None:
     (folder / "link.en").symlink_to("text.en")
     before = contents(folder)
-    assert_explained(nmt("translate", "text.en", "-o", "link.en", "--overwrite"), "would replace the text itself")
+    assert_explained(nmt("translate", "text.en", "-o", "link.en", "--overwrite"), "would replace the input file")
     assert contents(folder) == before
 
 
@@ -247,13 +247,13 @@ def test_the_tokenizer_follows_the_language_of_the_reference(folder: Path) -> No
         (["--model", "nowhere"], ["nowhere"]),
         (["--model", "empty"], ["empty", "best.safetensors"]),
         (["--model", "untested.safetensors"], ["no test sets", "--source"]),
-        (["--source", "test.en"], ["--source and --reference go together"]),
+        (["--source", "test.en"], ["--source requires --reference"]),
         (["--hypothesis", "test.de"], ["--reference"]),
         (["--hypothesis", "test.de", "--source", "test.en", "--reference", "test.de"], ["--source"]),
         (["--hypothesis", "test.de", "--reference", "nowhere.de"], ["nowhere.de"]),
         (["--hypothesis", "short.de", "--reference", "test.de"], ["short.de has 1 line", "test.de has 2"]),
         (["--hypothesis", "test.de", "--reference", "README"], ["README", "--target-language"]),
-        (["--target-language", "de"], ["--target-language goes with --hypothesis"]),
+        (["--target-language", "de"], ["--target-language requires --hypothesis"]),
         (["--source", "nowhere.en", "--reference", "test.de"], ["nowhere.en"]),
         (["--source", "test.en", "--reference", "short.de"], ["test.en has 2 lines", "short.de has 1"]),
         (["--source", "latin.en", "--reference", "test.de"], ["latin.en", "line 2", "UTF-8"]),

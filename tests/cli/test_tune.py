@@ -86,7 +86,7 @@ def test_another_length_is_warned_of(before: float, after: float, said: bool, ca
     with caplog.at_level("WARNING", logger="nmt"):
         _warn_of_length(before, after)
         _warn_of_length(None, after)
-    assert [f"{after:.3f} words" in record.getMessage() for record in caplog.records] == [True] * said
+    assert [f"to {after:.3f}" in record.getMessage() for record in caplog.records] == [True] * said
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_the_model_file_gets_the_best_options(tmp_path: Path) -> None:
     rows = [line.split() for line in outcome.stdout.splitlines()]
     assert rows[0] == ["tried", "BLEU", "chrF", "length", "sentences/s"]
     assert rows[2][4] == "1.000", "the references are what a beam of 1 makes"
-    assert [row[:2] for row in rows[1:4]] == [["as", "it"], ["beam_size", "1"], ["beam_size", "3"]]
+    assert [row[:2] for row in rows[1:4]] == [["unchanged", rows[1][1]], ["beam_size", "1"], ["beam_size", "3"]]
     assert "beam_size=1" in outcome.stdout.splitlines()[-1]
     after = load_model(tmp_path / "model.safetensors")
     assert after.config.decoding == before.config.decoding.model_copy(update={"beam_size": 1})

@@ -247,7 +247,7 @@ def test_circles_are_errors(chain: dict[str, str], says: str, folder: Path) -> N
         ("nowhere/x.yaml", "no such file: papers/nowhere/x.yaml", "relative to the folder of papers/a.yaml"),
         ("../corpora", "a folder, expected a YAML file: corpora", "did you mean ../corpora/one.yaml?"),
         ("../empty.yaml", "the file is empty: empty.yaml", "hint: "),
-        ("7", "found the number 7, expected the path of a configuration file", "hint: "),
+        ("7", "found 7, expected the path of a configuration file", "hint: "),
         ("[x.yaml, y.yaml]", "found a list, expected the path", "it may have a base of its own"),
         ("{file: x.yaml}", "found a section (file), expected the path", "hint: "),
         ("' '", 'found " ", expected the path', "leave it out"),

@@ -20,7 +20,7 @@ def commands(command: Any, names: tuple[str, ...] = ("nmt",)) -> dict[str, Any]:
     """Every command by its full name."""
     found = {" ".join(names): command}
     for name, inner in getattr(command, "commands", {}).items():
-        found |= commands(inner, (*names, name))
+        found |= commands(inner.load() if hasattr(inner, "load") else inner, (*names, name))
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.environment import remember_some_shapes, set_up_threads
+from nmt.cli.environment import limit_kernel_caches, set_up_threads
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = """#!/bin/sh
@@ -222,7 +222,7 @@ def test_scripts_tell_the_libraries_of_torch_what_nmt_train_tells_them(
     command = f'. "{ROOT}/scripts/lib/setup.sh"; venv="{tmp_path}"; run_trainings module'
     told = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
     set_up_threads()
-    remember_some_shapes()
+    limit_kernel_caches()
     for name in names:
         assert f"{name}={os.environ[name]}" in told
 

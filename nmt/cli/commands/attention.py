@@ -7,107 +7,105 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmt.cli.attention_output import IMAGES, SUFFIXES, AttentionFormat, AttentionOutputFile, Level
-from nmt.cli.options import BatchSize, BeamSize, Device, Model, Overwrite, Quiet, Threads, Verbose, require_new_file
+from nmt.cli.loading import open_model
+from nmt.cli.options import Model, Overwrite, Quiet, Verbose, check_not_input, option, require_new_file
+from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.data.lines import is_blank, read_lines
 from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.inference.attention import LineAttention
 
-# A word that ends like `news.en`, or has a folder in front. What has a space in it is a sentence.
+# A word that ends like `news.en`, or has a folder before it. Text with a space is a sentence.
 LIKE_A_PATH = re.compile(r"\S*(/|\\|\w\.[A-Za-z]\w{0,9}$)\S*")
 SHOWN_LINES = 10
 
 
+@with_decoding("beam_size", *COMPUTATION)
 def attention(
     text: Annotated[
         str,
-        typer.Argument(metavar="TEXT|FILE", help="A sentence, or a file with one a line; - is standard input."),
+        typer.Argument(
+            metavar="TEXT|FILE",
+            help="A sentence, or a file with one sentence per line. Default: standard input.",
+            show_default=False,
+        ),
     ] = "-",
     model: Model = None,
     target: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--target",
             metavar="TEXT|FILE",
-            help="The translation to look at, line by line, instead of the model's own.",
-            show_default=False,
+            help="Given translations, line by line. Default: translations by the model.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "-o",
             "--output",
             metavar="FILE|FOLDER",
-            help="Where to write. The suffix says what: .png, .svg, .html, .json, .jsonl, .pharaoh or .txt. In a "
-            "folder there is a picture for each line. By default standard output.",
-            show_default=False,
+            help="Output file, whose suffix selects the format: .png, .svg, .html, .json, .jsonl, .pharaoh or .txt. A "
+            "folder receives one image per line. Default: standard output.",
         ),
     ] = None,
     format: Annotated[
-        AttentionFormat | None,
-        typer.Option("--format", help="What to write, whatever the suffix is; by default text.", show_default=False),
+        AttentionFormat | None, option("--format", help="Output format. Default: by the suffix of -o, otherwise text.")
     ] = None,
     level: Annotated[
         Level | None,
-        typer.Option(
+        option(
             "--level",
-            help="Between pieces or words (summed over the pieces of a source word, averaged over those of a target "
-            "word); by default pieces, for pharaoh words.",
-            show_default=False,
+            help="Units of source and target. For words, weights are summed over the pieces of a source word and "
+            "averaged over those of a target word. Default: words for pharaoh, otherwise pieces.",
         ),
     ] = None,
-    beam_size: BeamSize = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    threads: Threads = None,
+    *,
+    decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what a model looks at: the attention between each piece of a translation and the source.
+    """Show the attention weights between translations and their sources.
 
-    A row is a target piece, a column a source piece, a cell how much attention it gets when the target piece is
-    predicted. In pharaoh and JSON, each target piece or word is aligned with the source one that has most of it.
+    Rows are target pieces, columns are source pieces. A cell is the attention weight at the prediction of the target
+    piece. The formats pharaoh and json contain word alignments: each target unit is linked to the source unit with the
+    highest weight.
 
     For example:
 
       nmt attention "The farmer has promised to come."
-
-      nmt attention --level words --target "Der Bauer kommt." "The farmer comes." -o picture.png
-
+      nmt attention --level words "The farmer comes." -o picture.png
+      nmt attention --target "Der Bauer kommt." "The farmer comes."
       nmt attention news.en -o news.html
-
       nmt attention news.en --target news.de --format pharaoh > news.align
     """
-    if target is not None and beam_size is not None:
-        raise UsageError("--beam-size is for translating; with --target the translation is given")
+    if target is not None and decoding["beam_size"] is not None:
+        raise UsageError("--beam-size excludes --target: a given translation is not searched for.")
     if text == target == "-":
-        raise UsageError("the text and --target cannot both be standard input")
-    wanted = _output(output, format, level)
-    lines = _lines(text, "the text")
+        raise UsageError("TEXT and --target cannot both be standard input (-).")
+    selected = _output(output, format, level)
+    lines = _lines(text, "TEXT")
     targets = None if target is None else list(_lines(target, "--target"))
-    if targets is not None or wanted.one_picture:
+    if targets is not None or selected.one_picture:
         lines = iter(several := list(lines))
-        _check_lines(several, targets, wanted)
-    _check_usage(wanted, (text, target), overwrite=overwrite)
-    from nmt.cli.loading import decoding_options, open_model
-
+        _check_lines(several, targets, selected)
+    _check_output(selected, (text, target), overwrite=overwrite)
     file = open_model(model)
     from nmt.cli.attention_writers import write
     from nmt.inference.attention import AttentionExtractor
 
-    options = decoding_options(beam_size=beam_size, batch_sentences=batch_size, device=device, threads=threads)
-    attended = AttentionExtractor(file, decoding=options).attend(lines, targets)
+    attended = AttentionExtractor(file, decoding=decoding).attend(lines, targets)
     languages = file.config.data
     write(
-        wanted,
+        selected,
         _warn_blank(attended),
         source_language=languages.source_language,
         target_language=languages.target_language,
@@ -115,87 +113,79 @@ def attention(
 
 
 def _output(output: Path | None, format: AttentionFormat | None, level: Level | None) -> AttentionOutputFile:
-    """Find out what is to be written, and where.
+    """Choose format and place of the output.
 
     Raises:
-        UsageError: The name of the output says nothing, or something else than `format`.
+        UsageError: the suffix of the output is unknown, or contradicts `format`.
     """
     if output is None:
-        format = format or AttentionFormat.text
+        format = format or "text"
         if format in IMAGES and sys.stdout is not None and sys.stdout.isatty():
-            raise UsageError(f"a terminal cannot show this picture; write it into a file: -o picture.{format.value}")
+            raise UsageError(f"--format {format} requires -o FILE, such as -o picture.{format}.")
         folder = False
     else:
         folder = output.is_dir() or (not output.suffix and format in (None, *IMAGES))
         format = _format_of(output, format, folder=folder)
-    return AttentionOutputFile(
-        output, folder, format, level or (Level.words if format is AttentionFormat.pharaoh else Level.pieces)
-    )
+    return AttentionOutputFile(output, folder, format, level or ("words" if format == "pharaoh" else "pieces"))
 
 
 def _format_of(output: Path, format: AttentionFormat | None, *, folder: bool) -> AttentionFormat:
     named = SUFFIXES.get(output.suffix.lower())
     if folder:
         if format not in (None, *IMAGES):
-            raise UsageError(f"{output} is a folder; {format.value} is one file for all lines: name it with -o")
-        return format or AttentionFormat.png
+            raise UsageError(f"-o {output} is a folder, but --format {format} writes one file. Name the file with -o.")
+        return format or "png"
     if format is None and named is None:
-        raise UsageError(f"{output}: what to write there? Choose one of {', '.join(SUFFIXES)}, or say it with --format")
-    if format is not None and named is not None and format is not named:
-        raise UsageError(f"{output} is a name for {named.value}, but --format is {format.value}")
-    chosen = format or named
-    assert chosen is not None
-    return chosen
+        raise UsageError(
+            f"-o {output}: the suffix does not select a format. Use one of {', '.join(SUFFIXES)}, or --format."
+        )
+    if format is not None and named is not None and format != named:
+        raise UsageError(f"-o {output} is a file name for {named}, but --format is {format}.")
+    selected = format or named
+    assert selected is not None
+    return selected
 
 
-def _lines(given: str, what: str) -> Iterator[str]:
-    """Return the lines of a file, if there is one of that name, or else the given sentence itself."""
-    from nmt.data.lines import read_lines
-
+def _lines(given: str, name: str) -> Iterator[str]:
+    """Return the lines of a file, or the given sentence if there is no such file."""
     if given == "-" or os.path.isfile(given) or (os.path.exists(given) and not os.path.isdir(given)):
         if given == "-" and sys.stdin is not None and sys.stdin.isatty():
-            logger.info("one sentence a line; Ctrl-D ends")
+            logger.info("Type one sentence per line. Ctrl-D ends the input.")
         return read_lines(given, keep_broken=False)
     if os.path.isdir(given):
-        raise UsageError(f"{given} is a folder; {what} is a sentence or a file")
+        raise UsageError(f"{name} {given} is a folder. Name a file, or write a sentence.")
     if LIKE_A_PATH.fullmatch(given):
-        raise UsageError(f"{given}: there is no such file; if it is a sentence, give it through a pipe: echo ... |")
+        raise UsageError(f"{name} {given}: no such file. Pass a sentence of this form through a pipe: echo ... |")
     return iter([given])
 
 
-def _check_lines(lines: list[str], targets: list[str] | None, wanted: AttentionOutputFile) -> None:
-    from nmt.data.lines import is_blank
-
+def _check_lines(lines: list[str], targets: list[str] | None, selected: AttentionOutputFile) -> None:
     if targets is not None and len(lines) != len(targets):
-        raise UnequalLines("the text", len(lines), "--target", len(targets))
-    if wanted.one_picture:
+        raise UnequalLines("TEXT", len(lines), "--target", len(targets))
+    if selected.one_picture:
         pairs = zip(lines, targets if targets is not None else lines, strict=True)
         count = sum(not is_blank(line) and not is_blank(target) for line, target in pairs)
         if count != 1:
-            raise UsageError(
-                f"a .{wanted.format.value} file shows one line, but there are {count or 'none'}"
-                + (f": name a folder with -o for {count} pictures, or an .html file for one page" if count else "")
-            )
+            advice = f" Name a folder with -o for {count} images, or an .html file for one page." if count else ""
+            raise UsageError(f"a .{selected.format} file shows one line, but the text has {count or 'none'}.{advice}")
 
 
-def _check_usage(wanted: AttentionOutputFile, inputs: tuple[str | None, ...], *, overwrite: bool) -> None:
-    """Make sure that writing loses nothing."""
-    if wanted.path is None:
+def _check_output(selected: AttentionOutputFile, inputs: tuple[str | None, ...], *, overwrite: bool) -> None:
+    """Check that writing does not destroy a file."""
+    if selected.path is None:
         return
-    for given in inputs:
-        if given is not None and os.path.isfile(given) and wanted.path.exists() and wanted.path.samefile(given):
-            raise UsageError(f"{wanted.path}: this would replace the text itself; choose another name for -o")
-    if not wanted.folder:
-        require_new_file(wanted.path, overwrite=overwrite)
-    elif not overwrite and any(wanted.path.glob(wanted.picture("*"))):
+    check_not_input(selected.path, [Path(given) for given in inputs if given is not None and os.path.isfile(given)])
+    if not selected.folder:
+        require_new_file(selected.path, overwrite=overwrite)
+    elif not overwrite and any(selected.path.glob(selected.picture("*"))):
         raise UsageError(
-            f"{wanted.path} has pictures already; choose another folder, or replace those of the same line with "
-            "--overwrite"
+            f"-o {selected.path} contains images already. Choose another folder, or replace images of the same lines "
+            "with --overwrite."
         )
 
 
 def _warn_blank(attended: Iterator[LineAttention | None]) -> Iterator[LineAttention | None]:
-    """Pass lines on, and say at the end which were blank."""
+    """Pass lines on, and log the blank ones at the end."""
     blank: list[int] = []
     for number, line in enumerate(attended, 1):
         if line is None:
@@ -203,4 +193,4 @@ def _warn_blank(attended: Iterator[LineAttention | None]) -> Iterator[LineAttent
         yield line
     if blank:
         shown = ", ".join(map(str, blank[:SHOWN_LINES])) + (", ..." if len(blank) > SHOWN_LINES else "")
-        logger.info("blank, with nothing to see: line%s %s", "s" if len(blank) > 1 else "", shown)
+        logger.info("skipped blank line%s %s", "s" if len(blank) > 1 else "", shown)

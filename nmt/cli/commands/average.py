@@ -3,105 +3,106 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.loading import decoding_options, make_translator
+from nmt.cli.loading import make_translator
 from nmt.cli.options import (
-    BatchSize,
-    BeamSize,
-    Device,
-    HeldOutReference,
-    HeldOutSource,
     Overwrite,
     Quiet,
-    Threads,
+    ValidationReference,
+    ValidationSource,
     Verbose,
+    option,
     require_new_file,
 )
+from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.cli.text_table import table
 from nmt.errors import UsageError
+from nmt.evaluation.tuning import TrialScores, TuningSet, read_tuning_set
 from nmt.log import logger
+from nmt.plots.run_records import METRICS_NAME, Series, read_records
 
 if TYPE_CHECKING:
-    from nmt.evaluation.tuning import TrialScores, TuningSet
     from nmt.inference.model_file import ModelFile
 
 DEFAULT_NAME = "averaged.safetensors"
 
 
+@with_decoding("beam_size", *COMPUTATION)
 def average(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN_OR_MODELS...",
-            help="A run, whose checkpoints are meant; or several model files, checkpoints, runs (their best models).",
+            metavar="RUN|MODEL",
+            help="A run folder, whose checkpoints are averaged, or several model files, checkpoints or run folders, "
+            "whose best models are averaged.",
+            show_default=False,
         ),
     ],
     last: Annotated[
-        int | None, typer.Option("--last", min=2, help="Only the last checkpoints of the run.", show_default=False)
+        int | None,
+        option("--last", min=2, metavar="<int>", help="Number of latest checkpoints to average. Default: all."),
     ] = None,
     best: Annotated[
         int | None,
-        typer.Option("--best", min=2, help="Only the checkpoints that were validated best.", show_default=False),
+        option(
+            "--best",
+            min=2,
+            metavar="<int>",
+            help="Number of checkpoints with the best validation scores to average. Default: all.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help=f"The new model file; by default {DEFAULT_NAME} in the folder of the run.",
-            show_default=False,
-        ),
+        option("-o", "--output", metavar="FILE", help=f"New model file. Default: {DEFAULT_NAME} in the run folder."),
     ] = None,
     validate: Annotated[
-        bool, typer.Option("--validate/--no-validate", help="Translate the validation set before and after.")
+        bool,
+        option(
+            "--validate/--no-validate",
+            help="Compare the translations of the validation set before and after. Default: on.",
+        ),
     ] = True,
-    source: HeldOutSource = None,
-    reference: HeldOutReference = None,
-    beam_size: BeamSize = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    threads: Threads = None,
+    source: ValidationSource = None,
+    reference: ValidationReference = None,
+    *,
+    decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Average the weights of checkpoints of a run into a new model, and show how it scores beside the old one.
+    """Average the weights of checkpoints into a new model, and show its validation scores beside the old ones.
 
-    Weights must be of one run, or of runs that started from the same model: others have no meaningful mean.
+    The weights must belong to one run, or to runs that started from the same model.
 
     For example:
 
       nmt average runs/quickstart --last 3
-
       nmt average runs/quickstart --best 5 -o averaged.safetensors
     """
     if last is not None and best is not None:
-        raise UsageError("--last and --best are two ways to choose; give one of them")
+        raise UsageError("--last excludes --best.")
     for path in paths:
         if not path.exists():
-            raise UsageError(f"{path}: there is no such run folder, checkpoint or model file")
+            raise UsageError(f"{path}: no such run folder, checkpoint or model file.")
     output = _output(paths, output)
     require_new_file(output, overwrite=overwrite)
-    from nmt.evaluation.tuning import read_tuning_set
-    from nmt.training.averaging import average as average_parts
-    from nmt.training.averaging import base_model, check_subwords, read_part, save
+    from nmt.training import averaging
 
-    chosen = _chosen(paths, last, best)
-    base = base_model(paths[0])
-    check_subwords({str(path): base_model(path) for path in dict.fromkeys(paths)})
-    held_out = read_tuning_set(base.config, source, reference) if validate else None
-    averaged = average_parts(base, [read_part(path) for path in chosen])
-    logger.info("averaging %d sets of weights: %s", len(chosen), ", ".join(path.name for path in chosen))
+    selected = _select(paths, last, best)
+    base = averaging.base_model(paths[0])
+    averaging.check_subwords({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
+    validation = read_tuning_set(base.config, source, reference) if validate else None
+    averaged = averaging.average(base, [averaging.read_part(path) for path in selected])
+    logger.info("averaging %d sets of weights: %s", len(selected), ", ".join(path.name for path in selected))
     after = None
-    if held_out is not None:
-        options = decoding_options(beam_size=beam_size, batch_sentences=batch_size, device=device, threads=threads)
-        before = held_out.measure(make_translator(base, **options))
-        after = held_out.measure(make_translator(averaged, **options))
-        _print(before, after, held_out)
-    save(averaged, output, scores=None if after is None else after.scores)
+    if validation is not None:
+        before = validation.measure(make_translator(base, decoding))
+        after = validation.measure(make_translator(averaged, decoding))
+        _print(before, after, validation)
+    averaging.save(averaged, output, scores=None if after is None else after.scores)
     logger.info("wrote %s; next: nmt translate --model %s", output, output)
 
 
@@ -110,25 +111,24 @@ def _output(paths: list[Path], given: Path | None) -> Path:
         return given
     if len(paths) == 1 and paths[0].is_dir():
         return paths[0] / DEFAULT_NAME
-    raise UsageError("with several models -o FILE says where their average goes")
+    raise UsageError("several models require -o FILE for their average.")
 
 
-def _chosen(paths: list[Path], last: int | None, best: int | None) -> list[Path]:
-    """The checkpoints of a run, or what is listed."""
+def _select(paths: list[Path], last: int | None, best: int | None) -> list[Path]:
+    """Return the checkpoints of a run that are averaged, or the listed files."""
     from nmt.training.averaging import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
 
     if len(paths) > 1 or not paths[0].is_dir() or (paths[0] / WEIGHTS_NAME).exists():
         if last is not None or best is not None:
-            raise UsageError("--last and --best choose among the checkpoints of one run; name that run alone")
+            raise UsageError("--last and --best require a single run folder.")
         return paths
     (run,) = paths
-    goodness = {} if best is None else _goodness(run, base_model(run))
-    return choose_checkpoints(checkpoints_of(run), last=last, best=best, goodness=goodness)
+    scores = {} if best is None else _validation_scores(run, base_model(run))
+    return choose_checkpoints(checkpoints_of(run), last=last, best=best, goodness=scores)
 
 
-def _goodness(run: Path, file: ModelFile) -> dict[int, float]:
-    """What the validations of a run found, larger being better."""
-    from nmt.plots.run_records import METRICS_NAME, Series, read_records
+def _validation_scores(run: Path, file: ModelFile) -> dict[int, float]:
+    """Return the validation score after each update. A higher score is better."""
     from nmt.training.validation import HIGHER_IS_BETTER
 
     metric = file.config.training.validation.metric
@@ -137,14 +137,12 @@ def _goodness(run: Path, file: ModelFile) -> dict[int, float]:
     return {update: sign * value for update, value in zip(series.updates, series.values, strict=True)}
 
 
-def _print(before: TrialScores, after: TrialScores, held_out: TuningSet) -> None:
-    from nmt.cli.text_table import table
-
+def _print(before: TrialScores, after: TrialScores, validation: TuningSet) -> None:
     rows = [["", "BLEU", "chrF"]]
     for name, measured in (("before", before), ("averaged", after)):
         rows.append([name, f"{measured.scores['bleu']:.2f}", f"{measured.scores['chrf']:.2f}"])
     for line in table(rows):
         typer.echo(line)
-    typer.echo(f"on {len(held_out.sources):,} sentences")
+    typer.echo(f"on {len(validation.sources):,} sentences")
     if all(after.scores[name] < before.scores[name] for name in before.scores):
-        logger.warning("the average is worse than the model before; it is written all the same")
+        logger.warning("the averaged model scores lower than the model before; it is written anyway")

@@ -4,110 +4,119 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from nmt.cli.compare_inputs import collect_lines, find_test, open_systems, training_lines
-from nmt.cli.options import BatchSize, BeamSize, Device, Overwrite, Quiet, Shortlist, Threads, Verbose, require_new_file
+from nmt.cli.compare_text import render_text
+from nmt.cli.options import AsJson, Overwrite, Quiet, Verbose, option, require_new_file
+from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.config.introspection import flag
+from nmt.config.schema import EvaluationConfig
+from nmt.data.streams import open_whole
 from nmt.errors import UsageError
+from nmt.evaluation.compare.buckets import check_bounds
+from nmt.evaluation.compare.compare import CompareOptions
+from nmt.evaluation.compare.compare import compare as compare_texts
+from nmt.evaluation.compare.html import render_page
+from nmt.evaluation.compare.result import Comparison
 from nmt.log import logger
-
-if TYPE_CHECKING:
-    from nmt.evaluation.compare.result import Comparison
 
 SHOWN_EXAMPLES = 2
 KEPT_EXAMPLES = 10
 
 
-def _option(*names: str, metavar: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False, **more)
-
-
+@with_decoding("beam_size", "shortlist", *COMPUTATION)
 def compare(
     systems: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN|MODEL|HYPOTHESIS...",
-            help="Folders of runs, model files, or translations as text; the first is the baseline.",
+            metavar="RUN|MODEL|HYPOTHESIS",
+            help="Run folders, model files, or text files with translations. The first system is the baseline.",
             show_default=False,
         ),
     ],
     test: Annotated[
         str | None,
-        _option("--test", metavar="NAME", help="Which test set of the first model's configuration, if it has several."),
+        option("--test", metavar="NAME", help="Test set of the first model. Required if it has several."),
     ] = None,
     source: Annotated[
-        Path | None, _option("--source", metavar="FILE", help="Text to translate instead of a configured test set.")
+        Path | None, option("--source", metavar="FILE", help="Source text. Default: the test set of the first model.")
     ] = None,
     reference: Annotated[
-        Path | None, _option("--reference", metavar="FILE", help="What its translation should be, line by line.")
+        Path | None, option("--reference", metavar="FILE", help="Reference translation, line by line.")
     ] = None,
     target_language: Annotated[
         str | None,
-        _option(
+        option(
             "--target-language",
             metavar="CODE",
-            help="Where no model says it: language of the translations, by default what --reference ends in.",
+            help="Language of the translations, if no system is a model. Default: the suffix of --reference.",
         ),
     ] = None,
     train: Annotated[
         list[Path] | None,
-        _option(
+        option(
             "--train",
             metavar="FILE",
-            help="Training text in the target language, to look at rare words; by default that of the first model. "
-            "May be given several times.",
+            help="Training text in the target language, for scores by word frequency. Repeat the option for several "
+            "files. Default: the training text of the first model.",
         ),
     ] = None,
     name: Annotated[
         list[str] | None,
-        _option("--name", metavar="NAME", help="What to call a system; once for each, in their order."),
+        option(
+            "--name",
+            metavar="NAME",
+            help="Name of a system. Repeat the option for each system, in order. Default: the file names.",
+        ),
     ] = None,
     buckets: Annotated[
-        str, typer.Option("--buckets", metavar="N,N,...", help="Where buckets of source lengths begin, in words.")
+        str,
+        option(
+            "--buckets",
+            metavar="N,N,...",
+            help="Lower bounds of the buckets of source lengths, in words. Default: 10,20,30,40.",
+        ),
     ] = "10,20,30,40",
     examples: Annotated[
         int | None,
-        _option(
+        option(
             "--examples",
-            metavar="N",
-            help=f"Sentences shown that differ most, each way; by default {SHOWN_EXAMPLES}, and {KEPT_EXAMPLES} in "
-            "HTML and JSON.",
+            metavar="<int>",
+            help="Number of sentences shown with the largest gains, and with the largest losses. "
+            f"Default: {SHOWN_EXAMPLES}, or {KEPT_EXAMPLES} in HTML and JSON.",
             min=0,
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option("--samples", metavar="N", min=1, help="Resampled test sets of the bootstrap.")
+        int, option("--samples", metavar="<int>", min=1, help="Number of bootstrap samples. Default: 1000.")
     ] = 1000,
     trials: Annotated[
-        int, typer.Option("--trials", metavar="N", min=1, help="Trials of approximate randomisation.")
+        int,
+        option("--trials", metavar="<int>", min=1, help="Number of randomization trials. Default: 10000."),
     ] = 10_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     html: Annotated[
-        Path | None, _option("-o", "--html", metavar="FILE", help="Write a report with plots, one HTML page.")
+        Path | None,
+        option("-o", "--html", metavar="FILE", help="HTML report with plots. Default: no report."),
     ] = None,
-    beam_size: BeamSize = None,
-    shortlist: Shortlist = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    threads: Threads = None,
+    *,
+    decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare systems on a test set: scores with intervals, significance, lengths, rare words, and sentences.
+    """Compare systems on a test set: scores, significance, sentence lengths, rare words and examples.
 
-    Models translate the test set as nmt evaluate would; translations are scored as they are.
-
-    Every other system is tested against the first, by sacreBLEU's paired bootstrap and approximate randomisation.
+    Models translate the test set as in nmt evaluate. Text files are scored as they are. Each system is tested against
+    the first one with the paired bootstrap and approximate randomization of sacreBLEU.
 
     For example:
 
       nmt compare runs/small runs/large -o report.html
-
       nmt compare runs/large old.de --name new --name old --test news
-
       nmt compare a.de b.de --source news.en --reference news.de --json
     """
     bounds = _parse_buckets(buckets)
@@ -115,23 +124,12 @@ def compare(
         _check_output(html, overwrite=overwrite)
     opened = open_systems(systems, name or [])
     config = next((system.model.config for system in opened if system.model is not None), None)
-    decoding = {
-        "beam_size": beam_size,
-        "shortlist": shortlist,
-        "batch_sentences": batch_size,
-        "device": device,
-        "threads": threads,
-    }
-    if config is None and any(value is not None for value in decoding.values()):
-        raise UsageError("no system is a model, so nothing is translated; leave out the options of decoding")
+    given = [flag(key) for key, value in decoding.items() if value is not None]
+    if config is None and given:
+        raise UsageError(f"{given[0]} requires a model among the systems: translations are scored as they are.")
     text = find_test(config, test, source, reference, target_language)
     training = training_lines(config, train)
-
-    from nmt.config.schema import EvaluationConfig
-    from nmt.evaluation.compare.compare import CompareOptions
-    from nmt.evaluation.compare.compare import compare as compare_texts
-
-    found = compare_texts(
+    comparison = compare_texts(
         text,
         collect_lines(opened, text, decoding),
         CompareOptions(
@@ -143,41 +141,34 @@ def compare(
         ),
         training=training,
     )
-    _report(found, html, as_json=as_json, examples=SHOWN_EXAMPLES if examples is None else examples)
+    _report(comparison, html, as_json=as_json, examples=SHOWN_EXAMPLES if examples is None else examples)
 
 
 def _parse_buckets(text: str) -> list[int]:
-    from nmt.evaluation.compare.buckets import check_bounds
-
     try:
         bounds = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--buckets takes whole numbers with commas between them, not {text}") from None
+        raise UsageError(f"--buckets {text}: expected whole numbers separated by commas.") from None
     check_bounds(bounds)
     return bounds
 
 
 def _check_output(html: Path, *, overwrite: bool) -> None:
-    """Make sure before all the work that the report can be written."""
+    """Check that the report can be written, before the work begins."""
     if str(html) == "-":
-        raise UsageError("the report goes to a file: give -o a name, such as report.html")
+        raise UsageError("-o -: the report requires a file name, such as -o report.html.")
     if html.is_dir() or not html.parent.is_dir():
-        raise UsageError(f"{html}: {'is a folder' if html.is_dir() else f'there is no folder {html.parent}'}")
+        raise UsageError(f"-o {html}: {'this is a folder' if html.is_dir() else f'no such folder: {html.parent}'}.")
     require_new_file(html, overwrite=overwrite)
 
 
-def _report(found: Comparison, html: Path | None, *, as_json: bool, examples: int) -> None:
+def _report(comparison: Comparison, html: Path | None, *, as_json: bool, examples: int) -> None:
     if html is not None:
-        from nmt.data.streams import open_whole
-        from nmt.evaluation.compare.html import render_page
-
         with open_whole(html) as stream:
-            stream.write(render_page(found).encode())
-        logger.info("report: %s", html)
+            stream.write(render_page(comparison).encode())
+        logger.info("wrote %s", html)
     if as_json:
-        typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(comparison.as_dict(), indent=2, ensure_ascii=False))
         return
-    from nmt.cli.compare_text import render_text
-
-    for line in render_text(found, examples=examples):
+    for line in render_text(comparison, examples=examples):
         typer.echo(line)

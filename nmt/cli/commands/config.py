@@ -1,162 +1,148 @@
-"""`nmt config`: check a configuration, show it, make one."""
+"""`nmt config`: check and show configurations, and create new ones."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nmt.cli.options import ConfigFile, Overrides, Overwrite, Quiet, Verbose
+from nmt.cli.command_types import Command, Group
+from nmt.cli.model_summary import describe_config
+from nmt.cli.options import ConfigFile, Overrides, Overwrite, Quiet, Verbose, option
+from nmt.cli.schema_options import with_options
+from nmt.config import dump_yaml, json_schema, load_with_origins
+from nmt.config.inheritance import recipe_names
+from nmt.config.schema import DataConfig
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def config() -> None:
-    """Check a configuration, show all of its options, or make a new one."""
+    """Create, check and show configurations."""
 
 
-@app.command()
+@app.command(cls=Command, short_help="Check a configuration and its files.")
 def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Check a configuration and its files, and say what it would do. Exit code 2 if anything is wrong.
+    """Check a configuration and its files, and print a summary. The exit code is 2 if there is an error.
 
     For example:
 
       nmt config check experiment.yaml
-
       nmt config check experiment.yaml model.attention.score=general
     """
-    from nmt.cli.model_summary import describe_config
-    from nmt.config import load_with_origins
-
     loaded = load_with_origins(config, overrides or [])
     typer.echo(f"ok: {config}")
     for name, value in describe_config(loaded.config, loaded.bases):
         typer.echo(f"  {name:<12} {value}")
 
 
-@app.command()
+@app.command(cls=Command, short_help="Print a configuration with all options.")
 def show(
     config: ConfigFile,
     overrides: Overrides = None,
-    comments: Annotated[bool, typer.Option("--comments", help="Explain every option.")] = False,
+    comments: Annotated[bool, option("--comments", help="Explain each option in a comment.")] = False,
     origins: Annotated[
-        bool, typer.Option("--origins", help="Say of each value that is not a default where it was written.")
+        bool, option("--origins", help="Show the file and line of each value that is not the default.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print a configuration with all options, those that it leaves at their defaults too.
+    """Print a configuration with all options, including the defaults.
 
-    The text files that it names need not be there.
+    The text files that it names need not exist.
 
     For example:
 
       nmt config show experiment.yaml
-
       nmt config show experiment.yaml --comments
-
       nmt config show experiment.yaml --origins training.max_epochs=10
     """
-    from nmt.config import dump_yaml, load_with_origins
-
     loaded = load_with_origins(config, overrides or [], check_files=False)
     typer.echo(dump_yaml(loaded.config, comments=comments, origins=loaded.origins if origins else None), nl=False)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Print the JSON Schema of configurations.")
 def schema(quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Print the JSON Schema of configurations, for editors that complete and check YAML.
+    """Print the JSON Schema of configurations, with which editors complete and check YAML files.
 
     For example:
 
       nmt config schema > nmt.schema.json
     """
-    import json
-
-    from nmt.config import json_schema
-
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def _text(name: str, help: str) -> Any:
-    return typer.Option(name, help=help, metavar="FILE", show_default=False)
-
-
-def _language(name: str) -> Any:
-    return typer.Option(
-        name, help="Its code; by default what the file's name ends in.", metavar="CODE", show_default=False
-    )
-
-
 def _complete_recipe(incomplete: str) -> list[str]:
-    from nmt.config.inheritance import recipe_names
-
     return [name for name in recipe_names() if name.startswith(incomplete)]
 
 
-@app.command()
+@app.command(cls=Command, short_help="Create a configuration for given text files.")
+@with_options("languages", DataConfig, ("source_language", "target_language"))
 def init(
-    source: Annotated[Path | None, _text("--source", "Training text in the source language.")] = None,
-    target: Annotated[Path | None, _text("--target", "Its translation, line by line.")] = None,
-    source_language: Annotated[str | None, _language("--source-language")] = None,
-    target_language: Annotated[str | None, _language("--target-language")] = None,
-    valid_source: Annotated[Path | None, _text("--valid-source", "Validation text; found beside train.* too.")] = None,
-    valid_target: Annotated[Path | None, _text("--valid-target", "Its translation.")] = None,
-    test_source: Annotated[Path | None, _text("--test-source", "Test text; found beside train.* too.")] = None,
-    test_target: Annotated[Path | None, _text("--test-target", "Its translation.")] = None,
+    source: Annotated[Path | None, option("--source", metavar="FILE", help="Training text, source side.")] = None,
+    target: Annotated[Path | None, option("--target", metavar="FILE", help="Training text, target side.")] = None,
+    *,
+    languages: dict[str, Any],
+    valid_source: Annotated[
+        Path | None,
+        option("--valid-source", metavar="FILE", help="Validation text. Default: a file beside the training text."),
+    ] = None,
+    valid_target: Annotated[
+        Path | None, option("--valid-target", metavar="FILE", help="Validation text, target side.")
+    ] = None,
+    test_source: Annotated[
+        Path | None,
+        option("--test-source", metavar="FILE", help="Test text. Default: files beside the training text."),
+    ] = None,
+    test_target: Annotated[Path | None, option("--test-target", metavar="FILE", help="Test text, target side.")] = None,
     hold_out: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--hold-out",
             min=1,
-            metavar="N",
-            help="Split the training text: N pairs for validation, N for test, the rest; new files beside it. Done by "
-            "itself where there is no validation text.",
-            show_default=False,
+            metavar="<int>",
+            help="Number of pairs to split off the training text for validation, and again for testing. The parts "
+            "become new files beside it. Default: split only if there is no validation text.",
         ),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--recipe",
             metavar="NAME",
-            help="low-resource, low-resource-cpu, small-cpu, medium or large; by default what fits the number of "
-            "pairs and this machine.",
+            help="Recipe: low-resource, low-resource-cpu, small-cpu, medium or large. Default: chosen by the number of "
+            "pairs and the machine.",
             autocompletion=_complete_recipe,
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to write it; by default standard output.", show_default=False
-        ),
+        Path | None, option("-o", "--output", metavar="FILE", help="New configuration. Default: standard output.")
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a configuration to start from: look at the text, choose a recipe, and say why beside each choice.
+    """Create a configuration: inspect the text, choose a recipe, and explain each choice in a comment.
 
-    Without files it is for the exercise corpus. Validation and test files are found beside `train.en` and `train.de`
-    when they are called `valid`, `val`, `dev` and `test`; where there are none, pairs are set aside for them.
+    Without files, the configuration is for the exercise corpus. Validation and test files are found beside `train.en`
+    and `train.de` if they are named `valid`, `val`, `dev` or `test`. Without a validation file, the training text is
+    split. Languages are found by the suffixes of the files or the script of the text.
 
     For example:
 
-      nmt config init --source data/train.en --target data/train.de -o experiment.yaml
-
-      nmt config init --source all.en --target all.de --hold-out 1000 -o experiment.yaml
-
-      nmt config init --source all.en.gz --target all.de.gz --recipe low-resource-cpu -o experiment.yaml
+      nmt config init --source data/train.en --target data/train.de -o my.yaml
+      nmt config init --source all.en --target all.de --hold-out 1000
+      nmt config init --source a.en.gz --target a.de.gz --recipe small-cpu
     """
     from nmt.cli.init.init import InitFiles, write_config, write_new
 
     given = InitFiles.given(train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target))
     text = write_config(
         given,
-        languages=(source_language, target_language),
+        languages=(languages["source_language"], languages["target_language"]),
         held_out=hold_out,
         recipe=recipe,
         output=output,

@@ -8,113 +8,119 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import MinimumBayesRisk, Models, ModelWeights, Overwrite, Quiet, Verbose
-from nmt.cli.search_options import AvoidedPhrases, TerminologyFile, with_decoding
+from nmt.cli.constraint_files import ConstraintFiles
+from nmt.cli.loading import make_ensemble_translator, open_model, open_models
+from nmt.cli.options import (
+    AsJson,
+    Avoid,
+    MinimumBayesRisk,
+    Models,
+    ModelWeights,
+    Overwrite,
+    Quiet,
+    TerminologyFile,
+    Verbose,
+    option,
+)
+from nmt.cli.schema_options import with_decoding
+from nmt.config.introspection import flag, options_of
+from nmt.config.schema import DecodingConfig, EvaluationConfig, TestSetConfig
+from nmt.data.lines import read_lines
 from nmt.errors import UsageError
+from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests
 
 if TYPE_CHECKING:
-    from nmt.evaluation.evaluate import Result, TextTranslator
     from nmt.inference.model_file import ModelFile
 
-
-def _file(name: str, help: str) -> Any:
-    return typer.Option(name, metavar="FILE", help=help, show_default=False)
+NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 
 
-@with_decoding
+@with_decoding()
 def evaluate(
     models: Models = None,
     model_weights: ModelWeights = None,
-    source: Annotated[Path | None, _file("--source", "Text to translate instead of the model's test sets.")] = None,
-    reference: Annotated[Path | None, _file("--reference", "What its translation should be, line by line.")] = None,
+    source: Annotated[
+        Path | None, option("--source", metavar="FILE", help="Source text. Default: the test sets of the model.")
+    ] = None,
+    reference: Annotated[
+        Path | None, option("--reference", metavar="FILE", help="Reference translation, line by line.")
+    ] = None,
     hypothesis: Annotated[
-        Path | None, _file("--hypothesis", "Score this translation against --reference; no model is needed.")
+        Path | None,
+        option("--hypothesis", metavar="FILE", help="Translation to score against --reference, without a model."),
     ] = None,
     target_language: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--target-language",
             metavar="CODE",
-            help="Language of --hypothesis, which BLEU's tokenizer depends on; by default what --reference ends in.",
-            show_default=False,
+            help="Language of --hypothesis, which selects the tokenizer of BLEU. Default: the suffix of --reference.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects, one for each test set.")] = False,
+    as_json: AsJson = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="Keep the translations here.", show_default=False),
+        option("-o", "--output", metavar="FOLDER", help="Folder for the translations. Default: they are not stored."),
     ] = None,
     mbr: MinimumBayesRisk = None,
+    avoid: Avoid = None,
+    terminology: TerminologyFile = None,
     *,
     decoding: dict[str, Any],
-    avoid: AvoidedPhrases = None,
-    terminology: TerminologyFile = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Translate the test sets of a model and score them with sacreBLEU: BLEU, chrF and TER.
+    """Translate the test sets of a model and compute BLEU, chrF and TER with sacreBLEU.
 
-    Without --model it is $NMT_MODEL, else the best model of the newest run. Several models translate together; the
-    test sets are those of the first. Options of the search are those of nmt translate; those left out are the model's.
+    Several models translate as an ensemble, with the test sets of the first one. Decoding options that are not given
+    have the values stored in the model. The defaults below apply to models that store no other value.
 
     For example:
 
       nmt evaluate
-
-      nmt evaluate --model runs/quickstart --source news.en --reference news.de
-
+      nmt evaluate -m runs/quickstart --source news.en --reference news.de
       nmt evaluate --model runs/seed-1 --model runs/seed-2 --mbr chrf
-
-      nmt evaluate --length-normalization gnmt --alpha 0.8 --coverage-penalty 0.2
-
+      nmt evaluate --length-normalization gnmt --coverage-penalty 0.2
       nmt evaluate --hypothesis translated.de --reference news.de --json
     """
     if hypothesis is not None:
         if source is not None or output is not None:
-            other = "--source" if source is not None else "-o"
-            raise UsageError(f"--hypothesis is a translation already; {other} goes with translating")
+            raise UsageError(f"--hypothesis excludes {'--source' if source is not None else '-o'}.")
         if reference is None:
-            raise UsageError("--hypothesis is scored against --reference; give both")
+            raise UsageError("--hypothesis requires --reference.")
         if models and len(models) > 1:
-            raise UsageError("--hypothesis is a translation already; a second --model goes with translating")
-        _check_usage({**decoding, "mbr": mbr, "avoid": avoid, "terminology": terminology})
+            raise UsageError("--hypothesis excludes a second --model.")
+        _check_unused(decoding, mbr=mbr, avoid=avoid, terminology=terminology)
         results = [_score(models[0] if models else None, hypothesis, reference, target_language)]
     else:
-        from nmt.cli.constraint_files import ConstraintFiles
-        from nmt.cli.loading import choosing_translator, open_models
-
         if (source is None) != (reference is None):
-            raise UsageError("--source and --reference go together; give both, or --hypothesis and --reference")
+            missing = "--reference" if reference is None else "--source or --hypothesis"
+            raise UsageError(f"{'--source' if reference is None else '--reference'} requires {missing}.")
         if target_language is not None:
-            raise UsageError("--target-language goes with --hypothesis; otherwise it is that of the model")
+            raise UsageError("--target-language requires --hypothesis: a model has its own target language.")
         given = None if source is None or reference is None else (source, reference)
         members = open_models(models)
-        translator = choosing_translator(members, model_weights, mbr, **decoding)
+        translator = make_ensemble_translator(members, model_weights, mbr, decoding)
         translator = ConstraintFiles(avoid=avoid, terminology=terminology).translator(translator)
         results = _translate_and_score(translator, members[0].file, given, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 
 
-def _check_usage(given: dict[str, Any]) -> None:
-    """Make sure that no option of a search stands beside --hypothesis, where it would do nothing."""
-    from nmt.config.decoding_overrides import flag
-
-    for name, value in given.items():
+def _check_unused(decoding: dict[str, Any], **others: Any) -> None:
+    """Check that no option of the search is given with --hypothesis."""
+    for name, value in {**decoding, **others}.items():
         if value is not None:
-            raise UsageError(f"--hypothesis is a translation already; {flag(name)} goes with translating")
+            used = flag(name) if name in options_of(DecodingConfig) else f"--{name}"
+            raise UsageError(f"--hypothesis excludes {used}: nothing is translated.")
 
 
 def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
-    """Score a translation; how, says the model if one is given, else the files and the defaults."""
-    from nmt.cli.init.corpus_files import language_of
-    from nmt.cli.loading import open_model
-    from nmt.config.schema import EvaluationConfig
-    from nmt.data.lines import read_lines
-    from nmt.evaluation.evaluate import evaluate_file
+    """Score a translation with the evaluation options of the model, or with the defaults."""
+    from nmt.cli.init.corpus_files import language_of  # imports numpy
 
     if model is None:
-        # What comes through a pipe can be read only once.
+        # A pipe can be read only once.
         lines = iter(()) if str(reference) == "-" else read_lines(reference, keep_broken=False)
         language, options = language or language_of(reference, "target", lines), EvaluationConfig()
     else:
@@ -133,15 +139,12 @@ def _translate_and_score(
     output: Path | None,
     overwrite: bool,
 ) -> list[Result]:
-    """Translate and score the given source and reference, or the test sets of the (first) model's configuration."""
-    from nmt.config.schema import TestSetConfig
-    from nmt.evaluation.evaluate import evaluate_tests
-
+    """Translate and score the given source and reference, or the test sets of the first model."""
     tests = file.config.data.test
     if given is not None:
         tests = [TestSetConfig(name=given[0].name, source=str(given[0]), target=str(given[1]))]
     if not tests:
-        raise UsageError("the model's configuration names no test sets; give one with --source and --reference")
+        raise UsageError("the configuration of the model has no test sets. Use --source and --reference.")
     results = evaluate_tests(
         translator,
         tests,
@@ -151,9 +154,6 @@ def _translate_and_score(
         overwrite=overwrite,
     )
     return list(results)
-
-
-NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 
 
 def _print(results: list[Result], *, as_json: bool) -> None:

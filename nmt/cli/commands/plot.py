@@ -2,110 +2,105 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from nmt.cli.options import Overwrite, Quiet, Verbose, require_new_file
+from nmt.cli.options import Overwrite, Quiet, Verbose, option, require_new_file
+from nmt.data.streams import open_whole
 from nmt.errors import DataError, UsageError
 from nmt.log import logger
-
-if TYPE_CHECKING:
-    from nmt.plots.run_records import RunRecords
+from nmt.plots.run_records import RunRecords, find_metrics, read_records
 
 DEFAULT_NAME = "curves.png"
 
+CURVES = ("loss", "perplexity", "bleu", "chrf", "learning_rate", "speed", "gradient_norm")
 
-class Curve(str, Enum):
-    """What can be plotted."""
 
-    loss = "loss"
-    perplexity = "perplexity"
-    bleu = "bleu"
-    chrf = "chrf"
-    learning_rate = "learning_rate"
-    speed = "speed"
-    gradient_norm = "gradient_norm"
+def _parse_curve(name: str) -> str:
+    if name not in CURVES:
+        raise UsageError(f'--curve: found "{name}", expected one of {", ".join(CURVES)}')
+    return name
+
+
+def _complete_curve(incomplete: str) -> list[str]:
+    return [name for name in CURVES if name.startswith(incomplete)]
 
 
 def plot(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
-            help="Runs by name, by folder, or by metrics.jsonl; by default the newest.",
+            metavar="RUN",
+            help="Runs: names, folders or metrics.jsonl files. Default: the newest run.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to write, .png or .svg. By default curves.png: for one run in its folder, "
-            "where an older one is replaced, for several in the current folder.",
-            show_default=False,
+            help="Image file, .png or .svg. Default: curves.png, in the run folder for one run and in the current "
+            "folder for several.",
         ),
     ] = None,
     curve: Annotated[
-        list[Curve] | None,
-        typer.Option(
+        list[str] | None,
+        option(
             "--curve",
-            help="What to plot; may be repeated. By default loss, perplexity, bleu, learning_rate and speed.",
-            show_default=False,
+            metavar="NAME",
+            parser=_parse_curve,
+            autocompletion=_complete_curve,
+            help=f"Curve to plot: {', '.join(CURVES[:-1])} or {CURVES[-1]}. Repeat the option for several curves. "
+            "Default: loss, perplexity, bleu, learning_rate and speed.",
         ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Plot learning curves of one or several runs, finished or still training. Prints the name of the picture.
+    """Plot learning curves of finished or running trainings.
 
-    Crosses mark the validations at which training warned of something.
+    Crosses mark validations with warnings. The command prints the path of the image.
 
     For example:
 
       nmt plot
-
       nmt plot baseline larger smaller -o comparison.svg
-
       nmt plot --curve bleu --curve perplexity runs/quickstart
     """
     if output is not None and output.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"{output}: a picture is a .png or .svg file")
-    from nmt.plots.run_records import find_metrics, read_records
-
+        raise UsageError(f"-o {output}: expected a file name that ends in .png or .svg.")
     records = [read_records(find_metrics(run)) for run in (runs if runs else (None,))]
     replaceable = output is None and len(records) == 1
     path = output or (records[0].folder / DEFAULT_NAME if replaceable else Path(DEFAULT_NAME))
     require_new_file(path, overwrite=overwrite or replaceable)
-    _draw(path, _disambiguate(records), [one.value for one in curve or ()])
+    _draw(path, _disambiguate(records), curve or [])
     typer.echo(path)
 
 
 def _disambiguate(records: list[RunRecords]) -> list[RunRecords]:
-    """Name runs of the same name by their folders."""
+    """Replace names that several runs have by the folders of the runs."""
     names = [run.name for run in records]
     return [run._replace(name=str(run.folder)) if names.count(run.name) > 1 else run for run in records]
 
 
-def _draw(path: Path, runs: list[RunRecords], asked: list[str]) -> None:
-    from nmt.data.streams import open_whole
+def _draw(path: Path, runs: list[RunRecords], selected: Sequence[str]) -> None:
     from nmt.plots.curves import DEFAULT_QUANTITIES, draw_curves, recorded_quantities
     from nmt.plots.fonts import Fonts
 
-    names = recorded_quantities(runs, asked or DEFAULT_QUANTITIES)
-    absent = [name for name in asked if name not in names]
+    names = recorded_quantities(runs, selected or DEFAULT_QUANTITIES)
+    absent = [name for name in selected if name not in names]
     if absent:
-        text = f"no run has {', '.join(absent)} in its metrics"
         if not names:
-            raise DataError(f"{text}; there is nothing to plot.")
-        logger.warning("%s", text)
+            raise DataError(f"The metrics of the runs have no {' and no '.join(absent)}.")
+        logger.warning("the metrics of the runs have no %s", " and no ".join(absent))
     if not names:
-        raise DataError("The runs have no metrics that could be plotted.")
+        raise DataError("The metrics of the runs are empty. Wait for the first log line of training.")
     format: Literal["png", "svg"] = "svg" if path.suffix.lower() == ".svg" else "png"
     families = Fonts().families(run.name for run in runs)
     image = draw_curves(runs, names, families=families, format=format)

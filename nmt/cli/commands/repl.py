@@ -5,90 +5,55 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from nmt.cli.options import (
-    Alpha,
-    BeamSize,
-    Device,
-    LengthNormalization,
-    Models,
-    ModelWeights,
-    Precision,
-    Quiet,
-    Shortlist,
-    Threads,
-    Verbose,
-)
+from nmt.cli.options import Models, ModelWeights, Quiet, Verbose, option
+from nmt.cli.schema_options import with_decoding
+from nmt.data.lines import read_lines
 from nmt.errors import NMTError
 from nmt.log import logger
 
 PROMPT = "> "
 
 
-class Shown(str, Enum):
-    """Values of --attention."""
-
-    words = "words"
-    pieces = "pieces"
-    off = "off"
-
-
+@with_decoding("beam_size", "length_normalization", "alpha", "shortlist", "precision", "device", "threads")
 def repl(
     models: Models = None,
     model_weights: ModelWeights = None,
     alternatives: Annotated[
         int,
-        typer.Option("--alternatives", min=1, help="Most translations shown for a sentence."),
+        option("--alternatives", min=1, metavar="<int>", help="Number of hypotheses shown per sentence. Default: 3."),
     ] = 3,
-    attention: Annotated[Shown, typer.Option("--attention", help="Between what attention is shown.")] = Shown.words,
-    beam_size: BeamSize = None,
-    length_normalization: LengthNormalization = None,
-    alpha: Alpha = None,
-    shortlist: Shortlist = None,
-    precision: Precision = None,
-    device: Device = None,
-    threads: Threads = None,
+    attention: Annotated[
+        Literal["words", "pieces", "off"],
+        option("--attention", help="Units of the attention heat map below each translation. Default: words."),
+    ] = "words",
+    *,
+    decoding: dict[str, Any],
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Translate sentences as you type them, with alternatives and what the model looks at.
+    """Translate sentences interactively, with alternatives and attention weights.
 
-    A line that begins with a colon is a command, such as :beam 10 or :model runs/other; :help has them all. Ctrl-C
-    drops a line or interrupts a translation, Ctrl-D ends. Through a pipe it works as well, without a prompt.
+    Lines that begin with a colon are commands, such as :beam 10 or :model runs/other. The command :help lists all of
+    them. Ctrl-C cancels a line or a translation, Ctrl-D ends the session. Input from a pipe works too, without a
+    prompt.
 
     For example:
 
       nmt repl
-
       nmt repl --model runs/quickstart --beam-size 10 --attention pieces
     """
-    from nmt.cli.loading import decoding_options
     from nmt.cli.repl_session import Session
 
-    session = Session(
-        models,
-        weights=model_weights,
-        alternatives=alternatives,
-        attention=attention.value,
-        decoding=decoding_options(
-            beam_size=beam_size,
-            length_normalization=length_normalization,
-            alpha=alpha,
-            shortlist=shortlist,
-            precision=precision,
-            device=device,
-            threads=threads,
-        ),
-    )
+    session = Session(models, weights=model_weights, alternatives=alternatives, attention=attention, decoding=decoding)
     interactive = sys.stdin is not None and sys.stdin.isatty()
     if interactive:
-        logger.info("type a sentence; :help shows the commands, Ctrl-D ends")
+        logger.info("Type a sentence. :help lists the commands, Ctrl-D ends the session.")
     failed = False
-    for line in _typed() if interactive else _piped():
+    for line in _typed() if interactive else read_lines("-", keep_broken=False):
         try:
             session.answer(line)
         except EOFError:
@@ -104,16 +69,10 @@ def repl(
         raise typer.Exit(1)
 
 
-def _piped() -> Iterator[str]:
-    from nmt.data.lines import read_lines
-
-    return read_lines("-", keep_broken=False)
-
-
 def _typed() -> Iterator[str]:
-    """Give lines as they are typed. Where there is the library readline, they can be edited, and come back with Up."""
+    """Yield lines as they are typed. With the library readline they can be edited and recalled with the Up key."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 (to import it is all that `input` needs)
+        import readline  # noqa: F401 (`input` uses it once it is imported)
     while True:
         try:
             yield input(PROMPT)
@@ -123,4 +82,4 @@ def _typed() -> Iterator[str]:
             print()
             return
         except UnicodeDecodeError:
-            logger.error("this line is not %s, and was left out", sys.stdin.encoding)
+            logger.error("skipped a line that is not valid %s", sys.stdin.encoding)

@@ -5,32 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nmt.cli.loading import open_models
 from nmt.cli.options import (
-    Alpha,
-    BatchSize,
-    Device,
-    EnsembleAverage,
-    LengthNormalization,
+    STANDARD_STREAM,
     Models,
     ModelWeights,
+    Output,
     Overwrite,
-    Precision,
     Quiet,
-    Threads,
     Verbose,
+    check_not_input,
+    option,
     require_new_file,
 )
-from nmt.cli.score_inputs import Input, Item, choose_input, read_items
-from nmt.errors import UsageError
+from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.cli.score_inputs import Item, ScoreInput, choose_input, read_items
+from nmt.data.streams import open_whole
 from nmt.inference.results import SentencePair, TranslationScore
 from nmt.log import logger
 
@@ -38,130 +36,93 @@ if TYPE_CHECKING:
     from nmt.inference.scorer import Scorer
 
 
-class ScoreFormat(str, Enum):
-    """What `nmt score` writes for each translation."""
-
-    text = "text"
-    jsonl = "jsonl"
-
-
+@with_decoding("length_normalization", "alpha", "ensemble_average", "precision", *COMPUTATION)
 def score(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="The text, or both sides in one file; - is standard input.")
+        Path, typer.Argument(metavar="SOURCE", help="Source text, or one file with both sides. - is standard input.")
     ],
     target: Annotated[
-        Path | None, typer.Argument(metavar="TARGET", help="Its translations, line by line.", show_default=False)
+        Path | None, typer.Argument(metavar="TARGET", help="Translations, line by line.", show_default=False)
     ] = None,
     models: Models = None,
     model_weights: ModelWeights = None,
     input: Annotated[
-        Input | None,
-        typer.Option(
+        ScoreInput | None,
+        option(
             "--input",
-            help="What the files are. lines: two parallel files; tsv: one, with a tab between source and translation, "
-            "or the text and what nmt translate --format tsv wrote; jsonl: what nmt translate --format jsonl wrote, or "
-            "objects with source and target; moses: the text and a Moses n-best list. By default what their number and "
-            "suffix tell.",
-            show_default=False,
+            help="Input format. lines: two parallel files. tsv: one file with source, tab and translation, or the "
+            "source and an n-best list from nmt translate --format tsv. jsonl: one file from nmt translate --format "
+            "jsonl, or objects with source and target. moses: the source and a Moses n-best list. Default: chosen by "
+            "the number of files and the file name.",
         ),
     ] = None,
     texts: Annotated[
         bool,
-        typer.Option(
-            "--texts", help="Score the texts of a jsonl file, not the pieces named there: for lists of another model."
+        option(
+            "--texts",
+            help="Ignore the pieces in a jsonl file and segment its texts again. Use it for n-best lists of a "
+            "model with another vocabulary.",
         ),
     ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to write; by default standard output.", show_default=False
-        ),
-    ] = None,
+    output: Output = None,
     format: Annotated[
-        ScoreFormat | None,
-        typer.Option(
+        Literal["text", "jsonl"] | None,
+        option(
             "--format",
-            help="text: log-probability, a tab, its mean for each piece, for each translation; jsonl: with the "
-            "normalised score and each piece. By default that of the input, jsonl or text.",
-            show_default=False,
+            help="Output format. text: log-probability, tab and mean log-probability per piece, on one line per "
+            "translation. jsonl: also the normalized score and the log-probability of each piece. Default: jsonl for "
+            "jsonl input, otherwise text.",
         ),
     ] = None,
-    length_normalization: LengthNormalization = None,
-    alpha: Alpha = None,
-    ensemble_average: EnsembleAverage = None,
-    batch_size: BatchSize = None,
-    precision: Precision = None,
-    device: Device = None,
-    threads: Threads = None,
+    *,
+    decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say how probable a model finds translations: for filtering a corpus, or judging what others translated.
+    """Compute the log-probability that a model assigns to given translations.
 
-    A number is the sum of log p(piece) over the pieces of a translation and its end, the log-probability that nmt
-    translate reports for the same pieces. A text is cut into its best pieces; a search often found it in others, which
-    have another number. The JSON Lines of nmt translate name them, so those are scored. Some lines have other numbers
-    there: those that were translated in parts, which are scored whole here, those with something protected, and those
-    translated with a shortlist, which shares the probability out among fewer pieces. A pair whose source is blank has
-    no number.
+    Use it to filter a corpus or to judge translations of other systems. The log-probability is the sum of log p(piece)
+    over the pieces of a translation and the end symbol. Several models score as the ensemble that nmt translate forms
+    of them. A pair with a blank source has no score.
 
-    How a translation was found makes no difference: temperature, top-k, top-p, repetition penalty, blocked n-grams,
-    prefixes and phrases change what nmt translate finds, but not the log-probability that it reports. The score of
-    jsonl is the log-probability after length normalisation; there it has the coverage penalty and the repetition
-    penalty too, and with --mbr it is something else.
+    The JSON Lines of nmt translate contain the pieces that the search found, and these are scored. A plain text is
+    segmented into its most probable pieces, which may differ and then have another log-probability. Scores also differ
+    from those of nmt translate for lines that were translated in parts, with protected items or with a shortlist.
 
-    Several models give the numbers of the ensemble that they are in nmt translate.
+    Sampling options, repetition penalty, blocked n-grams and constraints do not change a log-probability. The score in
+    jsonl is the log-probability after length normalization, without the penalties of the search.
 
     For example:
 
       nmt score news.en news.de > scores.tsv
-
       nmt translate news.en --format jsonl --n-best 5 > news.jsonl
-
-      nmt score --model runs/other --texts news.jsonl > judged.jsonl
-
+      nmt score --model runs/other --texts news.jsonl > scored.jsonl
       nmt score --model runs/seed-1 --model runs/seed-2 news.en news.de
     """
     kind = choose_input(source, target, input)
     if output is not None:
-        _check_usage(output, (source, target), overwrite=overwrite)
-    scorer = _open(
-        models,
-        model_weights,
-        length_normalization=length_normalization,
-        alpha=alpha,
-        ensemble_average=ensemble_average,
-        batch_sentences=batch_size,
-        precision=precision,
-        device=device,
-        threads=threads,
-    )
-    as_json = (format or (ScoreFormat.jsonl if kind is Input.jsonl else ScoreFormat.text)) is ScoreFormat.jsonl
+        check_not_input(output, [source, target])
+        require_new_file(output, overwrite=overwrite)
+    scorer = _open(models, model_weights, decoding)
+    as_json = (format or ("jsonl" if kind == "jsonl" else "text")) == "jsonl"
     summary = _Summary()
     items = read_items(source, target, kind)
-    results = summary.of(_scored(scorer, _without_pieces(items) if texts else items))
-    _write((_json(item, scores) if as_json else _text(scores) for item, scores in results), output or Path("-"))
-    summary.tell()
+    results = summary.count(_scored(scorer, _without_pieces(items) if texts else items))
+    _write((_json(item, scores) if as_json else _text(scores) for item, scores in results), output or STANDARD_STREAM)
+    summary.report()
 
 
-def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, **decoding: Any) -> Scorer:
-    from nmt.cli.loading import decoding_options, open_models
-
+def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, decoding: dict[str, Any]) -> Scorer:
     members = open_models(models)
     if members[0].file.config.decoding.shortlist:
-        logger.info("scores are over the whole vocabulary; nmt translate, with this model's shortlist, reports higher")
+        logger.info(
+            "scores are computed over the whole vocabulary; nmt translate uses the shortlist of this model and prints "
+            "higher log-probabilities"
+        )
     from nmt.inference.scorer import Scorer
 
-    return Scorer.from_members(members, weights=weights or None, decoding=decoding_options(**decoding))
-
-
-def _check_usage(output: Path, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
-    """Make sure that writing `output` loses nothing."""
-    for path in inputs:
-        if path is not None and str(path) != "-" and output.exists() and path.exists() and output.samefile(path):
-            raise UsageError(f"{output}: the scores would replace what is scored; choose another name for -o")
-    require_new_file(output, overwrite=overwrite)
+    return Scorer.from_members(members, weights=weights or None, decoding=decoding)
 
 
 def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
@@ -170,7 +131,7 @@ def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
-    """Give each item with the scores of its pairs."""
+    """Yield each item with the scores of its pairs."""
     waiting: deque[Item] = deque()
     scores = scorer.score(_pairs(items, waiting))
     for first in scores:
@@ -179,7 +140,7 @@ def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[
 
 
 def _pairs(items: Iterator[Item], waiting: deque[Item]) -> Iterator[SentencePair]:
-    """Pass the pairs of items on, and keep the items until their scores come."""
+    """Pass the pairs of items on, and keep the items until their scores arrive."""
     for item in items:
         waiting.append(item)
         yield from item.pairs
@@ -190,11 +151,11 @@ def _text(scores: list[TranslationScore | None]) -> str:
 
 
 def _json(item: Item, scores: list[TranslationScore | None]) -> str:
-    """Give an item as it came, with numbers; the order of its hypotheses stays."""
+    """Format an item with its scores. Its hypotheses keep their order."""
     record = dict(item.record)
     if "hypotheses" in record:
-        own = zip(record["hypotheses"], scores, strict=False)  # a line without any has a blank pair
-        record["hypotheses"] = [{**one, **_numbers(score)} for one, score in own]
+        pairs = zip(record["hypotheses"], scores, strict=False)  # a line without hypotheses has a blank pair
+        record["hypotheses"] = [{**one, **_numbers(score)} for one, score in pairs]
     else:
         record.update(_numbers(scores[0]))
     return json.dumps(record, ensure_ascii=False) + "\n"
@@ -213,17 +174,15 @@ def _numbers(score: TranslationScore | None) -> dict[str, Any]:
 
 
 def _write(texts: Iterator[str], output: Path) -> None:
-    from nmt.data.streams import open_whole
-
     with open_whole(output) as stream:
         for text in texts:
             stream.write(text.encode(errors="replace"))
-            if str(output) == "-":
-                stream.flush()  # somebody may be waiting for this line
+            if output == STANDARD_STREAM:
+                stream.flush()  # a reader may wait for this line
 
 
 class _Summary:
-    """What all scores come to."""
+    """Counts and sums of all scores."""
 
     def __init__(self) -> None:
         self._translations = 0
@@ -231,10 +190,10 @@ class _Summary:
         self._pieces = 0
         self._total = 0.0
 
-    def of(
+    def count(
         self, results: Iterator[tuple[Item, list[TranslationScore | None]]]
     ) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
-        """Pass results on, and count them."""
+        """Pass results on and count them."""
         for item, scores in results:
             for score in scores:
                 if score is None:
@@ -245,13 +204,14 @@ class _Summary:
                     self._total += score.log_probability
             yield item, scores
 
-    def tell(self) -> None:
+    def report(self) -> None:
+        """Log the totals."""
         if self._blank:
-            logger.info("blank, with nothing to score: %d line%s", self._blank, "s" * (self._blank > 1))
+            logger.info("%d blank line%s without a score", self._blank, "s" * (self._blank > 1))
         if self._translations:
             mean = self._total / self._pieces
             logger.info(
-                "%d translation%s, mean log-probability of a piece %.4f, perplexity %.2f",
+                "%d translation%s, mean log-probability per piece %.4f, perplexity %.2f",
                 self._translations,
                 "s" * (self._translations > 1),
                 mean,

@@ -3,60 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
-
-from nmt.cli.options import Overwrite, Quiet, Verbose, require_new_file
+from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
+from nmt.cli.schema_options import with_options
+from nmt.config.schema import ShortlistConfig
+from nmt.errors import UsageError
+from nmt.inference.find_model import find_model
 from nmt.log import logger
 
 
+@with_options("table", ShortlistConfig)
 def shortlist(
-    model: Annotated[
-        Path | None,
-        typer.Argument(metavar="MODEL", help="A model file or the folder of a run.", show_default=False),
-    ] = None,
+    model: ModelArgument = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Write a new model file; by default MODEL gets it.",
-            show_default=False,
-        ),
+        Path | None, option("-o", "--output", metavar="FILE", help="New model file. Default: MODEL is changed.")
     ] = None,
-    translations: Annotated[
-        int | None,
-        typer.Option("--translations", min=1, help="Target pieces for each source piece.", show_default=False),
-    ] = None,
-    frequent: Annotated[
-        int | None,
-        typer.Option("--frequent", min=0, help="Target pieces for every sentence.", show_default=False),
-    ] = None,
+    *,
+    table: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Learn the table of `nmt translate --shortlist` for a model that has none, or another one.
+    """Learn the table for `nmt translate --shortlist` and add it to a model.
 
-    It is learnt from the preprocessed training data of the model, in the folder where it was trained. Training gives
-    every new model a table.
+    The table is learned from the preprocessed training data of the model. Run the command in the folder where the model
+    was trained. Training already adds a table to every new model. Numbers that are not given are those of the model.
 
     For example:
 
       nmt shortlist runs/quickstart
-
       nmt shortlist runs/quickstart --translations 100 -o larger.safetensors
     """
     if output is not None:
         require_new_file(output, overwrite=overwrite)
-    from nmt.inference.find_model import find_model
-
-    path = find_model(model)  # before the slow import, so that a wrong path is told at once
+    if table["translations"] == 0:
+        raise UsageError("--translations: found 0, expected a whole number of at least 1")
+    path = find_model(model)
     from nmt.inference.model_file import load_model
     from nmt.inference.shortlist import add_shortlist
 
     written = output if output is not None else path
-    add_shortlist(load_model(path), written, translations=translations, frequent=frequent)
+    add_shortlist(load_model(path), written, **table)
     logger.info("wrote %s; next: nmt translate --model %s --shortlist", written, written)

@@ -7,30 +7,30 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.environment import remember_some_shapes
-from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose
+from nmt.cli.environment import limit_kernel_caches
+from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose, option
+from nmt.config import load_config
 from nmt.errors import UsageError
+from nmt.inference.find_model import find_model
 
 
 def preprocess(
     config: ConfigFile,
     overrides: Overrides = None,
-    force: Annotated[bool, typer.Option("--force", help="Do it again even if nothing has changed.")] = False,
+    force: Annotated[bool, option("--force", help="Repeat all steps even if the results are up to date.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check, filter and cut the text of an experiment into pieces.
+    """Filter the training text of an experiment, learn the subword model and convert the text to pieces.
 
-    Skips what is up to date; `nmt train` does the same when it is needed.
+    Results that are up to date are kept. `nmt train` runs this step when necessary. The command prints the folder of
+    the results.
 
     For example:
 
       nmt preprocess experiment.yaml
-
       nmt preprocess experiment.yaml tokenizer.vocabulary_size=4000
     """
-    from nmt.config import load_config
-
     loaded = load_config(config, overrides or [])
     from nmt.data.preprocess.preprocess import preprocess
 
@@ -40,50 +40,45 @@ def preprocess(
 def train(
     config: ConfigFile,
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run where it stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run of the same name.")] = False,
+    resume: Annotated[bool, option("--resume", help="Resume an interrupted run.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace an existing run of the same name.")] = False,
     init_from: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--init-from",
             metavar="MODEL",
-            help="Start with the weights and subword model of this model file or run.",
-            show_default=False,
+            help="Model file or run folder whose weights and subword model training starts from. Default: random "
+            "weights and a new subword model.",
         ),
     ] = None,
     new_vocabulary: Annotated[
         bool,
-        typer.Option(
+        option(
             "--new-vocabulary",
-            help="With --init-from: learn a new subword model; what the model knows of pieces that remain is kept.",
+            help="With --init-from: learn a new subword model. Embeddings of pieces in both vocabularies are kept.",
         ),
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a model; everything about the run is kept in the folder runs/NAME.
+    """Train a model. All files of the run are stored in the folder runs/NAME.
 
-    Ctrl-C finishes the update, saves and exits; --resume goes on from there.
+    Ctrl-C finishes the current update, saves a checkpoint and exits. --resume continues from the checkpoint. The
+    command prints the folder of the run.
 
     For example:
 
       nmt train experiment.yaml
-
       nmt train experiment.yaml --resume
-
-      nmt train experiment.yaml name=small model.decoder.hidden_size=256 model.encoder.hidden_size=128
+      nmt train experiment.yaml name=small model.decoder.hidden_size=256
     """
     if resume and (overwrite or init_from is not None):
         other = "--overwrite" if overwrite else "--init-from"
-        raise UsageError(f"--resume continues a run, {other} starts one: use one of the two")
+        raise UsageError(f"--resume excludes {other}: it continues an existing run.")
     if new_vocabulary and init_from is None:
-        raise UsageError("--new-vocabulary says what to do with the model of --init-from, which is not given")
-    remember_some_shapes()
-    from nmt.config import load_config
-
+        raise UsageError("--new-vocabulary requires --init-from MODEL.")
+    limit_kernel_caches()
     loaded = load_config(config, overrides or [])
-    from nmt.inference.find_model import find_model
-
     parent = find_model(init_from) if init_from is not None else None
     from nmt.training import train as run_training
 

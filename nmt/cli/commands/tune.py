@@ -3,142 +3,134 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.loading import choosing_translator, open_models
+from nmt.cli.loading import make_ensemble_translator, open_models
 from nmt.cli.options import (
-    BatchSize,
-    Device,
-    HeldOutReference,
-    HeldOutSource,
     Metric,
     Overwrite,
     Quiet,
-    Threads,
+    ValidationReference,
+    ValidationSource,
     Verbose,
+    option,
     require_new_file,
 )
+from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.cli.text_table import table
+from nmt.config.introspection import flag
+from nmt.config.schema import Config, DecodingConfig
 from nmt.errors import UsageError
+from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, Trial, TrialScores, parse_choice, possible, read_tuning_set
+from nmt.evaluation.tuning import tune as run_trials
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from nmt.config.schema import Config, DecodingConfig
-    from nmt.evaluation.tuning import Trial, TrialScores
     from nmt.inference.ensemble import EnsembleMember
 
-OTHER_LENGTH = 0.01
-"""By so much may the length of translations change before there is a warning."""
+LENGTH_TOLERANCE = 0.01
+"""Relative change of the translation length above which tuning warns."""
 
 
+@with_decoding(*COMPUTATION)
 def tune(
     models: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="MODEL",
-            help="A model file or the folder of a run; several are tuned as the ensemble that they are for nmt "
-            "translate.",
+            help="Model file or run folder. Several models are tuned as an ensemble. Default: $NMT_MODEL, or the "
+            "newest run.",
             show_default=False,
         ),
     ] = None,
     tries: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--try",
             metavar="OPTION=VALUE,...",
-            help="A decoding option and the values to try; can be given several times. By default the length "
-            "normalisation, its alpha, the beam size, the coverage penalty; of an ensemble first what is averaged.",
-            show_default=False,
+            help="Decoding option and the values to try. Repeat it for several options. Default: length normalization, "
+            "alpha, beam size and coverage penalty, and for ensembles first the average of the models.",
         ),
     ] = None,
     metric: Metric = None,
-    source: HeldOutSource = None,
-    reference: HeldOutReference = None,
+    source: ValidationSource = None,
+    reference: ValidationReference = None,
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write a new model file; by default MODEL is changed. There is none for an ensemble.",
-            show_default=False,
+            help="New model file. Not for ensembles. Default: MODEL is changed.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the table, write nothing.")] = False,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    threads: Threads = None,
+    dry_run: Annotated[bool, option("--dry-run", help="Print the table, but write no model file.")] = False,
+    *,
+    decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Choose beam size, length normalisation and other decoding options on the validation set.
+    """Choose beam size, length normalization and other decoding options on the validation set.
 
-    One option after another is tried with the best of those before it. The best ones are written into the model file,
-    where they are what nmt translate does unless told otherwise. An ensemble has no file of its own: what to tell
-    nmt translate is printed.
+    Options are tuned one after another, each with the best values of the earlier ones. The best values are written
+    into the model file and become the defaults of nmt translate. For an ensemble, which has no file of its own, the
+    command prints the options for nmt translate.
 
     For example:
 
       nmt tune runs/quickstart
-
-      nmt tune runs/quickstart --try alpha=0.8,1,1.2 --try beam_size=5,10,20 --metric chrf -o tuned.safetensors
-
+      nmt tune runs/quickstart --try alpha=0.8,1,1.2 --try beam_size=5,10
+      nmt tune runs/quickstart --metric chrf -o tuned.safetensors
       nmt tune runs/seed-1 runs/seed-2 runs/seed-3
     """
     if output is not None:
         if models is not None and len(models) > 1:
-            raise UsageError("an ensemble has no file of its own that could be written: leave out -o")
+            raise UsageError("-o requires a single model: an ensemble has no model file of its own.")
         require_new_file(output, overwrite=overwrite)
     members = open_models(models)
-    from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, parse_choice, possible, read_tuning_set
-    from nmt.evaluation.tuning import tune as run_trials
-
     several = len(members) > 1
     attention = any(member.file.config.model.attention.score != "none" for member in members)
     usual = possible(ENSEMBLE_PLAN if several else PLAN, attention=attention)
     plan = [parse_choice(text) for text in tries] if tries else usual
     for choice in plan:
         if several and None in choice.values:
-            raise UsageError(f"--try {choice.option}: null is not what nmt translate could be told for an ensemble")
+            raise UsageError(f"--try {choice.option}: null cannot be passed to nmt translate for an ensemble.")
     config = members[0].file.config
-    held_out = read_tuning_set(config, source, reference)
-    machine: dict[str, Any] = {"batch_sentences": batch_size, "device": device, "threads": threads}
+    validation = read_tuning_set(config, source, reference)
 
-    def measure(decoding: DecodingConfig) -> TrialScores:
-        changed = [member.with_decoding(decoding) for member in members]
-        return held_out.measure(choosing_translator(changed, None, None, **machine))
+    def measure(trial: DecodingConfig) -> TrialScores:
+        changed = [member.with_decoding(trial) for member in members]
+        return validation.measure(make_ensemble_translator(changed, None, None, decoding))
 
-    wanted = metric.value if metric is not None else _own_metric(config)
+    selected = metric if metric is not None else _model_metric(config)
     trials: list[Trial] = []
-    for trial in run_trials(config.decoding, plan, metric=wanted, measure=measure):
+    for trial in run_trials(config.decoding, plan, metric=selected, measure=measure):
         trials.append(trial)
-        logger.info("%s: %s %.2f", _name(trial), wanted, trial.measured.scores[wanted])
+        logger.info("%s: %s %.2f", _name(trial), selected, trial.measured.scores[selected])
     best = [trial for trial in trials if trial.best][-1]
-    _print(trials, best, sentences=len(held_out.sources))
+    _print(trials, best, sentences=len(validation.sources))
     if several:
         typer.echo(f"nmt translate {_flags(members, changes(trials[0].decoding, best.decoding))}")
     elif not dry_run:
-        _write(members[0], best, wanted, len(held_out.sources), output)
+        _write(members[0], best, selected, len(validation.sources), output)
 
 
-def _own_metric(config: Config) -> str:
-    """The metric that chose the model, if it is one of translations."""
-    chosen = config.training.validation.metric
-    return chosen if chosen in ("bleu", "chrf") else "bleu"
+def _model_metric(config: Config) -> str:
+    """Return the metric that chose the model in training, or bleu if that is not a metric of translations."""
+    metric = config.training.validation.metric
+    return metric if metric in ("bleu", "chrf") else "bleu"
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.option} {trial.value}" if trial.option else "as it was"
+    return f"{trial.option} {trial.value}" if trial.option else "unchanged"
 
 
 def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
-    from nmt.cli.text_table import table
-
     rows = [["tried", "BLEU", "chrF", "length", "sentences/s", ""]]
     for trial in trials:
         scores, length = trial.measured.scores, trial.measured.length
@@ -149,36 +141,34 @@ def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
     for line in table(rows):
         typer.echo(line)
     changed = changes(trials[0].decoding, best.decoding)
-    found = " ".join(f"{name}={'null' if value is None else value}" for name, value in changed.items())
+    shown = " ".join(f"{name}={'null' if value is None else value}" for name, value in changed.items())
     typer.echo("")
-    typer.echo(f"on {sentences:,} sentences; best: {found or 'the options as they were'}")
+    typer.echo(f"on {sentences:,} sentences; best: {shown or 'no change'}")
     _warn_of_length(trials[0].measured.length, best.measured.length)
 
 
 def _warn_of_length(before: float | None, after: float | None) -> None:
-    """Say so if translations have become longer or shorter: BLEU likes the length of this set."""
-    if before and after and abs(after / before - 1) > OTHER_LENGTH:
+    """Warn if the length of translations has changed: BLEU depends on the length of the references of this set."""
+    if before and after and abs(after / before - 1) > LENGTH_TOLERANCE:
         logger.warning(
-            "translations have %.3f words for each of the references now, %.3f before: what this wins may be the "
-            "length of this set, and is lost again on text with longer or shorter references",
-            *(after, before),
+            "the length of translations relative to the references changed from %.3f to %.3f. The gain may come from "
+            "the length of these references and be lost on other text.",
+            *(before, after),
         )
 
 
 def changes(before: DecodingConfig, after: DecodingConfig) -> dict[str, Any]:
-    """Return the options that are different, and what they are now."""
+    """Return the options that have changed, with their new values."""
     old: dict[str, Any] = before.model_dump()
     return {name: value for name, value in after.model_dump().items() if value != old[name]}
 
 
 def _flags(members: Sequence[EnsembleMember], options: Mapping[str, Any]) -> str:
-    """What to tell `nmt translate`, on its command line."""
-    from nmt.config.decoding_overrides import flag
-
+    """Return the options of `nmt translate` for an ensemble."""
     words = [f"-m {shlex.quote(member.name)}" for member in members]
     for name, value in options.items():
         if isinstance(value, bool):
-            words.append(flag(name) if value else flag(f"no_{name}"))
+            words.append(flag(name) if value else f"--no-{flag(name).removeprefix('--')}")
         else:
             words.append(f"{flag(name)} {value}")
     return " ".join(words)
@@ -197,4 +187,4 @@ def _write(member: EnsembleMember, best: Trial, metric: str, sentences: int, out
         provenance={**file.provenance, "tuned": tuned},
         shortlist=file.shortlist,
     )
-    logger.info("wrote %s; nmt translate uses these options now", path)
+    logger.info("wrote %s; nmt translate now uses these options", path)
