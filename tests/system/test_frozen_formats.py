@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors import safe_open
 
-from cli_tools import Outcome, contents, nmt
+from cli_tools import ROOT, Outcome, contents, nmt
 from frozen_formats import (
     EXPECTED,
     EXPERIMENT,
@@ -161,3 +162,17 @@ def test_parameters_keep_their_names_and_shapes() -> None:
     for name, change in table.items():
         kept = {key: shape for key, shape in default.items() if key not in change["removed"]}
         assert parameters(rows[name]) == {**kept, **change["added"]}, name
+
+
+def test_the_reference_names_every_key() -> None:
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    with safe_open(FOLDER / MODEL, framework="pt") as file:
+        keys = set(file.metadata())
+        keys |= {name for name in file.keys() if name.startswith("shortlist.")}  # noqa: SIM118 (not a dict)
+    provenance = load_model(FOLDER / MODEL).provenance
+    keys |= provenance.keys() | provenance["versions"].keys()
+    keys |= {key for record in read_metrics(FOLDER / RUN) for key in record}
+    (checkpoint,) = (FOLDER / RUN / "checkpoints").iterdir()
+    keys |= json.loads((checkpoint / "state.json").read_text(encoding="utf-8")).keys()
+    keys |= {path.name for path in (FOLDER / RUN).iterdir() if path.is_file()}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
