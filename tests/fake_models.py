@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -109,6 +110,11 @@ def next_log_probs(model: HashModel, sentence: list[int], prefix: tuple[int, ...
     return output.log_probs[0].tolist()
 
 
+@functools.cache
+def _next_log_probs(model: HashModel, sentence: tuple[int, ...], prefix: tuple[int, ...]) -> list[float]:
+    return next_log_probs(model, list(sentence), prefix)
+
+
 def every_output(model: HashModel, sentence: list[int], size: int, longest: int) -> dict[tuple[int, ...], float]:
     """The log-probability of every possible output of at most `longest` pieces, all of one length at once."""
     memory = model.encode(*sources(sentence))
@@ -142,7 +148,7 @@ def plain_beam_search(
     live: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     ended = []
     for length in itertools.count():
-        after = {prefix: next_log_probs(model, sentence, prefix) for _, prefix in live}
+        after = {prefix: _next_log_probs(model, tuple(sentence), prefix) for _, prefix in live}
         candidates = [
             (total + after[prefix][piece], prefix, piece) for total, prefix in live for piece in range(EOS, size)
         ]

@@ -40,8 +40,8 @@ def texts(translator: Translator, lines: Any) -> list[str]:
 
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_batch_size_neighbours_and_order_change_nothing(beam_size: int) -> None:
-    lines = mixed_lines(200)
-    order = random.Random(1).sample(range(200), 200)
+    lines = mixed_lines(80)
+    order = random.Random(1).sample(range(80), 80)
     expected: list[Translation] | None = None
     for batch_sentences in (64, 7, 1):
         translator = tiny_translator(beam_size=beam_size, batch_sentences=batch_sentences)
@@ -54,7 +54,7 @@ def test_batch_size_neighbours_and_order_change_nothing(beam_size: int) -> None:
             shuffled = texts(translator, [lines[index] for index in order])
             assert shuffled == [expected[index].text for index in order]
     assert expected is not None
-    assert len({one.text for one in expected}) > 100  # or the test would say little
+    assert len({one.text for one in expected}) > 40  # or the test would say little
 
 
 @pytest.mark.parametrize(

@@ -128,49 +128,6 @@ def test_padding_gets_no_attention_at_all(score: str) -> None:
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 5))
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-@pytest.mark.parametrize("placement", ["top", "bottom"])
-@pytest.mark.parametrize("score", ["none", "dot", "general", "additive"])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_forward_equals_repeated_steps(score: str, placement: str, bidirectional: bool, layers: int) -> None:
-    model = make_model(
-        attention={"score": score, "placement": placement},
-        encoder={"hidden_size": 4 if bidirectional else 8, "bidirectional": bidirectional, "layers": 2},
-        decoder={"hidden_size": 8, "layers": layers},
-    )
-    log_probs, weights = model(SOURCE, LENGTHS, TARGET)
-    memory = model.encode(SOURCE, LENGTHS)
-    state = model.init_state(memory)
-    for position in range(TARGET.shape[1]):
-        output = model.step(TARGET[:, position], state, memory)
-        state = output.state
-        torch.testing.assert_close(output.log_probs, log_probs[:, position])
-        if weights is None:
-            assert output.weights is None
-        else:
-            torch.testing.assert_close(output.weights, weights[:, position])
-
-
-@pytest.mark.parametrize("bridge", ["zero", "last", "mean", "learned_last", "learned_mean"])
-def test_a_sentence_is_the_same_alone_and_among_others(bridge: str) -> None:
-    model = make_model(decoder={"hidden_size": 8, "layers": 2, "bridge": bridge})
-    together, _ = model(SOURCE, LENGTHS, TARGET)
-    for row in range(3):
-        alone, _ = model(SOURCE[row : row + 1, : LENGTHS[row]], LENGTHS[row : row + 1], TARGET[row : row + 1])
-        torch.testing.assert_close(alone[0], together[row])
-
-
-def test_rows_of_one_sentence_share_its_memory() -> None:
-    model = make_model()
-    memory = model.encode(SOURCE, LENGTHS)
-    rows = torch.arange(3).repeat_interleave(4)
-    ids = torch.randint(4, 12, (12,))
-    shared = model.step(ids, model.init_state(memory).select(rows), memory)
-    copied = model.step(ids, model.init_state(memory).select(rows), memory.select(rows))
-    torch.testing.assert_close(shared.log_probs, copied.log_probs)
-    torch.testing.assert_close(shared.weights, copied.weights)
-
-
 @pytest.mark.parametrize("kind", ["zero", "last", "mean", "learned_last", "learned_mean"])
 def test_bridge(kind: str) -> None:
     model = make_model(decoder={"hidden_size": 8, "layers": 2, "bridge": kind})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -63,12 +64,18 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(normalization: LengthNormaliz
             assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in scores[:10]])
 
 
+@functools.cache
+def hash_model(size: int, seed: int, eos_bias: float) -> HashModel:
+    """One model for all tests that compare it with the textbook, whose probabilities are then computed once."""
+    return HashModel(size=size, seed=seed, eos_bias=eos_bias)
+
+
 @pytest.mark.parametrize("normalization", ALL, ids=str)
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
 def test_stopping_early_never_changes_the_result(beam_size: int, normalization: LengthNormalization) -> None:
     size = 12
     for seed, eos_bias in itertools.product(range(2), (-2.0, 0.0, 2.0)):
-        model = HashModel(size=size, seed=seed, eos_bias=eos_bias)
+        model = hash_model(size, seed, eos_bias)
         batch = sentences(6, seed)
         limits = [1, 2, 9, 9, 5, 0]
         batched = search(
