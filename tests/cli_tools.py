@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -44,7 +45,7 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
 def nmt_process(
     *arguments: str, folder: Path, stdin: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> Outcome:
-    """Run `nmt` as a program."""
+    """Run `nmt` as a program, where what is tested is the process: streams, signals, encodings, imports."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -57,10 +58,14 @@ def nmt_process(
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def nmt(*arguments: str, variables: Mapping[str, str] | None = None) -> Outcome:
-    """Run `nmt` in this process and the current folder."""
-    with untouched_logging():
-        result = CliRunner().invoke(app, list(arguments), env={"NMT_MODEL": "", **(variables or {})})
+def nmt(
+    *arguments: str, folder: Path | None = None, stdin: bytes = b"", variables: Mapping[str, str] | None = None
+) -> Outcome:
+    """Run `nmt` in this process, in the current folder or another one."""
+    with untouched_logging(), pytest.MonkeyPatch.context() as patch:
+        if folder is not None:
+            patch.chdir(folder)
+        result = CliRunner().invoke(app, list(arguments), input=stdin, env={"NMT_MODEL": "", **(variables or {})})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Outcome(result.exit_code, result.stdout, result.stderr)

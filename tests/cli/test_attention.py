@@ -17,7 +17,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import fontManager
 from rich.cells import cell_len
 
-from cli_tools import assert_explained, contents, environment, nmt, nmt_process
+from cli_tools import assert_explained, contents, environment, nmt
 from nmt.inference.attention_map import END, AttentionMap, Units
 from nmt.plots.fonts import BASE_FAMILY, Fonts, script_of
 from nmt.plots.heatmap import draw_heatmap
@@ -65,7 +65,7 @@ def small_map(*source: str, weights: list[list[float]] | None = None) -> Attenti
 
 
 def test_a_sentence_is_shown_as_text(folder: Path) -> None:
-    outcome = nmt_process("attention", SENTENCE, "--target", "a dog .", "--level", "words", folder=folder)
+    outcome = nmt("attention", SENTENCE, "--target", "a dog .", "--level", "words", folder=folder)
     assert outcome.code == 0
     assert outcome.stderr == f"model: {Path('runs/tiny/best.safetensors')} (newest run)\n"
     lines = outcome.stdout.splitlines()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from cli_tools import assert_explained, contents, nmt, nmt_process
+from cli_tools import assert_explained, contents, nmt
 from nmt.cli.compare_inputs import _distinct, _short_names
 from nmt.config.schema import Config
 from nmt.inference.model_file import save_model
@@ -126,9 +126,7 @@ def test_names_are_as_short_as_they_can_be(given: list[str], expected: list[str]
 
 
 def test_a_translation_from_standard_input(folder: Path) -> None:
-    outcome = nmt_process(
-        "compare", "old.de", "-", *FILES, *FAST, "--json", folder=folder, stdin="\n".join(NEW).encode()
-    )
+    outcome = nmt("compare", "old.de", "-", *FILES, *FAST, "--json", folder=folder, stdin="\n".join(NEW).encode())
     assert outcome.code == 0, outcome.stderr
     expected = BLEU().corpus_score(NEW, [GERMAN]).score
     assert json.loads(outcome.stdout)["systems"][1]["scores"]["bleu"] == expected

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli_tools import assert_explained, nmt, nmt_process
+from cli_tools import assert_explained, nmt
 from nmt.config.introspection import flag
 from nmt.config.schema import DecodingConfig
 
@@ -33,7 +33,7 @@ def by_command(folder: Path, reference: str, hypothesis: str) -> dict[str, tuple
 
 
 def evaluated(folder: Path, *arguments: str) -> dict[str, Any]:
-    outcome = nmt_process("evaluate", *arguments, "--json", folder=folder)
+    outcome = nmt("evaluate", *arguments, "--json", folder=folder)
     assert outcome.code == 0, outcome.stderr
     (result,) = json.loads(outcome.stdout)
     return dict(result)
@@ -51,13 +51,13 @@ def test_a_hypothesis_file_gets_the_scores_of_the_sacrebleu_command(tmp_path: Pa
 
 def test_files_of_unequal_length_are_an_error(tmp_path: Path) -> None:
     reference, hypothesis = write(tmp_path / "reference.de", GERMAN), write(tmp_path / "short.de", TRANSLATED[:-1])
-    outcome = nmt_process("evaluate", "--hypothesis", hypothesis, "--reference", reference, folder=tmp_path)
+    outcome = nmt("evaluate", "--hypothesis", hypothesis, "--reference", reference, folder=tmp_path)
     assert_explained(outcome, "short.de has 4 lines", "reference.de has 5")
 
 
 def test_japanese_is_never_scored_by_13a(tmp_path: Path) -> None:
     file = write(tmp_path / "reference.ja", ["男の人が立っています。"])
-    outcome = nmt_process("evaluate", "--hypothesis", file, "--reference", file, folder=tmp_path)
+    outcome = nmt("evaluate", "--hypothesis", file, "--reference", file, folder=tmp_path)
     assert "13a" not in outcome.stdout
     assert "ja-mecab" in outcome.stdout or 'pip install "sacrebleu[ja]"' in outcome.stderr
 
@@ -84,7 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "decoding": {"max_length_constant": 5, "threads": 1},
     }
     (folder / "tiny.yaml").write_text(json.dumps(config), encoding="utf-8")
-    outcome = nmt_process("train", "tiny.yaml", folder=folder)
+    outcome = nmt("train", "tiny.yaml", folder=folder)
     assert outcome.code == 0, outcome.stderr
     return folder
 
@@ -102,7 +102,7 @@ def test_translations_that_are_kept_score_the_same(trained: Path) -> None:
     again = evaluated(trained, "--hypothesis", "kept/test.translated.de", "--reference", "test.de")
     assert {**again, "test": "test"} == result
     assert (trained / "kept" / "test.translated.de").read_text(encoding="utf-8").split("\n")[2] == ""
-    outcome = nmt_process("evaluate", "-o", "kept", folder=trained)
+    outcome = nmt("evaluate", "-o", "kept", folder=trained)
     assert_explained(outcome, "kept/test.translated.de exists", "--overwrite")
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from cli_tools import assert_explained, contents, nmt, nmt_process
+from cli_tools import assert_explained, contents, nmt
 from nmt.cli.init import choices as starting_choices
 from nmt.cli.init.choices import percent
 from nmt.cli.init.init import fitting
@@ -489,13 +489,13 @@ def test_what_cannot_be_used_is_explained_and_nothing_is_written(arguments: list
     assert contents(Path()) == before
 
 
-def test_the_real_command(folder: Path) -> None:
+def test_the_next_command_is_named_and_no_file_is_replaced(folder: Path) -> None:
     corpus("en", "ru", 80, name="all")
     arguments = ("config", "init", "--source", "all.en", "--target", "all.ru")
-    done = nmt_process(*arguments, "-o", "new.yaml", folder=folder)
+    done = nmt(*arguments, "-o", "new.yaml", folder=folder)
     assert (done.code, done.stdout) == (0, ""), done
     assert "next: nmt config check new.yaml" in done.stderr
-    again = nmt_process(*arguments, "-o", "new.yaml", folder=folder)
+    again = nmt(*arguments, "-o", "new.yaml", folder=folder)
     assert_explained(again, "new.yaml exists already", codes=(2,))
 
 

@@ -87,12 +87,12 @@ def test_no_command_is_the_help(folder: Path) -> None:
         (["train", "--resume"], "n-best over beam"),
     ],
 )
-def test_a_bad_configuration_stops_a_real_command(command: list[str], name: str, folder: Path) -> None:
+def test_a_bad_configuration_stops_a_command(command: list[str], name: str, folder: Path) -> None:
     case = CASES[name]
     assert isinstance(case.text, str)
     (folder / "bad.yaml").write_text(case.text, encoding="utf-8")
     before = contents(folder)
-    outcome = nmt_process(*command, "bad.yaml", folder=folder)
+    outcome = nmt(*command, "bad.yaml")
     assert_explained(outcome, f"error: bad.yaml:{case.line}: ", case.key, case.says, case.hint, codes=(2,))
     assert contents(folder) == before
 

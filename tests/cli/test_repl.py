@@ -53,7 +53,7 @@ def test_a_pipe_gets_answers_and_an_exit_code(folder: Path) -> None:
     assert lines.count(LEGEND) == 1
     assert not any(line.startswith(">") for line in lines)
 
-    wrong = nmt_process("repl", "-m", "runs/tiny", folder=folder, stdin=f":bim\n{SENTENCE}\n".encode())
+    wrong = nmt("repl", "-m", "runs/tiny", folder=folder, stdin=f":bim\n{SENTENCE}\n".encode())
     assert wrong.code == 1
     assert wrong.stderr == "error: :bim is no command; :help shows them\n"
     assert wrong.stdout.split("\n")[0] == translation.text

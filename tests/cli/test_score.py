@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli_tools import assert_explained, contents, nmt, nmt_process
+from cli_tools import assert_explained, contents, nmt
 from nmt.cli.score_inputs import read_items
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.output.formats import Layout, OutputLine, write_line
@@ -131,9 +131,9 @@ def test_pairs_in_two_files_in_one_and_through_a_pipe(folder: Path) -> None:
     (folder / "pairs.tsv.gz").write_bytes(gzip.compress(pairs))
     one = nmt("score", "pairs.tsv.gz", "--quiet")
     assert (one.code, one.stdout, one.stderr) == (0, two.stdout, "")
-    piped = nmt_process("score", "-", folder=folder, stdin=pairs)
+    piped = nmt("score", "-", folder=folder, stdin=pairs)
     assert piped.stdout == two.stdout
-    half = nmt_process("score", "-", "text.de", "--batch-size", "1", folder=folder, stdin=Path("text.en").read_bytes())
+    half = nmt("score", "-", "text.de", "--batch-size", "1", folder=folder, stdin=Path("text.en").read_bytes())
     for found, expected in zip(half.stdout.split("\n"), lines, strict=True):
         assert numbers(found or "0") == [pytest.approx(row, abs=1e-4) for row in numbers(expected or "0")]
 

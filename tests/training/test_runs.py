@@ -116,12 +116,25 @@ def has_checkpoint(run_folder: Path) -> bool:
     return any((run_folder / "checkpoints").glob("update-*"))
 
 
+KILLED_OPTIONS = ("training.checkpoint_every_updates=3", "training.max_epochs=6")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with KILLED_OPTIONS that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("straight")
+    write_toy_experiment(folder)
+    with pytest.MonkeyPatch.context() as patch, untouched_logging():
+        patch.chdir(folder)
+        return folder / run("name=straight", *KILLED_OPTIONS)
+
+
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_killed_resumes_as_if_nothing_had_happened(folder: Path, kill: signal.Signals) -> None:
-    options = ["training.checkpoint_every_updates=3", "training.max_epochs=6"]
-    straight = run("name=straight", *options)
+def test_a_run_that_is_killed_resumes_as_if_nothing_had_happened(
+    folder: Path, straight: Path, kill: signal.Signals
+) -> None:
     killed = folder / "runs" / "killed"
-    process = start("name=killed", *options, folder=folder)
+    process = start("name=killed", *KILLED_OPTIONS, folder=folder)
     wait_for(lambda: has_checkpoint(killed), process)
     process.send_signal(kill)
     stdout, stderr = process.communicate(timeout=60)
@@ -130,7 +143,7 @@ def test_a_run_that_is_killed_resumes_as_if_nothing_had_happened(folder: Path, k
     if kill != signal.SIGKILL:
         assert "--resume" in stderr.decode()
         assert "Traceback" not in stderr.decode()
-    done = nmt_process("train", "toy.yaml", "name=killed", *options, "--resume", folder=folder)
+    done = nmt("train", "toy.yaml", "name=killed", *KILLED_OPTIONS, "--resume")
     assert done.code == 0, done.stderr
     assert_same_run(straight, killed)
 
