@@ -205,13 +205,13 @@ CASES = {
     ),
     "the same file twice": instead("train.de", "train.en", 6, "data.train.0.target", "are the same file", "each side"),
     "concatenation of nothing": after(
-        "  concatenation: {most: 3}\n",
-        "data.concatenation.most",
-        "found 3, but it has no effect with data.concatenation.share 0",
-        "give share a value above 0",
+        "  concatenation: {max_pairs: 3}\n",
+        "data.concatenation.max_pairs",
+        "found 3, but it has no effect with data.concatenation.ratio 0",
+        "give ratio a value above 0",
     ),
     "concatenation of one": after(
-        "  concatenation: {share: 1, most: 1}\n", "data.concatenation.most", "of at least 2", ""
+        "  concatenation: {ratio: 1, max_pairs: 1}\n", "data.concatenation.max_pairs", "of at least 2", ""
     ),
     "missing file": instead(
         "train.de",

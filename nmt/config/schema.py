@@ -89,9 +89,9 @@ class FiltersConfig(Section):
     max_length_ratio: PositiveFloat = 6.0
     """Maximum ratio of the longer side to the shorter side, in words. Characters are counted if a side is Chinese,
     Japanese, Korean or Thai."""
-    identical: bool = True
+    drop_identical: bool = True
     """Remove pairs with the same text on both sides."""
-    duplicates: bool = True
+    drop_duplicates: bool = True
     """Remove pairs that occurred before, in the same corpus or in an earlier one."""
 
 
@@ -107,9 +107,9 @@ class ShortlistConfig(Section):
 class ConcatenationConfig(Section):
     """Additional training examples made of several concatenated pairs (Kondo et al. 2021, Nguyen et al. 2021)."""
 
-    share: NonNegativeFloat = 0.0
+    ratio: NonNegativeFloat = 0.0
     """Number of concatenated examples per pair of an epoch. They are drawn again in each epoch. 0 makes none."""
-    most: Annotated[int, Field(ge=2, le=1000)] = 2
+    max_pairs: Annotated[int, Field(ge=2, le=1000)] = 2
     """Maximum number of pairs in a concatenated example. Examples longer than `filters.max_pieces` get fewer pairs."""
 
 
@@ -404,7 +404,7 @@ class ScheduledSamplingConfig(Section):
     probability: Probability = 0.0
     """Probability of feeding a prediction of the first pass instead of the reference piece, at the end of the ramp. 0
     turns it off."""
-    choice: Literal["best", "sample"] = "best"
+    choice: Literal["argmax", "sample"] = "argmax"
     """Prediction of the first pass: the most probable piece or a sampled piece."""
     start_updates: NonNegativeInt = 0
     """Number of updates with the reference alone, before the ramp."""

@@ -37,8 +37,8 @@ def make_batches(config: Config, prepared: PreprocessedData) -> Batches:
         weights=[corpus.weight for corpus in config.data.train],
         aligned=needs_links(options),
         joining=ConcatenationSampler(
-            share=config.data.concatenation.share,
-            most=config.data.concatenation.most,
+            share=config.data.concatenation.ratio,
+            most=config.data.concatenation.max_pairs,
             max_pieces=config.data.filters.max_pieces,
         ),
     )

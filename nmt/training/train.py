@@ -115,7 +115,7 @@ def _with_length_limits(config: Config, prepared: PreprocessedData) -> Config:
     if decoding.max_source_pieces is None:
         longest, joining = longest_source(train.source_lengths), config.data.concatenation
         most = config.data.filters.max_pieces
-        found["max_source_pieces"] = min(most, joining.most * longest) if joining.share > 0 else longest
+        found["max_source_pieces"] = min(most, joining.max_pairs * longest) if joining.ratio > 0 else longest
     if decoding.max_length_ratio is None:
         found["max_length_ratio"] = length_ratio(
             train.source_lengths, train.target_lengths, constant=decoding.max_length_constant

@@ -34,7 +34,8 @@ ALPHABETS = {
     "zh": "".join(chr(0x4E00 + 7 * number) for number in range(300)),
 }
 REASONED = {
-    *("data.filters.max_words", "data.filters.max_length_ratio", "data.filters.identical", "data.filters.duplicates"),
+    *("data.filters.max_words", "data.filters.max_length_ratio"),
+    *("data.filters.drop_identical", "data.filters.drop_duplicates"),
     *("tokenizer.vocabulary_size", "tokenizer.joint", "tokenizer.character_coverage"),
     *("training.max_epochs", "evaluation.bleu_tokenizer"),
 }

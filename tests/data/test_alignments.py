@@ -132,7 +132,7 @@ def test_filtered_pairs_take_their_links_with_them(tmp_path: Path) -> None:
     alignment = [by_text.get(pair, [(0, 0)]) for pair in pairs]
     for max_pieces in (300, 6):
         config = aligned_config(
-            tmp_path, pairs, alignment, filters={"max_words": 80, "max_pieces": max_pieces, "identical": False}
+            tmp_path, pairs, alignment, filters={"max_words": 80, "max_pieces": max_pieces, "drop_identical": False}
         )
         preprocessed = preprocess(config)
         assert len(preprocessed.train) <= len(PAIRS)

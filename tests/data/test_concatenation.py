@@ -221,7 +221,7 @@ def test_counting_and_the_worst_batch(store: Store, tokenizers: Tokenizers) -> N
 def test_a_share_of_nothing_changes_nothing(store: Store, tokenizers: Tokenizers) -> None:
     plain = make_batches(store, tokenizers, None)
     none = make_batches(
-        store, tokenizers, ConcatenationSampler(share=0.0, most=ConcatenationConfig().most, max_pieces=300)
+        store, tokenizers, ConcatenationSampler(share=0.0, most=ConcatenationConfig().max_pairs, max_pieces=300)
     )
     assert same(plain.worst(), none.worst())
     assert plain.count(0) == none.count(0)
@@ -382,8 +382,8 @@ def test_a_run_reads_the_options_and_resumes_in_the_middle_of_an_epoch(
     monkeypatch.chdir(tmp_path)
     write_toy_experiment(tmp_path, pairs=120)
     options = (
-        "data.concatenation.share=0.5",
-        "data.concatenation.most=3",
+        "data.concatenation.ratio=0.5",
+        "data.concatenation.max_pairs=3",
         "data.filters.max_pieces=45",
         "training.validation.every_updates=100",
         "training.validation.metrics=[]",

@@ -112,7 +112,7 @@ def test_every_filter_counts_exactly_and_pairs_stay_aligned(tmp_path: Path) -> N
 
 def test_filters_can_be_turned_off(tmp_path: Path) -> None:
     pairs = [("same", "same"), *PAIRS[:5], *PAIRS[:5]]
-    limits = {"identical": False, "duplicates": False}
+    limits = {"drop_identical": False, "drop_duplicates": False}
     preprocessed = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", pairs)], filters=limits))
     assert stored_text(preprocessed) == pairs
 

@@ -34,7 +34,7 @@ def test_what_is_given_comes_before_what_was_seen_and_the_least_of_several_model
 
 @pytest.mark.parametrize(
     ("options", "factor"),
-    [((), 1), (("data.concatenation.share=0.5", "data.concatenation.most=3"), 3)],
+    [((), 1), (("data.concatenation.ratio=0.5", "data.concatenation.max_pairs=3"), 3)],
     ids=["as they are", "concatenated"],
 )
 def test_training_tells_the_model_how_long_its_sentences_were(

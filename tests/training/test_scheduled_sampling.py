@@ -183,7 +183,7 @@ def test_bos_and_padding_stay_and_nothing_ends_a_sentence() -> None:
     with torch.no_grad():
         model.output.bias[: EOS + 1] = 50.0  # What would be predicted, were it not for what no translation has inside.
     batch = random_batch(12)
-    for choice in ("best", "sample"):
+    for choice in ("argmax", "sample"):
         fed = feed(make_feeder(model, 1.0, choice=choice), batch, 1)
         assert (fed.pieces[:, 0] == BOS).all()
         assert (fed.pieces[~batch.target_mask] == PAD).all()
@@ -233,7 +233,7 @@ def test_a_sampled_piece_is_not_always_the_best() -> None:
     model, batch = tiny_model(), random_batch(30)
     best, drawn, again, other = (
         feed(make_feeder(model, 1.0, choice=choice), batch, update).pieces
-        for choice, update in (("best", 1), ("sample", 1), ("sample", 1), ("sample", 2))
+        for choice, update in (("argmax", 1), ("sample", 1), ("sample", 1), ("sample", 2))
     )
     assert torch.equal(drawn, again)
     assert 0.05 < float((best == drawn)[batch.target_mask].float().mean()) < 0.95
@@ -243,7 +243,7 @@ def test_a_sampled_piece_is_not_always_the_best() -> None:
 # ------------------------------------------------------------------------------------------------- where, how often
 
 
-@pytest.mark.parametrize("choice", ["best", "sample"])
+@pytest.mark.parametrize("choice", ["argmax", "sample"])
 def test_what_a_pair_is_fed_does_not_depend_on_its_batch(choice: str) -> None:
     model, pairs = tiny_model(), random_pairs(9)
     feeder = make_feeder(model, 0.5, choice=choice)

@@ -68,8 +68,10 @@ def filters(text: CorpusStats) -> list[YamlEntry]:
             text.filters.max_length_ratio,
             f"99 of 100 pairs have at most {text.ratio:.1f}",
         ),
-        _choice("data.filters.identical", True, f"{percent(identical)} of the pairs have the same text on both sides"),
-        _choice("data.filters.duplicates", True, f"{percent(text.duplicates)} of the pairs came before, word for word"),
+        _choice("data.filters.drop_identical", True, f"{percent(identical)} of the pairs have equal sides"),
+        _choice(
+            "data.filters.drop_duplicates", True, f"{percent(text.duplicates)} of the pairs repeat an earlier pair"
+        ),
     ]
 
 

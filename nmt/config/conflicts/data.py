@@ -86,7 +86,7 @@ def pairs(config: Config) -> Iterator[Conflict]:
 
 def concatenation(config: Config) -> Iterator[Conflict]:
     """Where nothing is put together, it does not matter how."""
-    yield from without_amount(config, "data.concatenation", "share")
+    yield from without_amount(config, "data.concatenation", "ratio")
 
 
 CHECKS: tuple[Check, ...] = (names, languages, pairs, concatenation)

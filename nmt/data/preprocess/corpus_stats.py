@@ -138,7 +138,7 @@ def _pair_filter(filters: FiltersConfig, languages: tuple[str, str]) -> PairFilt
     return make_filter(
         max_words=filters.max_words,
         max_ratio=filters.max_length_ratio,
-        identical=filters.identical,
+        identical=filters.drop_identical,
         source_language=languages[0],
         target_language=languages[1],
     )

@@ -148,7 +148,7 @@ def filter_corpora(
         map_array(folder / "lines", np.int64),
     )
     kept: NDArray[np.bool_] = np.ones(len(lines), dtype=np.bool_)
-    if data.filters.duplicates:
+    if data.filters.drop_duplicates:
         kept = first_occurrences(folder / "hashes")
         corpora = [_add_duplicates(corpus, sources, targets, lines, kept) for corpus in corpora]
     overlap = tuple(counter.facts() for counter in run.overlap)
@@ -266,7 +266,7 @@ class _FilterPass:
             self._filter = make_filter(
                 max_words=data.filters.max_words,
                 max_ratio=data.filters.max_length_ratio,
-                identical=data.filters.identical,
+                identical=data.filters.drop_identical,
                 source_language=_checked_language("source", data.source_language, (source for source, _ in pairs)),
                 target_language=_checked_language("target", data.target_language, (target for _, target in pairs)),
             )

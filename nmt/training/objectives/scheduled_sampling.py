@@ -116,7 +116,7 @@ class ScheduledSampler:
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
             logits = linear(states[part].to(self.dtype), weight, bias)
-            if self.options.choice == "best":
+            if self.options.choice == "argmax":
                 predicted.append(logits.argmax(1))
             else:
                 sums = torch.softmax(logits.double(), dim=1).cumsum(1)

@@ -46,7 +46,7 @@ chrF: sequence-level interpolation in the paper. Translations with a flag of --d
 another is left out.
 
 Each corpus of CONFIG becomes a distilled one, with its weight and tag. With --keep original, the original ones come
-first; a distilled pair that is the original one is left out as its duplicate, unless data.filters.duplicates is off.
+first; a distilled pair equal to the original is dropped as its duplicate, unless data.filters.drop_duplicates is off.
 
 The folder has translations.jsonl, the candidates for each line of source.LANGUAGE; train.*, the pairs; config.yaml,
 which `nmt train` understands; report.json, the counts. The run is runs/NAME-distilled, and in the end the scores of
