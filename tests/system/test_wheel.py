@@ -160,3 +160,6 @@ def test_from_two_files_to_a_translation(installed: Installation) -> None:
     translation = installed.run("nmt", "translate", "--beam-size", "1", stdin="the dog sees a house\n\nthe house\n")
     assert translation.count("\n") == 3
     assert translation.split("\n")[1] == ""
+    installed.run("nmt", "attention", "the dog sees a house", "-o", "page.html")
+    assert "the dog sees a house" in (installed.folder / "page.html").read_text(encoding="utf-8")
+    installed.run("nmt", "plot", "--curve", "loss")
