@@ -1,7 +1,7 @@
-"""Averaged weights: the model that is validated and shipped is steadier than the one that is trained.
+"""Averages of weights: during training, and over checkpoints or model files.
 
-One interface for all kinds: `after_update` on every update, `at_validation` for the weights to validate,
-`after_validation` with the score they got, `final` for weights that are worth one more validation at the end.
+All kinds of averages during training have one interface: `after_update` after each update, `at_validation` for the
+weights to validate, `after_validation` with their score, and `final` for weights to validate at the end of training.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Weights = dict[str, Tensor]
 
 
 def copy_weights(weights: Weights) -> Weights:
-    """Return copies that training will not change."""
+    """Return copies, which training does not change."""
     return {name: value.detach().clone() for name, value in weights.items()}
 
 
 def mean_weights(snapshots: list[Weights]) -> Weights:
-    """Return the mean of several sets of weights; where all are equal, exactly that."""
+    """Return the mean of several sets of weights, exact where all are equal."""
     first, *others = snapshots
     return {
         name: value + torch.stack([torch.zeros_like(value), *(weights[name] - value for weights in others)]).mean(0)
@@ -39,31 +39,31 @@ def mean_weights(snapshots: list[Weights]) -> Weights:
 
 
 class NoAverage:
-    """The trained weights themselves."""
+    """No average: the trained weights themselves."""
 
     def after_update(self, weights: Weights, update: int) -> None:
-        """Take note of the weights after `update`."""
+        """Record the weights after `update`."""
 
     def at_validation(self, weights: Weights) -> Weights:
-        """Return the weights to validate, given those being trained."""
+        """Return the weights to validate, given the trained ones."""
         return weights
 
-    def after_validation(self, weights: Weights, goodness: float) -> None:
-        """Take note of what the validated weights were worth (larger is better)."""
+    def after_validation(self, weights: Weights, score: float) -> None:
+        """Record the score of the validated weights (larger is better)."""
 
     def restart(self, weights: Weights) -> None:
-        """Take note that training goes on from `weights`, and not from those of the last update."""
+        """Start again from `weights` instead of those of the last update."""
 
     def final(self) -> Weights | None:
-        """Return weights to validate once more when training ends, if there are any."""
+        """Return weights to validate at the end of training; None: there are none."""
         return None
 
     def tensors(self) -> Weights:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return {}
 
     def restore(self, tensors: Weights) -> None:
-        """Continue from what `tensors` gave."""
+        """Load the result of `tensors`."""
 
 
 class MovingAverage(NoAverage):
@@ -94,9 +94,9 @@ class MovingAverage(NoAverage):
 
 
 class SnapshotAverage(NoAverage):
-    """Mean of snapshots taken at validations: the `count` last ones, or those that were worth most.
+    """Mean of snapshots taken at validations: the `count` last ones, or those with the best scores.
 
-    `best` ranks snapshots by their own score, so their mean can be validated only at the end.
+    `best` ranks snapshots by the score of each alone, so their mean is validated at the end only.
     """
 
     def __init__(self, *, count: int, best: bool) -> None:
@@ -110,9 +110,9 @@ class SnapshotAverage(NoAverage):
         self.snapshots = [*self.snapshots, (0.0, copy_weights(weights))][-self.count :]
         return mean_weights([snapshot for _, snapshot in self.snapshots])
 
-    def after_validation(self, weights: Weights, goodness: float) -> None:
+    def after_validation(self, weights: Weights, score: float) -> None:
         if self.best:
-            ranked = sorted([*self.snapshots, (goodness, copy_weights(weights))], key=lambda pair: -pair[0])
+            ranked = sorted([*self.snapshots, (score, copy_weights(weights))], key=lambda pair: -pair[0])
             self.snapshots = ranked[: self.count]
 
     def restart(self, weights: Weights) -> None:
@@ -126,8 +126,8 @@ class SnapshotAverage(NoAverage):
 
     def tensors(self) -> Weights:
         named: Weights = {}
-        for number, (goodness, snapshot) in enumerate(self.snapshots):
-            named[f"{number}.goodness"] = torch.tensor(goodness, dtype=torch.float64)
+        for number, (score, snapshot) in enumerate(self.snapshots):
+            named[f"{number}.score"] = torch.tensor(score, dtype=torch.float64)
             named |= {f"{number}.{name}": value for name, value in snapshot.items()}
         return named
 
@@ -135,11 +135,11 @@ class SnapshotAverage(NoAverage):
         numbers = sorted({int(name.split(".", 1)[0]) for name in tensors})
         self.snapshots = [
             (
-                float(tensors[f"{number}.goodness"]),
+                float(tensors[f"{number}.score"]),
                 {
                     name.split(".", 1)[1]: value
                     for name, value in tensors.items()
-                    if name.startswith(f"{number}.") and name != f"{number}.goodness"
+                    if name.startswith(f"{number}.") and name != f"{number}.score"
                 },
             )
             for number in numbers
@@ -147,7 +147,7 @@ class SnapshotAverage(NoAverage):
 
 
 def make_average(options: AveragingConfig) -> NoAverage:
-    """Return the average that `options` ask for."""
+    """Return the average of `options`."""
     if options.kind == "ema":
         return MovingAverage(options.decay)
     if options.kind == "none":
@@ -160,17 +160,18 @@ CHECKPOINTS = "checkpoints"
 
 
 class AveragedWeights(NamedTuple):
-    """One of the sets of weights."""
+    """A set of weights to average."""
 
     name: str
+    """Path of its file or folder."""
     weights: Weights
 
 
 def checkpoints_of(run: Path) -> dict[int, Path]:
-    """Return the checkpoints of a run by their update, oldest first.
+    """Return the checkpoints of a run by update, oldest first.
 
     Raises:
-        UsageError: There are none.
+        UsageError: The run has no checkpoints.
     """
     found = {
         int(path.name.removeprefix("update-")): path
@@ -178,105 +179,103 @@ def checkpoints_of(run: Path) -> dict[int, Path]:
         if (path / WEIGHTS_NAME).is_file()
     }
     if not found:
-        raise UsageError(f"{run}: the run has no checkpoints under {CHECKPOINTS}; name model files instead")
+        raise UsageError(f"{run}: the run has no checkpoints in {CHECKPOINTS}/. Name model files instead")
     return dict(sorted(found.items()))
 
 
 def choose_checkpoints(
-    checkpoints: Mapping[int, Path], *, last: int | None, best: int | None, goodness: Mapping[int, float]
+    checkpoints: Mapping[int, Path], *, last: int | None, best: int | None, scores: Mapping[int, float]
 ) -> list[Path]:
     """Return some of a run's checkpoints, oldest first.
 
     Args:
-        checkpoints: By update.
-        last: How many of the last ones.
-        best: How many of those that were validated best; neither of the two: all.
-        goodness: What the validation at an update found, larger being better.
+        checkpoints: The checkpoints by update.
+        last: Number of checkpoints to take from the end.
+        best: Number of checkpoints to take by validation score. Without `last` and `best`: all.
+        scores: Validation scores by update; larger is better.
 
     Raises:
-        UsageError: There are not as many.
+        UsageError: The run has fewer checkpoints.
     """
     chosen = list(checkpoints)
     wanted = last if last is not None else best
     if best is not None:
-        chosen = sorted((update for update in chosen if update in goodness), key=lambda update: -goodness[update])[
-            :best
-        ]
+        chosen = sorted((update for update in chosen if update in scores), key=lambda update: -scores[update])[:best]
     elif last is not None:
         chosen = chosen[-last:]
     if wanted is not None and len(chosen) < wanted:
-        measured = " with a validation" if best is not None else ""
+        validated = " with a validation" if best is not None else ""
         raise UsageError(
-            f"the run keeps {len(chosen)} checkpoints{measured}, not {wanted}: ask for fewer, and train with a larger "
-            "training.keep_checkpoints to have more"
+            f"the run has {len(chosen)} checkpoints{validated}, fewer than {wanted}. Average fewer, or set "
+            "training.keep_checkpoints higher before training"
         )
     return [checkpoints[update] for update in sorted(chosen)]
 
 
 def base_model(path: Path) -> ModelFile:
-    """Return the model whose configuration, subword models and shortlist an average gets: itself, or its run's best.
+    """Return the model that gives an average its configuration, tokenizers and shortlist.
 
     Args:
-        path: A model file, the folder of a run, or that of a checkpoint.
+        path: A model file, or the folder of a run or of a checkpoint, which stand for the best model of the run.
     """
     if path.is_dir():
         path = path / MODEL_NAME if (path / MODEL_NAME).exists() else path.parent.parent / MODEL_NAME
     return load_model(path)
 
 
-def read_part(path: Path) -> AveragedWeights:
+def read_weights(path: Path) -> AveragedWeights:
     """Read the weights of a model file, of the best model of a run, or of a checkpoint.
 
     Raises:
-        CheckpointError: They cannot be read.
+        CheckpointError: The file cannot be read.
     """
     if not (path / WEIGHTS_NAME).is_file():
         return AveragedWeights(str(path), base_model(path).weights)
     try:
         return AveragedWeights(str(path), load_file(path / WEIGHTS_NAME))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: the checkpoint cannot be read: {error}") from error
+        raise CheckpointError(f"{path}: cannot read the checkpoint: {error}") from error
 
 
-def average(base: ModelFile, parts: Sequence[AveragedWeights]) -> ModelFile:
-    """Return `base` with the mean of the weights of `parts`.
+def average_models(base: ModelFile, models: Sequence[AveragedWeights]) -> ModelFile:
+    """Return `base` with the mean of the weights of `models`.
 
     Raises:
-        UsageError: There are fewer than two, or they are not weights of one network; both are named.
+        UsageError: There are fewer than two models, or two of them have different networks.
     """
-    if len(parts) < 2:
-        raise UsageError("an average needs at least two sets of weights: name more, or a run with more checkpoints")
-    shapes = {name: value.shape for name, value in parts[0].weights.items()}
-    for part in parts[1:]:
-        other = {name: value.shape for name, value in part.weights.items()}
+    if len(models) < 2:
+        raise UsageError("an average requires at least two sets of weights. Name more, or a run with more checkpoints")
+    shapes = {name: value.shape for name, value in models[0].weights.items()}
+    for model in models[1:]:
+        other = {name: value.shape for name, value in model.weights.items()}
         different = sorted(name for name in shapes.keys() | other.keys() if shapes.get(name) != other.get(name))
         if different:
             raise UsageError(
-                f"{parts[0].name} and {part.name} have no mean: they are not of the same network ({different[0]} "
-                "differs). Average checkpoints of one run; different models translate together with several --model"
+                f"cannot average {models[0].name} and {model.name}: their networks are different ({different[0]} "
+                "differs). Average checkpoints of one run, or use the models as an ensemble with several --model"
             )
     return dataclasses.replace(
         base,
-        weights=mean_weights([part.weights for part in parts]),
-        provenance={**base.provenance, "averaged": [part.name for part in parts]},
+        weights=mean_weights([model.weights for model in models]),
+        provenance={**base.provenance, "averaged": [model.name for model in models]},
     )
 
 
-def check_subwords(bases: Mapping[str, ModelFile]) -> None:
-    """Make sure that models cut text into the same pieces.
+def check_same_tokenizers(bases: Mapping[str, ModelFile]) -> None:
+    """Check that models have the same tokenizers.
 
     Raises:
-        UsageError: Two do not; both are named.
+        UsageError: Two models have different tokenizers.
     """
     (first, expected), *others = bases.items()
     for name, file in others:
         for side in ("source", "target"):
             if getattr(file.tokenizers, side).fingerprint != getattr(expected.tokenizers, side).fingerprint:
-                raise UsageError(f"{first} and {name} have no mean: their subword models of the {side} differ")
+                raise UsageError(f"cannot average {first} and {name}: their {side} tokenizers are different")
 
 
-def save(file: ModelFile, path: Path, *, scores: Mapping[str, float] | None) -> None:
-    """Write an averaged model, with the scores it got on the validation set in place of those of its base.
+def save_average(file: ModelFile, path: Path, *, scores: Mapping[str, float] | None) -> None:
+    """Write an averaged model. `scores`, measured on the validation set, replace those of its base model.
 
     Raises:
         CheckpointError: The file cannot be written.

@@ -1,4 +1,7 @@
-"""Batches on their way to the device, prepared in a background thread."""
+"""Training batches: the stream of a configuration, tensors on the device, and prefetching in a thread.
+
+B pairs, S source length, T target length, N links.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from nmt.data.preprocess.preprocess import PreprocessedData
 
 
 def needs_links(options: TrainingConfig) -> bool:
-    """Whether training reads the given links between pieces."""
+    """Whether training uses the alignments of the training data."""
     guided = options.guided_alignment
     return guided.weight > 0 or (guided.final_weight or 0.0) > 0
 
@@ -45,21 +48,21 @@ def make_batches(config: Config, prepared: PreprocessedData) -> Batches:
 
 
 class TensorLinks(NamedTuple):
-    """Given links between the pieces of a batch, N of them; see `nmt.data.alignments.Links`."""
+    """Alignment links between the pieces of a batch; see `nmt.data.alignments.Links`."""
 
     rows: Tensor
-    """[N]"""
+    """The pair of each link [N]."""
     targets: Tensor
-    """[N]"""
+    """Target position [N]."""
     sources: Tensor
-    """[N]"""
+    """Source position [N]."""
     shares: Tensor
-    """Those of one target piece sum to 1 [N]."""
+    """1 / (number of links of the target piece) [N]."""
     linked: int
-    """Target pieces that have links."""
+    """Number of target pieces with links."""
 
     def twice(self, pairs: int) -> TensorLinks:
-        """Return the links of a batch of `pairs` with all of its pairs a second time, below."""
+        """Return the links of a batch of `pairs` pairs, followed by the same links for a second copy of the batch."""
         return TensorLinks(
             torch.cat([self.rows, self.rows + pairs]),
             torch.cat([self.targets, self.targets]),
@@ -70,23 +73,24 @@ class TensorLinks(NamedTuple):
 
 
 class TensorBatch(NamedTuple):
-    """A batch as tensors on the device.   B pairs, S source length, T target length."""
+    """A batch as tensors on the device, rows padded on the right."""
 
     source: Tensor
-    """[B, S]"""
+    """Source pieces with EOS [B, S]."""
     source_lengths: Tensor
     """[B]"""
     target_input: Tensor
-    """[B, T]"""
+    """BOS and the target pieces [B, T]."""
     target_output: Tensor
-    """[B, T]"""
+    """Target pieces with EOS [B, T]."""
     target_mask: Tensor
     """True at real target positions [B, T]."""
     target_tokens: int
+    """Number of real target positions."""
     links: TensorLinks | None = None
 
     def twice(self) -> TensorBatch:
-        """Return the batch with all of its pairs a second time, below."""
+        """Return the pairs of this batch followed by a second copy of them: [2 * B, ...]."""
         source, source_lengths, target_input, target_output, target_mask = (
             torch.cat([values, values]) for values in self._tensors()
         )
@@ -101,7 +105,7 @@ class TensorBatch(NamedTuple):
         )
 
     def split(self, size: int) -> list[TensorBatch]:
-        """Cut the batch into parts of at most `size` pairs, without their links."""
+        """Split the batch into parts of at most `size` pairs, without links."""
         parts = []
         for start in range(0, len(self.source), size):
             rows = slice(start, start + size)
@@ -116,7 +120,7 @@ class TensorBatch(NamedTuple):
 def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
     """Move `batch` to `device`."""
     lengths = torch.from_numpy(batch.target_lengths)
-    mask = torch.arange(batch.target_output.shape[1]).unsqueeze(0) < lengths.unsqueeze(1)
+    mask = torch.arange(batch.target_output.shape[1]).unsqueeze(0) < lengths.unsqueeze(1)  # [B, T]
     return TensorBatch(
         torch.from_numpy(batch.source).to(device),
         torch.from_numpy(batch.source_lengths).to(device),
@@ -139,10 +143,10 @@ def _link_tensors(links: Links, device: torch.device) -> TensorLinks:
 
 
 class Prefetcher:
-    """Iterates over batches from a position, a few of them prepared ahead in a thread.
+    """Iterates over batches from a position; a thread prepares up to `depth` of them in advance.
 
-    The position that comes with a batch is that of the batch after it, so what a checkpoint keeps does not depend on
-    how far ahead the thread has got.
+    Each batch comes with the position of the batch after it, so a checkpoint does not depend on the number of prepared
+    batches.
     """
 
     def __init__(self, batches: Batches, position: Position, *, depth: int = 4) -> None:
@@ -178,6 +182,6 @@ class Prefetcher:
         return item
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread and wait for its end."""
         self._stopped.set()
         self._thread.join()

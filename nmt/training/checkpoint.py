@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Checkpoints: the state from which a run is resumed bit for bit.
 
-A checkpoint is a folder of safetensors files and one JSON file, written beside its place, synced, and renamed into
-it: whenever the machine stops, the newest checkpoint under its final name is whole.
+A checkpoint is a folder of safetensors files and one JSON file. It is written under a temporary name, synced and
+renamed, so the newest checkpoint is complete whenever the machine stops.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
     average: dict[str, Tensor]
     random: dict[str, Tensor]
-    """States of the random generators, by device."""
+    """States of torch's random generators, by device."""
     state: dict[str, Any]
-    """Counters, position in the data, schedule, best scores, patience: plain JSON."""
+    """Counters, position in the training data, learning rate, best score: plain JSON."""
 
 
 def random_states() -> dict[str, Tensor]:
@@ -54,7 +54,7 @@ def restore_random(states: dict[str, Tensor]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable, where the system can."""
+    """Write the file names in `folder` to disk, where the system supports it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -67,7 +67,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` as `folder`, atomically.
 
     Raises:
-        CheckpointError: The disk is full or not writable. What was there before is untouched.
+        CheckpointError: The disk is full or not writable. Earlier checkpoints are unchanged.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
@@ -87,8 +87,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
-            f"cannot write checkpoint {folder}: {error}; earlier checkpoints are intact: make room, "
-            f"then continue with --resume"
+            f"cannot write checkpoint {folder}: {error}. Earlier checkpoints are intact. Free disk space, then resume "
+            f"the run with --resume"
         ) from error
 
 
@@ -110,6 +110,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"cannot read checkpoint {folder}: {error}") from error
     if state.pop("format", None) != FORMAT:
         raise CheckpointError(
-            f"{folder}: written by another version of this toolkit; it cannot be continued with this one"
+            f"{folder}: this version of nmt cannot read the checkpoint, which has another format. Resume the run with "
+            f"the version that wrote it"
         )
     return Checkpoint(**parts, state=state)

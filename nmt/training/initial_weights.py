@@ -1,4 +1,4 @@
-"""The model that training starts with: random, with pretrained embeddings, or a parent's; and what of it is frozen."""
+"""The initial weights of a run: random, with pretrained embeddings, or those of a parent; and frozen parameters."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from nmt.training.vocabulary_transfer import transfer_vocabulary
 
 
 class ParentModel(NamedTuple):
-    """The model that a run starts from."""
+    """The model of `--init-from`."""
 
     file: Path
     model: ModelFile
     new_vocabulary: bool
-    """Whether the run learns subword models of its own."""
+    """Train new tokenizers instead of using those of the parent."""
 
     @property
     def tokenizers(self) -> Tokenizers | None:
-        """The subword models that the run takes over."""
+        """The tokenizers that the run takes from the parent; None with a new vocabulary."""
         return None if self.new_vocabulary else self.model.tokenizers
 
 
@@ -38,44 +38,44 @@ class InitialModel(NamedTuple):
 
     model: Seq2Seq
     notes: list[str]
-    """What was done, for the log."""
+    """Log lines about the initial weights."""
 
 
 def check_parent(config: Config, parent: ParentModel | None) -> None:
-    """Check that a new run has the parent that its options need, and none where they do not go together.
+    """Check that a new run has a parent if its options require one.
 
     Raises:
-        UsageError: It has not.
+        UsageError: An option requires a parent, or conflicts with it.
     """
     training, initialization = config.training, config.model.initialization
     if parent is None:
         if training.parent_l2 > 0:
-            raise UsageError("training.parent_l2 keeps weights near those of a parent: name it with --init-from")
+            raise UsageError("training.parent_l2 requires a parent model: add --init-from MODEL")
         if training.objective == "minimum_risk":
             raise UsageError(
-                "training.objective minimum_risk improves a model that translates already: train one with the "
-                "objective likelihood first, then name it with --init-from"
+                "training.objective minimum_risk requires a trained model: train one with the objective likelihood, "
+                "then add --init-from MODEL"
             )
     elif initialization.source_embeddings is not None or initialization.target_embeddings is not None:
         raise UsageError(
-            "--init-from brings its own embeddings: leave out model.initialization.source_embeddings and "
+            "--init-from conflicts with pretrained embeddings: remove model.initialization.source_embeddings and "
             "target_embeddings"
         )
 
 
 def make_initial(config: Config, tokenizers: Tokenizers, parent: ParentModel | None, *, resumed: bool) -> InitialModel:
-    """Build the model, draw its weights, and put in what is known before training.
+    """Build the model, draw random weights, then load those of a parent or pretrained embeddings.
 
     Args:
-        config: The experiment.
-        tokenizers: Its subword models.
-        parent: What it starts from.
-        resumed: Leave the weights random: a checkpoint brings them.
+        config: The configuration of the run.
+        tokenizers: Its tokenizers.
+        parent: The model of --init-from.
+        resumed: Do not load embeddings: the weights come from a checkpoint.
 
     Raises:
-        ConfigError: `training.frozen` names what is not there.
-        DataError: A file of vectors cannot be used.
-        CheckpointError: The parent is of another shape.
+        ConfigError: A pattern of `training.frozen` matches no parameter.
+        DataError: A file of pretrained embeddings cannot be used.
+        CheckpointError: The network of the parent does not fit the configuration.
     """
     model = build_model(config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size)
     notes = []
@@ -84,9 +84,9 @@ def make_initial(config: Config, tokenizers: Tokenizers, parent: ParentModel | N
         notes.append(f"starting from {parent.file}")
         if parent.new_vocabulary:
             notes += [
-                f"  {side} vocabulary: {found.kept:,} pieces kept, {found.new:,} new (each starts as the mean of the "
-                f"parent's pieces of its text), {found.dropped:,} dropped"
-                for side, found in counts.items()
+                f"  {side} vocabulary: {count.kept:,} pieces kept, {count.new:,} new (each starts as the mean of the "
+                f"parent's pieces of its text), {count.dropped:,} dropped"
+                for side, count in counts.items()
             ]
     elif not resumed:
         notes += _load_embeddings(config, tokenizers, model)
@@ -105,20 +105,20 @@ def _load_embeddings(config: Config, tokenizers: Tokenizers, model: Seq2Seq) -> 
         ("target", options.target_embeddings, tokenizers.target, model.decoder.embeddings),
     ):
         if file is not None:
-            found = load_vectors(file, tokenizer, embeddings.table.weight)
+            coverage = load_vectors(file, tokenizer, embeddings.table.weight)
             notes.append(
-                f"{file}: vectors for {found.matched:,} of {found.pieces:,} {side} pieces "
-                f"({found.matched / max(found.pieces, 1):.0%}; {found.lowercased:,} in lower case), of mean length "
-                f"{found.length:.2f}"
+                f"{file}: vectors for {coverage.matched:,} of {coverage.pieces:,} {side} pieces "
+                f"({coverage.matched / max(coverage.pieces, 1):.0%}; {coverage.lowercased:,} in lower case), of mean "
+                f"length {coverage.length:.2f}"
             )
     return notes
 
 
-# ------------------------------------------------------------------------------------------- kept in the run's folder
+# -------------------------------------------------------------------------------------------- file in the run folder
 
 
 def save_initial(file: Path, model: Seq2Seq, config: Config, tokenizers: Tokenizers, parent: ParentModel) -> None:
-    """Keep what the run started from: a resumed run needs its subword models, and `parent_l2` its weights.
+    """Save the initial model of a run. A resumed run needs its tokenizers, and `parent_l2` its weights.
 
     Raises:
         CheckpointError: The file cannot be written.
@@ -137,7 +137,7 @@ def save_initial(file: Path, model: Seq2Seq, config: Config, tokenizers: Tokeniz
 
 
 def load_initial(file: Path) -> ParentModel | None:
-    """Return what `save_initial` kept; None if the run has no parent.
+    """Load the file of `save_initial`; None if the run has no parent.
 
     Raises:
         CheckpointError: The file is damaged.
@@ -149,46 +149,46 @@ def load_initial(file: Path) -> ParentModel | None:
 
 
 def parent_weights(file: Path) -> dict[str, Tensor]:
-    """Return the weights that a run with a parent started with."""
+    """Return the initial weights of a run with a parent."""
     return load_model(file).weights
 
 
 class FrozenWeights(NamedTuple):
-    """What was frozen."""
+    """The frozen parameters."""
 
     names: list[str]
-    """Of the parameters, each once."""
+    """Names of the parameters, each once."""
     parameters: int
-    """Numbers in them."""
+    """Number of scalars in them."""
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> FrozenWeights:
     """Freeze the parameters whose names match one of `patterns` (`*` and `?` as in file names).
 
-    A parameter that several layers share is frozen if any of its names matches.
+    A parameter shared by several layers is frozen if any of its names matches.
 
     Raises:
-        ConfigError: A pattern matches nothing, or nothing is left to train.
+        ConfigError: A pattern matches no parameter, or no parameter is left to train.
     """
     named = list(model.named_parameters(remove_duplicate=False))
     for pattern in patterns:
         matching = [parameter for name, parameter in named if fnmatchcase(name, pattern)]
         if not matching:
-            raise ConfigError(f"training.frozen: no parameter is called {pattern!r}; {_hint(pattern, named)}")
+            raise ConfigError(f"training.frozen: no parameter matches {pattern!r}. {_hint(pattern, named)}")
         for parameter in matching:
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError("training.frozen: it names all parameters of the model, and leaves nothing to train")
+        raise ConfigError("training.frozen: all parameters are frozen. Leave at least one parameter to train")
     unique = [(name, parameter) for name, parameter in model.named_parameters() if not parameter.requires_grad]
     return FrozenWeights([name for name, _ in unique], sum(parameter.numel() for _, parameter in unique))
 
 
 def _hint(pattern: str, named: Sequence[tuple[str, nn.Parameter]]) -> str:
-    """The names nearest to `pattern`, and the groups of names that can be frozen."""
+    """Suggest the names nearest to `pattern`, or the groups of parameters."""
     names = [name for name, _ in named]
     parts = {".".join(name.split(".")[:depth]) + ".*" for name in names for depth in (1, 2)}
     near = difflib.get_close_matches(pattern, [*names, *sorted(parts)], n=3, cutoff=0.5)
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        return f"Did you mean {' or '.join(near)}?"
     groups = sorted({name.split(".")[0] + ".*" for name in names})
-    return f"write the name of a parameter, or a group such as {', '.join(groups)}"
+    return f"Use the name of a parameter, or a group such as {', '.join(groups)}"

@@ -1,4 +1,4 @@
-"""One update: gradients of a group of batches, clipped, applied, averaged."""
+"""One update: compute gradients of a group of batches, clip them, apply them, average the weights."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from nmt.training.optimizer import LearningRate, make_optimizer, set_learning_ra
 
 
 class UpdateStats(NamedTuple):
-    """What one update did."""
+    """The numbers of one update."""
 
     negative_log_likelihood: float
     """Sum over the target pieces, in nats."""
     tokens: int
+    """Number of target pieces."""
     gradient_norm: float
     """Before clipping."""
     applied: bool
-    """False when a gradient was infinite or undefined: the weights are as they were."""
-    parts: dict[str, tuple[float, int]]
-    """What else the loss is made of, by name: a sum, and what it is over."""
+    """False when a gradient was infinite or undefined: the weights have not changed."""
+    components: dict[str, tuple[float, int]]
+    """Other components of the loss, by name: the sum and the count of its mean."""
 
 
 class Learner:
-    """A model with its optimiser, learning rate and averaged weights."""
+    """A model with its optimizer, learning rate and averaged weights."""
 
     def __init__(
         self,
@@ -47,20 +48,20 @@ class Learner:
         device: torch.device,
         dtype: torch.dtype,
         seed: int = 1,
-        judge: SentenceScorer | None = None,
+        scorer: SentenceScorer | None = None,
         parent: Weights | None = None,
     ) -> None:
-        """Make the optimiser and what goes with it.
+        """Make the optimizer, the learning rate, the average and the objective.
 
         Args:
-            model: The model, on the device; what is not to be trained requires no gradient.
+            model: The model, on `device`. Frozen parameters do not require gradients.
             options: The training section.
-            total_updates: Where schedules end.
+            total_updates: Last update of the learning rate schedule.
             device: Where to compute.
-            dtype: Of matrix products.
-            seed: Of what an objective draws.
-            judge: What scores samples, for minimum risk training.
-            parent: The weights that training started with, for `parent_l2`.
+            dtype: Number format of matrix products.
+            seed: Seed of the objective's random draws.
+            scorer: Scores samples in minimum risk training.
+            parent: Initial weights of the run, for `parent_l2`.
         """
         self.model = model
         self.options = options
@@ -68,48 +69,49 @@ class Learner:
         self.dtype = dtype
         self.total_updates = total_updates
         self.optimizer = make_optimizer(model, options.optimizer)
-        self.rate = LearningRate(
+        self.learning_rate = LearningRate(
             peak=options.optimizer.learning_rate, schedule=options.schedule, total_updates=total_updates
         )
         self.average = make_average(options.averaging)
         self.weights: Weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self.objective = build_objective(model, options, seed=seed, dtype=dtype, judge=judge)
-        self.pull: ParentL2 | None = None
+        self.objective = build_objective(model, options, seed=seed, dtype=dtype, scorer=scorer)
+        self.parent_l2: ParentL2 | None = None
         if parent is not None and options.parent_l2 > 0:
-            self.pull = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
-        self._twin: Seq2Seq | None = None
+            self.parent_l2 = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
+        self._shadow_model: Seq2Seq | None = None
 
     def update(self, group: Sequence[Batch], number: int) -> UpdateStats:
-        """Make update `number`: one optimiser step on the mean loss of all target pieces in `group`.
+        """Make update `number`: one optimizer step on the mean loss over the batches of `group`.
 
-        The mean is over the pieces (minimum risk: sentences) of the whole group, so that accumulation gives the
-        gradient of one large batch.
+        The mean is over the target pieces (in minimum risk training over the sentences) of the whole group, so
+        accumulation gives the gradient of one large batch.
         """
         self.model.train()
         units = sum(self.objective.units(batch) for batch in group)
-        total, parts = 0.0, dict[str, tuple[float, int]]()
+        total, components = 0.0, dict[str, tuple[float, int]]()
         for batch in group:
-            for piece in self.objective.split(to_tensors(batch, self.device)):
-                terms = self.loss(piece, number)
-                (terms.loss / units).backward()  # type: ignore[no-untyped-call]
-                total += float(terms.negative_log_likelihood)
-                add_components(parts, {name: (float(part.total), part.over) for name, part in terms.parts.items()})
-        if self.pull is not None:
-            self.pull.add_gradients()
-            parts["distance"] = (self.pull.distance(), 1)
+            for part in self.objective.split(to_tensors(batch, self.device)):
+                output = self.loss(part, number)
+                (output.loss / units).backward()  # type: ignore[no-untyped-call]
+                total += float(output.negative_log_likelihood)
+                sums = {name: (float(each.total), each.num_terms) for name, each in output.components.items()}
+                add_components(components, sums)
+        if self.parent_l2 is not None:
+            self.parent_l2.add_gradients()
+            components["parent_l2"] = (self.parent_l2.distance(), 1)
         limit = math.inf if self.options.clip_norm is None else self.options.clip_norm
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         applied = math.isfinite(norm) and math.isfinite(total)
         if applied:
-            set_learning_rate(self.optimizer, self.rate.at(number))
+            set_learning_rate(self.optimizer, self.learning_rate.at(number))
             self.optimizer.step()
             self.average.after_update(self.weights, number)
         self.optimizer.zero_grad(set_to_none=True)
         tokens = sum(batch.target_tokens for batch in group)
-        return UpdateStats(total, tokens, norm, applied, parts)
+        return UpdateStats(total, tokens, norm, applied, components)
 
-    def rehearse(self, batch: Batch) -> None:
-        """Run `batch` forwards and backwards without learning from it, to see whether memory suffices."""
+    def dry_run(self, batch: Batch) -> None:
+        """Run `batch` forward and backward without an update, to check that memory suffices."""
         generator = torch.get_rng_state()
         self.model.train()
         largest = self.objective.split(to_tensors(batch, self.device))[0]
@@ -118,35 +120,36 @@ class Learner:
         torch.set_rng_state(generator)
 
     def loss(self, batch: TensorBatch, number: int = 1) -> LossOutput:
-        """Return the loss of `batch` at update `number`; padding takes no part."""
+        """Return the loss of `batch` at update `number`, without padding."""
         return self.objective.loss(batch, number)
 
     def restart(self, weights: Weights) -> None:
-        """Go on from `weights`, with an optimiser and an average that know of nothing else."""
+        """Continue from `weights`, with a new optimizer and a new average."""
         for name, value in self.weights.items():
             value.copy_(weights[name])
         self.optimizer = make_optimizer(self.model, self.options.optimizer)
         self.average.restart(self.weights)
 
     def model_with(self, weights: Weights) -> Seq2Seq:
-        """Return a model that computes with `weights` as they are now (its own: the model itself).
+        """Return a model that computes with the current values of `weights`.
 
-        It shares their storage, but for recurrent layers on a graphics card.
+        For the learner's own weights, that is the model itself. Other weights go into a copy of the model, which shares
+        their storage (except for recurrent layers on a GPU).
         """
         if weights is self.weights:
             return self.model
-        if self._twin is None:
-            self._twin = copy.deepcopy(self.model)
-        for name, parameter in self._twin.named_parameters():
+        if self._shadow_model is None:
+            self._shadow_model = copy.deepcopy(self.model)
+        for name, parameter in self._shadow_model.named_parameters():
             parameter.data = weights[name]
-        for module in self._twin.modules():
+        for module in self._shadow_model.modules():
             if isinstance(module, nn.RNNBase):
-                module.flatten_parameters()  # cuDNN wants them one behind the other: a copy there, nothing elsewhere
-        return self._twin
+                module.flatten_parameters()  # cuDNN needs them in one block: a copy on a GPU, nothing on a CPU.
+        return self._shadow_model
 
 
 def add_components(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
-    """Add to the sums and counts of each part of a loss."""
+    """Add `more` to `sums`: loss components by name, each a sum and a count."""
     for name, (total, count) in more.items():
-        before = sums.get(name, (0.0, 0))
-        sums[name] = (before[0] + total, before[1] + count)
+        old_total, old_count = sums.get(name, (0.0, 0))
+        sums[name] = (old_total + total, old_count + count)

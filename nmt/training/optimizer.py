@@ -1,4 +1,4 @@
-"""Optimisers, and their state as named tensors."""
+"""The optimizer, its state as named tensors, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nmt.config.schema import OptimizerConfig, ScheduleConfig
 
 
 def make_optimizer(model: nn.Module, options: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of `options` for the parameters of `model` that are to be trained."""
+    """Return the optimizer of `options` for the parameters of `model` that are not frozen."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     rate, decay = options.learning_rate, options.weight_decay
     if options.kind == "sgd":
@@ -22,38 +22,45 @@ def make_optimizer(model: nn.Module, options: OptimizerConfig) -> torch.optim.Op
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use `rate` from now on."""
+    """Set the learning rate of the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimiser's state as tensors named "<parameter number>.<what>"."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """Return the optimizer's state as tensors named "<parameter>.<field>", such as "output.bias.exp_avg"."""
+    names = _trained_names(model)
     states = optimizer.state_dict()["state"]
     return {
-        f"{number}.{name}": value
+        f"{names[number]}.{field}": value
         for number, state in states.items()
-        for name, value in state.items()
+        for field, value in state.items()
         if isinstance(value, Tensor)
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back the state that `optimizer_tensors` gave."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load the result of `optimizer_tensors`."""
+    numbers = {name: number for number, name in enumerate(_trained_names(model))}
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+        name, field = key.rsplit(".", 1)
+        state.setdefault(numbers[name], {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _trained_names(model: nn.Module) -> list[str]:
+    """Return the names of the parameters in the order of the optimizer, which numbers them."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 class LearningRate:
     """The learning rate of each update, counted from 1.
 
     Args:
-        peak: Learning rate after warmup.
-        schedule: The options.
-        total_updates: Where linear and cosine end.
+        peak: Learning rate at the end of the warmup.
+        schedule: The schedule section of the configuration.
+        total_updates: Last update of the linear and cosine schedules.
     """
 
     def __init__(self, *, peak: float, schedule: ScheduleConfig, total_updates: int) -> None:
@@ -83,7 +90,7 @@ class LearningRate:
         return final + (1 - final) * remaining
 
     def observe(self, improved: bool) -> bool:
-        """Take note of a validation; return whether a plateau has just lowered the learning rate."""
+        """Record a validation; return whether the plateau schedule has lowered the learning rate."""
         if self.schedule.kind != "plateau":
             return False
         self.stale_validations = 0 if improved else self.stale_validations + 1
@@ -96,10 +103,10 @@ class LearningRate:
         return changed
 
     def state(self) -> dict[str, float]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return {"scale": self.scale, "stale_validations": self.stale_validations}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Continue from `state`."""
+        """Load the result of `state`."""
         self.scale = state["scale"]
         self.stale_validations = int(state["stale_validations"])

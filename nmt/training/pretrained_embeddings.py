@@ -1,12 +1,12 @@
-"""Pretrained embeddings: vectors of words from a text file become embeddings of the pieces that spell them.
+"""Pretrained embeddings: vectors from a text file initialize the embeddings of matching pieces.
 
-A line is a word and its numbers, separated by spaces or tabs; a first line of two numbers (how many words, how many
-features) is a header, as fastText and word2vec write it and GloVe does not.
+Each line has a word and its numbers, separated by spaces or tabs. A first line of two numbers (of words and of
+features) is a header, as in files of fastText and word2vec.
 
-Vectors are of words, so a piece gets one if it spells a whole word by itself: a piece that starts a word (with U+2581)
-matches the word after that mark; a piece without the mark goes on with a word, and matches only if it has no letter or
-digit, as punctuation does. Vectors of pieces (some word in the file has U+2581) match the pieces they are of. What
-matches nothing is tried again in lower case.
+A piece gets the vector of a word if it spells the whole word. A piece that starts a word (with U+2581) matches the word
+behind that mark. A piece without the mark continues a word, and matches only if it has no letter or digit, such as
+punctuation. If any word of the file has U+2581, the vectors are those of pieces, and each matches its own piece. Pieces
+without a match are matched again in lower case.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _SPACES = re.compile(r"[ \t]+")
 
 
 class EmbeddingCoverage(NamedTuple):
-    """How many pieces got a vector."""
+    """Number of pieces with a vector."""
 
     matched: int
     lowercased: int
-    """Of them in lower case only."""
+    """Pieces that match in lower case only."""
     pieces: int
-    """That there are, bytes and special pieces aside."""
+    """Pieces of the vocabulary, without bytes and special pieces."""
     length: float
     """Mean Euclidean length of the vectors."""
 
@@ -44,7 +44,7 @@ def load_vectors(file: str, model: SubwordModel, table: Tensor) -> EmbeddingCove
     """Copy the vectors of `file` into the rows of `table` [V, E] whose pieces match.
 
     Raises:
-        DataError: The file cannot be read, is not of such lines, or its vectors have another size.
+        DataError: The file cannot be read, a line is malformed, or the vectors have another size.
     """
     ordinary = [piece for piece in range(model.size) if model.is_ordinary(piece)]
     strings = dict(zip(ordinary, model.pieces(ordinary), strict=True))
@@ -66,7 +66,7 @@ def load_vectors(file: str, model: SubwordModel, table: Tensor) -> EmbeddingCove
 
 
 def _forms(piece: str, *, of_pieces: bool) -> list[str]:
-    """What `piece` may be called in the file, the best first."""
+    """Return the words of the file that match `piece`, the best first."""
     if of_pieces:
         word = piece
     elif piece.startswith(WORD_START):
@@ -79,7 +79,7 @@ def _forms(piece: str, *, of_pieces: bool) -> list[str]:
 
 
 def _read(file: str, wanted: set[str], size: int) -> tuple[dict[str, NDArray[np.float32]], bool]:
-    """The first vector of each wanted word, and whether the vectors are of pieces."""
+    """Return the first vector of each word in `wanted`, and whether the vectors are those of pieces."""
     found: dict[str, NDArray[np.float32]] = {}
     of_pieces = False
     for number, word, numbers in _entries(file, size):
@@ -96,7 +96,7 @@ def _read(file: str, wanted: set[str], size: int) -> tuple[dict[str, NDArray[np.
 
 
 def _entries(file: str, size: int) -> Iterator[tuple[int, str, list[str]]]:
-    """Number, word and numbers of each line; a word may hold spaces."""
+    """Yield number, word and features of each line. A word may contain spaces."""
     for number, line in enumerate(read_lines(file, keep_broken=False), start=1):
         fields = _SPACES.split(line.rstrip(" \t"))
         if number == 1 and len(fields) == 2 and all(map(str.isdecimal, fields)):

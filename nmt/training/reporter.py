@@ -1,4 +1,4 @@
-"""What a run tells: log lines for people, `metrics.jsonl` for programs, TensorBoard curves when it is installed."""
+"""Reports of a run: log lines, records in `metrics.jsonl`, and TensorBoard curves if it is installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt.log import logger
 
 
 def duration(seconds: float) -> str:
-    """Return `seconds` as people write them: 45s, 12m30s, 3h05m."""
+    """Format `seconds` as 45s, 12m30s or 3h05m."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole}s"
@@ -22,12 +22,12 @@ def duration(seconds: float) -> str:
 
 
 def perplexity(loss: float) -> float:
-    """Return exp(`loss`), infinite where that is too large to write."""
+    """Return exp(`loss`), or infinity if that is too large for a float."""
     return math.exp(loss) if loss < 700 else math.inf
 
 
 class Reporter:
-    """Writes every record of a run to its three places."""
+    """Writes each record of a run to the log, the metrics file and TensorBoard."""
 
     def __init__(self, *, metrics: Path, tensorboard: Path | None) -> None:
         self._file: TextIO = metrics.open("a", encoding="utf-8", newline="\n")
@@ -36,7 +36,7 @@ class Reporter:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
-                logger.debug("TensorBoard is not installed: no curves are written for it")
+                logger.debug("TensorBoard is not installed: no TensorBoard curves are written")
             else:
                 self._board = SummaryWriter(str(tensorboard))
 
@@ -58,24 +58,33 @@ class Reporter:
         loss: float,
         learning_rate: float,
         gradient_norm: float,
-        parts: dict[str, float],
+        components: dict[str, float],
         speed: float,
         skipped: int,
         remaining: float | None,
     ) -> None:
-        """Report training since the last report: mean loss in nats a piece, speed in target pieces a second.
+        """Report the updates since the last report.
 
-        `parts` are the means of what else went into the loss: `alignment` (nats a linked piece), `coverage` and
-        `r_drop` (nats a piece), `scheduled_sampling` (the share of the pieces fed that were the model's own), `risk`
-        (a sentence), `distance` (squared, from the parent).
+        Args:
+            update: Number of the last update.
+            epoch: Number of finished epochs.
+            loss: Mean negative log-likelihood, in nats per piece.
+            learning_rate: Learning rate of the last update.
+            gradient_norm: Mean norm before clipping.
+            components: Means of other components of the loss: `guided_alignment` (nats per linked piece),
+                `coverage_loss` and `r_drop` (nats per piece), `scheduled_sampling` (share of predicted input pieces),
+                `expected_risk` (per sentence), `parent_l2` (squared distance from the parent's weights).
+            speed: Target pieces per second.
+            skipped: Number of skipped updates.
+            remaining: Estimate of the remaining seconds, if known.
         """
         logger.info(
             "epoch %d  update %d  loss %.3f  perplexity %.2f%s  learning rate %.2g  gradient %.2f  %s tokens/s%s%s",
-            epoch + 1,  # People count from one; the metrics count finished epochs.
+            epoch + 1,  # The log counts from one, the metrics file counts finished epochs.
             update,
             loss,
             perplexity(loss),
-            "".join(f"  {name} {value:.4g}" for name, value in parts.items()),
+            "".join(f"  {name} {value:.4g}" for name, value in components.items()),
             learning_rate,
             gradient_norm,
             f"{speed:,.0f}",
@@ -91,14 +100,14 @@ class Reporter:
                 "perplexity": perplexity(loss),
                 "learning_rate": learning_rate,
                 "gradient_norm": gradient_norm,
-                **parts,
+                **components,
                 "target_tokens_per_second": speed,
                 "skipped_updates": skipped,
             },
         )
 
     def valid(self, *, update: int, epoch: int, scores: dict[str, float], seconds: float, best: bool) -> None:
-        """Report a validation: its scores, how long it took, and whether it is the best so far."""
+        """Report a validation: its scores, its duration, and whether it is the best so far."""
         shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
         logger.info(
             "validation at update %d  %s  (%s)%s", update, shown, duration(seconds), "  best so far" if best else ""
@@ -106,7 +115,7 @@ class Reporter:
         self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best})
 
     def warning(self, *, update: int, epoch: int, name: str, text: str) -> None:
-        """Report something that is wrong with the run, and what to try."""
+        """Report a finding of `nmt.training.diagnosis`."""
         logger.warning("%s: %s", name, text)
         self._write("warning", update, epoch, {"name": name, "text": text})
 

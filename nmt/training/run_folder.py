@@ -1,4 +1,4 @@
-"""The folder of a run: `runs/<name>/`, what lies where in it, and who may write there."""
+"""The folder of a run, `runs/<name>/`: its files, and the checks before a run is started or resumed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nmt.training.checkpoint import Checkpoint, load_checkpoint
 
 RUNS = Path("runs")
 
-# Options that only say how long, how often reported, or on what machine: a resumed run may change them.
+# Options about the length of the run, its reports and the machine. A resumed run may change them.
 _MAY_CHANGE = (
     r"name|data\.test(\..*)?|data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|keep_checkpoints|"
@@ -33,7 +33,7 @@ _MAY_CHANGE = (
 
 
 class RunFolder:
-    """One run's files."""
+    """The files of a run."""
 
     def __init__(self, name: str) -> None:
         self.path = RUNS / name
@@ -48,72 +48,71 @@ class RunFolder:
         self.translations = self.path / "translations"
 
     def check_new(self, *, overwrite: bool) -> None:
-        """Check that a new run may be made here; nothing is touched.
+        """Check that a new run can be started here, without changing any file.
 
         Raises:
             UsageError: The run exists and `overwrite` is not set.
         """
         if not overwrite and self.path.exists() and any(self.path.iterdir()):
             raise UsageError(
-                f"{self.path} exists already: --resume continues it, --overwrite starts it anew, "
-                f"and another name=... on the command line keeps both"
+                f"{self.path} exists already. Use --resume to continue the run, --overwrite to replace it, or another "
+                f"name=... to keep both"
             )
 
     def start(self, config: Config) -> None:
-        """Make the folder of a new run, in place of any that was there."""
+        """Make the folder of a new run; an existing folder is deleted."""
         shutil.rmtree(self.path, ignore_errors=True)
         for folder in (self.checkpoints, self.translations):
             folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(dump_yaml(config), encoding="utf-8")
 
     def check_resumable(self, config: Config) -> None:
-        """Check that `config` continues this run; nothing is touched.
+        """Check that this run can be resumed with `config`, without changing any file.
 
         Raises:
-            UsageError: There is no such run, or nothing to resume in it.
-            ConfigError: Options contradict those of the run; each is named with both values.
+            UsageError: The run does not exist or has no checkpoint.
+            ConfigError: Options differ from those of the run. The text lists each with both values.
         """
         if not self.config.exists():
-            raise UsageError(f"{self.path}: no such run to resume; leave out --resume to start it")
-        before = self._config_before()
-        conflicts = resume_conflicts(before, config.model_dump(mode="json"))
+            raise UsageError(f"{self.path}: there is no run to resume. Start one without --resume")
+        conflicts = resume_conflicts(self._saved_config(), config.model_dump(mode="json"))
         if conflicts:
             listed = "\n".join(f"  {key}: {old!r} in the run, {new!r} now" for key, old, new in conflicts)
             raise ConfigError(
-                f"{self.path}: these options differ from the run that --resume should continue:\n{listed}\n"
-                f"put them back, or start afresh from its weights with --init-from {self.best} and another name=..."
+                f"{self.path}: --resume cannot change these options:\n{listed}\n"
+                f"Restore them, or start a new run from its weights with --init-from {self.best} and another name=..."
             )
         if not self.all_checkpoints():
-            raise UsageError(f"{self.path}: no checkpoint to resume yet; start it anew with --overwrite")
+            raise UsageError(f"{self.path}: the run has no checkpoint to resume from. Start it again with --overwrite")
 
-    def _config_before(self) -> dict[str, Any]:
-        """The options the run was started with; those that an older version did not have at their defaults."""
+    def _saved_config(self) -> dict[str, Any]:
+        """Return the options with which the run was started, with defaults for options it does not have."""
         try:
             written = yaml.safe_load(self.config.read_text(encoding="utf-8"))
             return Config.model_validate(written).model_dump(mode="json")
         except (ValueError, yaml.YAMLError) as error:
             raise ConfigError(
-                f"{self.config}: this version of nmt cannot read the options of the run: {error}"
+                f"{self.config}: this version of nmt cannot read the configuration of the run: {error}"
             ) from error
 
     def reopen(self, config: Config, *, fingerprint: str) -> Checkpoint:
-        """Make a run that passed `check_resumable` ready to be continued; return its newest checkpoint.
+        """Prepare a run that passed `check_resumable`, and return its newest checkpoint.
 
         Raises:
-            CheckpointError: It cannot be read, or the training data is no longer that of `fingerprint`.
+            CheckpointError: The checkpoint cannot be read, or belongs to other training data than `fingerprint`.
         """
         checkpoint = load_checkpoint(self.all_checkpoints()[-1])
-        if checkpoint.state["fingerprint"] != fingerprint:
+        if checkpoint.state["data_fingerprint"] != fingerprint:
             raise CheckpointError(
-                f"{self.path}: the training data has changed since this run was started, so --resume cannot continue "
-                f"it exactly; start a new run from its weights with --init-from"
+                f"{self.path}: the run cannot be resumed, because the training data has changed since its start. Start "
+                f"a new run from its weights with --init-from {self.best}"
             )
-        self._forget_after(checkpoint.state["progress"]["update"])
+        self._truncate_metrics(checkpoint.state["train_state"]["update"])
         self.config.write_text(dump_yaml(config), encoding="utf-8")
         return checkpoint
 
     def checkpoint_folder(self, update: int) -> Path:
-        """Return where the checkpoint of `update` belongs."""
+        """Return the folder for the checkpoint of `update`."""
         return self.checkpoints / f"update-{update:06d}"
 
     def all_checkpoints(self) -> list[Path]:
@@ -124,18 +123,18 @@ class RunFolder:
         return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
     def keep_newest(self, count: int) -> None:
-        """Point `last` to the newest checkpoint and delete all but the `count` newest."""
+        """Link `last` to the newest checkpoint, and delete all but the `count` newest checkpoints."""
         checkpoints = self.all_checkpoints()
         link(self.last, checkpoints[-1])
         for old in checkpoints[:-count]:
             shutil.rmtree(old, ignore_errors=True)
 
     def mark_latest(self) -> None:
-        """Point `runs/latest` to this run."""
+        """Link `runs/latest` to this run."""
         link(RUNS / "latest", self.path)
 
-    def _forget_after(self, update: int) -> None:
-        """Drop metrics that a killed run wrote after the checkpoint of `update`: they are about to be made again."""
+    def _truncate_metrics(self, update: int) -> None:
+        """Delete the records after `update`: the resumed run writes them again."""
         if not self.metrics.exists():
             return
         kept = []
@@ -144,14 +143,14 @@ class RunFolder:
                 if json.loads(line)["update"] <= update:
                     kept.append(line + "\n")
             except (ValueError, KeyError):
-                continue  # A line cut short by the kill.
+                continue  # An incomplete last line of a killed run.
         temporary = self.metrics.with_suffix(".tmp")
         temporary.write_text("".join(kept), encoding="utf-8")
         os.replace(temporary, self.metrics)
 
 
 def link(name: Path, target: Path) -> None:
-    """Make `name` a relative symbolic link to `target`, replacing an older one in one go."""
+    """Make `name` a relative symbolic link to `target`, and replace an older link atomically."""
     temporary = name.with_name(f".{name.name}.tmp")
     try:
         temporary.unlink(missing_ok=True)
@@ -161,9 +160,9 @@ def link(name: Path, target: Path) -> None:
         logger.warning("cannot link %s to %s: %s", name, target, error)
 
 
-def resume_conflicts(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Return the options that differ and may not: (key path, old value, new value)."""
-    old, new = flatten(before), flatten(now)
+def resume_conflicts(saved: dict[str, Any], current: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the options that differ but may not: (key path, saved value, current value)."""
+    old, new = flatten(saved), flatten(current)
     return [
         (key, old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
@@ -172,7 +171,7 @@ def resume_conflicts(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[
 
 
 def flatten(tree: Any, path: str = "") -> dict[str, Any]:
-    """Return the leaves of nested dictionaries and lists by dotted key path."""
+    """Return the leaves of nested dictionaries and lists, with dotted key paths."""
     if isinstance(tree, dict) and tree:
         items = tree.items()
     elif isinstance(tree, list) and tree:
@@ -186,7 +185,7 @@ def flatten(tree: Any, path: str = "") -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the toolkit's own checkout, if it runs from one."""
+    """Return the commit of the toolkit's checkout; None if it is installed."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],
@@ -202,13 +201,13 @@ def _git_commit() -> str | None:
 
 
 def _program() -> str:
-    """What runs: `nmt`, or the name of a script's module or package."""
+    """Return the name of the running program: `nmt`, or a script's module or package."""
     path = Path(sys.argv[0])
     return path.parent.name if path.stem == "__main__" else path.stem
 
 
 def provenance(*, fingerprint: str, update: int, seconds: float, scores: dict[str, float]) -> dict[str, Any]:
-    """Describe a model: data fingerprint, update, seconds of training, validation scores, versions, time."""
+    """Return the provenance of a model: data, update, training time, validation scores, command, versions, date."""
     return {
         "data_fingerprint": fingerprint,
         "update": update,

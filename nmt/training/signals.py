@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to stop at the next safe place; a second one stops it at once."""
+"""Interrupts: Ctrl-C or SIGTERM stops a run after the current update; a second one stops it at once."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 
 class StopRequest:
-    """While entered, turns SIGINT and SIGTERM into a request that the training loop looks at between updates."""
+    """A context in which SIGINT and SIGTERM only set `signal`, which the training loop reads after each update."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, Any] = {}
+        self._old_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                self._old_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number

@@ -1,4 +1,4 @@
-"""Where a run stands: all that changes from update to update, besides the learner and the random generators."""
+"""The state of a training run, except for the learner and the random generators."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from nmt.training.learner import UpdateStats, add_components
 
 @dataclass
 class LogWindow:
-    """Sums since the last report."""
+    """Sums over the updates since the last report."""
 
     loss: float = 0.0
+    """Negative log-likelihood, in nats."""
     tokens: int = 0
-    norm: float = 0.0
+    gradient_norm: float = 0.0
     updates: int = 0
     skipped: int = 0
     seconds: float = 0.0
-    parts: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """What else the loss was made of: sums, and what they are over."""
+    components: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Other components of the loss: the sum and the count of its mean."""
 
-    def add(self, learned: UpdateStats, seconds: float) -> None:
+    def add(self, stats: UpdateStats, seconds: float) -> None:
         """Count one update that took `seconds`."""
         self.seconds += seconds
-        if learned.applied:
-            self.loss += learned.negative_log_likelihood
-            self.tokens += learned.tokens
-            self.norm += learned.gradient_norm
-            add_components(self.parts, learned.parts)
+        if stats.applied:
+            self.loss += stats.negative_log_likelihood
+            self.tokens += stats.tokens
+            self.gradient_norm += stats.gradient_norm
+            add_components(self.components, stats.components)
             self.updates += 1
         else:
             self.skipped += 1
@@ -39,54 +40,55 @@ class LogWindow:
 
 @dataclass
 class TrainState:
-    """Where a run stands."""
+    """The counters and records of a run. A checkpoint keeps all of them."""
 
     update: int = 0
     position: Position = field(default_factory=lambda: Position(0, 0, 0))
+    """Position of the next batch in the training data."""
     seconds: float = 0.0
-    """Spent on updates and validations, in earlier sittings too."""
-    best: float = -math.inf
-    """Goodness of the best validation."""
+    """Time of updates and validations, including that before the run was resumed."""
+    best_score: float = -math.inf
+    """Score of the best validation, negated if lower is better."""
     best_update: int = 0
-    stale: int = 0
+    stale_validations: int = 0
     """Validations since the best one."""
-    validated: int = 0
+    validated_update: int = 0
     """Update of the last validation."""
-    nonfinite: int = 0
-    """Updates skipped in a row."""
+    consecutive_skipped: int = 0
+    """Updates skipped in a row because of infinite or undefined gradients."""
     window: LogWindow = field(default_factory=LogWindow)
-    learnt: float = 0.0
-    """Training loss, summed since the last validation."""
-    learnt_tokens: int = 0
-    """What it is over."""
+    train_loss: float = 0.0
+    """Negative log-likelihood of the training text since the last validation, in nats."""
+    train_tokens: int = 0
+    """Number of target pieces in `train_loss`."""
     history: list[ValidationRecord] = field(default_factory=list)
-    """Every validation so far."""
+    """All validations so far."""
     warned: list[str] = field(default_factory=list)
-    """What was found wrong at the last one."""
+    """Names of the findings of the last validation."""
 
-    def add(self, learned: UpdateStats, position: Position, seconds: float) -> None:
-        """Count one update that took `seconds`, and after which `position` comes."""
+    def add(self, stats: UpdateStats, position: Position, seconds: float) -> None:
+        """Count one update that took `seconds`; `position` is that of the batch after it."""
         self.update += 1
         self.position = position
         self.seconds += seconds
-        self.nonfinite = 0 if learned.applied else self.nonfinite + 1
-        self.window.add(learned, seconds)
-        if learned.applied:
-            self.learnt += learned.negative_log_likelihood
-            self.learnt_tokens += learned.tokens
+        self.consecutive_skipped = 0 if stats.applied else self.consecutive_skipped + 1
+        self.window.add(stats, seconds)
+        if stats.applied:
+            self.train_loss += stats.negative_log_likelihood
+            self.train_tokens += stats.tokens
 
-    def take_training_loss(self) -> float | None:
-        """Return the mean training loss since this was last asked, in nats a piece; None without an update."""
-        loss = self.learnt / self.learnt_tokens if self.learnt_tokens else None
-        self.learnt, self.learnt_tokens = 0.0, 0
+    def take_train_loss(self) -> float | None:
+        """Return the mean training loss since the last call, in nats per piece; None without an update."""
+        loss = self.train_loss / self.train_tokens if self.train_tokens else None
+        self.train_loss, self.train_tokens = 0.0, 0
         return loss
 
     @classmethod
     def restored(cls, saved: dict[str, Any]) -> TrainState:
-        """Return what `dataclasses.asdict` made `saved` of. Versions before warnings had less."""
+        """Return the state of which `dataclasses.asdict` made `saved`."""
         history = [
-            ValidationRecord(**{**seen, "text": None if seen["text"] is None else TextFacts(**seen["text"])})
-            for seen in saved.get("history", [])
+            ValidationRecord(**{**record, "text": None if record["text"] is None else TextFacts(**record["text"])})
+            for record in saved["history"]
         ]
-        parts = {"position": Position(**saved["position"]), "window": LogWindow(**saved["window"]), "history": history}
-        return cls(**{**saved, **parts})
+        nested = {"position": Position(**saved["position"]), "window": LogWindow(**saved["window"]), "history": history}
+        return cls(**{**saved, **nested})

@@ -1,4 +1,4 @@
-"""From a configuration to a trained run."""
+"""Train the model of a configuration: prepare data, build the model, run the trainer."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from nmt.training.objectives.minimum_risk import make_sentence_scorer
 from nmt.training.reporter import Reporter
 from nmt.training.run_folder import RunFolder
 from nmt.training.trainer import Trainer
-from nmt.training.validation import Validator, loss_by_frequency
+from nmt.training.validation import Validator, unigram_loss
 
 _VALIDATION_TOKENS = 2048
-"""Pieces in a batch of the validation loss: it changes memory and speed only."""
+"""Batch size of the validation loss in pieces. It affects memory and speed only."""
 
 
 def train(
@@ -46,16 +46,19 @@ def train(
     """Train the model of `config` and return the run's folder.
 
     Args:
-        config: The experiment; its data is prepared first if need be.
-        resume: Continue the run from its newest checkpoint, bit for bit.
+        config: The configuration. Its data is preprocessed if it has not been.
+        resume: Resume the run from its newest checkpoint, bit for bit.
         overwrite: Start anew where a run of that name exists.
-        init_from: Model file whose weights and subword model the new run starts with.
-        new_vocabulary: With `init_from`: learn new subword models, and take over the rows of the pieces that remain.
+        init_from: Model file with the initial weights and the tokenizers of a new run.
+        new_vocabulary: With `init_from`: train new tokenizers, and keep the embeddings of common pieces.
 
     Raises:
-        UsageError: The run exists (or, with `resume`, does not), or options need a parent that is not given.
-        ConfigError: `resume` with options that contradict the run.
-        DataError, CheckpointError, TrainingError, Interrupted: As they say.
+        UsageError: The run exists (with `resume`: does not exist), or an option requires `init_from`.
+        ConfigError: With `resume`: options differ from those of the run.
+        DataError: The training data cannot be used.
+        CheckpointError: A model file or checkpoint cannot be used.
+        TrainingError: The run has diverged, or a batch does not fit into memory.
+        Interrupted: The run was stopped by a signal; it can be resumed.
     """
     assert config.name is not None
     run = RunFolder(config.name)
@@ -106,21 +109,21 @@ def train(
 
 
 def _with_length_limits(config: Config, prepared: PreprocessedData) -> Config:
-    """Return `config` with the limits that its training text suggests, where none are given.
+    """Return `config` with values from the training text for the limits it leaves open.
 
-    They are the longest source that is translated at once, and the longest translation.
+    These are the longest source segment and the length ratio of the longest translation.
     """
     decoding, train = config.decoding, prepared.train
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
     if decoding.max_source_pieces is None:
         longest, joining = longest_source(train.source_lengths), config.data.concatenation
         most = config.data.filters.max_pieces
-        found["max_source_pieces"] = min(most, joining.max_pairs * longest) if joining.ratio > 0 else longest
+        limits["max_source_pieces"] = min(most, joining.max_pairs * longest) if joining.ratio > 0 else longest
     if decoding.max_length_ratio is None:
-        found["max_length_ratio"] = length_ratio(
+        limits["max_length_ratio"] = length_ratio(
             train.source_lengths, train.target_lengths, constant=decoding.max_length_constant
         )
-    return config.model_copy(update={"decoding": decoding.model_copy(update=found)})
+    return config.model_copy(update={"decoding": decoding.model_copy(update=limits)})
 
 
 def _seed(seed: int) -> None:
@@ -164,7 +167,7 @@ def _make_trainer(
         device=device,
         dtype=dtype,
         seed=config.seed,
-        judge=make_sentence_scorer(config, tokenizers.target) if options.objective == "minimum_risk" else None,
+        scorer=make_sentence_scorer(config, tokenizers.target) if options.objective == "minimum_risk" else None,
         parent=parent_weights(run.initial) if options.parent_l2 > 0 else None,
     )
     return Trainer(
@@ -177,27 +180,25 @@ def _make_trainer(
         reporter=reporter,
         fingerprint=prepared.fingerprint,
         shortlist=prepared.shortlist,
-        yardstick=DiagnosisContext(
+        diagnosis=DiagnosisContext(
             metric=options.validation.metric,
             peak=options.optimizer.learning_rate,
             schedule=options.schedule,
-            by_frequency=loss_by_frequency(
-                prepared.train.count_target_pieces(tokenizers.target.size), validation_batches
-            ),
+            unigram_loss=unigram_loss(prepared.train.count_target_pieces(tokenizers.target.size), validation_batches),
         ),
     )
 
 
 def _dry_run(trainer: Trainer) -> None:
-    """Try the largest batch first, so that memory problems show at once and not after an hour."""
+    """Run the largest batch once without an update, so that a lack of memory shows at once."""
     batch = trainer.batches.worst()
     try:
-        trainer.learner.rehearse(batch)
+        trainer.learner.dry_run(batch)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise
         raise TrainingError(
-            f"the largest batch ({batch.source.shape[0]} pairs of up to {batch.source.shape[1]} and "
-            f"{batch.target_input.shape[1]} pieces) does not fit into memory: lower training.batch_tokens, "
-            f"data.filters.max_pieces or the sizes in model"
+            f"the largest batch ({batch.source.shape[0]} pairs of up to {batch.source.shape[1]} source and "
+            f"{batch.target_input.shape[1]} target pieces) does not fit into memory. Lower training.batch_tokens, "
+            f"data.filters.max_pieces or the sizes in the model section"
         ) from error

@@ -1,7 +1,7 @@
 """The training loop: update, report, validate, save, stop.
 
-Everything that changes from update to update is in `TrainState`, the learner (weights, optimiser, learning rate,
-average) and the random generators, and all of that is in a checkpoint: a resumed run goes on bit for bit.
+All that changes from update to update is in the `TrainState`, the learner (weights, optimizer, learning rate, average)
+and the random generators. A checkpoint holds all three, so a resumed run continues bit for bit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Trainer:
         reporter: Reporter,
         fingerprint: str,
         shortlist: ShortlistTable | None,
-        yardstick: DiagnosisContext,
+        diagnosis: DiagnosisContext,
     ) -> None:
         self.config = config
         self.options = config.training
@@ -58,65 +58,65 @@ class Trainer:
         self.reporter = reporter
         self.fingerprint = fingerprint
         self.shortlist = shortlist
-        self.yardstick = yardstick
-        self.progress = TrainState()
+        self.diagnosis = diagnosis
+        self.state = TrainState()
         self.uniform_loss = math.log(learner.model.output.weight.shape[0])
 
     # ------------------------------------------------------------------------------------------------ the loop
 
     def train(self) -> None:
-        """Train until a limit is reached, patience runs out, or a signal comes.
+        """Train until a limit is reached, patience is exhausted, or a signal arrives.
 
         Raises:
-            Interrupted: After a signal, with everything saved.
-            TrainingError: The run diverged; the best model and the checkpoints are intact.
+            Interrupted: A signal arrived; the state is saved.
+            TrainingError: The run has diverged; the best model and the checkpoints are intact.
         """
-        state = self.progress
+        state = self.state
         prefetcher = Prefetcher(self.batches, state.position)
         try:
             with StopRequest() as stop, progress(self.learner.total_updates, "training", "update") as bar:
                 bar.update(state.update)
                 groups = self._groups(prefetcher)
                 while not self._done():
-                    began = time.monotonic()
+                    start = time.monotonic()
                     group, position = next(groups)
                     finished_epoch = position.epoch > state.position.epoch
-                    learned = self.learner.update(group, state.update + 1)
-                    state.add(learned, position, time.monotonic() - began)
+                    stats = self.learner.update(group, state.update + 1)
+                    state.add(stats, position, time.monotonic() - start)
                     bar.update(1)
                     self._after_update(finished_epoch)
                     if stop.signal is not None:
-                        self._interrupted(stop.signal)
+                        self._interrupt(stop.signal)
         finally:
             prefetcher.close()
         self._finish()
 
     def _groups(self, prefetcher: Prefetcher) -> Iterator[tuple[list[Batch], Position]]:
-        """Yield the batches of each update and the position after them; an epoch's last update may have fewer."""
+        """Yield the batches of each update and the position after them. The last group of an epoch may be smaller."""
         group: list[Batch] = []
         for batch, position in prefetcher:
             group.append(batch)
-            if len(group) == self.options.accumulate or position.epoch > self.progress.position.epoch:
+            if len(group) == self.options.accumulate or position.epoch > self.state.position.epoch:
                 yield group, position
                 group = []
 
     def _after_update(self, finished_epoch: bool) -> None:
-        options, state = self.options, self.progress
-        if state.nonfinite >= options.max_nonfinite:
-            self._diverged(f"{state.nonfinite} updates in a row had infinite or undefined gradients")
+        options, state = self.options, self.state
+        if state.consecutive_skipped >= options.max_nonfinite:
+            self._diverge(f"{state.consecutive_skipped} updates in a row had infinite or undefined gradients")
         if state.update % options.log_every == 0:
             self._report()
-        every = options.validation.every_updates
-        validate = finished_epoch if every is None else state.update % every == 0
+        interval = options.validation.every_updates
+        validate = finished_epoch if interval is None else state.update % interval == 0
         if validate:
             self._validate_training()
-        each = options.checkpoint_every_updates
-        if validate or (each is not None and state.update % each == 0):
+        interval = options.checkpoint_every_updates
+        if validate or (interval is not None and state.update % interval == 0):
             self.save()
 
     def _done(self) -> bool:
-        """Say why training is over, if it is."""
-        options, state = self.options, self.progress
+        """Return whether training has reached a limit, and log the limit."""
+        options, state = self.options, self.state
         reason = None
         if state.position.epoch >= options.max_epochs:
             reason = f"{options.max_epochs} epochs"
@@ -124,31 +124,31 @@ class Trainer:
             reason = f"{options.max_updates} updates"
         elif options.max_minutes is not None and state.seconds >= 60 * options.max_minutes:
             reason = f"{options.max_minutes:g} minutes"
-        elif options.validation.patience is not None and state.stale >= options.validation.patience:
-            reason = f"{state.stale} validations without a better {options.validation.metric}"
+        elif options.validation.patience is not None and state.stale_validations >= options.validation.patience:
+            reason = f"{state.stale_validations} validations without a better {options.validation.metric}"
         if reason is not None:
             logger.info("training ends after %s", reason)
         return reason is not None
 
     def _finish(self) -> None:
-        """Validate what has not been validated yet, and say where the best model is."""
-        state, average = self.progress, self.learner.average
-        if state.validated < state.update:
+        """Validate the last weights and their average, and log the best model."""
+        state, average = self.state, self.learner.average
+        if state.validated_update < state.update:
             self._validate_training()
             self.save()
-        advice = still_improving(state.history, self.yardstick)
+        advice = still_improving(state.history, self.diagnosis)
         if advice is not None:
             logger.info("%s", advice)
         final = average.final()
         if final is not None:
-            logger.info("the average of the %d best snapshots:", self.options.averaging.count)
+            logger.info("validating the average of the %d best snapshots", self.options.averaging.count)
             self._validate(final)
-        if math.isfinite(state.best):
+        if math.isfinite(state.best_score):
             metric = self.options.validation.metric
             logger.info(
-                "best %s %.2f, of update %d; %s of training; the model is %s",
+                "best %s %.2f at update %d, after %s of training; the model is %s",
                 metric,
-                abs(state.best),
+                abs(state.best_score),
                 state.best_update,
                 duration(state.seconds),
                 self.run.best,
@@ -157,7 +157,7 @@ class Trainer:
     # -------------------------------------------------------------------------------------- reporting, validating
 
     def _report(self) -> None:
-        state, window = self.progress, self.progress.window
+        state, window = self.state, self.state.window
         state.window = LogWindow()
         if window.updates == 0:
             return
@@ -166,19 +166,19 @@ class Trainer:
             update=state.update,
             epoch=state.position.epoch,
             loss=loss,
-            learning_rate=self.learner.rate.at(state.update),
-            gradient_norm=window.norm / window.updates,
-            parts={name: total / max(count, 1) for name, (total, count) in window.parts.items()},
+            learning_rate=self.learner.learning_rate.at(state.update),
+            gradient_norm=window.gradient_norm / window.updates,
+            components={name: total / max(count, 1) for name, (total, count) in window.components.items()},
             speed=window.tokens / window.seconds,
             skipped=window.skipped,
             remaining=self._remaining(),
         )
         if loss > 2 * self.uniform_loss + 1:
-            self._diverged(f"the loss is {loss:.1f}, where guessing evenly costs {self.uniform_loss:.1f}")
+            self._diverge(f"the loss is {loss:.1f}, but that of a uniform distribution is {self.uniform_loss:.1f}")
 
     def _remaining(self) -> float | None:
-        """Estimate the seconds until the first limit, from the pace so far."""
-        options, state = self.options, self.progress
+        """Estimate the seconds until the first limit from the speed so far."""
+        options, state = self.options, self.state
         shares = [state.update / self.learner.total_updates]
         if options.max_minutes is not None:
             shares.append(state.seconds / (60 * options.max_minutes))
@@ -186,53 +186,53 @@ class Trainer:
         return state.seconds * (1 / done - 1) if done > 0 else None
 
     def _validate_training(self) -> None:
-        """Measure the weights that training has come to; where they have not got better for a while, learn slower."""
+        """Validate the current weights. If the score is on a plateau, lower the learning rate."""
         best = self._validate(self.learner.average.at_validation(self.learner.weights))
-        if self.learner.rate.observe(best):
+        if self.learner.learning_rate.observe(best):
             logger.info(
-                "no better %s for a while: learning rate lowered to %.2g",
+                "%s on a plateau: learning rate lowered to %.2g",
                 self.options.validation.metric,
-                self.learner.rate.at(self.progress.update + 1),
+                self.learner.learning_rate.at(self.state.update + 1),
             )
             if self.options.schedule.restart:
                 self._restart()
 
     def _validate(self, weights: Weights) -> bool:
-        """Measure `weights`; keep them, and return True, if they are the best so far."""
-        state, options = self.progress, self.options.validation
-        validated = self.validator.validate(self.learner.model_with(weights))
-        worth = maximized(options.metric, validated.scores)
-        best = worth > state.best
-        state.validated = state.update
-        state.seconds += validated.seconds
-        state.stale = 0 if best else state.stale + 1
-        self.learner.average.after_validation(weights, worth)
+        """Validate `weights`, save them if they are the best so far, and return whether they are."""
+        state, options = self.state, self.options.validation
+        result = self.validator.validate(self.learner.model_with(weights))
+        score = maximized(options.metric, result.scores)
+        best = score > state.best_score
+        state.validated_update = state.update
+        state.seconds += result.seconds
+        state.stale_validations = 0 if best else state.stale_validations + 1
+        self.learner.average.after_validation(weights, score)
         self.reporter.valid(
             update=state.update,
             epoch=state.position.epoch,
-            scores=validated.scores,
-            seconds=validated.seconds,
+            scores=result.scores,
+            seconds=result.seconds,
             best=best,
         )
-        if validated.translations:
-            write_translations(self.run.translations / f"valid-{state.update:06d}.txt", validated.translations)
+        if result.translations:
+            write_translations(self.run.translations / f"valid-{state.update:06d}.txt", result.translations)
         if best:
-            state.best, state.best_update = worth, state.update
-            self._save_model(weights, validated.scores)
-        self._warn(validated, worth)
+            state.best_score, state.best_update = score, state.update
+            self._save_model(weights, result.scores)
+        self._warn(result, score)
         return best
 
-    def _warn(self, validated: ValidationResult, worth: float) -> None:
-        """Say what this validation shows to be wrong, as far as the last one did not."""
-        state = self.progress
-        training_loss = state.take_training_loss()
-        if training_loss is None:
-            return  # The weights alone are others, such as an average: the run has not gone on.
-        text = text_facts(validated.translations, self.validator.references) if validated.translations else None
-        loss, rate = validated.scores["loss"], self.learner.rate.at(state.update)
+    def _warn(self, result: ValidationResult, score: float) -> None:
+        """Report the findings of this validation that the last validation did not have."""
+        state = self.state
+        train_loss = state.take_train_loss()
+        if train_loss is None:
+            return  # No update since the last validation: these weights are an average.
+        text = text_facts(result.translations, self.validator.references) if result.translations else None
+        loss, rate = result.scores["loss"], self.learner.learning_rate.at(state.update)
         loss = math.inf if math.isnan(loss) else loss
-        state.history.append(ValidationRecord(state.update, training_loss, loss, worth, rate, text))
-        findings = diagnose(state.history, self.yardstick)
+        state.history.append(ValidationRecord(state.update, train_loss, loss, score, rate, text))
+        findings = diagnose(state.history, self.diagnosis)
         for finding in findings:
             if finding.name not in state.warned:
                 self.reporter.warning(
@@ -241,10 +241,10 @@ class Trainer:
         state.warned = [finding.name for finding in findings]
 
     def _restart(self) -> None:
-        """Go on from the best weights, as if training started from them."""
+        """Continue from the best weights, with a new optimizer."""
         if self.run.best.exists():
             self.learner.restart(load_model(self.run.best).weights)
-            logger.info("going on from the weights of update %d", self.progress.best_update)
+            logger.info("continuing from the weights of update %d, the best so far", self.state.best_update)
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
@@ -255,47 +255,49 @@ class Trainer:
             config=self.config,
             tokenizers=self.tokenizers,
             provenance=provenance(
-                fingerprint=self.fingerprint, update=self.progress.update, seconds=self.progress.seconds, scores=scores
+                fingerprint=self.fingerprint, update=self.state.update, seconds=self.state.seconds, scores=scores
             ),
             shortlist=self.shortlist,
         )
 
     def save(self) -> None:
-        """Write a checkpoint and let go of older ones."""
-        state = dataclasses.asdict(self.progress)
+        """Write a checkpoint and delete old ones."""
         checkpoint = Checkpoint(
             weights=self.learner.weights,
-            optimizer=optimizer_tensors(self.learner.optimizer),
+            optimizer=optimizer_tensors(self.learner.optimizer, self.learner.model),
             average=self.learner.average.tensors(),
             random=random_states(),
-            state={"progress": state, "rate": self.learner.rate.state(), "fingerprint": self.fingerprint},
+            state={
+                "train_state": dataclasses.asdict(self.state),
+                "learning_rate": self.learner.learning_rate.state(),
+                "data_fingerprint": self.fingerprint,
+            },
         )
-        save_checkpoint(self.run.checkpoint_folder(self.progress.update), checkpoint)
+        save_checkpoint(self.run.checkpoint_folder(self.state.update), checkpoint)
         self.run.keep_newest(self.options.keep_checkpoints)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Continue from `checkpoint`."""
-        self.progress = TrainState.restored(checkpoint.state["progress"])
+        """Load `checkpoint`."""
+        self.state = TrainState.restored(checkpoint.state["train_state"])
         for name, value in self.learner.weights.items():
             value.copy_(checkpoint.weights[name])
-        restore_optimizer(self.learner.optimizer, checkpoint.optimizer)
+        restore_optimizer(self.learner.optimizer, self.learner.model, checkpoint.optimizer)
         device = self.learner.device
         self.learner.average.restore({name: value.to(device) for name, value in checkpoint.average.items()})
-        self.learner.rate.restore(checkpoint.state["rate"])
+        self.learner.learning_rate.restore(checkpoint.state["learning_rate"])
         restore_random(checkpoint.random)
-        logger.info("resuming %s at update %d", self.run.path, self.progress.update)
+        logger.info("resumed %s from update %d", self.run.path, self.state.update)
 
-    def _interrupted(self, signal_number: int) -> None:
+    def _interrupt(self, signal_number: int) -> None:
         self.save()
         raise Interrupted(
-            f"interrupted; everything up to update {self.progress.update} is saved: continue with --resume",
+            f"interrupted after update {self.state.update}; the run can be resumed with --resume",
             signal_number=signal_number,
         )
 
-    def _diverged(self, what: str) -> None:
-        kept = f"; the best model so far is intact: {self.run.best}" if self.run.best.exists() else ""
+    def _diverge(self, reason: str) -> None:
+        intact = f" The best model so far is intact: {self.run.best}." if self.run.best.exists() else ""
         raise TrainingError(
-            f"training has diverged at update {self.progress.update}: {what}{kept}. "
-            f"Try a lower training.optimizer.learning_rate, a longer training.schedule.warmup "
-            f"or a smaller training.clip_norm"
+            f"training has diverged at update {self.state.update}: {reason}.{intact} Try a lower "
+            f"training.optimizer.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"
         )

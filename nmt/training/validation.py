@@ -1,4 +1,4 @@
-"""Validation: loss on the known translations, and scores of real ones."""
+"""Validation: the loss of the references, and metrics of real translations."""
 
 from __future__ import annotations
 
@@ -31,34 +31,35 @@ HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": Tr
 
 
 def maximized(metric: str, scores: dict[str, float]) -> float:
-    """Return the score of `metric`, turned so that larger is better; an undefined score is worse than any other."""
+    """Return the score of `metric`, negated if lower is better. An undefined score becomes minus infinity."""
     value = scores[metric]
     if math.isnan(value):
         return -math.inf
     return value if HIGHER_IS_BETTER[metric] else -value
 
 
-def loss_by_frequency(counts: NDArray[np.int64], batches: Sequence[Batch]) -> float:
-    """Return what guessing each target piece of `batches` by its frequency costs, in nats a piece.
+def unigram_loss(counts: NDArray[np.int64], batches: Sequence[Batch]) -> float:
+    """Return the loss of a unigram model of the target pieces of `batches`, in nats per piece.
 
     Args:
-        counts: How often each piece stands in the training text, EOS once a sentence; one is added to each.
-        batches: Of the validation set.
+        counts: Count of each piece in the training text [V], with one EOS per sentence. One is added to each.
+        batches: The batches of the validation set.
     """
-    costs = -np.log((counts + 1) / (counts + 1).sum())
-    total = sum(
-        float(costs[batch.target_output][np.arange(batch.target_output.shape[1]) < batch.target_lengths[:, None]].sum())
-        for batch in batches
-    )
+    losses = -np.log((counts + 1) / (counts + 1).sum())  # [V]
+    total = 0.0
+    for batch in batches:
+        mask = np.arange(batch.target_output.shape[1]) < batch.target_lengths[:, None]  # [B, T]
+        total += float(losses[batch.target_output][mask].sum())
     return total / max(1, sum(batch.target_tokens for batch in batches))
 
 
 class ValidationResult(NamedTuple):
-    """The outcome of one validation."""
+    """The result of one validation."""
 
     scores: dict[str, float]
-    """loss (nats a piece), perplexity, and the translation scores."""
+    """`loss` (nats per piece), `perplexity`, and the metrics of the translations."""
     translations: list[str]
+    """Empty without metrics."""
     seconds: float
 
 
@@ -81,13 +82,13 @@ class Validator:
         self.tokenizers = tokenizers
         self.device = device
         self.dtype = dtype
-        shown = pairs[: self.options.max_sentences]
-        self.sources = [source for source, _ in shown]
-        self.references = [reference for _, reference in shown]
+        translated = pairs[: self.options.max_sentences]
+        self.sources = [source for source, _ in translated]
+        self.references = [reference for _, reference in translated]
         self._long_lines: LongLines | None = None
 
     def validate(self, model: Seq2Seq) -> ValidationResult:
-        """Measure `model`, which is left in evaluation mode."""
+        """Validate `model` and leave it in evaluation mode."""
         began = time.monotonic()
         model.eval()
         loss = self._loss(model)
@@ -103,7 +104,7 @@ class Validator:
                 target_language=self.config.data.target_language,
             )
             scores |= {name: result.value for name, result in results.items()}
-            self._show(translations)
+            self._log_samples(translations)
         return ValidationResult(scores, translations, time.monotonic() - began)
 
     @torch.no_grad()
@@ -113,8 +114,8 @@ class Validator:
             tensors: TensorBatch = to_tensors(batch, self.device)
             with autocast(self.device, self.dtype):
                 log_probs, _ = model(tensors.source, tensors.source_lengths, tensors.target_input)
-            picked = log_probs.gather(2, tensors.target_output.unsqueeze(2)).squeeze(2)
-            total -= float(picked[tensors.target_mask].sum())
+            of_targets = log_probs.gather(2, tensors.target_output.unsqueeze(2)).squeeze(2)  # [B, T]
+            total -= float(of_targets[tensors.target_mask].sum())
             count += batch.target_tokens
         return total / max(count, 1)
 
@@ -128,29 +129,29 @@ class Validator:
             max_source_pieces=max_segment_tokens([self.config], {}),
             separator=sentence_separator(self.config.data.target_language, self.tokenizers.target),
         )
-        told = self._long_lines is not None
+        is_first = self._long_lines is None
         self._long_lines = self._long_lines or LongLines("validation set")
         translations = list(translator.translate(self.sources, long_lines=self._long_lines))
-        if not told:
-            self._long_lines.summarize()  # The first time; the lines are the same ones each time.
+        if is_first:
+            self._long_lines.summarize()  # Only once: the lines are the same in each validation.
         return [translation.text for translation in translations]
 
-    def _show(self, translations: Sequence[str]) -> None:
-        """Log a few translations, spread over the set and the same ones each time."""
+    def _log_samples(self, translations: Sequence[str]) -> None:
+        """Log a few translations, evenly spread over the set, of the same lines each time."""
         count = min(self.options.samples, len(translations))
         for number in range(count):
-            place = number * len(translations) // count
+            index = number * len(translations) // count
             logger.info(
                 "sample %d\n    source       %s\n    reference    %s\n    translation  %s",
-                place + 1,
-                self.sources[place],
-                self.references[place],
-                translations[place],
+                index + 1,
+                self.sources[index],
+                self.references[index],
+                translations[index],
             )
 
 
 def write_translations(path: Path, translations: Sequence[str]) -> None:
-    """Write one translation a line.
+    """Write one translation per line.
 
     Raises:
         TrainingError: The file cannot be written.

@@ -1,6 +1,6 @@
-"""A parent's weights for another vocabulary: rows go with their pieces.
+"""Transfer of a parent model's weights to another vocabulary, piece by piece.
 
-V pieces of the new vocabulary, P of the parent's.
+V pieces of the new vocabulary, P pieces of the parent's vocabulary, N entries of a row mapping.
 """
 
 from __future__ import annotations
@@ -20,56 +20,56 @@ _BYTE = re.compile("<0x[0-9A-F]{2}>")
 _MINUS_INFINITY = float("-inf")
 
 
-class TransferredModel(NamedTuple):
-    """What became of the pieces of one side."""
+class TransferCounts(NamedTuple):
+    """Numbers of pieces of one side."""
 
     kept: int
     """Pieces of both vocabularies."""
     new: int
-    """Pieces that the parent did not have."""
+    """Pieces of the new vocabulary only."""
     dropped: int
-    """Pieces of the parent that are no more."""
+    """Pieces of the parent's vocabulary only."""
 
 
-class Origins(NamedTuple):
-    """Where the rows of a new vocabulary come from: each is the mean of some of the parent's."""
+class RowMapping(NamedTuple):
+    """Maps rows of a parent's matrices to a new vocabulary. Each new row is the mean of one or more parent rows."""
 
     rows: Tensor
-    """A new piece [N], once for each of the parent's that it is made of."""
+    """Row of the new vocabulary [N]."""
     parents: Tensor
-    """That one [N]."""
+    """Row of the parent's vocabulary [N]."""
     shares: Tensor
-    """Its share; those of one new piece sum to 1 [N], float64."""
-    counts: TransferredModel
+    """Weight of the parent's row [N], float64. The weights of a new row sum to 1."""
+    counts: TransferCounts
 
-    def mix(self, values: Tensor) -> Tensor:
-        """Return the rows [V, ...] of the new vocabulary, given those of the parent's [P, ...]."""
+    def apply(self, values: Tensor) -> Tensor:
+        """Return the rows [V, ...] of the new vocabulary, given `values` [P, ...] of the parent's."""
         shape = (self.counts.kept + self.counts.new, *values.shape[1:])
-        parts = values.double()[self.parents] * self.shares.view(-1, *[1] * (values.dim() - 1))
-        return parts.new_zeros(shape).index_add_(0, self.rows, parts).to(values.dtype)
+        weighted = values.double()[self.parents] * self.shares.view(-1, *[1] * (values.dim() - 1))  # [N, ...]
+        return weighted.new_zeros(shape).index_add_(0, self.rows, weighted).to(values.dtype)  # [V, ...]
 
 
-def origins(parent: SubwordModel, new: SubwordModel) -> Origins:
-    """Find the parent's pieces for each new one: the same piece, or those that it is cut into."""
-    cutter = _PieceSplitter(parent)
+def map_rows(parent: SubwordModel, new: SubwordModel) -> RowMapping:
+    """Map each new piece to the same piece of the parent, or to the pieces into which the parent splits it."""
+    splitter = _PieceSplitter(parent)
     rows, parents, shares = [], [], []
     kept = 0
     for number, piece in enumerate(new.pieces(range(new.size))):
-        same = cutter.ids.get(piece)
+        same = splitter.ids.get(piece)
         kept += same is not None
-        found = [same] if same is not None else [UNK] if _BYTE.fullmatch(piece) else cutter.cut(piece)
+        found = [same] if same is not None else [UNK] if _BYTE.fullmatch(piece) else splitter.split(piece)
         rows += [number] * len(found)
         parents += found
         shares += [1 / len(found)] * len(found)
-    counts = TransferredModel(kept, new.size - kept, parent.size - kept)
-    return Origins(torch.tensor(rows), torch.tensor(parents), torch.tensor(shares, dtype=torch.float64), counts)
+    counts = TransferCounts(kept, new.size - kept, parent.size - kept)
+    return RowMapping(torch.tensor(rows), torch.tensor(parents), torch.tensor(shares, dtype=torch.float64), counts)
 
 
 class _PieceSplitter:
-    """Cuts the text of pieces into the pieces of a subword model.
+    """Splits the text of a piece into the pieces of a subword model.
 
-    SentencePiece itself would put a space before a piece that goes on with a word. So the best path through the
-    pieces is found here: a unigram model's most probable one, and for BPE the one of fewest pieces.
+    SentencePiece would put a space before a piece that continues a word. So this class finds the best path through the
+    pieces: the most probable one for a unigram model, and the one of the fewest pieces for BPE.
     """
 
     def __init__(self, model: SubwordModel) -> None:
@@ -81,8 +81,8 @@ class _PieceSplitter:
         self._longest = max(map(len, self._scores), default=1)
         self._unknown = 2.0 * min(self._scores.values(), default=-1.0) - 1e9
 
-    def cut(self, text: str) -> list[int]:
-        """The ids of the pieces of `text`, which is not empty; bytes or UNK for characters that have none."""
+    def split(self, text: str) -> list[int]:
+        """Return the ids of the pieces of `text`, which is not empty; bytes or UNK for characters without a piece."""
         best, last = [0.0] + [_MINUS_INFINITY] * len(text), [0] * (len(text) + 1)
         for end in range(1, len(text) + 1):
             for start in range(max(0, end - self._longest), end):
@@ -105,7 +105,7 @@ class _PieceSplitter:
 
 
 def vocabulary_side(name: str) -> str | None:
-    """Of which side's vocabulary the first dimension of the parameter `name` is; None: of none."""
+    """Return the side whose vocabulary is the first dimension of the parameter `name`; None: neither."""
     if name.startswith("encoder.embeddings."):
         return "source"
     if name.startswith(("decoder.embeddings.", "output.")):
@@ -116,43 +116,43 @@ def vocabulary_side(name: str) -> str | None:
 @torch.no_grad()
 def transfer_vocabulary(
     model: nn.Module, weights: Mapping[str, Tensor], *, parent: Tokenizers, new: Tokenizers
-) -> dict[str, TransferredModel]:
-    """Give `model`, whose vocabulary is `new`, the `weights` of a network with the vocabulary `parent`.
+) -> dict[str, TransferCounts]:
+    """Copy `weights` of a network with the vocabulary `parent` into `model`, whose vocabulary is `new`.
 
-    Rows of embeddings and output (weights and bias) are copied by piece; the row of a new piece is the mean of the
-    rows of the parent's pieces that it is cut into. All other weights are copied.
+    Rows of embeddings and output layer (weights and bias) are copied by piece. The row of a new piece is the mean of
+    the rows of the parent's pieces into which it is split. All other weights are copied.
 
     Returns:
-        What became of the pieces, by side.
+        The numbers of kept, new and dropped pieces by side.
 
     Raises:
         CheckpointError: The networks differ in more than their vocabularies.
     """
-    found = {side: origins(getattr(parent, side), getattr(new, side)) for side in ("source", "target")}
+    mappings = {side: map_rows(getattr(parent, side), getattr(new, side)) for side in ("source", "target")}
     own = dict(model.named_parameters())
     mismatched = [
         name
         for name in sorted(own.keys() | weights.keys())
-        if name not in own or name not in weights or not _fits(name, weights[name], own[name], found)
+        if name not in own or name not in weights or not _fits(name, weights[name], own[name], mappings)
     ]
     if mismatched:
         raise CheckpointError(
-            "--init-from: the parent's network has another shape than this configuration's model section "
-            f"({', '.join(mismatched[:4])}); copy that section from `nmt info` of the parent"
+            "--init-from: the network of the parent does not fit the model section of this configuration "
+            f"({', '.join(mismatched[:4])}). Copy the model section from `nmt info` of the parent"
         )
     for name, parameter in own.items():
         side = vocabulary_side(name)
         value = weights[name]
         if side is not None:
-            value = found[side].mix(value)
+            value = mappings[side].apply(value)
         parameter.copy_(value)
-    return {side: origin.counts for side, origin in found.items()}
+    return {side: mapping.counts for side, mapping in mappings.items()}
 
 
-def _fits(name: str, old: Tensor, new: Tensor, found: Mapping[str, Origins]) -> bool:
+def _fits(name: str, old: Tensor, new: Tensor, mappings: Mapping[str, RowMapping]) -> bool:
     side = vocabulary_side(name)
     if side is None:
         return old.shape == new.shape
-    counts = found[side].counts
+    counts = mappings[side].counts
     sizes = (counts.kept + counts.new, counts.kept + counts.dropped)
     return (len(new), len(old)) == sizes and old.shape[1:] == new.shape[1:]

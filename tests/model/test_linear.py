@@ -11,7 +11,7 @@ from nmt.device import plans_shapes_slowly
 from nmt.model.layers import Linear, fill, linear, round_up
 from nmt.training.fused_loss import chunk_rows, fused_loss
 from nmt.training.fused_r_drop import r_drop_loss
-from nmt.training.log_probs import picked_log_probs
+from nmt.training.log_probs import target_log_probs
 
 PROCESSOR = torch.device("cpu")
 
@@ -112,7 +112,7 @@ def test_rows_that_fill_a_chunk_change_no_loss(positions: int, loss: str, monkey
             parts = r_drop_loss(leaves[0], *leaves[1:], targets, smoothing=0.1, alpha=3.0, dtype=torch.float32)
             value, others = parts.loss, [parts.negative_log_likelihood, parts.divergence]
         else:
-            each = picked_log_probs(leaves[0][0], *leaves[1:], targets, dtype=torch.float32)
+            each = target_log_probs(leaves[0][0], *leaves[1:], targets, dtype=torch.float32)
             value, others = (each * torch.arange(positions)).sum(), [each]
         return [value, *others, *torch.autograd.grad(value, leaves)]
 

@@ -155,7 +155,7 @@ def test_ctrl_c_saves_all_that_are_being_trained(toy: Path) -> None:
     assert "the same command goes on" in errors.decode()
     assert "Traceback" not in errors.decode()
     for one, earlier in zip(checkpoints, before, strict=True):
-        state = read_json(str(one / "state.json"))["progress"]
+        state = read_json(str(one / "state.json"))["train_state"]
         assert f"update-{state['update']:06d}" == Path(os.readlink(one)).name
         assert os.readlink(one) >= earlier
 

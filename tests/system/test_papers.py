@@ -150,7 +150,7 @@ def test_what_was_interrupted_goes_on(toy: Path, capfd: pytest.CaptureFixture[st
         assert main([*arguments, "training.max_updates=4"]) == 0
     assert "--resume" in capfd.readouterr().err
     state: dict[str, Any] = json.loads((toy.parent / "runs/cho-2014-toy/last/state.json").read_text("utf-8"))
-    assert state["progress"]["update"] == 4
+    assert state["train_state"]["update"] == 4
 
 
 def test_a_bucket_without_sentences_has_no_score() -> None:

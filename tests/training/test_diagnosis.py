@@ -21,20 +21,20 @@ from nmt.data.batching import Position
 from nmt.training.diagnosis import DiagnosisContext, TextFacts, ValidationRecord, diagnose, still_improving, text_facts
 from nmt.training.learner import Learner, UpdateStats
 from nmt.training.state import TrainState
-from nmt.training.validation import loss_by_frequency
+from nmt.training.validation import unigram_loss
 from toy_experiments import write_toy_experiment
 from toy_runs import records, run
 
-FINE = TextFacts(same=0.02, blank=0.0, repeating=0.01, length=0.95)
+FINE = TextFacts(identical=0.02, blank=0.0, repeating=0.01, length_ratio=0.95)
 BROKEN = {
-    "are empty": dataclasses.replace(FINE, blank=0.4, length=0.6),
-    "one and the same text": dataclasses.replace(FINE, same=0.9),
+    "are empty": dataclasses.replace(FINE, blank=0.4, length_ratio=0.6),
+    "are identical": dataclasses.replace(FINE, identical=0.9),
     "repeat the same words": dataclasses.replace(FINE, repeating=0.6),
-    "20% of the length": dataclasses.replace(FINE, length=0.2),
-    "300% of the length": dataclasses.replace(FINE, length=3.0),
+    "length is 20%": dataclasses.replace(FINE, length_ratio=0.2),
+    "length is 300%": dataclasses.replace(FINE, length_ratio=3.0),
 }
-SAME = BROKEN["one and the same text"]
-YARDSTICK = DiagnosisContext(metric="bleu", peak=0.001, schedule=ScheduleConfig(), by_frequency=6.0)
+SAME = BROKEN["are identical"]
+CONTEXT = DiagnosisContext(metric="bleu", peak=0.001, schedule=ScheduleConfig(), unigram_loss=6.0)
 
 
 def history(
@@ -54,13 +54,13 @@ def history(
 
 def names(seen: Sequence[ValidationRecord], **changes: Any) -> list[list[str]]:
     """What is found at each validation."""
-    yardstick = YARDSTICK._replace(**changes)
-    return [[finding.name for finding in diagnose(seen[:end], yardstick)] for end in range(1, len(seen) + 1)]
+    context = CONTEXT._replace(**changes)
+    return [[finding.name for finding in diagnose(seen[:end], context)] for end in range(1, len(seen) + 1)]
 
 
 def said(seen: Sequence[ValidationRecord], **changes: Any) -> str:
     """The one thing that is found at the last validation."""
-    (finding,) = diagnose(seen, YARDSTICK._replace(**changes))
+    (finding,) = diagnose(seen, CONTEXT._replace(**changes))
     return finding.text
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_wrong_with_a_run_that_is_validated_often() -> None:
         train_losses=[9.2, 8.9, 8.4, 7.7, 7.1, 6.6, 6.1],
         losses=[9.1, 8.7, 8.1, 7.4, 6.8, 6.4, 5.9],
         scores=[0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        texts=[FINE, SAME, BROKEN["20% of the length"], SAME, SAME, BROKEN["are empty"], SAME],
+        texts=[FINE, SAME, BROKEN["length is 20%"], SAME, SAME, BROKEN["are empty"], SAME],
         every=5,
     )
     assert names(seen) == [[]] * 7
@@ -101,9 +101,9 @@ def test_nothing_is_wrong_while_the_learning_rate_still_rises() -> None:
 def test_outputs_that_are_as_alike_as_the_references_are_fine() -> None:
     facts = text_facts(["yes"] * 8 + ["no"] * 2, ["yes"] * 7 + ["no"] * 3)
     assert facts is not None
-    assert facts.same == pytest.approx(0.1)
+    assert facts.identical == pytest.approx(0.1)
     constant = text_facts(["yes"] * 10, ["yes"] * 10)
-    assert constant == TextFacts(same=0.0, blank=0.0, repeating=0.0, length=1.0)
+    assert constant == TextFacts(identical=0.0, blank=0.0, repeating=0.0, length_ratio=1.0)
     assert names(history([2.0] * 3, [2.0] * 3, [9.0] * 3, texts=[constant] * 3)) == [[]] * 3
 
 
@@ -117,8 +117,8 @@ def test_what_translations_are_like() -> None:
     assert facts is not None
     assert facts.blank == pytest.approx(2 / 6)  # Not the one whose reference is blank too.
     assert facts.repeating == pytest.approx(1 / 6)  # Nor the one whose reference repeats itself.
-    assert facts.same == pytest.approx(1 / 6)
-    assert facts.length == sum(map(len, translations)) / sum(map(len, references))
+    assert facts.identical == pytest.approx(1 / 6)
+    assert facts.length_ratio == sum(map(len, translations)) / sum(map(len, references))
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_collapse_after_translations(what: str) -> None:
     text = said(seen)
     assert "have collapsed" in text
     assert what in text
-    assert "At update 200 they had not (bleu 11.50)" in text
+    assert "At update 200 they were translations (bleu 11.50)" in text
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_collapse_where_there_never_were_translations(what: str) -> None:
     seen = history([5.0, 4.8, 4.79], [5.0, 4.8, 4.79], [0.1] * 3, texts=[BROKEN[what]] * 3)
     assert names(seen) == [[], [], ["collapse"]]
-    assert "does not use its source yet" in said(seen)
+    assert "does not use the source yet" in said(seen)
     assert what in said(seen)
 
 
@@ -174,8 +174,8 @@ def test_without_translations_there_is_no_collapse() -> None:
 def test_divergence_after_something_was_learnt() -> None:
     assert names(history([4.0, 3.0, 9.5], [3.5, 3.0, 8.0], [5.0, 8.0, 0.1])) == [[], [], ["divergence"]]
     text = said(history([4.0, 3.0, 9.5], [3.5, 3.0, 8.0], [5.0, 8.0, 0.1]))
-    assert "the validation loss is 8.00 nats a piece" in text
-    assert "costs 6.00" in text
+    assert "the validation loss is 8.00 nats per piece" in text
+    assert "higher than the 6.00 of a unigram model" in text
     # An average of the weights may still be good where the weights are not.
     assert "the training loss is 9.50" in said(history([4.0, 3.0, 9.5], [3.5, 3.0, 3.1], [5.0, 8.0, 7.9]))
     # In warmup, too: what was learnt there can be lost there.
@@ -186,7 +186,7 @@ def test_divergence_where_nothing_was_ever_learnt() -> None:
     stuck = history([7.0, 6.9, 6.9, 6.9, 7.2], [7.0, 6.9, 6.9, 6.9, 7.2], [0.0] * 5)
     assert names(stuck) == [[], [], [], ["divergence"], ["divergence"]]
     assert names(stuck, schedule=ScheduleConfig(warmup=400)) == [[], [], [], [], ["divergence"]]
-    assert names(stuck, by_frequency=8.0) == [[]] * 5
+    assert names(stuck, unigram_loss=8.0) == [[]] * 5
 
 
 def test_an_infinite_loss_is_divergence_at_any_time() -> None:
@@ -238,7 +238,7 @@ def test_a_text_that_is_known_by_heart_is_told_though_the_score_gets_better() ->
     seen = history([3.9, 0.8, 0.5], [3.29, 3.24, 3.2], [16.8, 21.1, 21.9])
     assert names(seen) == [[], ["memorizing"], ["memorizing"]]
     text = said(seen[:2])
-    assert f"perplexity {math.exp(0.8):.2f} there, {math.exp(3.24):.2f} on the validation text" in text
+    assert f"perplexity {math.exp(0.8):.2f} on the training text, {math.exp(3.24):.2f} on the validation text" in text
     assert names(history([0.9, 0.2, 0.1], [0.8, 0.25, 0.2], [60.0, 90.0, 95.0])) == [[]] * 3
     assert names(history([3.0, 2.4, 2.3], [5.0, 4.6, 4.5], [3.0, 6.0, 7.0])) == [[]] * 3
 
@@ -253,7 +253,7 @@ def test_a_score_that_stands_still_at_a_high_rate() -> None:
     flat = history([3.0] * 7, [3.0] * 7, [9.0] + [8.0] * 6)
     assert names(flat) == [[]] * 5 + [["stalled"]] * 2
     assert "bleu has not improved for 6 validations, and the learning rate is still 0.001" in said(flat)
-    assert "a smaller training.schedule.patience" in said(flat)
+    assert "a lower training.schedule.patience" in said(flat)
     assert "training.schedule.kind: plateau" in said(flat, schedule=ScheduleConfig(kind="constant"))
     assert names(flat, peak=0.002) == [[]] * 7  # The rate has come down already.
     assert names(flat, schedule=ScheduleConfig(warmup=700)) == [[]] * 7
@@ -268,7 +268,7 @@ def test_a_rate_that_has_come_to_nothing() -> None:
     assert "has fallen to 1e-05, 1.0% of its peak" in said(spent)
     assert "training.schedule.patience or training.schedule.final" in said(spent)
     # Other schedules have no such options, or are meant to end like this.
-    assert "try a larger training.schedule.warmup" in said(
+    assert "try a higher training.schedule.warmup" in said(
         spent, schedule=ScheduleConfig(kind="inverse_sqrt", warmup=10)
     )
     for kind in ("linear", "cosine"):
@@ -277,13 +277,13 @@ def test_a_rate_that_has_come_to_nothing() -> None:
 
 def test_a_run_that_ends_too_early() -> None:
     better = history([3.0, 2.0], [3.0, 2.0], [8.0, 9.5])
-    text = still_improving(better, YARDSTICK)
+    text = still_improving(better, CONTEXT)
     assert text is not None
-    assert "bleu went from 8.00 to 9.50" in text
+    assert "bleu has improved from 8.00 to 9.50" in text
     assert "--resume" in text
-    assert still_improving(better[:1], YARDSTICK) is None
-    assert still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 7.5]), YARDSTICK) is None
-    assert still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 9.5], rates=[0.001, 0.00009]), YARDSTICK) is None
+    assert still_improving(better[:1], CONTEXT) is None
+    assert still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 7.5]), CONTEXT) is None
+    assert still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 9.5], rates=[0.001, 0.00009]), CONTEXT) is None
 
 
 def test_options_that_advice_names_exist() -> None:
@@ -297,7 +297,7 @@ def test_options_that_advice_names_exist() -> None:
         (history([3.0] * 7, [3.0] * 7, [9.0] * 7, rates=[1e-6] * 7), ScheduleConfig(kind="inverse_sqrt", warmup=1)),
     ]
     texts = [said(seen, schedule=schedule) for seen, schedule in cases]
-    texts.append(str(still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 9.5]), YARDSTICK)))
+    texts.append(str(still_improving(history([3.0, 2.0], [3.0, 2.0], [8.0, 9.5]), CONTEXT)))
     pattern = r"\b(?:training|model|tokenizer)\.[a-z_0-9.]*\w"
     options = {option for text in texts for option in re.findall(pattern, text)}
     assert len(options) > 10
@@ -316,40 +316,37 @@ def test_the_cost_of_guessing_is_that_of_the_frequencies() -> None:
     total = sum(counts + 1)
     pieces = [4, 5, 3, 7, 4, 6, 3]
     expected = -sum(math.log((counts[piece] + 1) / total) for piece in pieces) / len(pieces)
-    assert loss_by_frequency(counts, [batch]) == pytest.approx(expected)
-    assert loss_by_frequency(counts, [make_batch([[9]], [[4, 5]]), make_batch([[9]], [[7, 4, 6]])]) == pytest.approx(
+    assert unigram_loss(counts, [batch]) == pytest.approx(expected)
+    assert unigram_loss(counts, [make_batch([[9]], [[4, 5]]), make_batch([[9]], [[7, 4, 6]])]) == pytest.approx(
         expected
     )
 
 
 def learned(loss: float, tokens: int, *, applied: bool = True) -> UpdateStats:
-    return UpdateStats(loss, tokens, 1.0, applied, {"risk": (1.5, 2)})
+    return UpdateStats(loss, tokens, 1.0, applied, {"expected_risk": (1.5, 2)})
 
 
 def test_the_training_loss_is_that_of_the_pieces_since_it_was_last_asked_for() -> None:
-    progress = TrainState()
+    state = TrainState()
     for loss, tokens in ((30.0, 10), (10.0, 30)):
-        progress.add(learned(loss, tokens), Position(0, 0, 1), 0.5)
-    progress.add(learned(math.nan, 10, applied=False), Position(0, 0, 2), 0.5)
-    assert progress.take_training_loss() == 1.0
-    assert progress.take_training_loss() is None
-    progress.add(learned(20.0, 10), Position(0, 0, 3), 0.5)
-    assert progress.take_training_loss() == 2.0
+        state.add(learned(loss, tokens), Position(0, 0, 1), 0.5)
+    state.add(learned(math.nan, 10, applied=False), Position(0, 0, 2), 0.5)
+    assert state.take_train_loss() == 1.0
+    assert state.take_train_loss() is None
+    state.add(learned(20.0, 10), Position(0, 0, 3), 0.5)
+    assert state.take_train_loss() == 2.0
 
 
-def test_progress_goes_through_a_checkpoint_and_old_ones_have_less() -> None:
-    progress = TrainState(best=-math.inf, warned=["stalled"])
-    progress.add(learned(30.0, 10), Position(1, 2, 3), 0.5)
-    progress.history = history([3.0, 2.0], [math.inf, 2.0], [-math.inf, 1.0], texts=[None, FINE])
-    saved = json.loads(json.dumps(dataclasses.asdict(progress)))
+def test_the_state_survives_a_checkpoint() -> None:
+    state = TrainState(best_score=-math.inf, warned=["stalled"])
+    state.add(learned(30.0, 10), Position(1, 2, 3), 0.5)
+    state.history = history([3.0, 2.0], [math.inf, 2.0], [-math.inf, 1.0], texts=[None, FINE])
+    saved = json.loads(json.dumps(dataclasses.asdict(state)))
     restored = TrainState.restored(saved)
-    assert dataclasses.asdict(restored) | {"window": None} == dataclasses.asdict(progress) | {"window": None}
-    assert restored.history == progress.history
+    assert dataclasses.asdict(restored) | {"window": None} == dataclasses.asdict(state) | {"window": None}
+    assert restored.history == state.history
     restored.add(learned(10.0, 10), Position(1, 2, 4), 0.5)
-    assert restored.window.parts == {"risk": (3.0, 4)}
-    for name in ("history", "warned", "learnt", "learnt_tokens"):
-        del saved[name]
-    assert TrainState.restored(saved).update == 1
+    assert restored.window.components == {"expected_risk": (3.0, 4)}
 
 
 # ------------------------------------------------------------------------------------------------------ in a real run
@@ -377,9 +374,9 @@ def warnings(path: Path) -> list[dict[str, Any]]:
     return records(path, "warning")
 
 
-def saved_progress(path: Path) -> dict[str, Any]:
-    progress: dict[str, Any] = json.loads((path / "last" / "state.json").read_text(encoding="utf-8"))["progress"]
-    return progress
+def saved_state(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((path / "last" / "state.json").read_text(encoding="utf-8"))["train_state"]
+    return state
 
 
 def test_a_run_that_learns_nothing_says_so_once_and_goes_on(folder: Path) -> None:
@@ -389,9 +386,9 @@ def test_a_run_that_learns_nothing_says_so_once_and_goes_on(folder: Path) -> Non
     assert "divergence" in {warning["name"] for warning in found}
     assert len({warning["name"] for warning in found}) == len(found)
     assert all({"kind", "update", "epoch", "name", "text"} == warning.keys() for warning in found)
-    progress = saved_progress(path)
-    assert progress["update"] == 18
-    assert [seen["update"] for seen in progress["history"]] == [3, 6, 9, 12, 15, 18]
+    state = saved_state(path)
+    assert state["update"] == 18
+    assert [seen["update"] for seen in state["history"]] == [3, 6, 9, 12, 15, 18]
     log = (path / "train.log").read_text(encoding="utf-8")
     assert all(log.count(f"WARNING {warning['name']}: {warning['text']}") == 1 for warning in found)
 
@@ -413,15 +410,15 @@ def test_history_and_what_was_said_survive_a_crash(folder: Path, monkeypatch: py
         broken = run("name=broken", *HOPELESS, resume=True)
     assert warnings(broken)
     assert warnings(broken) == warnings(straight)
-    for name in ("history", "warned", "learnt", "learnt_tokens"):
-        assert saved_progress(broken)[name] == saved_progress(straight)[name]
+    for name in ("history", "warned", "train_loss", "train_tokens"):
+        assert saved_state(broken)[name] == saved_state(straight)[name]
 
 
 def test_a_run_that_learns_is_left_in_peace(folder: Path) -> None:
     with untouched_logging():
         path = run("training.max_epochs=5", "training.averaging.kind=none", "training.optimizer.learning_rate=0.02")
         assert warnings(path) == []
-        assert "the model was still getting better" in (path / "train.log").read_text(encoding="utf-8")
+        assert "the last validation was the best one" in (path / "train.log").read_text(encoding="utf-8")
         often = run("name=often", "training.max_epochs=3", "training.validation.every_updates=4")
         assert warnings(often) == []
 
@@ -436,7 +433,7 @@ def test_an_undefined_validation_loss_is_told_and_ends_nothing(folder: Path, mon
             "training.validation.metric=loss",
         )
     assert [(warning["update"], warning["name"]) for warning in warnings(path)] == [(3, "divergence")]
-    assert saved_progress(path)["update"] == 6
+    assert saved_state(path)["update"] == 6
 
 
 def test_references_are_no_finding() -> None:

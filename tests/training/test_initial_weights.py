@@ -18,7 +18,7 @@ from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model
 from nmt.training.initial_weights import freeze
 from nmt.training.pretrained_embeddings import load_vectors
-from nmt.training.vocabulary_transfer import origins, transfer_vocabulary
+from nmt.training.vocabulary_transfer import map_rows, transfer_vocabulary
 from tiny_translator import tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
 # -------------------------------------------------------------------------------------------- pretrained embeddings
@@ -155,7 +155,7 @@ def test_new_rows_are_the_mean_of_the_parents_pieces(kind: str) -> None:
     options: dict[str, Any] = {"kind": kind, "vocabulary_size": 300}
     old = make_model(["the red dog sees a cat"] * 30, **options)
     new = make_model(["the red dogs see all the cats and <x> birds"] * 30, user_symbols=["<x>"], **options)
-    found = origins(old, new)
+    found = map_rows(old, new)
     matrix = found.mix(torch.eye(old.size, dtype=torch.float64))
     ids = {piece: number for number, piece in enumerate(old.pieces(range(old.size)))}
     torch.testing.assert_close(matrix.sum(1), torch.ones(new.size).double())
@@ -176,7 +176,7 @@ def test_characters_that_the_parent_does_not_know_are_its_bytes_or_unknown() -> 
     new = make_model(["größe über alles"] * 30)
     for bytes_too in (True, False):
         old = make_model(["the red dog"] * 30, byte_fallback=bytes_too, vocabulary_size=300 if bytes_too else 30)
-        row = origins(old, new).mix(torch.eye(old.size))[new.pieces(range(new.size)).index("ß")]
+        row = map_rows(old, new).apply(torch.eye(old.size))[new.pieces(range(new.size)).index("ß")]
         used = set(old.pieces(torch.nonzero(row).flatten().tolist()))
         assert used == ({"<0xC3>", "<0x9F>"} if bytes_too else {"<unk>"})
 
@@ -187,7 +187,7 @@ def test_another_shape_is_an_error_that_names_it() -> None:
     for options in ({"encoder": {"hidden_size": 12, "layers": 2}}, {"decoder": {"hidden_size": 48}}):
         config = tiny_config(**options)  # type: ignore[arg-type]
         child = build_model(config.model, source_size=size, target_size=size)
-        with pytest.raises(CheckpointError, match=r"--init-from.*another shape.*model section"):
+        with pytest.raises(CheckpointError, match=r"--init-from.*does not fit the model section"):
             transfer_vocabulary(child, dict(parent.named_parameters()), parent=tokenizers, new=tokenizers)
 
 

@@ -104,8 +104,8 @@ def make_learner(model: Seq2Seq, *, dtype: torch.dtype = torch.float64, **risk: 
             "clip_norm": None,
         }
     )
-    judge = SentenceScorer(Numbers(), strange_metric, 5)  # type: ignore[arg-type]
-    return Learner(model=model, options=options, total_updates=10, device=CPU, dtype=dtype, judge=judge)
+    scorer = SentenceScorer(Numbers(), strange_metric, 5)  # type: ignore[arg-type]
+    return Learner(model=model, options=options, total_updates=10, device=CPU, dtype=dtype, scorer=scorer)
 
 
 def tiny_model(*, size: int = 7, dropout: float = 0.0) -> Seq2Seq:
@@ -198,7 +198,7 @@ def test_samples_are_drawn_without_dropout_and_anew_each_update() -> None:
     batch = to_tensors(make_batch([[5, 6]], [[4, 5]]), CPU)
     model.train()
     objective: Any = learner.objective
-    first, again, other = (objective._draw(batch, number) for number in (1, 1, 2))
+    first, again, other = (objective._sample(batch, number) for number in (1, 1, 2))
     assert model.training
     assert first == again != other
 
@@ -206,7 +206,7 @@ def test_samples_are_drawn_without_dropout_and_anew_each_update() -> None:
 def test_risk_falls_when_it_is_trained() -> None:
     learner = make_learner(tiny_model(), samples=8, sharpness=0.5)
     batch = make_batch([[5, 6], [4]], [[4, 5], [6]])
-    risks = [learner.update([batch], number).parts["risk"] for number in range(1, 80)]
+    risks = [learner.update([batch], number).components["expected_risk"] for number in range(1, 80)]
     assert sum(total for total, _ in risks[-5:]) < 0.7 * sum(total for total, _ in risks[:5])
     assert risks[0][1] == 2
 
@@ -235,6 +235,6 @@ def test_the_judge_follows_the_options_of_evaluation() -> None:
             "evaluation": {"lowercase": True},
         }
     )
-    judge = make_sentence_scorer(config, Numbers())  # type: ignore[arg-type]
-    assert judge.metric("DAS IST EIN HAUS", "das ist ein haus") == pytest.approx(1.0)
-    assert judge.seed == 9
+    scorer = make_sentence_scorer(config, Numbers())  # type: ignore[arg-type]
+    assert scorer.metric("DAS IST EIN HAUS", "das ist ein haus") == pytest.approx(1.0)
+    assert scorer.seed == 9

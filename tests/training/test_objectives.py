@@ -17,8 +17,8 @@ from nmt.model import Seq2Seq, build_model
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.fused_r_drop import r_drop_loss
 from nmt.training.learner import Learner
-from nmt.training.log_probs import picked_log_probs
-from nmt.training.objectives.auxiliary_losses import AlignmentTerm, CoverageTerm
+from nmt.training.log_probs import target_log_probs
+from nmt.training.objectives.auxiliary_losses import CoverageLoss, GuidedAlignmentLoss
 
 CPU = torch.device("cpu")
 SIZE = 20
@@ -114,12 +114,12 @@ def test_equal_passes_do_not_diverge() -> None:
 
 
 @pytest.mark.parametrize("chunk", [40, 4_000_000])
-def test_picked_log_probs_are_those_of_the_softmax(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_target_log_probs_are_those_of_the_softmax(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.training.log_probs._CHUNK_ELEMENTS", chunk)
     torch.manual_seed(0)
     leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((11, 6), (17, 6), (17,))]
     targets, some = torch.randint(0, 17, (11,)), torch.randn(11, dtype=torch.float64)
-    fused = picked_log_probs(*leaves, targets, dtype=torch.float64)
+    fused = target_log_probs(*leaves, targets, dtype=torch.float64)
     naive = torch.log_softmax(leaves[0] @ leaves[1].t() + leaves[2], dim=1)[torch.arange(11), targets]
     torch.testing.assert_close(fused, naive)
     found = torch.autograd.grad((fused * some).exp().sum(), leaves)
@@ -170,8 +170,10 @@ def test_the_loss_is_the_sum_of_its_terms(r_drop: float) -> None:
     torch.testing.assert_close(found.loss.double(), expected, rtol=1e-6, atol=1e-6)
     assert batch.links is not None
     factor = 1 if r_drop == 0 else 2
-    torch.testing.assert_close(found.parts["alignment"].total.double(), factor * alignment, rtol=1e-6, atol=1e-6)
-    assert found.parts["alignment"].over == factor * batch.links.linked
+    torch.testing.assert_close(
+        found.components["guided_alignment"].total.double(), factor * alignment, rtol=1e-6, atol=1e-6
+    )
+    assert found.components["guided_alignment"].num_terms == factor * batch.links.linked
     ours, theirs = gradients(found.loss, model), gradients(expected, model)
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
@@ -182,17 +184,17 @@ def test_r_drop_runs_each_sentence_under_two_masks() -> None:
     model = tiny_model(dropout=0.4)
     learner = make_learner(model, r_drop=1.0)
     torch.manual_seed(3)
-    divergence = float(learner.loss(to_tensors(random_batch(6), CPU), 1).parts["r_drop"].total)
+    divergence = float(learner.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)
     model.eval()
     assert divergence > 0.1
-    assert abs(float(learner.loss(to_tensors(random_batch(6), CPU), 1).parts["r_drop"].total)) < 1e-4
+    assert abs(float(learner.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)) < 1e-4
 
 
 def test_target_pieces_without_links_take_no_part() -> None:
     weights = torch.rand(1, 3, 4, requires_grad=True)
     batch = make_batch([[5, 6, 7]], [[8, 9]])
     links = Links(*(np.array([number]) for number in (0, 1, 2)), np.ones(1, np.float32))  # type: ignore[call-arg, arg-type]
-    total, over = AlignmentTerm(GuidedAlignmentConfig(weight=1.0)).measure(
+    total, over = GuidedAlignmentLoss(GuidedAlignmentConfig(weight=1.0)).compute(
         weights, to_tensors(Batch(**{**vars(batch), "links": links}), CPU)
     )
     assert over == 1
@@ -205,28 +207,28 @@ def test_a_linked_piece_that_attention_cannot_see_costs_much_but_not_infinitely(
     weights = torch.zeros(1, 2, 2, requires_grad=True)
     links = Links(*(np.zeros(1, np.int64) for _ in range(3)), np.ones(1, np.float32))  # type: ignore[call-arg, arg-type]
     batch = Batch(**{**vars(make_batch([[5]], [[8]])), "links": links})
-    total, _ = AlignmentTerm(GuidedAlignmentConfig(weight=1.0)).measure(weights, to_tensors(batch, CPU))
+    total, _ = GuidedAlignmentLoss(GuidedAlignmentConfig(weight=1.0)).compute(weights, to_tensors(batch, CPU))
     assert 10 < float(total.detach()) < 100
 
 
 def test_the_alignment_weight_goes_in_a_line_and_then_stays() -> None:
-    term = AlignmentTerm(GuidedAlignmentConfig(weight=1.0, final_weight=0.2, decay_updates=4))
-    assert [term.scale(update) for update in (1, 2, 4, 9)] == pytest.approx([0.8, 0.6, 0.2, 0.2])
-    assert AlignmentTerm(GuidedAlignmentConfig(weight=0.5)).scale(1000) == 0.5
+    term = GuidedAlignmentLoss(GuidedAlignmentConfig(weight=1.0, final_weight=0.2, decay_updates=4))
+    assert [term.weight_at(update) for update in (1, 2, 4, 9)] == pytest.approx([0.8, 0.6, 0.2, 0.2])
+    assert GuidedAlignmentLoss(GuidedAlignmentConfig(weight=0.5)).weight_at(1000) == 0.5
 
 
 def test_a_weight_of_nothing_asks_for_nothing() -> None:
     learner = make_learner(tiny_model(), guided_alignment={"weight": 0.5, "final_weight": 0.0, "decay_updates": 2})
     batch = to_tensors(random_batch(3, links=True), CPU)
-    assert "alignment" in learner.loss(batch, 1).parts
-    assert learner.loss(batch, 2).parts == {}
-    assert make_learner(tiny_model()).loss(batch, 1).parts == {}
+    assert "guided_alignment" in learner.loss(batch, 1).components
+    assert learner.loss(batch, 2).components == {}
+    assert make_learner(tiny_model()).loss(batch, 1).components == {}
 
 
 def test_coverage_term_is_bounded_by_the_pieces() -> None:
     weights = torch.softmax(torch.randn(3, 5, 4), dim=-1)
     batch = to_tensors(make_batch([[5, 6, 7]] * 3, [[8, 9, 9, 8]] * 3), CPU)
-    total, over = CoverageTerm(1.0).measure(weights, batch)
+    total, over = CoverageLoss(1.0).compute(weights, batch)
     assert 0 < float(total) < over == 15
 
 
@@ -252,7 +254,7 @@ def test_accumulation_is_one_large_batch(options: dict[str, Any]) -> None:
         )
         small.append(Batch(**{**vars(make_batch([source], [target])), "links": links}))
     first, second = whole.update([large], 1), parts.update(small, 1)
-    assert first.parts.keys() == second.parts.keys()
+    assert first.components.keys() == second.components.keys()
     for name, value in whole.weights.items():
         torch.testing.assert_close(parts.weights[name], value, rtol=1e-4, atol=1e-6)
 
@@ -275,7 +277,7 @@ def test_l2_towards_the_parent_adds_its_gradient() -> None:
         expected = plain.weights[name] - 0.02 * (before[name] - parent[name])
         torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
     distance = sum(float(((before[name] - parent[name]).double() ** 2).sum()) for name in parent)
-    assert learned.parts["distance"][0] == pytest.approx(distance)
+    assert learned.components["parent_l2"][0] == pytest.approx(distance)
 
 
 def test_a_batch_in_parts_is_the_same_batch() -> None:

@@ -133,10 +133,10 @@ def test_average_of_the_last() -> None:
 
 def test_average_of_the_best() -> None:
     average = make_average(AveragingConfig(kind="best", count=2))
-    for value, worth in ((1.0, 10.0), (3.0, 30.0), (5.0, 20.0), (7.0, 5.0)):
+    for value, score in ((1.0, 10.0), (3.0, 30.0), (5.0, 20.0), (7.0, 5.0)):
         weights = {"w": torch.tensor([value])}
         assert average.at_validation(weights) is weights
-        average.after_validation(weights, worth)
+        average.after_validation(weights, score)
     again = make_average(AveragingConfig(kind="best", count=2))
     again.restore(average.tensors())
     final = again.final()
@@ -144,7 +144,7 @@ def test_average_of_the_best() -> None:
     assert float(final["w"]) == 4.0
 
 
-def test_goodness_knows_each_metrics_direction() -> None:
+def test_a_score_knows_each_metrics_direction() -> None:
     assert maximized("bleu", {"bleu": 30.0}) > maximized("bleu", {"bleu": 20.0})
     assert maximized("loss", {"loss": 1.0}) > maximized("loss", {"loss": 2.0})
     assert maximized("perplexity", {"perplexity": math.inf}) < maximized("perplexity", {"perplexity": 9.0})
@@ -217,7 +217,9 @@ def test_optimizer_state_round_trip(kind: str) -> None:
     train(first, optimizer, 3)
     second.load_state_dict(first.state_dict())
     other = make_optimizer(second, options)
-    restore_optimizer(other, {name: value.clone() for name, value in optimizer_tensors(optimizer).items()})
+    tensors = {name: value.clone() for name, value in optimizer_tensors(optimizer, first).items()}
+    assert {name.split(".")[0] for name in tensors} <= {"weight", "bias"}
+    restore_optimizer(other, second, tensors)
     train(first, optimizer, 2)
     train(second, other, 2)
     assert torch.equal(first.weight, second.weight)
@@ -243,7 +245,7 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path, monkeypatch: p
     run.path.mkdir(parents=True)
     kept = '{"kind": "train", "update": 10}\n{"kind": "valid", "update": 20}\n'
     run.metrics.write_text(kept + '{"kind": "train", "update": 21}\n{"kind": "tr')
-    run._forget_after(20)
+    run._truncate_metrics(20)
     assert run.metrics.read_text() == kept
 
 

@@ -71,7 +71,7 @@ def test_after_a_restart_training_goes_on_as_if_it_began_with_these_weights(opti
         learner.update([random_batch(number)], number)
     learner.restart(best)
     assert equal(learner.weights, best)
-    assert optimizer_tensors(learner.optimizer) == {}
+    assert optimizer_tensors(learner.optimizer, learner.model) == {}
     with torch.no_grad():
         for name, value in fresh.weights.items():
             value.copy_(best[name])
@@ -80,7 +80,7 @@ def test_after_a_restart_training_goes_on_as_if_it_began_with_these_weights(opti
             each.update([random_batch(number)], number)
     assert not equal(learner.weights, best)
     assert equal(learner.weights, fresh.weights)
-    ours, theirs = optimizer_tensors(learner.optimizer), optimizer_tensors(fresh.optimizer)
+    ours, theirs = optimizer_tensors(learner.optimizer, learner.model), optimizer_tensors(fresh.optimizer, fresh.model)
     assert ours
     assert equal(ours, theirs)
 

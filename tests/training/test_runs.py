@@ -173,7 +173,7 @@ def test_resume_refuses_other_options_and_names_them(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"training.optimizer.learning_rate: 0.01 in the run, 0.5 now"):
         run("training.optimizer.learning_rate=0.5", resume=True)
     assert contents(folder / "runs") == before
-    with pytest.raises(UsageError, match="no such run"):
+    with pytest.raises(UsageError, match="no run to resume"):
         run("name=other", resume=True)
 
 
@@ -261,7 +261,7 @@ def test_rehearsal_changes_nothing() -> None:
     learner = make_learner()
     before = {name: value.clone() for name, value in learner.weights.items()}
     generator = torch.get_rng_state()
-    learner.rehearse(make_batch(*random_sentences(5)))
+    learner.dry_run(make_batch(*random_sentences(5)))
     assert all(torch.equal(value, before[name]) for name, value in learner.weights.items())
     assert torch.equal(torch.get_rng_state(), generator)
 
@@ -297,8 +297,8 @@ def test_repeated_undefined_gradients_stop_the_run(folder: Path, monkeypatch: py
     def fails_later(self: Learner, group: Any, number: int) -> Any:
         nonlocal calls
         calls += 1
-        learned = update(self, group, number)
-        return learned if calls < 15 else learned._replace(applied=False)
+        stats = update(self, group, number)
+        return stats if calls < 15 else stats._replace(applied=False)
 
     monkeypatch.setattr(Learner, "update", fails_later)
     with pytest.raises(TrainingError, match="4 updates in a row"):
@@ -310,7 +310,7 @@ def test_a_batch_that_does_not_fit_says_what_to_lower(folder: Path, monkeypatch:
     def too_large(self: Learner, batch: Any) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(Learner, "rehearse", too_large)
+    monkeypatch.setattr(Learner, "dry_run", too_large)
     with pytest.raises(TrainingError, match=r"training\.batch_tokens"):
         run()
 

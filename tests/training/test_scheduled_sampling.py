@@ -22,7 +22,7 @@ from nmt.model import Seq2Seq, build_model
 from nmt.training import train
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.learner import Learner
-from nmt.training.objectives.scheduled_sampling import MixedInput, ScheduledSampler, half_way
+from nmt.training.objectives.scheduled_sampling import MixedInput, ScheduledSampler, inverse_sigmoid_steepness
 from toy_experiments import write_toy_experiment
 
 CPU = torch.device("cpu")
@@ -77,13 +77,13 @@ def random_batch(count: int) -> TensorBatch:
     return to_tensors(batch_of(random_pairs(count)), CPU)
 
 
-def make_feeder(model: Seq2Seq, probability: float, *, seed: int = 1, **options: Any) -> ScheduledSampler:
+def make_sampler(model: Seq2Seq, probability: float, *, seed: int = 1, **options: Any) -> ScheduledSampler:
     chosen = ScheduledSamplingConfig.model_validate({"probability": probability, **options})
     return ScheduledSampler(model=model, options=chosen, seed=seed, dtype=torch.float32)
 
 
-def feed(feeder: ScheduledSampler, batch: TensorBatch, update: int) -> MixedInput:
-    return feeder.feed(batch, feeder.model.encode(batch.source, batch.source_lengths), update)
+def mix(sampler: ScheduledSampler, batch: TensorBatch, update: int) -> MixedInput:
+    return sampler.mix(batch, sampler.model.encode(batch.source, batch.source_lengths), update)
 
 
 def gradients(loss: Tensor, model: Seq2Seq) -> dict[str, Tensor]:
@@ -96,28 +96,28 @@ def gradients(loss: Tensor, model: Seq2Seq) -> dict[str, Tensor]:
 
 
 def test_the_share_is_there_at_once_without_a_ramp() -> None:
-    feeder = make_feeder(tiny_model(), 0.4, start_updates=3)
-    assert [feeder.probability(update) for update in (1, 3, 4, 5, 1000)] == [0.0, 0.0, 0.4, 0.4, 0.4]
+    sampler = make_sampler(tiny_model(), 0.4, start_updates=3)
+    assert [sampler.probability(update) for update in (1, 3, 4, 5, 1000)] == [0.0, 0.0, 0.4, 0.4, 0.4]
 
 
 def test_the_share_rises_in_a_line() -> None:
-    feeder = make_feeder(tiny_model(), 0.8, start_updates=10, ramp_updates=4)
-    found = [feeder.probability(update) for update in range(9, 17)]
+    sampler = make_sampler(tiny_model(), 0.8, start_updates=10, ramp_updates=4)
+    found = [sampler.probability(update) for update in range(9, 17)]
     assert found == pytest.approx([0, 0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
 
 
 @pytest.mark.parametrize("ramp", [1, 10, 5000])
 def test_the_share_rises_by_the_inverse_sigmoid_of_the_paper(ramp: int) -> None:
-    feeder = make_feeder(tiny_model(), 0.5, start_updates=7, ramp_updates=ramp, ramp="inverse_sigmoid")
-    k = half_way(ramp)
+    sampler = make_sampler(tiny_model(), 0.5, start_updates=7, ramp_updates=ramp, ramp="inverse_sigmoid")
+    k = inverse_sigmoid_steepness(ramp)
     assert k * math.log(k) == pytest.approx(ramp / 2)
     for i in {1, ramp // 3 + 1, ramp // 2 + 1, ramp, 3 * ramp}:
         teacher = k / (k + math.exp(i / k))  # Section 2.4 of Bengio et al.: how often the reference is fed.
-        assert feeder.probability(7 + i) == pytest.approx(0.5 * (1 - teacher))
-    assert feeder.probability(7) == 0
+        assert sampler.probability(7 + i) == pytest.approx(0.5 * (1 - teacher))
+    assert sampler.probability(7) == 0
     if ramp % 2 == 0:
-        assert feeder.probability(7 + ramp // 2) == pytest.approx(0.25)
-    assert feeder.probability(7 + 1000 * ramp) == pytest.approx(0.5)
+        assert sampler.probability(7 + ramp // 2) == pytest.approx(0.25)
+    assert sampler.probability(7 + 1000 * ramp) == pytest.approx(0.5)
 
 
 # ------------------------------------------------------------------------------------------------- what is fed, and how
@@ -173,9 +173,9 @@ def test_all_pieces_are_predictions_of_a_first_pass(decoder: str, r_drop: float)
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
         torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-4)
-    part = found.parts["scheduled_sampling"]
+    part = found.components["scheduled_sampling"]
     assert int(part.total) == batch.target_tokens - len(batch.source)  # all but BOS
-    assert part.over == batch.target_tokens
+    assert part.num_terms == batch.target_tokens
 
 
 def test_bos_and_padding_stay_and_nothing_ends_a_sentence() -> None:
@@ -184,7 +184,7 @@ def test_bos_and_padding_stay_and_nothing_ends_a_sentence() -> None:
         model.output.bias[: EOS + 1] = 50.0  # What would be predicted, were it not for what no translation has inside.
     batch = random_batch(12)
     for choice in ("argmax", "sample"):
-        fed = feed(make_feeder(model, 1.0, choice=choice), batch, 1)
+        fed = mix(make_sampler(model, 1.0, choice=choice), batch, 1)
         assert (fed.pieces[:, 0] == BOS).all()
         assert (fed.pieces[~batch.target_mask] == PAD).all()
         inside = batch.target_mask.clone()
@@ -216,23 +216,23 @@ def test_nothing_but_the_second_pass_leaves_a_graph(monkeypatch: pytest.MonkeyPa
 def test_samples_are_drawn_by_probability(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.training.objectives.scheduled_sampling._CHUNK_ELEMENTS", chunk)
     model = tiny_model()
-    feeder = make_feeder(model, 1.0, choice="sample")
+    sampler = make_sampler(model, 1.0, choice="sample")
     state, count = torch.randn(8) * 0.3, 4000
     chances = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    drawn = feeder._predict(state.expand(count, -1), chances)
+    drawn = sampler._predict(state.expand(count, -1), chances)
     probabilities = torch.softmax((model.output.weight @ state + model.output.bias)[EOS + 1 :].double(), dim=0)
     counts = torch.bincount(drawn, minlength=SIZE)
     assert int(counts[: EOS + 1].sum()) == 0
     # Chances that are spread evenly find each piece as often as its probability, give or take one at either end.
     assert ((counts[EOS + 1 :] - probabilities * count).abs() <= 1.01).all()
     extremes = torch.tensor([0.0, math.nextafter(1.0, 0.0)], dtype=torch.float64)
-    assert feeder._predict(state.expand(2, -1), extremes).tolist() == [EOS + 1, SIZE - 1]
+    assert sampler._predict(state.expand(2, -1), extremes).tolist() == [EOS + 1, SIZE - 1]
 
 
 def test_a_sampled_piece_is_not_always_the_best() -> None:
     model, batch = tiny_model(), random_batch(30)
     best, drawn, again, other = (
-        feed(make_feeder(model, 1.0, choice=choice), batch, update).pieces
+        mix(make_sampler(model, 1.0, choice=choice), batch, update).pieces
         for choice, update in (("argmax", 1), ("sample", 1), ("sample", 1), ("sample", 2))
     )
     assert torch.equal(drawn, again)
@@ -246,11 +246,11 @@ def test_a_sampled_piece_is_not_always_the_best() -> None:
 @pytest.mark.parametrize("choice", ["argmax", "sample"])
 def test_what_a_pair_is_fed_does_not_depend_on_its_batch(choice: str) -> None:
     model, pairs = tiny_model(), random_pairs(9)
-    feeder = make_feeder(model, 0.5, choice=choice)
-    together = feed(feeder, to_tensors(batch_of(pairs), CPU), 3).pieces
-    backwards = feed(feeder, to_tensors(batch_of([*pairs[::-1], ([5] * 30, [6] * 40)]), CPU), 3).pieces
+    sampler = make_sampler(model, 0.5, choice=choice)
+    together = mix(sampler, to_tensors(batch_of(pairs), CPU), 3).pieces
+    backwards = mix(sampler, to_tensors(batch_of([*pairs[::-1], ([5] * 30, [6] * 40)]), CPU), 3).pieces
     for row, (source, target) in enumerate(pairs):
-        alone = feed(feeder, to_tensors(make_batch([source], [target]), CPU), 3).pieces[0].tolist()
+        alone = mix(sampler, to_tensors(make_batch([source], [target]), CPU), 3).pieces[0].tolist()
         length = len(target) + 1
         assert together[row, :length].tolist() == alone
         assert backwards[len(pairs) - 1 - row, :length].tolist() == alone
@@ -265,7 +265,7 @@ def test_updates_seeds_and_pairs_have_places_of_their_own() -> None:
     batch = to_tensors(make_batch([[5, row + 4] for row in range(8)], targets), CPU)
 
     def places(*, seed: int = 1, update: int = 1) -> Tensor:
-        return feed(make_feeder(model, 0.5, seed=seed), batch, update).pieces == SIZE - 1
+        return mix(make_sampler(model, 0.5, seed=seed), batch, update).pieces == SIZE - 1
 
     first = places()
     assert torch.equal(first, places())
@@ -281,13 +281,13 @@ def test_the_share_is_what_was_asked_for_and_is_reported(probability: float) -> 
         model.output.bias[SIZE - 1] = 1000.0
     generator = np.random.default_rng(2)
     batch = batch_of([([5, 6], generator.integers(4, SIZE - 1, 30).tolist()) for _ in range(40)])
-    seen = feed(make_feeder(model, probability), to_tensors(batch, CPU), 1)
-    assert seen.own == int((seen.pieces == SIZE - 1).sum())
+    seen = mix(make_sampler(model, probability), to_tensors(batch, CPU), 1)
+    assert seen.num_predicted == int((seen.pieces == SIZE - 1).sum())
     possible = 40 * 30
     deviation = math.sqrt(possible * probability * (1 - probability))
-    assert abs(seen.own - probability * possible) < 4 * deviation
+    assert abs(seen.num_predicted - probability * possible) < 4 * deviation
     learned = make_learner(model, **sampling(probability)).update([batch], 1)
-    assert learned.parts["scheduled_sampling"] == (seen.own, batch.target_tokens)
+    assert learned.components["scheduled_sampling"] == (seen.num_predicted, batch.target_tokens)
 
 
 @pytest.mark.parametrize("r_drop", [0.0, 1.0])
@@ -296,7 +296,7 @@ def test_accumulation_is_one_large_batch(r_drop: float) -> None:
     whole, parts = (make_learner(tiny_model(), r_drop=r_drop, **sampling(0.6, choice="sample")) for _ in range(2))
     first = whole.update([batch_of(pairs)], 1)
     second = parts.update([batch_of([pair]) for pair in pairs], 1)
-    assert first.parts["scheduled_sampling"] == second.parts["scheduled_sampling"]
+    assert first.components["scheduled_sampling"] == second.components["scheduled_sampling"]
     assert first.negative_log_likelihood == pytest.approx(second.negative_log_likelihood, rel=1e-5)
     for name, value in whole.weights.items():
         torch.testing.assert_close(parts.weights[name], value, rtol=1e-4, atol=1e-5)

@@ -93,16 +93,16 @@ def average(
 
     selected = _select(paths, last, best)
     base = averaging.base_model(paths[0])
-    averaging.check_subwords({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
+    averaging.check_same_tokenizers({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
     validation = read_tuning_set(base.config, source, reference) if validate else None
-    averaged = averaging.average(base, [averaging.read_part(path) for path in selected])
+    averaged = averaging.average_models(base, [averaging.read_weights(path) for path in selected])
     logger.info("averaging %d sets of weights: %s", len(selected), ", ".join(path.name for path in selected))
     after = None
     if validation is not None:
         before = validation.measure(make_translator(base, decoding))
         after = validation.measure(make_translator(averaged, decoding))
         _print(before, after, validation)
-    averaging.save(averaged, output, scores=None if after is None else after.scores)
+    averaging.save_average(averaged, output, scores=None if after is None else after.scores)
     logger.info("wrote %s; next: nmt translate --model %s", output, output)
 
 
@@ -124,7 +124,7 @@ def _select(paths: list[Path], last: int | None, best: int | None) -> list[Path]
         return paths
     (run,) = paths
     scores = {} if best is None else _validation_scores(run, base_model(run))
-    return choose_checkpoints(checkpoints_of(run), last=last, best=best, goodness=scores)
+    return choose_checkpoints(checkpoints_of(run), last=last, best=best, scores=scores)
 
 
 def _validation_scores(run: Path, file: ModelFile) -> dict[int, float]:

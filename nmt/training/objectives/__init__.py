@@ -1,4 +1,4 @@
-"""What an update improves, one file each: likelihood, R-Drop, minimum risk, and what can be added to them."""
+"""Training objectives: likelihood, R-Drop, minimum risk, and auxiliary losses."""
 
 from nmt.training.objectives.base import LossOutput, Objective
 from nmt.training.objectives.build import build_objective

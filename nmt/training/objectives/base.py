@@ -1,4 +1,4 @@
-"""What the learner asks of an objective."""
+"""The interface between the learner and an objective."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from nmt.training.batch_tensors import TensorBatch
 
 
 class LossComponent(NamedTuple):
-    """Something that goes into a loss and is worth a place in the log."""
+    """A component of a loss whose mean is logged."""
 
     total: Tensor
-    """A sum, without its weight, detached."""
-    over: int
-    """What the sum is over: its mean is logged."""
+    """Unweighted sum, detached."""
+    num_terms: int
+    """Number of terms in the sum."""
 
 
 class LossOutput(NamedTuple):
     """The loss of a batch."""
 
     loss: Tensor
-    """A sum over the batch's units, differentiable."""
+    """Sum over the units of the batch, differentiable."""
     negative_log_likelihood: Tensor
-    """-log p(target), summed over the target pieces, detached: its mean is the logged loss."""
-    parts: dict[str, LossComponent]
-    """What else the loss is made of, by name."""
+    """-log p(target), summed over the target pieces, detached. Its mean is the logged loss."""
+    components: dict[str, LossComponent]
+    """Other components of the loss, by name."""
 
 
 class Objective(Protocol):
-    """What an update minimises: the sum of `loss` over its batches, divided by the sum of `units`."""
+    """An objective of training. An update minimizes the sum of `loss` over its batches, divided by all `units`."""
 
     def units(self, batch: Batch) -> int:
-        """How much `batch` counts."""
+        """Return the weight of `batch` in the mean loss."""
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
-        """Cut `batch` into parts that go forwards and backwards one after the other, to bound memory."""
+        """Split `batch` into parts that run forward and backward one after the other, to bound memory."""
 
     def loss(self, batch: TensorBatch, update: int) -> LossOutput:
-        """Return the loss of `batch` at the update with this number (counted from 1); padding takes no part."""
+        """Return the loss of `batch` at `update` (counted from 1), without padding."""

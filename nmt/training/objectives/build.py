@@ -1,4 +1,4 @@
-"""From options to the objective."""
+"""Build the objective from the training section of a configuration."""
 
 from __future__ import annotations
 
@@ -7,32 +7,47 @@ import torch
 from nmt.config.schema import TrainingConfig
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import needs_links
-from nmt.training.objectives.auxiliary_losses import AlignmentTerm, AttentionTerm, CoverageTerm
+from nmt.training.objectives.auxiliary_losses import AttentionLoss, CoverageLoss, GuidedAlignmentLoss
 from nmt.training.objectives.base import Objective
 from nmt.training.objectives.likelihood import Likelihood
-from nmt.training.objectives.minimum_risk import Risk, SentenceScorer
+from nmt.training.objectives.minimum_risk import MinimumRisk, SentenceScorer
 from nmt.training.objectives.r_drop import RDrop
 from nmt.training.objectives.scheduled_sampling import ScheduledSampler
 
 
 def build_objective(
-    model: Seq2Seq, options: TrainingConfig, *, seed: int, dtype: torch.dtype, judge: SentenceScorer | None
+    model: Seq2Seq, options: TrainingConfig, *, seed: int, dtype: torch.dtype, scorer: SentenceScorer | None
 ) -> Objective:
-    """Return the objective of `options`; `seed` is that of its draws, `judge` is for minimum risk training."""
+    """Return the objective of `options`.
+
+    Args:
+        model: The model that is trained.
+        options: The training section.
+        seed: Seed of scheduled sampling.
+        dtype: Number format of matrix products.
+        scorer: Scores samples; required for minimum risk training.
+    """
     if options.objective == "minimum_risk":
-        assert judge is not None
-        return Risk(
-            model=model, options=options.minimum_risk, batch_tokens=options.batch_tokens, judge=judge, dtype=dtype
+        assert scorer is not None
+        return MinimumRisk(
+            model=model, options=options.minimum_risk, batch_tokens=options.batch_tokens, scorer=scorer, dtype=dtype
         )
-    terms: list[AttentionTerm] = []
+    attention_losses: list[AttentionLoss] = []
     if options.coverage_loss > 0:
-        terms.append(CoverageTerm(options.coverage_loss))
+        attention_losses.append(CoverageLoss(options.coverage_loss))
     if needs_links(options):
-        terms.append(AlignmentTerm(options.guided_alignment))
-    feeder: ScheduledSampler | None = None
+        attention_losses.append(GuidedAlignmentLoss(options.guided_alignment))
+    sampler: ScheduledSampler | None = None
     if options.scheduled_sampling.probability > 0:
-        feeder = ScheduledSampler(model=model, options=options.scheduled_sampling, seed=seed, dtype=dtype)
+        sampler = ScheduledSampler(model=model, options=options.scheduled_sampling, seed=seed, dtype=dtype)
     smoothing, alpha = options.label_smoothing, options.r_drop
     if alpha > 0:
-        return RDrop(model=model, smoothing=smoothing, alpha=alpha, dtype=dtype, attention_terms=terms, feeder=feeder)
-    return Likelihood(model=model, smoothing=smoothing, dtype=dtype, attention_terms=terms, feeder=feeder)
+        return RDrop(
+            model=model,
+            smoothing=smoothing,
+            alpha=alpha,
+            dtype=dtype,
+            attention_losses=attention_losses,
+            sampler=sampler,
+        )
+    return Likelihood(model=model, smoothing=smoothing, dtype=dtype, attention_losses=attention_losses, sampler=sampler)

@@ -1,4 +1,7 @@
-"""The likelihood of the references, label-smoothed: the objective of ordinary training."""
+"""The objective of ordinary training: label-smoothed likelihood of the references.
+
+B pairs, S source length, T target length, O inputs of the output layer.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch
 from nmt.training.fused_loss import fused_loss
-from nmt.training.objectives.auxiliary_losses import AttentionTerm
+from nmt.training.objectives.auxiliary_losses import AttentionLoss
 from nmt.training.objectives.base import LossComponent, LossOutput
 from nmt.training.objectives.scheduled_sampling import ScheduledSampler
 
 
 class ForwardOutput(NamedTuple):
-    """What the model made of a batch."""
+    """The result of running the model on a batch."""
 
     states: Tensor
-    """What the output layer reads [B, T, O]."""
+    """Inputs of the output layer [B, T, O]."""
     weights: Tensor | None
     """Attention weights [B, T, S]."""
-    parts: dict[str, LossComponent]
-    """How much of what it was fed was its own."""
+    components: dict[str, LossComponent]
+    """With scheduled sampling: the share of input pieces that the model predicted."""
 
 
 def run_model(
@@ -34,27 +37,30 @@ def run_model(
     batch: TensorBatch,
     *,
     dtype: torch.dtype,
-    feeder: ScheduledSampler | None,
+    sampler: ScheduledSampler | None,
     update: int,
     copies: int = 1,
 ) -> ForwardOutput:
-    """Run the model on `copies` of a batch, one below the other, which are fed the same and differ by dropout."""
+    """Run the model on one or two `copies` of a batch, with the same decoder inputs but different dropout.
+
+    The rows of the second copy follow those of the first: the first dimension of the results is `copies` * B.
+    """
     whole = batch if copies == 1 else batch.twice()
     with autocast(batch.source.device, dtype):
         memory = model.encode(whole.source, whole.source_lengths)
-    target_input, parts = whole.target_input, dict[str, LossComponent]()
-    if feeder is not None:
+    target_input, components = whole.target_input, dict[str, LossComponent]()
+    if sampler is not None:
         first = memory if copies == 1 else memory.select(torch.arange(len(batch.source), device=batch.source.device))
-        fed = feeder.feed(batch, first, update)
-        target_input = fed.pieces.repeat(copies, 1)
-        parts["scheduled_sampling"] = LossComponent(torch.tensor(fed.own), batch.target_tokens)
+        mixed = sampler.mix(batch, first, update)
+        target_input = mixed.pieces.repeat(copies, 1)  # [copies * B, T]
+        components["scheduled_sampling"] = LossComponent(torch.tensor(mixed.num_predicted), batch.target_tokens)
     with autocast(batch.source.device, dtype):
         states, weights = model.decode(target_input, memory)
-    return ForwardOutput(states, weights, parts)
+    return ForwardOutput(states, weights, components)
 
 
 class Likelihood:
-    """Minus the log-probability of each target piece, smoothed, and terms of the attention weights."""
+    """Label-smoothed negative log-likelihood, plus losses of the attention weights."""
 
     def __init__(
         self,
@@ -62,54 +68,54 @@ class Likelihood:
         model: Seq2Seq,
         smoothing: float,
         dtype: torch.dtype,
-        attention_terms: Sequence[AttentionTerm],
-        feeder: ScheduledSampler | None,
+        attention_losses: Sequence[AttentionLoss],
+        sampler: ScheduledSampler | None,
     ) -> None:
         self.model = model
-        self.feeder = feeder
+        self.sampler = sampler
         self.smoothing = smoothing
         self.dtype = dtype
-        self.attention_terms = attention_terms
+        self.attention_losses = attention_losses
 
     def units(self, batch: Batch) -> int:
-        """Target pieces."""
+        """Return the number of target pieces."""
         return batch.target_tokens
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
-        """Leave it whole."""
+        """Return the batch unsplit."""
         return [batch]
 
     def loss(self, batch: TensorBatch, update: int) -> LossOutput:
-        ran = run_model(self.model, batch, dtype=self.dtype, feeder=self.feeder, update=update)
-        output = self.model.output
+        forward = run_model(self.model, batch, dtype=self.dtype, sampler=self.sampler, update=update)
+        layer = self.model.output
         sums = fused_loss(
-            ran.states[batch.target_mask],
-            output.joint_weight(),
-            output.bias,
-            batch.target_output[batch.target_mask],
+            forward.states[batch.target_mask],  # [N, O]
+            layer.joint_weight(),
+            layer.bias,
+            batch.target_output[batch.target_mask],  # [N]
             smoothing=self.smoothing,
             dtype=self.dtype,
         )
-        terms = LossOutput(sums.loss, sums.negative_log_likelihood, ran.parts)
-        return add_attention_terms(terms, self.attention_terms, ran.weights, batch, update=update, share=1.0)
+        output = LossOutput(sums.loss, sums.negative_log_likelihood, forward.components)
+        return add_attention_losses(output, self.attention_losses, forward.weights, batch, update=update, scale=1.0)
 
 
-def add_attention_terms(
-    terms: LossOutput,
-    attention_terms: Sequence[AttentionTerm],
+def add_attention_losses(
+    output: LossOutput,
+    attention_losses: Sequence[AttentionLoss],
     weights: Tensor | None,
     batch: TensorBatch,
     *,
     update: int,
-    share: float,
+    scale: float,
 ) -> LossOutput:
-    """Add to a loss what `attention_terms` say of the attention weights [B, T, S], times `share`."""
-    loss, parts = terms.loss, dict(terms.parts)
-    for term in attention_terms:
-        scale = term.scale(update)
-        if scale > 0:
+    """Add the losses of the attention weights [B, T, S] to `output`, multiplied by `scale`."""
+    loss, components = output.loss, dict(output.components)
+    for attention_loss in attention_losses:
+        weight = attention_loss.weight_at(update)
+        if weight > 0:
             assert weights is not None
-            total, count = term.measure(weights, batch)
-            loss = loss + share * scale * total
-            parts[term.name] = LossComponent(total.detach(), count)
-    return LossOutput(loss, terms.negative_log_likelihood, parts)
+            total, count = attention_loss.compute(weights, batch)
+            loss = loss + scale * weight * total
+            components[attention_loss.name] = LossComponent(total.detach(), count)
+    return LossOutput(loss, output.negative_log_likelihood, components)

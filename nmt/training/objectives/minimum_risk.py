@@ -1,13 +1,13 @@
-"""Minimum risk training: translations that score well become more probable (Shen et al. 2016).
+"""Minimum risk training: the expected risk of sampled translations (Shen et al. 2016).
 
-B sentences, C candidates of all of them, K candidates of one, T target length, S source length.
+B sentences, C candidates of all sentences, T target length, S source length, N target pieces, O output size.
 
-With candidates S(x), drawn from the model, each once, the objective is the mean over sentences of
+The objective is the mean over sentences of
 
-    risk(x) = sum_{y in S(x)} Q(y|x) (1 - score(y)),   Q(y|x) = p(y|x)^a / sum_{y' in S(x)} p(y'|x)^a.
+    risk(x) = sum_{y in S(x)} Q(y|x) (1 - score(y)),   Q(y|x) = p(y|x)^a / sum_{y' in S(x)} p(y'|x)^a,
 
-Candidates are drawn without dropout and scored with it, as one batch whose rows share the encoded sentences. Their
-gradient goes through Q; that they were drawn is taken as given.
+where S(x) is the set of candidates sampled from the model. Candidates are sampled without dropout. Their probabilities
+are computed with dropout, as one batch whose rows share the encoded sentences. The gradient flows through Q only.
 """
 
 from __future__ import annotations
@@ -28,26 +28,28 @@ from nmt.metrics.sentence import SentenceMetric, make_sentence_metric
 from nmt.model import Seq2Seq
 from nmt.search.sampling import sample
 from nmt.training.batch_tensors import TensorBatch, to_tensors
-from nmt.training.log_probs import picked_log_probs
+from nmt.training.log_probs import target_log_probs
 from nmt.training.objectives.base import LossComponent, LossOutput
 
 MAX_RISK = 1.0
+"""Risk of a candidate whose score is 0."""
 
 
 class SentenceScorer(NamedTuple):
-    """What scores candidates, and what their random streams start from."""
+    """Scores sampled translations against a reference."""
 
     tokenizer: SubwordModel
-    """Of the target."""
+    """The target tokenizer."""
     metric: SentenceMetric
     seed: int
+    """Seed of the samples."""
 
 
 def make_sentence_scorer(config: Config, tokenizer: SubwordModel) -> SentenceScorer:
-    """Return the judge of candidates that `tokenizer` decodes.
+    """Return the scorer of `training.minimum_risk.metric` for translations that `tokenizer` decodes.
 
     Raises:
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        NMTError: The tokenizer that BLEU requires is not installed.
     """
     metric = make_sentence_metric(
         config.training.minimum_risk.metric,
@@ -59,42 +61,46 @@ def make_sentence_scorer(config: Config, tokenizer: SubwordModel) -> SentenceSco
 
 
 class SampledCandidates(NamedTuple):
-    """The candidates of all sentences, those of one sentence one after another."""
+    """The candidates of all sentences, grouped by sentence. The first of each sentence is its reference."""
 
     ids: list[list[int]]
+    """Pieces of each candidate, without EOS."""
     sentences: Tensor
-    """The sentence of each [C]."""
+    """The sentence of each candidate [C]."""
     risks: Tensor
-    """1 - score of each [C]; float32."""
-    counted: Tensor
-    """Whether it takes part in the expected risk [C]: all do but a reference that is not meant to."""
+    """1 - score of each candidate [C]; float32."""
+    included: Tensor
+    """True for candidates in the expected risk [C]. A reference is left out unless it was sampled, or the option
+    `reference` includes it."""
     references: Tensor
-    """Which candidate is each sentence's reference [B]."""
+    """Index of each sentence's reference among the candidates [B]."""
 
 
 def expected_risks(
-    log_probs: Tensor, risks: Tensor, sentences: Tensor, counted: Tensor, *, count: int, sharpness: float
+    log_probs: Tensor, risks: Tensor, sentences: Tensor, included: Tensor, *, count: int, sharpness: float
 ) -> Tensor:
-    """Return sum_y Q(y) risk(y) of each of `count` sentences [B].
+    """Return the expected risk sum_y Q(y) (1 - score(y)) of each sentence [B].
 
     Args:
-        log_probs: Of the candidates [C].
-        risks: Theirs [C].
-        sentences: The sentence of each [C].
-        counted: Which candidates take part [C].
-        count: B.
+        log_probs: log p of each candidate [C].
+        risks: 1 - score of each candidate [C].
+        sentences: The sentence of each candidate [C].
+        included: True for candidates in the sum [C].
+        count: Number of sentences B.
         sharpness: The exponent a.
     """
-    scaled = (sharpness * log_probs).masked_fill(~counted, float("-inf"))
-    highest = scaled.detach().new_full((count,), float("-inf")).scatter_reduce(0, sentences, scaled.detach(), "amax")
-    unnormalized = torch.exp(scaled - highest[sentences])
-    sums = unnormalized.new_zeros(count).index_add(0, sentences, unnormalized)
-    weighted = unnormalized.new_zeros(count).index_add(0, sentences, unnormalized * risks.to(unnormalized.dtype))
-    return weighted / sums
+    scaled = (sharpness * log_probs).masked_fill(~included, float("-inf"))  # [C]
+    # A softmax over the candidates of each sentence, which are a varying number.
+    lowest = scaled.detach().new_full((count,), float("-inf"))  # [B]
+    highest = lowest.scatter_reduce(0, sentences, scaled.detach(), "amax")  # [B]
+    unnormalized = torch.exp(scaled - highest[sentences])  # [C]
+    sums = unnormalized.new_zeros(count).index_add(0, sentences, unnormalized)  # [B]
+    weighted = unnormalized * risks.to(unnormalized.dtype)  # [C]
+    return weighted.new_zeros(count).index_add(0, sentences, weighted) / sums
 
 
-class Risk:
-    """The expected risk of sampled translations, and with `likelihood_weight` the likelihood of the references."""
+class MinimumRisk:
+    """The expected risk of sampled translations, plus the likelihood of the references times `likelihood_weight`."""
 
     def __init__(
         self,
@@ -102,75 +108,74 @@ class Risk:
         model: Seq2Seq,
         options: MinimumRiskConfig,
         batch_tokens: int,
-        judge: SentenceScorer,
+        scorer: SentenceScorer,
         dtype: torch.dtype,
     ) -> None:
         self.model = model
         self.options = options
         self.batch_tokens = batch_tokens
-        self.judge = judge
+        self.scorer = scorer
         self.dtype = dtype
 
     def units(self, batch: Batch) -> int:
-        """Sentences."""
+        """Return the number of sentences."""
         return len(batch)
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
-        """Cut `batch` so that the candidates of a part, were they as long as its references, are no larger a batch."""
+        """Split `batch` so that the candidates of a part, at the length of its references, fit `batch_tokens`."""
         width = max(batch.source.shape[1], batch.target_input.shape[1]) * (self.options.samples + 1)
         return batch.split(max(1, self.batch_tokens // width))
 
     def loss(self, batch: TensorBatch, update: int) -> LossOutput:
         candidates = self._candidates(batch, update)
-        log_probs, pieces = self._score(batch, candidates)
+        log_probs, lengths = self._log_probs(batch, candidates)
         count = len(batch.source)
         risks = expected_risks(
             log_probs,
             candidates.risks,
             candidates.sentences,
-            candidates.counted,
+            candidates.included,
             count=count,
             sharpness=self.options.sharpness,
         )
-        reference = -log_probs[candidates.references]
+        reference = -log_probs[candidates.references]  # [B]
         loss = risks.sum()
         if self.options.likelihood_weight > 0:
-            loss = loss + self.options.likelihood_weight * (reference / pieces[candidates.references]).sum()
-        return LossOutput(loss, reference.detach().sum(), {"risk": LossComponent(risks.detach().sum(), count)})
+            loss = loss + self.options.likelihood_weight * (reference / lengths[candidates.references]).sum()
+        return LossOutput(loss, reference.detach().sum(), {"expected_risk": LossComponent(risks.detach().sum(), count)})
 
-    # ------------------------------------------------------------------------------------------------- candidates
+    # ---------------------------------------------------------------------------------------------------- sampling
 
     def _candidates(self, batch: TensorBatch, update: int) -> SampledCandidates:
-        """Draw candidates of each sentence, score them, and put the reference first."""
+        """Sample candidates of each sentence, each once, score them, and put the reference first."""
         lengths = batch.target_mask.sum(1).tolist()
         references = [ids[: length - 1] for ids, length in zip(batch.target_output.tolist(), lengths, strict=True)]
         ids: list[list[int]] = []
-        sentences, risks, counted, firsts = [], [], [], []
-        for sentence, (reference, drawn) in enumerate(zip(references, self._draw(batch, update), strict=True)):
-            unique = list(dict.fromkeys([tuple(reference), *map(tuple, drawn)]))
-            known = self.options.reference or reference in drawn
+        sentences, risks, included, firsts = [], [], [], []
+        for sentence, (reference, samples) in enumerate(zip(references, self._sample(batch, update), strict=True)):
+            unique = list(dict.fromkeys([tuple(reference), *map(tuple, samples)]))
             firsts.append(len(ids))
             ids += [list(candidate) for candidate in unique]
             sentences += [sentence] * len(unique)
             risks += self._risks(unique)
-            counted += [known] + [True] * (len(unique) - 1)
+            included += [self.options.reference or reference in samples] + [True] * (len(unique) - 1)
         device = batch.source.device
         return SampledCandidates(
             ids,
             torch.tensor(sentences, device=device),
             torch.tensor(risks, device=device),
-            torch.tensor(counted, device=device),
+            torch.tensor(included, device=device),
             torch.tensor(firsts, device=device),
         )
 
-    def _draw(self, batch: TensorBatch, update: int) -> list[list[list[int]]]:
-        """Draw from the model as it translates, without dropout: the same for the same sentence and update."""
+    def _sample(self, batch: TensorBatch, update: int) -> list[list[list[int]]]:
+        """Sample translations of each sentence without dropout; they depend on seed, update and sentence only."""
         options = self.options
         rows = zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)
         sources = [ids[:length] for ids, length in rows]
-        seeds = np.array([make_key(self.judge.seed, update, *ids) for ids in sources], dtype=np.uint64)
-        pieces = batch.target_mask.sum(1) - 1
-        longest = (pieces * options.max_length_ratio).long() + options.max_length_constant
+        seeds = np.array([make_key(self.scorer.seed, update, *ids) for ids in sources], dtype=np.uint64)
+        lengths = batch.target_mask.sum(1) - 1  # [B], without EOS
+        max_lengths = (lengths * options.max_length_ratio).long() + options.max_length_constant  # [B]
         training = self.model.training
         self.model.eval()
         try:
@@ -180,34 +185,34 @@ class Risk:
                     batch.source,
                     batch.source_lengths,
                     samples=options.samples,
-                    max_lengths=longest,
+                    max_lengths=max_lengths,
                     seeds=seeds,
                 )
         finally:
             self.model.train(training)
 
     def _risks(self, candidates: Sequence[tuple[int, ...]]) -> list[float]:
-        """1 - score of each candidate against the first one, the reference."""
-        reference, *others = self.judge.tokenizer.decode(candidates)
-        return [0.0] + [MAX_RISK - self.judge.metric(text, reference) for text in others]
+        """Return 1 - score of each candidate against the first one, the reference."""
+        reference, *others = self.scorer.tokenizer.decode(candidates)
+        return [0.0] + [MAX_RISK - self.scorer.metric(text, reference) for text in others]
 
-    # ---------------------------------------------------------------------------------------------------- scoring
+    # ----------------------------------------------------------------------------------------------- probabilities
 
-    def _score(self, batch: TensorBatch, candidates: SampledCandidates) -> tuple[Tensor, Tensor]:
-        """Return log p of each candidate [C], differentiable, and its pieces [C], EOS included."""
+    def _log_probs(self, batch: TensorBatch, candidates: SampledCandidates) -> tuple[Tensor, Tensor]:
+        """Return log p of each candidate [C], differentiable, and its number of pieces [C], with EOS."""
         device = batch.source.device
         targets = to_tensors(make_batch([[]] * len(candidates.ids), candidates.ids), device)
         with autocast(device, self.dtype):
             memory = self.model.encode(batch.source, batch.source_lengths)
-            states, _ = self.model.decode(targets.target_input, memory.select(candidates.sentences))
-        output = self.model.output
-        log_probs = picked_log_probs(
-            states[targets.target_mask],
-            output.joint_weight(),
-            output.bias,
-            targets.target_output[targets.target_mask],
+            states, _ = self.model.decode(targets.target_input, memory.select(candidates.sentences))  # [C, T, O]
+        layer = self.model.output
+        log_probs = target_log_probs(
+            states[targets.target_mask],  # [N, O]
+            layer.joint_weight(),
+            layer.bias,
+            targets.target_output[targets.target_mask],  # [N]
             dtype=self.dtype,
         )
-        rows = targets.target_mask.nonzero()[:, 0]
-        sums = log_probs.new_zeros(len(candidates.ids)).index_add(0, rows, log_probs)
+        rows = targets.target_mask.nonzero()[:, 0]  # [N]
+        sums = log_probs.new_zeros(len(candidates.ids)).index_add(0, rows, log_probs)  # [C]
         return sums, targets.target_mask.sum(1)

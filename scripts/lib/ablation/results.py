@@ -25,14 +25,14 @@ def measure_run(config: Config, folder: Path) -> Measured:
     """
     run = RunFolder(folder.name)
     best = best_validation(run.metrics)
-    progress = json.loads((run.last / "state.json").read_text("utf-8"))["progress"]
+    state = json.loads((run.last / "state.json").read_text("utf-8"))["train_state"]
     model = load_model(find_model(folder))
     return {
         **{name: best.get(name) for name in SCORES},
         "best_update": best["update"],
         "best_epoch": best["epoch"],
-        "updates": progress["update"],
-        "training_seconds": progress["seconds"],
+        "updates": state["update"],
+        "training_seconds": state["seconds"],
         "parameters": sum(weight.numel() for weight in model.weights.values()),
     }
 

@@ -38,15 +38,15 @@ def measure_lengths(config: Config, folder: Path, *, out: Path) -> Measured:
     lines = [translation.text for translation in translator.translate([source for source, _ in pairs])]
     write_lines(out / f"{config.name}.{test.name}.{config.data.target_language}", lines)
     speeds = read_records(find_metrics(str(folder))).train.get(SPEED)
-    progress = load_checkpoint(RunFolder(folder.name).all_checkpoints()[-1]).state["progress"]
+    state = load_checkpoint(RunFolder(folder.name).all_checkpoints()[-1]).state["train_state"]
     return {
         "parameters": sum(weight.numel() for weight in file.weights.values()),
         "hidden_size": config.model.decoder.hidden_size,
         # The median over the lines of the log: pauses of a shared machine count little.
         "tokens_per_second": round(statistics.median(speeds.values)) if speeds is not None else None,
-        "training_seconds": progress["seconds"],
-        "updates": progress["update"],
-        "best_update": progress["best_update"],
+        "training_seconds": state["seconds"],
+        "updates": state["update"],
+        "best_update": state["best_update"],
         "validation_bleu": file.provenance["validation"].get("bleu"),
         "test": test.name,
         **score_lengths(config, pairs, lines),

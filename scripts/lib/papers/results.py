@@ -71,7 +71,7 @@ def _measure(plan: Plan, *, short: int, long: int) -> Row:
         preset=plan.preset,
         parameters=sum(weights.numel() for weights in model.weights.values()),
         tokens_per_second=statistics.median(speeds) if speeds else float("nan"),
-        minutes=state["progress"]["seconds"] / 60,
+        minutes=state["train_state"]["seconds"] / 60,
         validation=max(record["bleu"] for record in records if record["kind"] == "valid"),
         test=every,
         short=few,
