@@ -156,7 +156,7 @@ def test_new_rows_are_the_mean_of_the_parents_pieces(kind: str) -> None:
     old = make_model(["the red dog sees a cat"] * 30, **options)
     new = make_model(["the red dogs see all the cats and <x> birds"] * 30, user_symbols=["<x>"], **options)
     found = map_rows(old, new)
-    matrix = found.mix(torch.eye(old.size, dtype=torch.float64))
+    matrix = found.apply(torch.eye(old.size, dtype=torch.float64))
     ids = {piece: number for number, piece in enumerate(old.pieces(range(old.size)))}
     torch.testing.assert_close(matrix.sum(1), torch.ones(new.size).double())
     kept = 0
@@ -216,11 +216,11 @@ def test_a_shared_table_is_frozen_by_any_of_its_names() -> None:
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
-        ("encoder", r"did you mean encoder\.\*"),
-        ("encodr.*", r"did you mean encoder\.\*"),
-        ("decoder.embedding.*", r"did you mean decoder\.embeddings\.\*"),
+        ("encoder", r"Did you mean encoder\.\*"),
+        ("encodr.*", r"Did you mean encoder\.\*"),
+        ("decoder.embedding.*", r"Did you mean decoder\.embeddings\.\*"),
         ("xyz", r"a group such as bridge\.\*, decoder\.\*, encoder\.\*, output\.\*"),
-        ("*", "leaves nothing to train"),
+        ("*", "all parameters are frozen"),
     ],
 )
 def test_unknown_names_get_the_nearest_ones(pattern: str, says: str) -> None:

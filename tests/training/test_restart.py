@@ -174,12 +174,12 @@ def test_a_lower_rate_starts_again_from_the_best_weights(folder: Path, averaging
     straight, name, options = Path("runs", averaging), f"name=broken-{averaging}", AVERAGING[averaging]
     found = restarts(straight)
     assert len(found) >= 2
-    assert len(lines_of(straight, "going on from the weights of update")) == len(found)
+    assert len(lines_of(straight, "continuing from the weights of update")) == len(found)
     # A run that ends with the first restart shows what it goes on with.
     broken = run(name, f"training.max_updates={found[0]}", *options)
     best = load_model(broken / "best.safetensors")
     assert best.provenance["update"] < found[0]
-    assert lines_of(broken, f"going on from the weights of update {best.provenance['update']}")
+    assert lines_of(broken, f"continuing from the weights of update {best.provenance['update']}")
     assert equal(newest(broken, "weights"), best.weights)
     assert newest(broken, "optimizer") == {}
     if averaging == "ema":
@@ -221,7 +221,7 @@ def test_without_it_a_lower_rate_goes_on_from_where_it_is(folder: Path) -> None:
     plain = ("training.schedule.restart=false", *AVERAGING["none"])
     short = run("name=plain", f"training.max_updates={first}", *plain)
     assert lines_of(short, "learning rate lowered")
-    assert not lines_of(short, "going on from the weights")
+    assert not lines_of(short, "continuing from the weights")
     assert newest(short, "optimizer")
     assert not equal(newest(short, "weights"), load_model(short / "best.safetensors").weights)
 
@@ -230,7 +230,7 @@ def test_a_rate_that_cannot_fall_restarts_nothing(folder: Path) -> None:
     first = restarts(Path("runs/none"))[0]
     path = run("name=level", f"training.max_updates={first}", "training.schedule.final=1", *AVERAGING["none"])
     assert restarts(path) == [first]
-    assert not lines_of(path, "going on from the weights")
+    assert not lines_of(path, "continuing from the weights")
 
 
 def test_the_average_at_the_end_is_measured_and_changes_no_course(
@@ -240,6 +240,6 @@ def test_the_average_at_the_end_is_measured_and_changes_no_course(
     monkeypatch.setattr(Validator, "_loss", lambda validator, model: next(losses))
     path = run("name=best", "training.max_updates=8", "training.averaging.kind=best", "training.averaging.count=3")
     lines = (path / "train.log").read_text(encoding="utf-8").splitlines()
-    (last,) = [number for number, line in enumerate(lines) if "best snapshots:" in line]
+    (last,) = [number for number, line in enumerate(lines) if "best snapshots" in line]
     assert any("validation at update" in line for line in lines[last:])
-    assert not any("lowered" in line or "going on" in line for line in lines[last:])
+    assert not any("lowered" in line or "continuing" in line for line in lines[last:])
