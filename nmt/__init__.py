@@ -1,4 +1,4 @@
-"""Recurrent machine translation with attention: from two text files to a measured translator.
+"""Machine translation with recurrent networks and attention: from two text files to an evaluated translator.
 
 The command line is `nmt`; from Python, `nmt.load("runs/quickstart").translate("A sentence.").text`.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nmt.api import LoadedModel
     from nmt.inference.attention import LineAttention
     from nmt.inference.attention_map import AttentionMap
-    from nmt.inference.constraints import Request
+    from nmt.inference.constraints import SourceLine
     from nmt.inference.output.quality_flags import find_flags
     from nmt.inference.results import Hypothesis, Translation, TranslationScore
 
@@ -32,7 +32,7 @@ __all__ = [
     "LineAttention",
     "LoadedModel",
     "NMTError",
-    "Request",
+    "SourceLine",
     "Translation",
     "TranslationScore",
     "UsageError",
@@ -41,13 +41,13 @@ __all__ = [
     "load",
 ]
 
-# Imported when they are asked for: `import nmt` must not load torch, so that `nmt --help` answers at once.
+# Imported on first use: `import nmt` must not load torch, so that `nmt --help` answers at once.
 _HOMES = {
     "LineAttention": "nmt.inference.attention",
     "AttentionMap": "nmt.inference.attention_map",
     "Hypothesis": "nmt.inference.results",
     "LoadedModel": "nmt.api",
-    "Request": "nmt.inference.constraints",
+    "SourceLine": "nmt.inference.constraints",
     "TranslationScore": "nmt.inference.results",
     "Translation": "nmt.inference.results",
     "find_flags": "nmt.inference.output.quality_flags",
@@ -63,36 +63,37 @@ def load(
     terminology: Mapping[str, str] | Path | str | None = None,
     **decoding: Any,
 ) -> LoadedModel:
-    """Load a model, to translate, to score translations and to see its attention; see `nmt.api`.
+    """Load a model that translates, scores translations and shows its attention; see `nmt.api`.
 
-    For example, `nmt.load("runs/my", beam_size=10).translate("A sentence.").text`. What it does is what the commands
-    do, with the same results, and it may be used from several threads at once.
+    For example, `nmt.load("runs/my", beam_size=10).translate("A sentence.").text`. The results are those of the
+    commands. The model may be used from several threads at once.
 
     Args:
-        path: A model file or the folder of a run, or several, which then work together; None: what the environment
-            variable NMT_MODEL names, or the newest run.
-        weights: How much each of several models counts; None: all the same.
-        mbr: Choose among the hypotheses of the beam, or the samples, the one that the others agree with most, by this
-            metric: `chrf` or `bleu`. None: the best one of the search.
-        avoid: Words or phrases that no translation has.
-        terminology: How terms are translated: source terms with their target terms, or a file with a source term, a
-            tab and a target term a line. They are found as whole words.
-        decoding: Options of the configuration's decoding section in place of the model's own: beam_size, n_best,
+        path: A model file or the folder of a run, or several for an ensemble. None: the value of the environment
+            variable NMT_MODEL, or the newest run.
+        weights: The weight of each model of an ensemble. None: equal weights.
+        mbr: Rerank the hypotheses of the beam, or the samples, by minimum Bayes risk with this metric: `chrf` or
+            `bleu`. None: no reranking.
+        avoid: Words or phrases that no translation may contain.
+        terminology: Source terms with their target terms, or a file with a source term, a tab and a target term per
+            line. Source terms are matched as whole words.
+        decoding: Options of the configuration's decoding section that override the model's own: beam_size, n_best,
             length_normalization, alpha, sampling, temperature, split_sentences, batch_sentences, precision, device,
-            threads and so on; `nmt config show CONFIG --comments` explains them all.
+            threads and others. `nmt config show CONFIG --comments` explains all of them.
 
     Raises:
-        UsageError: There is no model at `path`, or the options cannot be used.
-        CheckpointError: The file is not a model file, or is damaged.
-        DataError: The file of terms cannot be read.
+        UsageError: `path` does not exist, or an option cannot be used.
+        CheckpointError: A file is not a model file, or it is damaged.
+        DataError: The terminology file cannot be read.
     """
     from pathlib import Path
 
-    from nmt.api import LoadedModel, load_ensemble
+    from nmt.api import LoadedModel
+    from nmt.inference.model_file import load_models
 
     paths = [path] if isinstance(path, (str, Path)) else path
     return LoadedModel(
-        load_ensemble(paths), weights=weights, mbr=mbr, avoid=avoid, terminology=terminology, decoding=decoding
+        load_models(paths), weights=weights, mbr=mbr, avoid=avoid, terminology=terminology, decoding=decoding
     )
 
 

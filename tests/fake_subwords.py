@@ -11,7 +11,8 @@ from torch import Tensor
 from fake_models import FakeMemory, FakeOutput, FakeState, HashModel, every_output, sources
 from nmt.config.schema import DecodingConfig
 from nmt.data.shortlist_table import ShortlistTable
-from nmt.inference.search_options import NO_CONSTRAINTS, Constraints, PhraseCompiler, SearchBatch, SearchRunner
+from nmt.inference.constraints import NO_CONSTRAINTS, ConstraintCompiler, Constraints
+from nmt.inference.search_options import SearchBatch, SearchRunner
 from nmt.inference.shortlist import AllowedTokens, Shortlist
 from nmt.search import TokenHypothesis, make_length_normalization
 
@@ -55,42 +56,42 @@ def has(phrase: str) -> Callable[[tuple[int, ...]], bool]:
     return lambda ids: f" {phrase} " in f" {text(ids).replace('.', ' . ')} "
 
 
-class Limited:
+class RestrictableFake:
     """A model that a shortlist can cut down."""
 
     def __init__(self, model: HashModel) -> None:
         self.model = model
 
-    def limit(self, listed: AllowedTokens) -> LimitedModel:
-        return LimitedModel(self.model, listed)
+    def restrict(self, allowed: AllowedTokens) -> RestrictedModel:
+        return RestrictedModel(self.model, allowed)
 
 
-class LimitedModel:
+class RestrictedModel:
     """The model with the listed pieces alone, by their numbers; each sentence's own share out all probability."""
 
-    def __init__(self, model: HashModel, listed: AllowedTokens) -> None:
+    def __init__(self, model: HashModel, allowed: AllowedTokens) -> None:
         self.model = model
-        self.listed = listed
+        self.allowed = allowed
 
-    def encode(self, source: Tensor, lengths: Tensor) -> LimitedMemory:
-        times = len(source) // len(self.listed.barred)
-        return LimitedMemory(self.model.encode(source, lengths), self.listed.barred.repeat_interleave(times, dim=0))
+    def encode(self, source: Tensor, lengths: Tensor) -> RestrictedMemory:
+        times = len(source) // len(self.allowed.mask)
+        return RestrictedMemory(self.model.encode(source, lengths), self.allowed.mask.repeat_interleave(times, dim=0))
 
-    def init_state(self, memory: LimitedMemory) -> FakeState:
+    def init_state(self, memory: RestrictedMemory) -> FakeState:
         return self.model.init_state(memory.memory)
 
-    def step(self, ids: Tensor, state: FakeState, memory: LimitedMemory) -> FakeOutput:
-        output = self.model.step(self.listed.pieces[ids], state, memory.memory)
-        barred = memory.barred.repeat_interleave(len(ids) // len(memory.barred), dim=0)
-        return output._replace(log_probs=torch.log_softmax(output.log_probs[:, self.listed.pieces] + barred, dim=1))
+    def step(self, ids: Tensor, state: FakeState, memory: RestrictedMemory) -> FakeOutput:
+        output = self.model.step(self.allowed.ids[ids], state, memory.memory)
+        mask = memory.mask.repeat_interleave(len(ids) // len(memory.mask), dim=0)
+        return output._replace(log_probs=torch.log_softmax(output.log_probs[:, self.allowed.ids] + mask, dim=1))
 
 
-class LimitedMemory(NamedTuple):
+class RestrictedMemory(NamedTuple):
     memory: FakeMemory
-    barred: Tensor
+    mask: Tensor
 
-    def select(self, rows: Tensor) -> LimitedMemory:
-        return LimitedMemory(self.memory.select(rows), self.barred[rows])
+    def select(self, rows: Tensor) -> RestrictedMemory:
+        return RestrictedMemory(self.memory.select(rows), self.mask[rows])
 
 
 class OnlyListed(HashModel):
@@ -110,7 +111,7 @@ def search(
     sentences: list[list[int]],
     *,
     longest: int = 3,
-    wishes: Sequence[Constraints] | None = None,
+    constraints: Sequence[Constraints] | None = None,
     avoid: Sequence[str] = (),
     subwords: Any = None,
     table: ShortlistTable | None = None,
@@ -121,13 +122,13 @@ def search(
     normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
     source, lengths = sources(*sentences)
     batch = SearchBatch(
-        source, lengths, torch.tensor([longest] * len(sentences)), wishes or [NO_CONSTRAINTS] * len(sentences)
+        source, lengths, torch.tensor([longest] * len(sentences)), constraints or [NO_CONSTRAINTS] * len(sentences)
     )
-    composer = SearchRunner(decoding, normalization, PhraseCompiler(subwords or FakeSubwords(), avoid))
+    runner = SearchRunner(decoding, normalization, ConstraintCompiler(subwords or FakeSubwords(), avoid=avoid))
     if table is None:
-        return composer.search(model, batch)
-    shortlist = Shortlist(Limited(model), table, target_size=SIZE, device=torch.device("cpu"))
-    return composer.search_listed(shortlist, batch)
+        return runner.search(model, batch)
+    shortlist = Shortlist(RestrictableFake(model), table, target_size=SIZE, device=torch.device("cpu"))
+    return runner.search_with_shortlist(shortlist, batch)
 
 
 def best_outputs(
@@ -152,7 +153,7 @@ NORMALIZATIONS = {"none": 0, "average": 1, "gnmt": 0}
 def check_exact(
     allowed: Callable[[tuple[int, ...]], bool],
     *,
-    wish: Constraints = NO_CONSTRAINTS,
+    constraints: Constraints = NO_CONSTRAINTS,
     longest: int = 4,
     eos_bias: float = -1.0,
     listed: Collection[int] | None = None,
@@ -167,7 +168,7 @@ def check_exact(
         [found] = search(
             model,
             [[5, seed]],
-            wishes=[wish],
+            constraints=[constraints],
             beam_size=1000,
             n_best=3,
             longest=longest,

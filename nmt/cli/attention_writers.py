@@ -71,7 +71,7 @@ def _map(line: LineAttention, level: Level) -> AttentionMap:
 
 def _note(line: LineAttention) -> str:
     """Return a note for lines whose attention matrix has blocks."""
-    return f"translated in {line.parts} parts, with no attention between them" if line.parts > 1 else ""
+    return f"translated in {line.segments} segments, with no attention between them" if line.segments > 1 else ""
 
 
 def _entry(line: LineAttention, level: Level) -> HtmlEntry:

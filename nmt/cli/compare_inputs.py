@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.cli.loading import make_translator, open_model
+from nmt.cli.loading import open_model
 from nmt.config.schema import Config, TestSetConfig
 from nmt.data.corpus import MalformedLine, paths, read_parallel, read_training
 from nmt.data.languages import with_detected_script
@@ -250,7 +250,9 @@ def read_or_translate(system: ComparedSystem, sources: Sequence[str], decoding: 
     """
     if system.model is None:
         return list(read_lines(system.path, keep_broken=False))
-    translator = make_translator(system.model, decoding)
+    from nmt.inference.translator import Translator
+
+    translator = Translator.from_models([system.model], decoding=decoding)
     logger.info("translating %s lines with %s", f"{len(sources):,}", system.name)
     lines = []
     with progress(len(sources), f"translating with {system.name}", "lines") as bar:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice, zip_longest
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,7 @@ from nmt.data.lines import read_lines
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.inference.constraints import Request
-    from nmt.inference.mbr import ConsensusTranslator
-    from nmt.inference.translator import Translator
+    from nmt.inference.constraints import SourceLine, Terminology
 
 
 @dataclass(frozen=True)
@@ -33,27 +31,32 @@ class ConstraintFiles:
     avoid: Path | None = None
     terminology: Path | None = None
 
-    def translator(self, translator: Translator | ConsensusTranslator) -> Translator | ConsensusTranslator:
-        """Return a translator with the constraints that hold for all lines.
+    def read_avoided(self) -> list[str]:
+        """Return the avoided phrases.
 
         Raises:
-            DataError: a file cannot be read.
-            UsageError: the translator does not support constraints.
+            DataError: the file cannot be read.
         """
-        if self.avoid is None and self.terminology is None:
-            return translator
+        phrases = (line.strip() for line in _read(self.avoid))
+        return [phrase for phrase in phrases if phrase]
+
+    def read_terminology(self) -> Terminology | None:
+        """Return the terminology.
+
+        Raises:
+            DataError: the file cannot be read, or is malformed.
+        """
+        if self.terminology is None:
+            return None
         from nmt.inference.constraints import read_terminology
 
-        avoid = [] if self.avoid is None else [line.strip() for line in read_lines(self.avoid, keep_broken=False)]
-        terminology = None if self.terminology is None else read_terminology(self.terminology)
-        return translator.with_phrases(avoid=[phrase for phrase in avoid if phrase], terminology=terminology)
+        return read_terminology(self.terminology)
 
-    def requests(self, lines: Iterable[str], before: int) -> Iterator[str | Request]:
-        """Yield lines with their own constraints.
+    def attach(self, lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
+        """Yield the lines of a text with their own constraints.
 
         Args:
-            lines: lines of the text.
-            before: number of lines of the text before them.
+            lines: all lines of the text, numbered.
 
         Raises:
             DataError: a constraint file is longer or shorter than the text.
@@ -61,15 +64,13 @@ class ConstraintFiles:
         if self.prefixes is None and self.required is None:
             yield from lines
             return
-        from nmt.inference.constraints import Request
-
-        columns = zip_longest(lines, _lines_from(self.prefixes, before), _lines_from(self.required, before))
-        for number, (line, prefix, required) in enumerate(columns, before + 1):
+        columns = zip_longest(lines, _read(self.prefixes), _read(self.required))
+        for number, (line, prefix, required) in enumerate(columns, 1):
             for path, value in ((self.prefixes, prefix), (self.required, required)):
                 if path is not None and (line is None or value is None):
                     raise _unequal(path, number, text_ended=line is None)
             phrases = tuple(phrase.strip() for phrase in (required or "").split("\t"))
-            yield Request(line, prefix=prefix or "", required=tuple(filter(None, phrases)))
+            yield replace(line, prefix=prefix or "", required=tuple(filter(None, phrases)))
 
 
 def _unequal(path: Path, number: int, *, text_ended: bool) -> DataError:
@@ -77,6 +78,6 @@ def _unequal(path: Path, number: int, *, text_ended: bool) -> DataError:
     return DataError(f"{path} must have one line for each line of the text, but {short} has no line {number}.")
 
 
-def _lines_from(path: Path | None, start: int) -> Iterator[str]:
-    """Yield the lines of a file after the first `start` lines, or nothing without a file."""
-    return iter(()) if path is None else islice(read_lines(path, keep_broken=False), start, None)
+def _read(path: Path | None) -> Iterator[str]:
+    """Yield the lines of a file, or nothing without a file."""
+    return iter(()) if path is None else read_lines(path, keep_broken=False)

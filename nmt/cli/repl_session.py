@@ -12,12 +12,12 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from nmt.api import LoadedModel, load_ensemble
+from nmt.api import LoadedModel
 from nmt.config.schema import DecodingConfig
 from nmt.data.lines import is_blank
 from nmt.errors import UsageError
 from nmt.inference.attention import LineAttention
-from nmt.inference.ensemble import EnsembleMember
+from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.results import Translation
 from nmt.plots.terminal import LEGEND, text_heatmap
 
@@ -66,9 +66,9 @@ class Session:
         self._alternatives = alternatives
         self._attention = attention
         self._options = {name: value for name, value in decoding.items() if value is not None}
-        self._members = load_ensemble(models or None)
+        self._loaded = load_models(models or None)
         self._weights = weights or None
-        self._model = self._made(self._members, self._options, alternatives)
+        self._model = self._made(self._loaded, self._options, alternatives)
         self._last = ""
         self._console = Console(highlight=False) if sys.stdout is not None and sys.stdout.isatty() else None
         self._commands: dict[str, Callable[[str], None]] = {
@@ -120,7 +120,7 @@ class Session:
             self._show_attention(self._model.attention(self._last, target))
 
     def _sees_attention(self) -> bool:
-        own = len(self._members) == 1 and self._model.config.model.attention.score != "none"
+        own = len(self._loaded) == 1 and self._model.config.model.attention.score != "none"
         return own and self._attention != "off"
 
     def _show_attention(self, attended: LineAttention | None) -> None:
@@ -135,7 +135,7 @@ class Session:
 
     def _set_alternatives(self, given: str) -> None:
         wanted = _number(given, "alternatives")
-        self._model = self._made(self._members, self._options, wanted)
+        self._model = self._made(self._loaded, self._options, wanted)
         self._alternatives = wanted
 
     def _set_attention(self, given: str) -> None:
@@ -149,13 +149,12 @@ class Session:
         except ValueError:
             raise UsageError(":model takes the paths of models; a quotation mark is left open") from None
         if paths:
-            members = load_ensemble(paths)
-            self._model = self._made(members, self._options, self._alternatives)
-            self._members, self._weights = members, None
+            models = load_models(paths)
+            self._model = self._made(models, self._options, self._alternatives)
+            self._loaded, self._weights = models, None
         data = self._model.config.data
-        self._show(
-            [f"{', '.join(member.name for member in self._members)}: {data.source_language} to {data.target_language}"]
-        )
+        names = ", ".join(str(model.path) for model in self._loaded)
+        self._show([f"{names}: {data.source_language} to {data.target_language}"])
 
     def _set_option(self, given: str) -> None:
         name, _, value = given.partition(" ")
@@ -177,15 +176,15 @@ class Session:
     def _change(self, options: Mapping[str, Any]) -> None:
         """Use other options from now on, if they can be used."""
         changed = {**self._options, **options}
-        self._model = self._made(self._members, changed, self._alternatives)
+        self._model = self._made(self._loaded, changed, self._alternatives)
         self._options = changed
 
-    def _made(self, members: Sequence[EnsembleMember], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
+    def _made(self, models: Sequence[ModelFile], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
         """Return a model with these options, and as many alternatives as its beam has room for."""
-        beam = options.get("beam_size") or members[0].file.config.decoding.beam_size
+        beam = options.get("beam_size") or models[0].config.decoding.beam_size
         room = max(1, min(alternatives, beam)) if isinstance(beam, int) else 1
-        weights = self._weights if members is self._members else None
-        return LoadedModel(members, weights=weights, decoding={**options, "n_best": room})
+        weights = self._weights if models is self._loaded else None
+        return LoadedModel(models, weights=weights, decoding={**options, "n_best": room})
 
     def _show(self, lines: Iterable[Text | str]) -> None:
         for line in lines:

@@ -1,6 +1,6 @@
-"""The attention between lines and translations that are known, by forced decoding.
+"""Computes the attention between lines and known translations, by forced decoding.
 
-T target length, S source length (both with EOS).
+B pairs, T target length, S source length (both with EOS).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import NMTError
 from nmt.inference.attention_map import AttentionMap, piece_units, word_spans, word_units, word_weights
-from nmt.inference.ensemble import shares
+from nmt.inference.ensemble import normalize_weights
 from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
 from nmt.inference.workers import halve_on_oom
 from nmt.model import Seq2Seq
@@ -34,7 +34,7 @@ class Aligned(NamedTuple):
 
 
 class Aligner:
-    """Tells what a model looks at, or what several look at on average. Keeps nothing between calls."""
+    """Computes the attention of a model, or the mean attention of several. Threads may share it."""
 
     def __init__(
         self,
@@ -46,63 +46,64 @@ class Aligner:
         batch_sentences: int,
         weights: Sequence[float] | None = None,
     ) -> None:
-        """Keeps what it is given.
+        """Take the networks.
 
         Args:
             networks: At least one, all with attention, in evaluation mode on `device`; all with the same subword
                 models.
             tokenizers: The subword models of the two sides.
-            device: Where to compute.
+            device: The device of the networks.
             dtype: The number format of matrix products.
-            batch_sentences: Most sentences at once; changes speed alone.
-            weights: How much each network counts, above zero; None: all the same.
+            batch_sentences: Most sentences of a batch; affects speed alone.
+            weights: The weight of each network, above zero. None: equal weights.
         """
         self._networks = tuple(networks)
-        self._shares = shares(weights or [1.0] * len(networks))
+        self._shares = normalize_weights(weights or [1.0] * len(networks))
         self._tokenizers = tokenizers
-        # What is shown runs from left to right, however the model writes.
+        # Attention maps run from left to right, even if the model writes from right to left.
         self._shown = tokenizers.with_direction(right_to_left=False)
         self._device = device
         self._dtype = dtype
         self._batch_sentences = batch_sentences
 
     def weights(self, pairs: Sequence[IdPair]) -> list[Weights]:
-        """Return the weights [T, S] of each pair, a row for each target piece from left to right and one for EOS.
+        """Return the weights [T, S] of each pair: a row for each target piece from left to right, then one for EOS.
 
         Raises:
-            NMTError: One pair alone does not fit into memory.
+            NMTError: A single pair does not fit into memory.
         """
-        found: list[Weights] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
-        for chosen in length_batches(pairs, self._batch_sentences):
-            batch = [pairs[index] for index in chosen]
-            several = halve_on_oom(self._batch, batch, device=self._device, explain=_too_long)
-            for index, weights in zip(chosen, several, strict=True):
-                found[index] = weights
-        return found
+        results: list[Weights] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
+        for indices in length_batches(pairs, self._batch_sentences):
+            batch = [pairs[index] for index in indices]
+            matrices = halve_on_oom(self._batch, batch, device=self._device, explain=_out_of_memory)
+            for index, weights in zip(indices, matrices, strict=True):
+                results[index] = weights
+        return results
 
     def _batch(self, pairs: Sequence[IdPair]) -> list[Weights]:
         batch = collate(pairs)
-        found = np.zeros((len(pairs), batch.target_input.shape[1], batch.source.shape[1]), dtype=np.float32)
+        shape = (len(pairs), batch.target_input.shape[1], batch.source.shape[1])
+        attention = np.zeros(shape, dtype=np.float32)  # [B, T, S]
         with torch.inference_mode(), autocast(self._device, self._dtype):
             for network, share in zip(self._networks, self._shares, strict=True):
                 for start, states, weights in decode_slices(network, batch, self._device):
                     if weights is None:
-                        raise NMTError("The model gave no attention weights.")
-                    found[:, start : start + states.shape[1]] += share * weights.float().cpu().numpy()
-        lengths = zip(found, batch.target_lengths, batch.source_lengths, strict=True)
+                        raise NMTError("the model has no attention weights")
+                    attention[:, start : start + states.shape[1]] += share * weights.float().cpu().numpy()
+        lengths = zip(attention, batch.target_lengths, batch.source_lengths, strict=True)
         return [self._in_order_of_text(weights[:target, :source]) for weights, target, source in lengths]
 
     def align(self, source: Sequence[list[int]], target: Sequence[list[int]]) -> Aligned | None:
-        """Return the attention between the parts of a line and their translations; None if there are none."""
+        """Return the attention between the segments of a line and their translations; None without segments."""
         pairs = list(map(IdPair, source, target))
-        return self.put_together(pairs, self.weights(pairs)) if pairs else None
+        return self.combine(pairs, self.weights(pairs)) if pairs else None
 
-    def put_together(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
-        """Return the attention of a line, given that of each of its parts: there is none between different parts."""
+    def combine(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
+        """Return the attention of a line from the attention of its segments; different segments do not attend."""
         source = [piece for pair in pairs for piece in (*pair.source, EOS)]
         target = [piece for pair in pairs for piece in (*self._tokenizers.target.turned(pair.target), EOS)]
         pieces = AttentionMap(
-            piece_units(source, self._shown.source), piece_units(target, self._shown.target), _diagonal(weights)
+            piece_units(source, self._shown.source), piece_units(target, self._shown.target), _block_diagonal(weights)
         )
         source_spans, target_spans = word_spans(pieces.source), word_spans(pieces.target)
         words = AttentionMap(
@@ -113,23 +114,24 @@ class Aligner:
         return Aligned(pieces, words)
 
     def _in_order_of_text(self, weights: Weights) -> Weights:
-        """Return weights with a row for each piece, and one for EOS, that are in the order of writing."""
-        *written, eos = range(len(weights))
-        return weights[[*self._tokenizers.target.turned(written), eos]]
+        """Return weights whose rows, except the last for EOS, are in the order of the text, not of the model."""
+        *rows, eos = range(len(weights))
+        return weights[[*self._tokenizers.target.turned(rows), eos]]  # [T, S]
 
 
-def _too_long(pair: IdPair) -> str:
+def _out_of_memory(pair: IdPair) -> str:
     return (
         f"There is not enough memory for the attention between a line of {len(pair.source)} pieces and a translation "
-        f"of {len(pair.target)}. Cut it into sentences."
+        f"of {len(pair.target)}. Split the line into sentences."
     )
 
 
-def _diagonal(parts: Sequence[Weights]) -> Weights:
-    """Return the matrix with `parts` along its diagonal and zeros elsewhere."""
-    joined = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts)), dtype=np.float32)
+def _block_diagonal(blocks: Sequence[Weights]) -> Weights:
+    """Return the matrix with `blocks` along its diagonal and zeros elsewhere."""
+    shape = (sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks))
+    joined = np.zeros(shape, dtype=np.float32)  # [T, S]
     row = column = 0
-    for part in parts:
-        joined[row : row + part.shape[0], column : column + part.shape[1]] = part
-        row, column = row + part.shape[0], column + part.shape[1]
+    for block in blocks:
+        joined[row : row + block.shape[0], column : column + block.shape[1]] = block
+        row, column = row + block.shape[0], column + block.shape[1]
     return joined

@@ -1,13 +1,12 @@
-"""The attention of a model between lines and their translations.
+"""Extracts the attention of a model between lines and their translations.
 
-B sentences, T target length, S source length (both with EOS). Search keeps no weights. They come from running the
-known translation through the decoder once more, all positions at once (forced decoding), which gives the same.
+A search keeps no attention weights. They come from forced decoding: the known translation runs through the decoder once
+more, all positions at once, which gives the same weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -17,10 +16,11 @@ from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
 from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.attention_map import AttentionMap
+from nmt.inference.constraints import SourceLine, number_lines
 from nmt.inference.forced_decoding import IdPair
 from nmt.inference.model_file import ModelFile
 from nmt.inference.results import Translation
-from nmt.inference.segmentation import clean, max_segment_tokens, one_line
+from nmt.inference.segmentation import clean, max_segment_pieces, one_line
 from nmt.inference.streaming import window_size, windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -30,130 +30,122 @@ class LineAttention(NamedTuple):
     """A line, its translation, and the attention between them."""
 
     line: int
-    """Its number, from 1."""
+    """Line number from 1."""
     source: str
     translation: str
     pieces: AttentionMap
     words: AttentionMap
-    """The same between words: summed over the pieces of a source word, averaged over those of a target word."""
-    parts: int
-    """More than 1 for a long line that was translated in parts: no part looks at another, and each has its EOS."""
+    """Attention between words: summed over the pieces of a source word, averaged over those of a target word."""
+    segments: int
+    """Number of segments of the line. There is no attention between different segments, and each has its own EOS."""
 
 
 class _AttentionJob(NamedTuple):
-    """A line, with all that it takes to compute its weights."""
+    """A line, with the id pairs of its segments; none if it is blank."""
 
+    line: int
     source: str
     translation: str
     pairs: list[IdPair]
 
 
 class LineTranslator(Protocol):
-    """What this needs of a translator."""
+    """The translator interface that attention requires."""
 
-    def translate(self, lines: Iterable[str], *, before: int = 0) -> Iterator[Translation]:
-        """Give the translation of each line, which `before` others have preceded."""
+    def translate(self, lines: Iterable[SourceLine], /) -> Iterator[Translation]:
+        """Return the translation of each line."""
 
 
 class AttentionExtractor:
-    """Finds out what a model looks at. Keeps nothing between calls."""
+    """Computes the attention of lines. Threads may share it."""
 
     def __init__(
-        self, file: ModelFile, *, decoding: Mapping[str, Any], translator: LineTranslator | None = None
+        self, model: ModelFile, *, decoding: Mapping[str, Any], translator: LineTranslator | None = None
     ) -> None:
-        """Makes the network of a model file.
+        """Make the network of a model.
 
         Args:
-            file: The model.
-            decoding: Options in place of the model's own; see `Translator.load`.
-            translator: One of the same model with the same options; None: it is made when it is needed.
+            model: The model.
+            decoding: Options that override the model's own; see `Translator.from_models`.
+            translator: A translator of the same model with the same options. None: made when it is needed.
 
         Raises:
-            UsageError: The model has no attention, or the options cannot be used.
+            UsageError: The model has no attention, or an option cannot be used.
             CheckpointError: The weights do not fit the configuration.
         """
-        if file.config.model.attention.score == "none":
-            raise UsageError("The model has no attention (model.attention.score is none), so there is nothing to see.")
-        options = override_decoding(file.config.decoding, decoding)
+        if model.config.model.attention.score == "none":
+            raise UsageError(f"{model.path} has no attention: model.attention.score is none")
+        options = override_decoding(model.config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
-        self._decoding = options
-        self._device = choose_device(options.device)
+        device = choose_device(options.device)
         self.aligner = Aligner(
-            [file.network(self._device)],
-            file.tokenizers,
-            device=self._device,
-            dtype=choose_dtype(options.precision, self._device),
+            [model.network(device)],
+            model.tokenizers,
+            device=device,
+            dtype=choose_dtype(options.precision, device),
             batch_sentences=options.batch_sentences,
         )
-        self._tokenizers = file.tokenizers
-        self._max_pieces = max_segment_tokens([file.config], decoding)
-        # Translations are those of `nmt translate`, however that searches.
+        self._model = model
+        self._decoding = decoding
+        self._window_size = window_size(options.batch_sentences)
+        self._max_pieces = max_segment_pieces([model.config], decoding)
         self._translator = translator
-        self._make_translator: Callable[[], LineTranslator] = partial(
-            Translator.from_model_file, file, decoding=decoding
-        )
 
     def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[LineAttention | None]:
-        """Give the attention of each line, in order; None for a line that is blank or has a blank translation.
+        """Return the attention of each line, in order; None for a blank line or a blank translation.
 
         Args:
-            lines: Any strings. A window of them is worked on together, as in `Translator.translate`.
-            targets: The translation of each line; None: the model translates them.
+            lines: Any strings, processed in windows as in `Translator.translate`.
+            targets: The translation of each line. None: the model translates the lines.
 
         Raises:
-            NMTError: Not even a single line fits into the machine's memory.
+            NMTError: A single line does not fit into memory.
         """
-        size = window_size(self._decoding.batch_sentences)
-        translator = (self._translator or self._make_translator()) if targets is None else None
-        number = 0
-        for window in windows(lines, size):
-            texts = [clean(line) for line in window]
-            if translator is not None:
-                jobs = self._translated(texts, number, translator)
+        translator = self._translator
+        if targets is None and translator is None:
+            translator = Translator.from_models([self._model], decoding=self._decoding)
+        for window in windows(number_lines(lines), self._window_size):
+            if targets is not None:
+                jobs = self._forced_jobs(window, [clean(targets[line.number - 1]) for line in window])
             else:
-                assert targets is not None
-                jobs = self._given(texts, [clean(line) for line in targets[number : number + len(texts)]], number)
-            yield from self._attended(jobs, number)
-            number += len(window)
+                assert translator is not None
+                jobs = self._translated_jobs(window, translator)
+            yield from self._attend(jobs)
 
-    def _translated(self, texts: Sequence[str], before: int, translator: LineTranslator) -> list[_AttentionJob | None]:
-        """Translate lines, which `before` lines have preceded; a long one in parts, as `nmt translate` does."""
-        jobs: list[_AttentionJob | None] = []
-        for text, translation in zip(texts, translator.translate(texts, before=before), strict=True):
-            if translation.source_parts:
-                pairs = list(map(IdPair, translation.source_parts, translation.hypotheses[0].parts))
-                jobs.append(_AttentionJob(text, translation.text, pairs))
-            else:
-                jobs.append(None)
+    def _translated_jobs(self, lines: Sequence[SourceLine], translator: LineTranslator) -> list[_AttentionJob]:
+        """Translate lines, as `nmt translate` does."""
+        jobs = []
+        for translation in translator.translate(lines):
+            segments = translation.hypotheses[0].segments if translation.source_segments else []
+            pairs = list(map(IdPair, translation.source_segments, segments))
+            jobs.append(_AttentionJob(translation.line, clean(translation.source), translation.text, pairs))
         return jobs
 
-    def _given(self, texts: Sequence[str], targets: Sequence[str], before: int) -> list[_AttentionJob | None]:
-        """Pair lines, which `before` lines have preceded, with given translations. These cannot be cut into parts."""
-        jobs: list[_AttentionJob | None] = []
-        sources, translations = self._tokenizers.source.encode(texts), self._tokenizers.target.encode(targets)
-        for number, (text, target, source, ids) in enumerate(
-            zip(texts, targets, sources, translations, strict=True), before + 1
-        ):
+    def _forced_jobs(self, lines: Sequence[SourceLine], targets: Sequence[str]) -> list[_AttentionJob]:
+        """Pair lines with given translations, which cannot be split into segments."""
+        jobs = []
+        texts = [clean(line.text) for line in lines]
+        tokenizers = self._model.tokenizers
+        sources, translations = tokenizers.source.encode(texts), tokenizers.target.encode(targets)
+        for line, text, target, source, ids in zip(lines, texts, targets, sources, translations, strict=True):
             if len(source) > self._max_pieces:
-                logger.warning("line %d has %d pieces, more than the model was trained on", number, len(source))
-            jobs.append(
-                _AttentionJob(text, one_line(target), [IdPair(source, ids)])
-                if source and not is_blank(target)
-                else None
-            )
+                logger.warning("line %d has %d pieces, more than the model was trained on", line.number, len(source))
+            pairs = [IdPair(source, ids)] if source and not is_blank(target) else []
+            jobs.append(_AttentionJob(line.number, text, one_line(target), pairs))
         return jobs
 
-    def _attended(self, jobs: Sequence[_AttentionJob | None], before: int) -> Iterator[LineAttention | None]:
-        weights = iter(self.aligner.weights([pair for job in jobs if job is not None for pair in job.pairs]))
-        for number, job in enumerate(jobs, before + 1):
-            parts = [] if job is None else list(islice(weights, len(job.pairs)))
+    def _attend(self, jobs: Sequence[_AttentionJob]) -> Iterator[LineAttention | None]:
+        weights = iter(self.aligner.weights([pair for job in jobs for pair in job.pairs]))
+        for job in jobs:
+            segments = list(islice(weights, len(job.pairs)))
             try:
-                yield None if job is None else self._one(number, job, parts)
+                yield self._line_attention(job, segments) if segments else None
             except MemoryError:
-                raise NMTError(f"There is not enough memory for the attention of line {number}: cut it up.") from None
+                raise NMTError(
+                    f"line {job.line}: there is not enough memory for its attention. Split the line"
+                ) from None
 
-    def _one(self, number: int, job: _AttentionJob, parts: Sequence[Weights]) -> LineAttention:
-        """Put the parts of a line together; there are no weights between different ones."""
-        pieces, words = self.aligner.put_together(job.pairs, parts)
-        return LineAttention(number, job.source, job.translation, pieces, words, len(parts))
+    def _line_attention(self, job: _AttentionJob, segments: Sequence[Weights]) -> LineAttention:
+        pieces, words = self.aligner.combine(job.pairs, segments)
+        return LineAttention(job.line, job.source, job.translation, pieces, words, len(segments))

@@ -1,36 +1,87 @@
-"""What is wanted of single lines, as text: how their translations start, and which phrases they have."""
+"""Constraints on translations: a prefix, required phrases, avoided phrases, terminology.
+
+`SourceLine` holds the constraints of one line as text. The avoided phrases and the terminology hold for all lines of a
+translator. `ConstraintCompiler` turns both into the token ids and phrase automata that a search works with.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nmt.data.lines import read_lines
 from nmt.data.special_tokens import UNK
 from nmt.data.tokenizer import SubwordModel
 from nmt.errors import DataError, UsageError
-from nmt.inference.search_options import NO_CONSTRAINTS, Constraints, PhraseCompiler
+from nmt.search.constraints import can_be_written
+from nmt.search.phrase_automaton import Automaton, Phrase, TokenSymbols, compile_phrases
+
+MAX_AVOIDED_ENTRIES = 100_000_000
+"""Largest transition table of the avoided phrases: 400 megabytes."""
+CACHED_AUTOMATA = 256
 
 
 @dataclass(frozen=True)
-class Request:
-    """A line to translate, and what is wanted of its translation."""
+class SourceLine:
+    """A line to translate, with its number and the constraints on its translation."""
 
     text: str
     prefix: str = ""
-    """What the translation starts with. A model that writes from right to left cannot be given one."""
+    """The beginning of the translation. Models that write from right to left do not accept a prefix."""
     required: tuple[str, ...] = ()
-    """Words or phrases that it has."""
+    """Words or phrases that the translation must contain."""
+    number: int = field(default=0, compare=False)
+    """Line number from 1, for messages and output. 0: not numbered yet, see `number_lines`."""
 
     def __len__(self) -> int:
         """Return the number of characters of the line."""
         return len(self.text)
 
 
+def number_lines(lines: Iterable[str | SourceLine]) -> list[SourceLine] | Iterator[SourceLine]:
+    """Number lines from 1 by their position; a line that has a number keeps it.
+
+    Returns:
+        A list for a list or tuple. Anything else is read lazily.
+    """
+    numbered = (_numbered(line, number) for number, line in enumerate(lines, 1))
+    return list(numbered) if isinstance(lines, (list, tuple)) else numbered
+
+
+def _numbered(line: str | SourceLine, number: int) -> SourceLine:
+    if isinstance(line, str):
+        return SourceLine(line, number=number)
+    return line if line.number else replace(line, number=number)
+
+
+class Constraints(NamedTuple):
+    """Compiled constraints on the translation of one segment."""
+
+    prefix: tuple[int, ...] = ()
+    """Target ids that the translation starts with."""
+    required: tuple[Phrase, ...] = ()
+    """Phrases that the translation must contain."""
+    usual_pieces: tuple[int, ...] = ()
+    """Target ids of the required phrases in their usual segmentation; a shortlist must allow them."""
+
+
+NO_CONSTRAINTS = Constraints()
+
+
+class SearchJob(NamedTuple):
+    """One search: a source segment and the constraints on its translation."""
+
+    ids: tuple[int, ...]
+    """Source ids, without EOS."""
+    constraints: Constraints = NO_CONSTRAINTS
+
+
 class ConstraintCompiler:
-    """Turns what is wanted of lines into what a search understands."""
+    """Compiles constraints into ids and automata. Threads may share it."""
 
     def __init__(
         self,
@@ -39,75 +90,109 @@ class ConstraintCompiler:
         avoid: Sequence[str] = (),
         terminology: Terminology | None = None,
     ) -> None:
-        """Keep what is given.
+        """Compile the constraints that hold for all lines.
 
         Args:
             target: The subword model of the target side.
-            avoid: Phrases that no translation may have.
-            terminology: Phrases that translations have if their source has others. None: no such.
+            avoid: Phrases that no translation may contain.
+            terminology: Target terms that a translation must contain if its source contains their source terms.
 
         Raises:
-            UsageError: A phrase is blank.
+            UsageError: An avoided phrase is empty after tokenization, or the phrases need too much memory.
         """
         self._target = target
         self._terminology = terminology
-        self.phrases = PhraseCompiler(target, avoid)
+        self.avoided: Automaton | None = None
+        if avoid:
+            phrases = [self._phrase(text) for text in avoid]
+            if sum(map(len, phrases)) * target.size > MAX_AVOIDED_ENTRIES:
+                raise UsageError(f"{len(phrases)} avoided phrases need too much memory. Keep the most important ones")
+            self.avoided = compile_phrases(list(dict.fromkeys(phrases)), self._symbols)
+        self.automaton = lru_cache(maxsize=CACHED_AUTOMATA)(self._compile_phrase)
 
-    def of(self, request: Request, texts: Sequence[str]) -> list[Constraints]:
-        """Return what is wanted of each part of a line, whose source is `texts`.
+    @cached_property
+    def _symbols(self) -> TokenSymbols:
+        return TokenSymbols(self._target)
 
-        Terms are looked for in each part; all else is wanted of the first one.
+    def compile(self, line: SourceLine, segments: Sequence[str]) -> list[Constraints]:
+        """Return the constraints of each segment of a line.
+
+        Terms are matched in each segment. The prefix and the required phrases belong to the first segment.
+
+        Args:
+            line: The line.
+            segments: The source text of its segments.
 
         Raises:
-            UsageError: The model cannot write a phrase, or cannot be given a prefix.
+            UsageError: The vocabulary cannot write a phrase or the prefix, or the model does not accept a prefix.
         """
-        found = []
-        for number, text in enumerate(texts):
+        compiled = []
+        for number, text in enumerate(segments):
             terms = self._terminology.targets(text) if self._terminology is not None else ()
             first = number == 0
-            phrases = (*request.required, *terms) if first else tuple(terms)
-            prefix = request.prefix.strip() if first else ""
-            found.append(self._wish(prefix, phrases) if prefix or phrases else NO_CONSTRAINTS)
-        return found
+            phrases = (*line.required, *terms) if first else tuple(terms)
+            prefix = line.prefix.strip() if first else ""
+            compiled.append(self._compile(prefix, phrases) if prefix or phrases else NO_CONSTRAINTS)
+        return compiled
 
-    def _wish(self, prefix: str, phrases: Sequence[str]) -> Constraints:
+    def _compile(self, prefix: str, phrases: Sequence[str]) -> Constraints:
         if prefix and self._target.right_to_left:
             raise UsageError(
-                "a model that writes from right to left cannot be given a prefix: the beginning of a text is what it "
-                "writes last, when all else is settled. Require it as a phrase, which may stand anywhere, or use a "
-                "model that writes from left to right"
+                f"the prefix {prefix!r} cannot be used with a model that writes from right to left. Such a model "
+                "writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes from "
+                "left to right"
             )
         ids = self._target.encode([prefix])[0] if prefix else []
         if UNK in ids:
-            raise UsageError(f"{prefix!r} cannot be a prefix: the model has no pieces to write it with")
+            raise UsageError(f"{prefix!r} cannot be a prefix: the vocabulary of the model cannot write it")
         pieces = [piece for row in self._target.encode(list(phrases)) for piece in row]
-        required = tuple(dict.fromkeys(map(self.phrases.required, phrases)))
+        required = tuple(dict.fromkeys(map(self.required_phrase, phrases)))
         return Constraints(tuple(ids), required, tuple(dict.fromkeys(pieces)))
+
+    def required_phrase(self, text: str) -> Phrase:
+        """Return the symbols of a phrase that a translation must contain.
+
+        Raises:
+            UsageError: The phrase is empty after tokenization, or the vocabulary cannot write it.
+        """
+        phrase = self._phrase(text)
+        if not can_be_written(self.automaton(phrase)):
+            raise UsageError(f"{text!r} cannot be required: the vocabulary of the model cannot write it")
+        return phrase
+
+    def _phrase(self, text: str) -> Phrase:
+        phrase = self._symbols.phrase(text)
+        if not phrase:
+            raise UsageError(f"{text!r} cannot be a constraint: it is empty after tokenization")
+        return phrase
+
+    def _compile_phrase(self, phrase: Phrase) -> Automaton:
+        return compile_phrases([phrase], self._symbols)
 
 
 class Terminology:
-    """Source terms and their translations."""
+    """Source terms and their target terms."""
 
     def __init__(self, terms: Mapping[str, str]) -> None:
-        """Keep the terms: source to target, none of them blank."""
+        """Index the terms: source to target, none of them blank."""
         self._terms = dict(terms)
         longest_first = sorted(self._terms, key=lambda term: (-len(term), term))
-        self._pattern = re.compile("|".join(map(_whole, longest_first)) or "(?!)")
+        self._pattern = re.compile("|".join(map(_whole_word, longest_first)) or "(?!)")
 
     def __len__(self) -> int:
         """Return the number of terms."""
         return len(self._terms)
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return the translations of the terms in a text, each once."""
+        """Return the target terms of all source terms in a text, each once."""
         return tuple(dict.fromkeys(self._terms[match.group()] for match in self._pattern.finditer(source)))
 
 
-def _whole(term: str) -> str:
-    """Return the pattern of a term that no word character touches, where the term itself ends in one."""
-    before = r"(?<!\w)" if _is_bounded(term[0]) else ""
-    after = r"(?!\w)" if _is_bounded(term[-1]) else ""
-    return before + re.escape(term) + after
+def _whole_word(term: str) -> str:
+    """Return a pattern that matches a term only between word boundaries, in scripts that have them."""
+    start = r"(?<!\w)" if _is_bounded(term[0]) else ""
+    end = r"(?!\w)" if _is_bounded(term[-1]) else ""
+    return start + re.escape(term) + end
 
 
 def _is_bounded(character: str) -> bool:
@@ -116,10 +201,10 @@ def _is_bounded(character: str) -> bool:
 
 
 def read_terminology(path: Path | str) -> Terminology:
-    """Read a file of terms; blank lines are left out.
+    """Read a terminology file: a source term, a tab and a target term per line. Blank lines are skipped.
 
     Raises:
-        DataError: A line is not two texts with a tab between them, or a term has two translations.
+        DataError: A line does not have two columns, or a source term has two translations.
     """
     terms: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, keep_broken=False), 1):
@@ -130,5 +215,7 @@ def read_terminology(path: Path | str) -> Terminology:
             raise DataError(f"{path}:{number}: expected a source term, a tab and a target term, found {line!r}")
         source, target = columns
         if terms.setdefault(source, target) != target:
-            raise DataError(f"{path}:{number}: {source!r} has another translation above: {terms[source]!r}; keep one")
+            raise DataError(
+                f"{path}:{number}: {source!r} has two translations, {terms[source]!r} and {target!r}. Keep one of them"
+            )
     return Terminology(terms)

@@ -1,8 +1,9 @@
-"""Which model file is meant."""
+"""Finds model files: by path, by environment variable, or in the newest run. Imports neither torch nor numpy."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.errors import UsageError
@@ -14,15 +15,28 @@ LATEST = RUNS / "latest"
 VARIABLE = "NMT_MODEL"
 
 
-def find_model(given: Path | None) -> Path:
-    """Return the model file that is meant, and log which it is if it was not named.
-
-    Args:
-        given: A model file, or the folder of a run, whose best model it is. None: what the environment variable
-            NMT_MODEL names, or else the best model of the newest run under runs/.
+def find_models(given: Sequence[Path | str] | None) -> list[Path]:
+    """Return the model files that `given` names; None: a single one, see `find_model`.
 
     Raises:
-        UsageError: There is no such model.
+        UsageError: A path does not exist, or no model is named.
+    """
+    if given is None:
+        return [find_model(None)]
+    if not given:
+        raise UsageError("no model is named")
+    return [find_model(Path(path)) for path in given]
+
+
+def find_model(given: Path | None) -> Path:
+    """Return a model file, and log its path if it was not named.
+
+    Args:
+        given: A model file, or the folder of a run, which stands for its best model. None: the value of the environment
+            variable NMT_MODEL, or else the best model of the newest run under runs/.
+
+    Raises:
+        UsageError: The path does not exist, or no model was found.
     """
     if given is not None:
         return _model_at(given)
@@ -40,10 +54,10 @@ def _model_at(path: Path, origin: str = "") -> Path:
     if path.is_dir():
         model = path / MODEL_NAME
         if not model.is_file():
-            raise UsageError(f"{path}{origin}: the folder has no {MODEL_NAME}; has its training reached a validation?")
+            raise UsageError(f"{path}{origin}: the folder has no {MODEL_NAME}. Has its training reached a validation?")
         return model
     if not path.exists():
-        raise UsageError(f"{path}{origin}: there is no such model file or run folder.")
+        raise UsageError(f"{path}{origin}: no such model file or run folder")
     return path
 
 
@@ -51,12 +65,12 @@ def _newest_model() -> Path:
     """Return the model of the run that `runs/latest` points to, or the newest model of all runs."""
     latest = LATEST / MODEL_NAME
     if latest.is_file():
-        named = RUNS / LATEST.resolve().name / MODEL_NAME  # says which run it is
+        named = RUNS / LATEST.resolve().name / MODEL_NAME  # the name of the run itself, not of the link
         return named if named.is_file() and named.samefile(latest) else latest
     models = [model for model in RUNS.glob(f"*/{MODEL_NAME}") if model.is_file()]
     if not models:
         raise UsageError(
-            f"There is no model: no --model is given, {VARIABLE} is not set, and no run under {RUNS}{os.sep} has a "
-            f"{MODEL_NAME}. Train one with `nmt train`, or name one with --model."
+            f"No model found: --model is not given, {VARIABLE} is not set, and no run under {RUNS}{os.sep} has a "
+            f"{MODEL_NAME}. Train a model with `nmt train`, or name one with --model"
         )
     return max(models, key=lambda model: (model.stat().st_mtime_ns, str(model)))

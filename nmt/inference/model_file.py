@@ -19,8 +19,8 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, DecodingConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.find_model import find_model
+from nmt.inference.find_model import find_models
 from nmt.model import Seq2Seq, build_model
-
-__all__ = ["FORMAT_VERSION", "ModelFile", "find_model", "load_model", "save_model"]
 
 FORMAT_VERSION = 1
 SHOWN_NAMES = 8
@@ -46,8 +44,10 @@ PREFIX, SHORTLIST = "shortlist.", ("translations", "frequent")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds."""
+    """The content of a model file."""
 
+    path: Path
+    """Where it was read from, for messages."""
     config: Config
     tokenizers: Tokenizers
     weights: dict[str, Tensor]
@@ -56,6 +56,10 @@ class ModelFile:
     format_version: int
     shortlist: ShortlistTable | None = None
     """Which pieces a translation may use, with `decoding.shortlist`."""
+
+    def with_decoding(self, decoding: DecodingConfig) -> ModelFile:
+        """Return the model with other decoding options."""
+        return replace(self, config=self.config.model_copy(update={"decoding": decoding}))
 
     def network(self, device: torch.device) -> Seq2Seq:
         """Return the network with these weights on `device`, ready to translate.
@@ -129,6 +133,16 @@ def save_model(
         raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
 
 
+def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
+    """Load models, each a model file or the folder of a run; None: the one that `find_models` finds.
+
+    Raises:
+        UsageError: A path does not exist, or no model is named.
+        CheckpointError: A file is not a model file, or it is damaged.
+    """
+    return [load_model(path) for path in find_models(paths)]
+
+
 def load_model(path: Path) -> ModelFile:
     """Read a model file.
 
@@ -151,6 +165,7 @@ def load_model(path: Path) -> ModelFile:
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(weights, tokenizers)
         return ModelFile(
+            path=path,
             config=config,
             tokenizers=tokenizers,
             weights=weights,

@@ -95,12 +95,12 @@ class PackedNetwork:
         """Feed one piece to each row: ids [R]."""
         return self._network.step(ids, state, memory)
 
-    def continue_best(
+    def step_top_k(
         self, ids: Tensor, state: DecoderState, memory: Memory, totals: Tensor, count: int
     ) -> TopKOutput[DecoderState]:
         """Feed one piece to each row, and return the best continuations of each sentence."""
         states, state, _ = self.attentional_states(ids.unsqueeze(1), state, memory)
-        return self._output.continue_best(states.squeeze(1), state, totals, count)
+        return self._output.step_top_k(states.squeeze(1), state, totals, count)
 
     def attentional_states(self, inputs: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Run the decoder on `inputs` [R, 1]; see `Seq2Seq.attentional_states`."""
@@ -173,9 +173,7 @@ class PackedOutput(nn.Module):
         """Return the log-probabilities [..., V], float32, of `states` [..., O]."""
         return torch.log_softmax(self._product(states), dim=-1)
 
-    def continue_best(
-        self, states: Tensor, state: DecoderState, totals: Tensor, count: int
-    ) -> TopKOutput[DecoderState]:
+    def step_top_k(self, states: Tensor, state: DecoderState, totals: Tensor, count: int) -> TopKOutput[DecoderState]:
         """Return the best continuations of each sentence, given the attentional states [R, O] of its rows.
 
         With rounded products, a few more candidates than wanted are found, and their logits computed again in float32:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.inference.aligner import Aligner, Weights
+from nmt.inference.constraints import SearchJob
 from nmt.inference.forced_decoding import IdPair
-from nmt.inference.search_options import NO_CONSTRAINTS, Constraints
 from nmt.inference.segmentation import one_line
 
 Kind = Literal["tag", "placeholder", "url"]
@@ -285,32 +285,26 @@ def _space_after(span: ProtectedSpan, right: str, *, parted: bool) -> bool:
     return (span.space_after and (parted or right[0].isalnum())) or (span.kind != "tag" and right[0].isalnum())
 
 
-class TranslatedSegment(NamedTuple):
-    """A part of a line that is translated by itself."""
+class SourceSegment(NamedTuple):
+    """A segment of a line, which is translated separately."""
 
     text: str
-    ids: tuple[int, ...]
-    """Its source pieces."""
+    """The masked text."""
+    job: SearchJob
+    """Its source ids and constraints."""
     spans: tuple[ProtectedSpan, ...]
-    """What was taken out of it; offsets are those in `text`."""
-    wish: Constraints = NO_CONSTRAINTS
-    """What is wanted of its translation."""
-
-    @property
-    def job(self) -> tuple[tuple[int, ...], Constraints]:
-        """What a search has to know."""
-        return self.ids, self.wish
+    """The protected items that were masked; offsets are those in `text`."""
 
 
 class PlaceholderRestorer:
-    """Writes translations as text with the protected spans of their source."""
+    """Decodes translations, and puts the protected items of their source back."""
 
     def __init__(self, tokenizers: Tokenizers, aligner: Aligner | None, *, spaces: bool) -> None:
-        """Keeps what it is given.
+        """Configure the restoration.
 
         Args:
             tokenizers: The subword models of both sides.
-            aligner: Tells what each target piece looks at. None: the text runs at the same pace on both sides.
+            aligner: Computes the attention of translations. None: a diagonal alignment is assumed.
             spaces: Whether the target language puts spaces between words.
         """
         self._source = tokenizers.source
@@ -319,42 +313,42 @@ class PlaceholderRestorer:
         self._aligner = aligner
         self._spaces = spaces
 
-    def texts(self, translations: Sequence[tuple[TranslatedSegment, list[int]]]) -> list[str]:
-        """Return the text of each translation, which is given as a part and its target pieces."""
+    def texts(self, translations: Sequence[tuple[SourceSegment, list[int]]]) -> list[str]:
+        """Return the text of each translation, given as a segment and target ids."""
         if self._aligner is None:
-            rows = [_same_pace(len(part.ids), len(ids)) for part, ids in translations]
+            rows = [_diagonal(len(segment.job.ids), len(ids)) for segment, ids in translations]
         else:
-            rows = self._aligner.weights([IdPair(list(part.ids), ids) for part, ids in translations])
-        found = []
-        for (part, ids), weights in zip(translations, rows, strict=True):
-            written = ids[::-1] if self._right_to_left else ids
-            target = PieceTranslation(self._source.pieces(part.ids), written, weights[:-1, :-1])
-            found.append(one_line(restore(part.text, part.spans, target, self._target, spaces=self._spaces)))
-        return found
+            rows = self._aligner.weights([IdPair(list(segment.job.ids), ids) for segment, ids in translations])
+        texts = []
+        for (segment, ids), weights in zip(translations, rows, strict=True):
+            in_text_order = ids[::-1] if self._right_to_left else ids
+            target = PieceTranslation(self._source.pieces(segment.job.ids), in_text_order, weights[:-1, :-1])
+            texts.append(one_line(restore(segment.text, segment.spans, target, self._target, spaces=self._spaces)))
+        return texts
 
 
-def _same_pace(source: int, target: int) -> Weights:
-    """Return weights [T, S], both with EOS, that run along the diagonal."""
-    weights = np.zeros((target + 1, source + 1), dtype=np.float32)
-    places = (np.arange(target) + 0.5) * source / max(target, 1)
-    weights[np.arange(target), places.astype(int)] = 1
+def _diagonal(source: int, target: int) -> Weights:
+    """Return a diagonal alignment as weights [T, S], both with EOS."""
+    weights = np.zeros((target + 1, source + 1), dtype=np.float32)  # [T, S]
+    positions = (np.arange(target) + 0.5) * source / max(target, 1)
+    weights[np.arange(target), positions.astype(int)] = 1
     weights[target, source] = 1
     return weights
 
 
 def distribute(spans: Sequence[ProtectedSpan], texts: Sequence[str]) -> list[tuple[ProtectedSpan, ...]]:
-    """Return the spans of each part of a text, with the offsets there.
+    """Return the spans of each segment of a text, with offsets in the segment.
 
-    What stands between two parts belongs to the second, but for a closing tag.
+    A span between two segments belongs to the second; a closing tag belongs to the first.
     """
-    shared: list[list[ProtectedSpan]] = [[] for _ in texts]
+    by_segment: list[list[ProtectedSpan]] = [[] for _ in texts]
     starts = [0]
     for text in texts:
         starts.append(starts[-1] + visible_length(text))
-    part = 0
+    segment = 0
     for span in spans:
         closing = span.text.startswith("</")
-        while part < len(texts) - 1 and span.offset >= starts[part + 1] + closing:
-            part += 1
-        shared[part].append(span._replace(offset=min(span.offset, starts[part + 1]) - starts[part]))
-    return [tuple(several) for several in shared]
+        while segment < len(texts) - 1 and span.offset >= starts[segment + 1] + closing:
+            segment += 1
+        by_segment[segment].append(span._replace(offset=min(span.offset, starts[segment + 1]) - starts[segment]))
+    return [tuple(row) for row in by_segment]

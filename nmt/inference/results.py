@@ -1,4 +1,4 @@
-"""What becomes of a line: its translation, with alternatives, scores and pieces."""
+"""Results: the translation of a line with its n-best list, and the score of a given translation."""
 
 from __future__ import annotations
 
@@ -11,85 +11,86 @@ SHOWN_LINES = 10
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One of the translations of a line."""
+    """One translation of a line, from its n-best list."""
 
     text: str
     ids: list[int]
-    """Target pieces, without BOS and EOS, in the order in which the model wrote them."""
+    """Target ids without BOS and EOS, in the order in which the model wrote them."""
     pieces: list[str]
-    """The same as strings, in the order of the text; U+2581 stands for a space."""
+    """Target pieces in the order of the text; U+2581 marks a space."""
     score: float
-    """What candidates are ranked by: the log-probability after length normalisation (and the search's penalties). Of a
-    line that was translated in parts, the mean of the scores of its parts."""
+    """The ranking score: the log-probability after length normalization, plus the penalties of the search. The score of
+    a line that was translated in segments is the mean of their scores."""
     log_probability: float
     """Sum over the pieces and EOS."""
     piece_log_probabilities: list[float]
-    """Of each of `pieces`, and of EOS at the end (of each part, where a line was translated in parts)."""
+    """Of each piece in `pieces`, then of EOS. A line that was translated in segments has one EOS per segment."""
     finished: bool
-    """False if it was cut at the length limit."""
-    parts: list[list[int]] = field(default_factory=list)
-    """The target pieces of each part of the line; in a row, they are `ids`."""
+    """False if the hypothesis was ended at the length limit."""
+    segments: list[list[int]] = field(default_factory=list)
+    """The target ids of each segment of the line; concatenated, they are `ids`."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of one line."""
+    """The translation of one line."""
 
     text: str
     """The best translation, on one line; empty for a blank line."""
     hypotheses: list[Hypothesis]
-    """The best translations with different texts, best first: at most `n_best`, fewer where the search ended fewer or
-    several had the same text; none for a blank line. Of a line that was translated in parts, the best ways to choose a
-    translation of each part: those with the greatest sum of scores. Samples stay as they were drawn: `n_best`, in
-    order."""
-    source_parts: list[list[int]] = field(default_factory=list)
-    """The source pieces of each part of the line, without EOS; what was protected is not in them, or as a symbol."""
+    """The n-best list: hypotheses with different texts, best first; empty for a blank line.
 
-
-BLANK = Translation("", [])
+    There are at most `n_best`: fewer if the search found fewer, or if several had the same text. For a line that was
+    translated in segments these are the combinations of segment hypotheses with the greatest sum of scores. Samples
+    are neither sorted nor merged.
+    """
+    source_segments: list[list[int]] = field(default_factory=list)
+    """The source ids of each segment of the line, without EOS. Protected items are left out, or are a symbol."""
+    line: int = field(default=0, compare=False)
+    """Line number from 1."""
+    source: str = field(default="", compare=False)
+    """The line that was translated."""
 
 
 class LongLines:
-    """Tells about lines that were translated in parts: the first one at once, how many there were at the end."""
+    """Warns of lines that were translated in segments: of the first at once, of all in a summary."""
 
     def __init__(self, text: str = "") -> None:
-        """Take what messages call the text, such as "validation set"; empty where it can only be one."""
+        """Take the name of the text for messages, such as "validation set"; empty if there is only one text."""
         self._prefix = text and f"{text}: "
         self._count = 0
         self._first: list[int] = []
 
-    def report(self, number: int, *, pieces: int, parts: int) -> None:
-        """Say that line `number` was too long."""
+    def report(self, number: int, *, pieces: int, segments: int) -> None:
+        """Record that line `number` was too long."""
         if not self._count:
             logger.warning(
-                "%sline %d has %d pieces, more than the model was trained on: translated in %d parts",
+                "%sline %d has %d pieces, more than the model was trained on: translated in %d segments",
                 self._prefix,
                 number,
                 pieces,
-                parts,
+                segments,
             )
         self._count += 1
         if len(self._first) < SHOWN_LINES:
             self._first.append(number)
 
     def summarize(self) -> None:
-        """Say how many there were, if more than one."""
+        """Log the number of long lines if there was more than one."""
         if self._count > 1:
             shown = ", ".join(map(str, self._first))
             more = ", ..." if self._count > len(self._first) else ""
-            logger.warning(
-                "%s%d over-long lines were translated in parts: %s%s", self._prefix, self._count, shown, more
-            )
+            logger.warning("%s%d long lines were translated in segments: %s%s", self._prefix, self._count, shown, more)
 
 
 @dataclass(frozen=True)
 class SentencePair:
-    """A line and a translation of it."""
+    """A source line and a translation to score."""
 
     source: str
     target: str
     pieces: list[str] | None = None
-    """The pieces of the target; None: the best ones of its text."""
+    """The pieces of the target. None: the best segmentation of its text."""
 
     def __len__(self) -> int:
         return len(self.source) + len(self.target)
@@ -97,17 +98,17 @@ class SentencePair:
 
 @dataclass(frozen=True)
 class TranslationScore:
-    """What a model thinks of one translation."""
+    """The score of one translation under a model."""
 
     source: str
     target: str
     log_probability: float
     """Sum over the pieces and EOS."""
     mean: float
-    """The same for each piece, EOS included: exp(-mean) is the perplexity."""
+    """Mean over the pieces and EOS; exp(-mean) is the perplexity."""
     score: float
-    """The log-probability after length normalisation: what `nmt translate` ranks by."""
+    """The log-probability after length normalization, by which `nmt translate` ranks."""
     pieces: list[str]
-    """Of the target; U+2581 stands for a space."""
+    """Target pieces; U+2581 marks a space."""
     piece_log_probabilities: list[float]
-    """Of each piece, and of EOS at the end."""
+    """Of each piece, then of EOS."""

@@ -1,24 +1,24 @@
-"""How probable a model finds given translations.
+"""Scores given translations by their log-probability under a model.
 
-The number of a piece is log p(piece | source, pieces before it), that of a translation their sum, EOS included: the
-same, but for rounding, that a search reports for the same pieces. Several models say together what an ensemble of them
-says (see `networks/ensemble.py`): each runs the translation by itself, and of every piece the mean is taken. Four
-things to know:
+The log-probability of a piece is log p(piece | source, pieces before it). That of a translation is their sum, EOS
+included, which equals the search's number for the same pieces up to rounding. Several models score as an ensemble (see
+`ensemble.py`): each runs the translation, and the mean is taken for every piece. Four details:
 
-    PAD, UNK and BOS are never generated, but hold their share of the probability, here as in a search.
-    What a search does to probabilities (temperature, top-k, repetition penalty, blocking, constraints) decides what it
-    finds, but is in no log-probability that it reports. Its score is another thing: see `Score.score`.
-    A text is cut into its best pieces. A search often finds the same text in other pieces, with another number, above
-    all where training sampled pieces; where it says which, as in JSON Lines, those are scored.
-    Probabilities are over the whole vocabulary. A search with a shortlist shares them out among fewer pieces, and
-    reports more for each.
+    PAD, UNK and BOS are never generated, but have a share of the probability, here as in a search.
+    Logits processors and constraints of a search affect which translations it finds, not the log-probabilities that it
+    reports. They do affect its score, see `TranslationScore.score`.
+    A text is scored in its best segmentation. A search often finds the same text in other pieces with another number,
+    above all if training sampled segmentations. Pieces that are given, as in JSON Lines, are scored as they are.
+    Probabilities are over the whole vocabulary. A search with a shortlist distributes them over fewer pieces, and
+    reports higher numbers.
 
-B pairs, T target length with EOS, N positions, V vocabulary.
+B pairs, T target length with EOS, T' positions of a slice, O output size, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +32,23 @@ from nmt.data.batch import Batch
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast, choose_device, choose_dtype, set_threads
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.ensemble import EnsembleMember, check_compatible, checked_weights, mean, shares
+from nmt.inference.ensemble import check_compatible, checked_weights, mean, normalize_weights
 from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
-from nmt.inference.model_file import ModelFile, find_model, load_model
+from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.results import SentencePair, TranslationScore
-from nmt.inference.segmentation import clean, max_segment_tokens, one_line
+from nmt.inference.segmentation import clean, max_segment_pieces, one_line
 from nmt.inference.streaming import window_size, windows
 from nmt.inference.workers import count_workers, halve_on_oom, map_in_threads
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import make_length_normalization
 
-LOGITS = 4_000_000
-"""Logits held at once (N x V)."""
+MAX_LOGITS = 4_000_000
+"""Logits in memory at once (positions x V)."""
 
 
 class Scorer:
-    """Scores translations with one model or several. Threads may share it; it keeps nothing between calls."""
+    """Scores translations with one model or an ensemble. Threads may share it."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class Scorer:
         weights: Sequence[float] | None = None,
         max_source_pieces: int | None = None,
     ) -> None:
-        """Keeps what it is given.
+        """Take the networks.
 
         Args:
             networks: At least one, in evaluation mode on `device`; all with the same subword models.
-            tokenizers: The subword models of the two sides.
-            decoding: How a search would rank, what several networks average; batch and precision (int8, which is for
-                searches, counts as fp32).
-            device: Where to compute.
-            weights: How much each network counts, above zero; None: all the same.
-            max_source_pieces: Longer lines are warned about, for a translator translates them in parts. None: none are.
+            tokenizers: The subword models of both sides.
+            decoding: Length normalization, ensemble mean, batch size and precision (int8, which only searches have,
+                counts as fp32).
+            device: The device of the networks.
+            weights: The weight of each network, above zero. None: equal weights.
+            max_source_pieces: Longer lines cause a warning, because a translator splits them. None: no limit.
         """
         self._networks = tuple(networks)
-        self._weights = shares(weights or [1.0] * len(networks))
+        self._weights = normalize_weights(weights or [1.0] * len(networks))
         self._average = decoding.ensemble_average
         self._tokenizers = tokenizers
         self._batch_sentences = decoding.batch_sentences
@@ -83,64 +83,57 @@ class Scorer:
 
     @classmethod
     def load(cls, path: Path | str | None, *, decoding: Mapping[str, Any] | None = None) -> Scorer:
-        """Load a scorer; see `Translator.load`."""
-        file = load_model(find_model(None if path is None else Path(path)))
-        return cls.from_model_file(file, decoding=decoding or {})
+        """Load a scorer from a model file or the folder of a run; see `Translator.load`."""
+        return cls.from_models(load_models(None if path is None else [path]), decoding=decoding)
 
     @classmethod
-    def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any]) -> Scorer:
-        """Make a scorer of a model file that has been read; see `from_members`."""
-        return cls.from_members([EnsembleMember("the model", file)], decoding=decoding)
-
-    @classmethod
-    def from_members(
-        cls, members: Sequence[EnsembleMember], *, weights: Sequence[float] | None = None, decoding: Mapping[str, Any]
+    def from_models(
+        cls,
+        models: Sequence[ModelFile],
+        *,
+        weights: Sequence[float] | None = None,
+        decoding: Mapping[str, Any] | None = None,
     ) -> Scorer:
-        """Make a scorer of model files that have been read, which says what these models say together.
+        """Make a scorer of one model, or of an ensemble of several.
 
         Args:
-            members: The models, at least one.
-            weights: How much each counts, above zero; None: all the same.
-            decoding: Options in place of those of the first model; see `Translator.load`.
+            models: At least one.
+            weights: The weight of each model, above zero. None: equal weights.
+            decoding: Options that override those of the first model; see `Translator.from_models`.
 
         Raises:
-            UsageError: The models do not go together, the weights are not theirs, or options cannot be used.
-            CheckpointError: Weights of a network do not fit its configuration.
+            UsageError: The models are not compatible, or an option cannot be used.
+            CheckpointError: The weights of a model do not fit its configuration.
         """
-        check_compatible(members)
-        counts = checked_weights(weights, members)
-        files = [member.file for member in members]
-        options = override_decoding(files[0].config.decoding, decoding)
+        check_compatible(models)
+        checked = checked_weights(weights, models)
+        options = override_decoding(models[0].config.decoding, decoding or {})
         if options.threads is not None:
             set_threads(options.threads)
         device = choose_device(options.device)
         return cls(
-            [file.network(device) for file in files],
-            files[0].tokenizers,
+            [model.network(device) for model in models],
+            models[0].tokenizers,
             decoding=options,
             device=device,
-            weights=counts,
-            max_source_pieces=max_segment_tokens([file.config for file in files], decoding),
+            weights=checked,
+            max_source_pieces=max_segment_pieces([model.config for model in models], decoding or {}),
         )
 
     def score(self, pairs: Iterable[SentencePair]) -> Iterator[TranslationScore | None]:
-        """Score pairs: one result for each, in order; None where the source is blank, which no model is asked about.
+        """Score pairs: one result for each, in order; None if the source is blank.
 
-        Pairs are taken in windows as in `Translator.translate`. A pair longer than the model was trained on is scored
-        whole, and warned about: `nmt translate` translates such a line in parts, whose numbers differ.
+        Pairs are processed in windows as in `Translator.translate`. A pair longer than the model was trained on is
+        scored whole, with a warning: `nmt translate` splits such a line into segments, which gives other numbers.
 
         Raises:
-            DataError: A pair has pieces that the model does not have.
-            NMTError: Not even a single pair fits into the machine's memory.
+            DataError: A pair has pieces that are not in the vocabulary.
+            NMTError: A single pair does not fit into memory.
         """
-        size = window_size(self._batch_sentences)
-        number = 0
         long_lines = _LongLines(self._max_source_pieces)
-        for window in windows(pairs, size):
-            ids = self._encode(window, number)
-            long_lines.note(ids, number)
-            yield from self._window(window, ids)
-            number += len(window)
+        numbers = count(1)
+        for window in windows(pairs, window_size(self._batch_sentences)):
+            yield from self._score_window([(next(numbers), pair) for pair in window], long_lines)
         long_lines.summarize()
 
     def log_probabilities(self, pairs: Sequence[IdPair]) -> list[list[float]]:
@@ -148,38 +141,38 @@ class Scorer:
 
         Raises:
             CheckpointError: The model gives undefined probabilities.
-            NMTError: Not even a single pair fits into the machine's memory.
+            NMTError: A single pair does not fit into memory.
         """
         workers = count_workers(self._device, len(pairs))
-        chosen = list(length_batches(pairs, min(self._batch_sentences, max(1, -(-len(pairs) // workers)))))
-        batches = [[pairs[index] for index in indices] for indices in chosen]
-        found: list[list[float]] = [[]] * len(pairs)
-        for indices, rows in zip(chosen, map_in_threads(self._batch, batches, workers), strict=True):
-            for index, row in zip(indices, rows, strict=True):
-                found[index] = row
-        return found
+        indices = list(length_batches(pairs, min(self._batch_sentences, max(1, -(-len(pairs) // workers)))))
+        batches = [[pairs[index] for index in batch] for batch in indices]
+        results: list[list[float]] = [[]] * len(pairs)
+        for batch, rows in zip(indices, map_in_threads(self._batch, batches, workers), strict=True):
+            for index, row in zip(batch, rows, strict=True):
+                results[index] = row
+        return results
 
-    def _encode(self, pairs: Sequence[SentencePair], before: int) -> list[IdPair]:
-        """Return the ids of pairs, which `before` pairs have preceded."""
+    def _score_window(
+        self, numbered: Sequence[tuple[int, SentencePair]], long_lines: _LongLines
+    ) -> Iterator[TranslationScore | None]:
+        pairs = [pair for _, pair in numbered]
         sources = self._tokenizers.source.encode([clean(pair.source) for pair in pairs])
         targets = self._tokenizers.target.encode(["" if pair.pieces else clean(pair.target) for pair in pairs])
         ids = []
-        for number, (pair, source, target) in enumerate(zip(pairs, sources, targets, strict=True), before + 1):
-            ids.append(IdPair(source, target if pair.pieces is None else self._given_ids(pair.pieces, number)))
-        return ids
+        for (number, pair), source, target in zip(numbered, sources, targets, strict=True):
+            ids.append(IdPair(source, target if pair.pieces is None else self._piece_ids(pair.pieces, number)))
+            long_lines.report(number, len(source))
+        log_probs = iter(self.log_probabilities([each for each in ids if each.source]))
+        for pair, each in zip(pairs, ids, strict=True):
+            yield self._score(pair, each, next(log_probs)) if each.source else None
 
-    def _window(self, pairs: Sequence[SentencePair], ids: Sequence[IdPair]) -> Iterator[TranslationScore | None]:
-        numbers = iter(self.log_probabilities([pair for pair in ids if pair.source]))
-        for pair, pieces in zip(pairs, ids, strict=True):
-            yield self._score(pair, pieces, next(numbers)) if pieces.source else None
-
-    def _given_ids(self, pieces: Sequence[str], number: int) -> list[int]:
+    def _piece_ids(self, pieces: Sequence[str], number: int) -> list[int]:
         try:
             return self._tokenizers.target.ids(pieces)
         except KeyError as error:
             raise DataError(
-                f"translation {number}: the model has no target piece {error.args[0]!r}. The pieces are those of "
-                "another model: leave them out, and the text is scored (`nmt score --texts`)."
+                f"translation {number}: the target vocabulary has no piece {error.args[0]!r}. The pieces are from "
+                "another model. Score the text instead with `nmt score --texts`"
             ) from None
 
     def _score(self, pair: SentencePair, ids: IdPair, log_probs: list[float]) -> TranslationScore:
@@ -195,68 +188,66 @@ class Scorer:
         )
 
     def _batch(self, pairs: Sequence[IdPair]) -> list[list[float]]:
-        return halve_on_oom(self._log_probs, pairs, device=self._device, explain=_too_long)
+        return halve_on_oom(self._log_probs, pairs, device=self._device, explain=_out_of_memory)
 
     def _log_probs(self, pairs: Sequence[IdPair]) -> list[list[float]]:
         batch = collate(pairs)
         with torch.inference_mode(), autocast(self._device, self._dtype):
-            every = [self._of(network, batch) for network in self._networks]
-            own = every[0] if len(every) == 1 else mean(every, weights=self._weights, average=self._average)
-        found: NDArray[np.float64] = own.double().cpu().numpy()
-        rows = [row[:length].tolist() for row, length in zip(found, batch.target_lengths, strict=True)]
+            of_models = [self._target_log_probs(network, batch) for network in self._networks]
+            log_probs = of_models[0]
+            if len(of_models) > 1:
+                log_probs = mean(of_models, weights=self._weights, average=self._average)  # [B, T]
+        values: NDArray[np.float64] = log_probs.double().cpu().numpy()
+        rows = [row[:length].tolist() for row, length in zip(values, batch.target_lengths, strict=True)]
         if any(np.isnan(row).any() for row in rows):
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
         return rows
 
-    def _of(self, network: Seq2Seq, batch: Batch) -> torch.Tensor:
-        """Return the log-probabilities that a network gives the targets of a batch [B, T]."""
-        targets = torch.from_numpy(batch.target_output).to(self._device)
+    def _target_log_probs(self, network: Seq2Seq, batch: Batch) -> torch.Tensor:
+        """Return the log-probabilities of the targets of a batch under a network [B, T]."""
+        targets = torch.from_numpy(batch.target_output).to(self._device)  # [B, T]
         columns = [
-            _pick(network, states, targets[:, start : start + states.shape[1]])
+            _gather_log_probs(network, states, targets[:, start : start + states.shape[1]])
             for start, states, _ in decode_slices(network, batch, self._device)
         ]
-        return torch.cat(columns, dim=1)
+        return torch.cat(columns, dim=1)  # [B, T]
 
 
-def _pick(network: Seq2Seq, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the log-probabilities of `targets` [B, T'] at `states` [B, T', O]."""
-    rows = max(1, LOGITS // len(network.output.bias))
-    flat, wanted = states.flatten(0, 1), targets.reshape(-1, 1)
-    picked = [
-        network.output(flat[start : start + rows]).gather(1, wanted[start : start + rows])
-        for start in range(0, len(flat), rows)
+def _gather_log_probs(network: Seq2Seq, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the log-probabilities of `targets` [B, T'] at `states` [B, T', O], in blocks of MAX_LOGITS."""
+    rows = max(1, MAX_LOGITS // len(network.output.bias))
+    flat_states, flat_targets = states.flatten(0, 1), targets.reshape(-1, 1)  # [B * T', O], [B * T', 1]
+    blocks = [
+        network.output(flat_states[start : start + rows]).gather(1, flat_targets[start : start + rows])
+        for start in range(0, len(flat_states), rows)
     ]
-    return torch.cat(picked).view_as(targets)
+    return torch.cat(blocks).view_as(targets)  # [B, T']
 
 
-def _too_long(pair: IdPair) -> str:
+def _out_of_memory(pair: IdPair) -> str:
     return (
         f"There is not enough memory to score a line of {len(pair.source)} pieces with a translation of "
-        f"{len(pair.target)}. Cut it into sentences, or use --device cpu."
+        f"{len(pair.target)}. Split the line into sentences, or use --device cpu."
     )
 
 
 class _LongLines:
-    """Tells about lines that a translator would translate in parts: the first one at once, how many at the end."""
+    """Warns of lines that a translator would split into segments: of the first at once, of all in a summary."""
 
-    def __init__(self, longest: int | None) -> None:
-        self._longest = longest
+    def __init__(self, max_pieces: int | None) -> None:
+        self._max_pieces = max_pieces
         self._count = 0
 
-    def note(self, pairs: Sequence[IdPair], before: int) -> None:
-        """Look at pairs, which `before` pairs have preceded."""
-        if self._longest is None:
+    def report(self, number: int, pieces: int) -> None:
+        """Record the source length of pair `number`."""
+        if self._max_pieces is None or pieces <= self._max_pieces:
             return
-        for number, pair in enumerate(pairs, before + 1):
-            if len(pair.source) > self._longest:
-                self._count += 1
-                if self._count == 1:
-                    logger.warning(
-                        "pair %d: a line of %d pieces, more than the model was trained on, is scored whole",
-                        number,
-                        len(pair.source),
-                    )
+        self._count += 1
+        if self._count == 1:
+            logger.warning(
+                "pair %d: a line of %d pieces, more than the model was trained on, is scored whole", number, pieces
+            )
 
     def summarize(self) -> None:
         if self._count > 1:
-            logger.warning("%d over-long lines were scored whole", self._count)
+            logger.warning("%d long lines were scored whole", self._count)

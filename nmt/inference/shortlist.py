@@ -1,31 +1,28 @@
-"""Translating with a shortlist: each sentence uses only the pieces that a table gives for its source.
+"""Shortlists: each sentence may use only the target pieces that a table lists for its source.
 
-B sentences, S source length, R rows (so many for each sentence), O output size, V target vocabulary, U pieces that any
-sentence of the batch may use.
+B sentences, S source length, R rows (hypotheses of all sentences), O output size, V target vocabulary, T translations
+of a source piece in the table, U pieces that any sentence of the batch may use.
 
-The output layer and the search work on these U pieces, numbered in ascending order of their ids, so that PAD, UNK, BOS
-and EOS stay the first four. A sentence's probabilities are shared out among its own pieces alone, so that its
-translation does not depend on what the others may use.
+The output layer and the search work on these U pieces, in ascending order of their ids, so that PAD, UNK, BOS and EOS
+stay the first four. A sentence's probabilities are distributed over its own pieces, so that its translation does not
+depend on the batch.
 
-What is demanded of a sentence's translation (how it starts, phrases that it has) must be within reach: the pieces for
-it join the sentence's list.
+The pieces that constraints require are added to the list of their sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.config.schema import ShortlistConfig
-from nmt.data.preprocess.preprocess import open_preprocessed
-from nmt.data.shortlist_table import ShortlistTable, make_shortlist
+from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, PAD
-from nmt.data.store import SIDES, Store
 from nmt.errors import DataError, UsageError
 from nmt.inference.model_file import ModelFile, save_model
 from nmt.inference.packing import PackedNetwork, Product, pack
@@ -34,133 +31,136 @@ from nmt.model.layers import OutputLayer
 from nmt.model.memory import DecoderState, DecoderStepOutput, Memory
 from nmt.search import StepModel, TokenHypothesis
 
+if TYPE_CHECKING:
+    from nmt.data.store import Store
+
 
 class AllowedTokens(NamedTuple):
-    """The pieces that the sentences of a batch may use."""
+    """The target pieces that the sentences of a batch may use."""
 
-    pieces: Tensor
-    """The ids that any of the sentences may use [U], ascending, the first four among them."""
-    barred: Tensor
-    """What is added to the logits of each sentence: 0 for a piece that it may use, else minus infinity [B, U]."""
+    ids: Tensor
+    """The ids that any sentence may use [U], ascending, including the first four."""
+    mask: Tensor
+    """Added to the logits of each sentence [B, U]: 0 for a piece that it may use, else -inf."""
 
-    def with_ids(self, found: Sequence[Sequence[TokenHypothesis]]) -> list[list[TokenHypothesis]]:
-        """Return hypotheses of numbers as hypotheses of ids."""
-        pieces = self.pieces.tolist()
+    def with_ids(self, hypotheses: Sequence[Sequence[TokenHypothesis]]) -> list[list[TokenHypothesis]]:
+        """Return hypotheses with ids in place of indices into `ids`."""
+        ids = self.ids.tolist()
         return [
-            [hypothesis._replace(ids=[pieces[number] for number in hypothesis.ids]) for hypothesis in hypotheses]
-            for hypotheses in found
+            [hypothesis._replace(ids=[ids[index] for index in hypothesis.ids]) for hypothesis in row]
+            for row in hypotheses
         ]
 
 
 class RestrictableModel(Protocol):
-    """What can be limited to fewer pieces: a network, or an ensemble of such."""
+    """A model whose target vocabulary can be restricted: a network, or an ensemble of networks."""
 
-    def limit(self, listed: AllowedTokens) -> StepModel[Any, Any]:
-        """Return the model that translates the sentences of `listed`, and no others, with pieces by their numbers."""
+    def restrict(self, allowed: AllowedTokens) -> StepModel[Any, Any]:
+        """Return a model for the batch of `allowed`, which works with indices into its ids."""
 
 
 class Shortlist:
-    """A model and the table that says which pieces its translations may use."""
+    """A model with the table of pieces that its translations may use."""
 
     def __init__(
         self, model: RestrictableModel, table: ShortlistTable, *, target_size: int, device: torch.device
     ) -> None:
-        """Keep what is given.
+        """Move the table to the device.
 
         Args:
-            model: What is limited.
-            table: Of its vocabularies.
+            model: The model to restrict.
+            table: Made for the vocabularies of the model.
             target_size: V.
-            device: Of the model.
+            device: The device of the model.
         """
         self._model = model
-        self._translations = torch.from_numpy(table.translations).to(device, torch.int64, copy=True)
-        self._translations[PAD] = PAD  # Padding must add nothing, or a sentence's list would depend on its batch.
+        self._translations = torch.from_numpy(table.translations).to(device, torch.int64, copy=True)  # [V, T]
+        self._translations[PAD] = PAD  # Padding must add nothing, or a sentence's list would depend on the batch.
         self._everywhere = torch.zeros(target_size, dtype=torch.bool, device=device)
         self._everywhere[torch.from_numpy(table.frequent).to(device, torch.int64)] = True
-        # Those before EOS are never generated, but take their part of the probability as they do without a shortlist.
+        # Ids below EOS are never generated, but have a share of the probability, as without a shortlist.
         self._everywhere[: EOS + 1] = True
 
-    def of(self, source: Tensor, more: Sequence[Sequence[int]]) -> AllowedTokens:
-        """Return what the sentences `source` [B, S] may use, and `more` for each of them."""
-        allowed = self._everywhere.repeat(len(source), 1)
+    def allowed_tokens(self, source: Tensor, required: Sequence[Sequence[int]]) -> AllowedTokens:
+        """Return the pieces for the sentences `source` [B, S], with the ids that the constraints of each require."""
+        allowed = self._everywhere.repeat(len(source), 1)  # [B, V]
         allowed.scatter_(1, self._translations[source].flatten(1), True)
-        for row, wanted in zip(allowed, more, strict=True):
-            row[list(wanted)] = True
-        pieces = allowed.any(dim=0).nonzero().squeeze(1)
-        barred = torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -torch.inf)
-        return AllowedTokens(pieces, barred[:, pieces])
+        for row, needed in zip(allowed, required, strict=True):
+            row[list(needed)] = True
+        ids = allowed.any(dim=0).nonzero().squeeze(1)  # [U]
+        mask = torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -torch.inf)  # [B, V]
+        return AllowedTokens(ids, mask[:, ids])
 
-    def limit(self, listed: AllowedTokens) -> StepModel[Any, Any]:
-        """Return the model that translates the sentences of `listed`."""
-        return self._model.limit(listed)
+    def restrict(self, allowed: AllowedTokens) -> StepModel[Any, Any]:
+        """Return the model for the batch of `allowed`."""
+        return self._model.restrict(allowed)
 
 
 class RestrictableNetwork:
-    """A network whose output layer can be cut down."""
+    """A network whose output layer can be restricted."""
 
     def __init__(self, network: Seq2Seq | PackedNetwork, output: OutputLayer, *, precision: str) -> None:
-        """Keep what is given.
+        """Take the weights of the output layer.
 
         Args:
             network: In evaluation mode.
             output: Its output layer, not packed.
-            precision: Of the output layer's products on the CPU: "fp32", "bf16" or "int8".
+            precision: Number format of the output layer's products on the CPU: "fp32", "bf16" or "int8".
         """
         self._network = network
-        # So small a matrix costs little in float32, and what bf16 rounds away would have to be computed again.
+        # The restricted matrix is small, so bf16 would not pay: its logits would have to be computed again in float32.
         self._precision = "int8" if precision == "int8" else "fp32"
         self._weight = output.joint_weight().detach().float()
         self._bias = output.bias.detach().float()
 
-    def limit(self, listed: AllowedTokens) -> ShortlistedModel:
-        """Return the network with these pieces alone."""
-        weight, bias = (each.index_select(0, listed.pieces) for each in (self._weight, self._bias))
-        return ShortlistedModel(self._network, product=_product(weight, bias, self._precision), listed=listed)
+    def restrict(self, allowed: AllowedTokens) -> ShortlistedModel:
+        """Return the network restricted to these pieces."""
+        weight, bias = (each.index_select(0, allowed.ids) for each in (self._weight, self._bias))  # [U, O], [U]
+        return ShortlistedModel(self._network, product=_product(weight, bias, self._precision), allowed=allowed)
 
 
 class ShortlistMemory(NamedTuple):
-    """The encoded sentences and the pieces that each may use."""
+    """The encoded sentences, with the pieces that each may use."""
 
     memory: Memory
-    barred: Tensor
+    mask: Tensor
     """See `AllowedTokens` [B, U]."""
 
     def select(self, rows: Tensor) -> ShortlistMemory:
         """Return the memory of the sentences `rows` (indices [B'])."""
-        return ShortlistMemory(self.memory.select(rows), self.barred.index_select(0, rows))
+        return ShortlistMemory(self.memory.select(rows), self.mask.index_select(0, rows))
 
 
 class ShortlistedModel:
-    """A model for the sentences of one batch. Its pieces are numbered from 0 to U - 1."""
+    """A model for the sentences of one batch. Its pieces are indices from 0 to U - 1."""
 
-    def __init__(self, network: Seq2Seq | PackedNetwork, *, product: Product, listed: AllowedTokens) -> None:
-        """Keep what is given.
+    def __init__(self, network: Seq2Seq | PackedNetwork, *, product: Product, allowed: AllowedTokens) -> None:
+        """Combine a network with a restricted output layer.
 
         Args:
-            network: Up to the output layer.
+            network: Used up to the output layer.
             product: From attentional states [R, O] to logits [R, U].
-            listed: The pieces.
+            allowed: The pieces.
         """
         self._network = network
         self._product = product
-        self._pieces, self._barred = listed
+        self._ids, self._mask = allowed
 
     def encode(self, source: Tensor, lengths: Tensor) -> ShortlistMemory:
-        """Encode the batch that the model was made for, each sentence once or several times in a row."""
-        times = len(source) // len(self._barred)
-        return ShortlistMemory(self._network.encode(source, lengths), self._barred.repeat_interleave(times, dim=0))
+        """Encode the batch of the shortlist, each sentence once or several times in a row."""
+        times = len(source) // len(self._mask)
+        return ShortlistMemory(self._network.encode(source, lengths), self._mask.repeat_interleave(times, dim=0))
 
     def init_state(self, memory: ShortlistMemory) -> DecoderState:
-        """Return the decoder's first state, one row for each sentence of `memory`."""
+        """Return the decoder's initial state, one row for each sentence of `memory`."""
         return self._network.init_state(memory.memory)
 
     def step(self, ids: Tensor, state: DecoderState, memory: ShortlistMemory) -> DecoderStepOutput:
-        """Feed pieces [R] by their numbers; the log-probabilities [R, U] are by number too."""
-        states, state, weights = self._network.attentional_states(self._pieces[ids].unsqueeze(1), state, memory.memory)
-        logits = self._product(states.squeeze(1))
-        own = logits.view(len(memory.barred), -1, logits.shape[1]) + memory.barred.unsqueeze(1)
-        log_probs = torch.log_softmax(own, dim=-1, dtype=torch.float32).view_as(logits)
+        """Feed one piece to each row, as indices [R]; the log-probabilities [R, U] are by index too."""
+        states, state, weights = self._network.attentional_states(self._ids[ids].unsqueeze(1), state, memory.memory)
+        logits = self._product(states.squeeze(1))  # [R, U]
+        masked = logits.view(len(memory.mask), -1, logits.shape[1]) + memory.mask.unsqueeze(1)  # [B, K, U]
+        log_probs = torch.log_softmax(masked, dim=-1, dtype=torch.float32).view_as(logits)  # [R, U]
         return DecoderStepOutput(log_probs, state, None if weights is None else weights.squeeze(1))
 
 
@@ -171,18 +171,20 @@ def _product(weight: Tensor, bias: Tensor, precision: str) -> Product:
 
 
 def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, frequent: int | None) -> None:
-    """Write a model file with a new table, learnt from the preprocessed data that the model was trained on.
+    """Write a model file with a new shortlist, learned from the preprocessed data that the model was trained on.
 
     Args:
         file: The model.
-        path: Where to write it; may be where it was read from.
-        translations: `data.shortlist.translations`; None: what the model's configuration says, or the usual number.
-        frequent: `data.shortlist.frequent`, likewise.
+        path: Where to write the model; may be the path it was read from.
+        translations: `data.shortlist.translations`. None: the value of the model's configuration, or the default.
+        frequent: `data.shortlist.frequent`. None: see `translations`.
 
     Raises:
-        UsageError: The data is not here.
+        UsageError: The preprocessed data is not in its folder.
         CheckpointError: The file cannot be written.
     """
+    from nmt.data.shortlist_table import make_shortlist  # translation does not need it
+
     options = _options(file.config.data.shortlist, translations, frequent)
     table = make_shortlist(
         _training_pairs(file), file.tokenizers, translations=options.translations, frequent=options.frequent
@@ -199,26 +201,29 @@ def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, freq
 
 
 def _options(own: ShortlistConfig, translations: int | None, frequent: int | None) -> ShortlistConfig:
-    """Return a model's options with those that are given; a model that was made without a table gets the usual one."""
-    usual = own if own.translations else ShortlistConfig()
+    """Return the options of the new table; a model without a table starts from the defaults."""
+    base = own if own.translations else ShortlistConfig()
     return ShortlistConfig(
-        translations=usual.translations if translations is None else translations,
-        frequent=usual.frequent if frequent is None else frequent,
+        translations=base.translations if translations is None else translations,
+        frequent=base.frequent if frequent is None else frequent,
     )
 
 
 def _training_pairs(file: ModelFile) -> Store:
+    from nmt.data.preprocess.preprocess import open_preprocessed  # translation does not need it
+    from nmt.data.store import SIDES
+
     fingerprint = file.provenance.get("data_fingerprint")
     if not isinstance(fingerprint, str):
-        raise UsageError("the model file does not say what data it was trained on, so no shortlist can be learnt")
+        raise UsageError("a shortlist cannot be learned: the model file has no fingerprint of its training data")
     try:
         store, tokenizers = open_preprocessed(file.config, fingerprint)
     except (DataError, OSError) as error:
         raise UsageError(
-            f"the preprocessed training data of the model is not in {Path(file.config.data.preprocessed_folder)}: "
-            "go to the folder where it was trained, and if need be make the data again with `nmt preprocess`"
+            f"the preprocessed training data of the model is not in {Path(file.config.data.preprocessed_folder)}. Run "
+            "the command in the folder where the model was trained, or make the data again with `nmt preprocess`"
         ) from error
     for side in SIDES:
         if getattr(tokenizers, side).fingerprint != getattr(file.tokenizers, side).fingerprint:
-            raise UsageError("the preprocessed training data is cut into other pieces than those of the model")
+            raise UsageError("the preprocessed training data was encoded with other subword models than the model has")
     return store

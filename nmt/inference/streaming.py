@@ -1,7 +1,7 @@
-"""Windows of lines: as many as there are, at once, in bounded memory.
+"""Groups lines into windows that are translated together, in bounded memory.
 
-Long windows translate faster, because sentences of like length share a batch. But whoever writes a line and waits for
-its translation must get it: a window ends when the next line has not come yet.
+Long windows are faster, because sentences of similar length share a batch. But a person who types a line waits for its
+translation, so a window ends if the next line has not arrived yet.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from typing import Generic, TypeVar
 LineT = TypeVar("LineT", bound=Sized)
 """A line, or anything else whose `len` is its number of characters."""
 
-# The first translations appear soon; from there on, each full window is followed by one of twice as many lines.
+# The first window is short, so that translations appear soon. Each full window doubles the next one.
 FIRST_LINES = 8
-# Sorted by length, little of so many full batches is padding.
+# With this many batches, sorted by length, little is padding.
 WINDOW_BATCHES = 16
 WINDOW_CHARACTERS = 1_000_000
-# A line that comes this soon after the one before it still gets into the window, until the window is this old.
+# A line that arrives this soon after the previous one joins the window, until the window is this old.
 NEXT_LINE_SECONDS = 0.005
 OLDEST_LINE_SECONDS = 0.05
-# Waiting in short spells lets Ctrl-C through on every system.
+# Short waits let Ctrl-C through on every system.
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSize:
-    """How much text is looked at together."""
+    """The limits of a window."""
 
     lines: int
     """Most lines of a window."""
     characters: int
-    """A window ends with the line that reaches this number."""
+    """A window ends with the line that reaches this number of characters."""
 
 
 def window_size(batch_sentences: int) -> WindowSize:
-    """Return how much text is best translated together, in batches of so many sentences."""
+    """Return the best window for batches of this size."""
     return WindowSize(lines=batch_sentences * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
 
 
 def windows(lines: Iterable[LineT], size: WindowSize) -> Iterator[list[LineT]]:
-    """Cut `lines` into windows: all of them, in order.
+    """Group `lines` into windows, in order.
 
     Args:
-        lines: Of a list or tuple, all windows are large. Anything else is read in a thread of its own, one window
-            ahead, and begins with small windows. What reading it raises is raised here, after the lines before it.
-        size: Of a window.
+        lines: The windows of a list or tuple are all large. Anything else is read in a thread, one window ahead, and
+            begins with small windows. Errors of reading are raised here, after the lines before them.
+        size: The limits of a window.
     """
     source: _ListSource[LineT] | _StreamSource[LineT]
     if isinstance(lines, (list, tuple)):
@@ -66,7 +66,7 @@ def windows(lines: Iterable[LineT], size: WindowSize) -> Iterator[list[LineT]]:
 
 
 class _ListSource(Generic[LineT]):
-    """Lines that are all there."""
+    """Lines in memory."""
 
     def __init__(self, lines: Sequence[LineT]) -> None:
         self._lines = lines
@@ -83,25 +83,25 @@ class _ListSource(Generic[LineT]):
         return window
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is no thread."""
 
 
 class _StreamSource(Generic[LineT]):
-    """Lines that are read in a thread while others are translated."""
+    """Lines that are read in a thread while earlier ones are translated."""
 
     def __init__(self, lines: Iterable[LineT], size: WindowSize) -> None:
         self._size = size
         self._waiting: deque[LineT] = deque()
-        self._characters = 0  # of the waiting lines
+        self._characters = 0  # in the waiting lines
         self._changed = threading.Condition()
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
-        # A daemon: it may be waiting for a line that never comes.
+        # A daemon, because it may wait for a line that never comes.
         threading.Thread(target=self._read, args=(lines,), name="nmt-reader", daemon=True).start()
 
     def take(self, most: int, characters: int) -> list[LineT]:
-        """Wait for a line, and return it with those that are there or come right behind it; nothing at the end."""
+        """Wait for a line, and return it with the lines that arrive together with it; an empty list at the end."""
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait(POLL_SECONDS)
@@ -124,7 +124,7 @@ class _StreamSource(Generic[LineT]):
                 return
 
     def close(self) -> None:
-        """Let the thread end when it next gets a line."""
+        """Make the thread end at its next line."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Lines in, translations out: exactly one for each, in order, whatever is in them."""
+"""Translates lines: one translation for each line, in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -18,36 +18,31 @@ from nmt.device import choose_device, choose_dtype, choose_precision, set_thread
 from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
 from nmt.inference.batch_search import BatchSearcher
-from nmt.inference.constraints import ConstraintCompiler, Request, Terminology
-from nmt.inference.ensemble import (
-    Average,
-    Ensemble,
-    EnsembleMember,
-    RestrictableEnsemble,
-    check_compatible,
-    checked_weights,
-)
-from nmt.inference.model_file import ModelFile, find_model, load_model
-from nmt.inference.nbest import NBestBuilder, Restored
+from nmt.inference.constraints import ConstraintCompiler, SearchJob, SourceLine, Terminology, number_lines
+from nmt.inference.ensemble import Ensemble, RestrictableEnsemble, check_compatible, checked_weights
+from nmt.inference.model_file import ModelFile, load_models
+from nmt.inference.nbest import NBestBuilder, RestoredTexts
 from nmt.inference.packing import ready_to_search
-from nmt.inference.placeholders import Masked, PlaceholderRestorer, TranslatedSegment, distribute, mask
-from nmt.inference.results import BLANK, Hypothesis, LongLines, Translation
-from nmt.inference.search_options import Constraints
-from nmt.inference.segmentation import Segmenter, clean, max_segment_tokens, sentence_separator
+from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegment, distribute, mask
+from nmt.inference.results import Hypothesis, LongLines, Translation
+from nmt.inference.segmentation import Segmenter, clean, max_segment_pieces, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
 from nmt.inference.streaming import window_size, windows
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
 
-__all__ = ["Hypothesis", "Translation", "Translator"]
+if TYPE_CHECKING:
+    from nmt.inference.mbr import MbrReranker
+
+SearchResults = Mapping[SearchJob, Sequence[TokenHypothesis]]
 
 
 class Translator:
-    """Translates lines with a model. May be used from several threads at once.
+    """Translates lines with one model or an ensemble. May be used from several threads at once.
 
-    The text of a translation depends on its line and the options alone: not on the lines around it, their number or
-    order, or `batch_sentences`.
+    A translation depends on its line and on the options alone: not on neighbouring lines, their number or order, or
+    `batch_sentences`.
     """
 
     def __init__(
@@ -62,19 +57,24 @@ class Translator:
         shortlist: Shortlist | None = None,
         aligner: Aligner | None = None,
         symbols: Sequence[str] = (),
+        constraints: ConstraintCompiler | None = None,
+        mbr: MbrReranker | None = None,
     ) -> None:
-        """Keeps what it is given.
+        """Assemble a translator from its parts; `from_models` makes them from model files.
 
         Args:
-            model: A network on `device` in evaluation mode, or anything that can be searched like one.
-            tokenizers: The subword models of its two sides.
-            decoding: How to search.
-            device: Where.
-            max_source_pieces: Longer lines are translated in parts. None: none are.
-            separator: What stands between the translations of such parts.
-            shortlist: The pieces that translations may use; takes the place of `model`. None: all.
-            aligner: Tells what translations look at. None: nothing does, and alignments cannot be had.
-            symbols: What may stand for something protected; one piece each, on both sides.
+            model: A network on `device` in evaluation mode, or another model that can be searched.
+            tokenizers: The subword models of both sides.
+            decoding: The options of the search.
+            device: The device of the model.
+            max_source_pieces: Longer lines are translated in segments. None: no limit.
+            separator: The text between the translations of two segments.
+            shortlist: The pieces that translations may use, with the model restricted to them; it replaces `model`.
+                None: the whole vocabulary.
+            aligner: Computes the attention of translations. None: there are no alignments.
+            symbols: Pieces of both vocabularies that stand for protected items.
+            constraints: Constraints on all lines. None: none.
+            mbr: Reranks the n-best lists. None: the order of the search.
         """
         self.tokenizers = tokenizers
         self.decoding = decoding
@@ -82,277 +82,259 @@ class Translator:
         self.normalization: LengthNormalization = make_length_normalization(
             decoding.length_normalization, decoding.alpha
         )
-        self._cutter = Segmenter(tokenizers.source, longest=max_source_pieces, sentences=decoding.split_sentences)
+        self._segmenter = Segmenter(
+            tokenizers.source, max_pieces=max_source_pieces, split_sentences=decoding.split_sentences
+        )
         self._restorer = PlaceholderRestorer(tokenizers, aligner, spaces=separator != "")
         self._symbols = symbols
-        self._writer = NBestBuilder(tokenizers.target, decoding=decoding, separator=separator)
-        self._wishes = ConstraintCompiler(tokenizers.target)
+        self._mbr = mbr
+        search = decoding if mbr is None else decoding.model_copy(update={"n_best": mbr.num_hypotheses})
+        self._nbest = NBestBuilder(tokenizers.target, decoding=search, separator=separator)
+        self._constraints = constraints or ConstraintCompiler(tokenizers.target)
         self._searcher = BatchSearcher(
             model,
-            decoding=decoding,
+            decoding=search,
             normalization=self.normalization,
             device=device,
-            # On a processor the precision is that of the packed products.
+            # On a CPU the packed products set the precision.
             dtype=choose_dtype(decoding.precision, device) if device.type == "cuda" else torch.float32,
             shortlist=shortlist,
-            phrases=self._wishes.phrases,
+            constraints=self._constraints,
         )
 
     @classmethod
     def load(cls, path: Path | str | None, *, decoding: Mapping[str, Any] | None = None) -> Translator:
-        """Load a translator.
+        """Load a translator from a model file or the folder of a run; None: see `find_model`.
 
-        Args:
-            path: A model file or the folder of a run; None: see `find_model`.
-            decoding: Options of the configuration's decoding section in place of the model's own: beam_size, n_best,
-                length_normalization, alpha, max_length_ratio, batch_sentences, precision, device, threads and so on.
-
-        Raises:
-            UsageError: There is no such model, or the options cannot be used.
-            CheckpointError: The file is no model file, or it is damaged.
+        See `from_models` for the options and for the errors raised.
         """
-        file = load_model(find_model(None if path is None else Path(path)))
-        return cls.from_model_file(file, decoding=decoding or {})
+        return cls.from_models(load_models(None if path is None else [path]), decoding=decoding)
 
     @classmethod
-    def from_model_file(cls, file: ModelFile, *, decoding: Mapping[str, Any], alignments: bool = False) -> Translator:
-        """Make a translator of one model file; see `from_members`."""
-        return cls.from_members([EnsembleMember("the model", file)], decoding=decoding, alignments=alignments)
-
-    @classmethod
-    def from_members(
+    def from_models(
         cls,
-        members: Sequence[EnsembleMember],
+        models: Sequence[ModelFile],
         *,
         weights: Sequence[float] | None = None,
-        decoding: Mapping[str, Any],
+        decoding: Mapping[str, Any] | None = None,
+        mbr: str | None = None,
+        avoid: Sequence[str] = (),
+        terminology: Terminology | None = None,
         alignments: bool = False,
     ) -> Translator:
-        """Make a translator of model files that have been read; several translate together, see `Ensemble`.
+        """Make a translator of one model, or of an ensemble of several (see `Ensemble`).
 
         Args:
-            members: At least one, the same one twice if need be.
-            weights: How much each counts, above zero; None: all the same.
-            decoding: Options in place of those of the first member; see `load`.
-            alignments: Keep what it takes to align translations, which is the networks once more.
+            models: At least one; a model may be listed twice.
+            weights: The weight of each model, above zero. None: equal weights.
+            decoding: Options that override those of the first model: beam_size, n_best, alpha, device and all others of
+                the configuration's decoding section. None as a value means the model's own.
+            mbr: Rerank the hypotheses of the beam, or the samples, by minimum Bayes risk with this metric: `chrf` or
+                `bleu`. None: no reranking.
+            avoid: Words or phrases that no translation may contain.
+            terminology: Source terms with the target terms that their translations must contain.
+            alignments: Whether to keep the networks for alignments (`aligner`).
 
         Raises:
-            UsageError: The members cannot translate together, the weights are not theirs, or options cannot be used.
-            CheckpointError: The weights of a network do not fit its configuration.
+            UsageError: The models are not compatible, or an option or constraint cannot be used.
+            CheckpointError: The weights of a model do not fit its configuration.
+            NMTError: The tokenizer that MBR with BLEU needs is not installed.
         """
-        ready = get_ready(members, weights=weights, decoding=decoding, alignments=alignments)
-        return cls(**ready._asdict())
+        check_compatible(models)
+        checked = checked_weights(weights, models)
+        first = models[0]
+        options = override_decoding(first.config.decoding, decoding or {})
+        reranker = None
+        if mbr is not None:
+            from nmt.inference.mbr import make_reranker  # a plain translation needs no metrics
 
-    def with_phrases(self, *, avoid: Sequence[str] = (), terminology: Terminology | None = None) -> Translator:
-        """Return a translator that steers its translations; this one stays as it is.
+            reranker = make_reranker(mbr, options, first.config)
+        table = _find_shortlist_table(models) if options.shortlist else None
+        if options.threads is not None:
+            set_threads(options.threads)
+        device = choose_device(options.device)
+        networks = [model.network(device) for model in models]
+        model, restrictable = _search_models(networks, checked, options, device)
+        tokenizers = first.tokenizers
+        shortlist = None
+        if table is not None:
+            shortlist = Shortlist(restrictable, table, target_size=tokenizers.target.size, device=device)
+        return cls(
+            model,
+            tokenizers,
+            decoding=options,
+            device=device,
+            max_source_pieces=max_segment_pieces([model.config for model in models], decoding or {}),
+            separator=sentence_separator(first.config.data.target_language, tokenizers.target),
+            shortlist=shortlist,
+            aligner=_make_aligner(models, networks, checked, options, device)
+            if alignments or options.protect
+            else None,
+            symbols=first.config.tokenizer.user_symbols,
+            constraints=ConstraintCompiler(tokenizers.target, avoid=avoid, terminology=terminology),
+            mbr=reranker,
+        )
+
+    def with_constraints(self, *, avoid: Sequence[str] = (), terminology: Terminology | None = None) -> Translator:
+        """Return a translator with other constraints on all lines; this one does not change.
 
         Args:
-            avoid: Words or phrases that no translation may have.
-            terminology: What translations must have where their source has a term.
+            avoid: Words or phrases that no translation may contain.
+            terminology: Source terms with the target terms that their translations must contain.
 
         Raises:
-            UsageError: A phrase is blank.
+            UsageError: A phrase is empty after tokenization.
         """
         clone = copy.copy(self)
-        clone._wishes = ConstraintCompiler(self.tokenizers.target, avoid=avoid, terminology=terminology)
-        clone._searcher = self._searcher.with_phrases(clone._wishes.phrases)
+        clone._constraints = ConstraintCompiler(self.tokenizers.target, avoid=avoid, terminology=terminology)
+        clone._searcher = self._searcher.with_constraints(clone._constraints)
         return clone
 
     def translate(
-        self, lines: Iterable[str | Request], *, before: int = 0, long_lines: LongLines | None = None
+        self, lines: Iterable[str | SourceLine], *, long_lines: LongLines | None = None
     ) -> Iterator[Translation]:
         """Translate lines: one translation for each, in order.
 
-        Lines are taken in windows, sorted by length inside. Where the next line has not come yet, those that are
-        there are translated at once. Lists and tuples are taken as they are; anything else is read in a thread.
+        Lines are processed in windows, sorted by length inside a window. A window ends early if the next line has not
+        arrived yet. Lists and tuples are read directly, anything else in a thread.
 
         Args:
-            lines: Any strings, or requests, which say more about a line. A single string is one line.
-            before: How many lines came before them; for messages, which name lines by their numbers.
-            long_lines: Tells about lines that are translated in parts, and goes on with it in another call. None: all
-                is told in this one.
+            lines: Strings, or lines with constraints. A single string is one line. Messages name lines by their number.
+            long_lines: Collects warnings of lines that are translated in segments, over several calls. None: this call
+                logs its own.
 
         Raises:
-            NMTError: Not even a single line fits into the machine's memory.
+            UsageError: A constraint of a line cannot be used.
+            NMTError: A single line does not fit into memory.
         """
-        noted = LongLines() if long_lines is None else long_lines
-        for window in self.windows(lines):
-            yield from self._window(window, before, noted)
-            before += len(window)
+        reported = LongLines() if long_lines is None else long_lines
+        numbered = number_lines([lines] if isinstance(lines, str) else lines)
+        for window in windows(numbered, window_size(self.decoding.batch_sentences)):
+            yield from self._translate_window(window, reported)
         if long_lines is None:
-            noted.summarize()
+            reported.summarize()
 
-    def windows(self, lines: Iterable[str | Request]) -> Iterator[list[str | Request]]:
-        """Cut lines into windows that are best translated together; see `translate`."""
-        size = window_size(self.decoding.batch_sentences)
-        return windows([lines] if isinstance(lines, str) else lines, size)
+    def _translate_window(self, window: Sequence[SourceLine], long_lines: LongLines) -> list[Translation]:
+        lines = [replace(line, text=clean(line.text)) for line in window]
+        # Equal lines are translated once.
+        prepared = self._prepare([line for line in dict.fromkeys(lines) if line.text])
+        for line in lines:
+            if line.text and prepared[line].too_long:
+                segments = prepared[line].segments
+                pieces = sum(len(segment.job.ids) for segment in segments)
+                long_lines.report(line.number, pieces=pieces, segments=len(segments))
+        segments = [segment for each in prepared.values() for segment in each.segments]
+        jobs = list(dict.fromkeys(segment.job for segment in segments))
+        results = dict(zip(jobs, self._searcher.search(jobs), strict=True))
+        restored = self._restore([segment for segment in segments if segment.spans], results)
+        translations = {line: self._translation(each, results, restored) for line, each in prepared.items()}
+        blank = Translation("", [])
+        return [
+            replace(translations.get(line, blank), line=given.number, source=given.text)
+            for given, line in zip(window, lines, strict=True)
+        ]
 
-    def _window(self, lines: Sequence[str | Request], before: int, long_lines: LongLines) -> list[Translation]:
-        """Translate a window of lines, which `before` lines have preceded."""
-        requests = [_cleaned(line) for line in lines]
-        parts = self._parts([request for request in dict.fromkeys(requests) if request.text])
-        for number, request in enumerate(requests, before + 1):
-            if request.text and parts[request].over_long:
-                pieces = sum(len(part.ids) for part in parts[request].parts)
-                long_lines.report(number, pieces=pieces, parts=len(parts[request].parts))
-        jobs = list(dict.fromkeys(part.job for line in parts.values() for part in line.parts))
-        searched = self._searcher.search([ids for ids, _ in jobs], [wish for _, wish in jobs])
-        found = dict(zip(jobs, searched, strict=True))
-        restored = self._restored([part for line in parts.values() for part in line.parts if part.spans], found)
-        done = {
-            request: self._translation(line, found, restored) if line.parts else _untranslated(line.kept)
-            for request, line in parts.items()
-        }
-        return [done.get(request, BLANK) for request in requests]
-
-    def _parts(self, requests: Sequence[Request]) -> dict[Request, _Line]:
-        """Return each line in the parts that are translated, without what is protected."""
-        texts = [request.text for request in requests]
+    def _prepare(self, lines: Sequence[SourceLine]) -> dict[SourceLine, _PreparedLine]:
+        """Mask protected items, encode the lines, and split them into segments."""
+        texts = [line.text for line in lines]
         masked = [mask(text, self._symbols) if self.decoding.protect else Masked(text, []) for text in texts]
         encoded = self.tokenizers.source.encode([each.text for each in masked])
-        lines = {}
-        for request, each, ids in zip(requests, masked, encoded, strict=True):
-            cut = self._cutter.cut(each.text, ids)
-            spans = distribute(each.spans, cut.texts) if cut.texts else []
-            wishes = self._wishes.of(request, cut.texts)
-            columns = zip(cut.texts, cut.ids, spans, wishes, strict=True)
-            parts = [TranslatedSegment(text, tuple(row), own, wish) for text, row, own, wish in columns]
-            lines[request] = _Line(parts, cut.over_long, kept=request.text.strip() if each.spans else "")
-        return lines
+        prepared = {}
+        for line, each, ids in zip(lines, masked, encoded, strict=True):
+            split = self._segmenter.segment(each.text, ids)
+            spans = distribute(each.spans, split.texts) if split.texts else []
+            constraints = self._constraints.compile(line, split.texts)
+            segments = [
+                SourceSegment(text, SearchJob(tuple(row), required), protected)
+                for text, row, required, protected in zip(split.texts, split.ids, constraints, spans, strict=True)
+            ]
+            untranslated = line.text.strip() if each.spans else ""
+            prepared[line] = _PreparedLine(segments, split.too_long, untranslated)
+        return prepared
 
-    def _restored(self, parts: Sequence[TranslatedSegment], found: Mapping[Job, Sequence[TokenHypothesis]]) -> Restored:
-        """Return the texts of the translations of parts from which something was taken out."""
-        jobs = [(part, hypothesis.ids) for part in dict.fromkeys(parts) for hypothesis in found[part.job]]
-        texts = self._restorer.texts(jobs) if jobs else []
-        return {(part, tuple(ids)): text for (part, ids), text in zip(jobs, texts, strict=True)}
+    def _restore(self, segments: Sequence[SourceSegment], results: SearchResults) -> RestoredTexts:
+        """Return the translations of segments with their protected items put back."""
+        pairs = [
+            (segment, hypothesis.ids) for segment in dict.fromkeys(segments) for hypothesis in results[segment.job]
+        ]
+        texts = self._restorer.texts(pairs) if pairs else []
+        return {(segment, tuple(ids)): text for (segment, ids), text in zip(pairs, texts, strict=True)}
 
-    def _translation(
-        self, line: _Line, found: Mapping[Job, Sequence[TokenHypothesis]], restored: Restored
-    ) -> Translation:
-        candidates = self._writer.write([(part, found[part.job]) for part in line.parts], restored)
-        return Translation(candidates[0].text, candidates, [list(part.ids) for part in line.parts])
-
-
-Job = tuple[tuple[int, ...], Constraints]
-"""Source pieces, and what is wanted of their translation."""
-
-
-def _cleaned(line: str | Request) -> Request:
-    return Request(clean(line)) if isinstance(line, str) else replace(line, text=clean(line.text))
-
-
-class _Line(NamedTuple):
-    """A line, ready to be translated."""
-
-    parts: list[TranslatedSegment]
-    over_long: bool
-    kept: str
-    """What the translation is if nothing is left to be translated."""
+    def _translation(self, line: _PreparedLine, results: SearchResults, restored: RestoredTexts) -> Translation:
+        if not line.segments:  # nothing is left for the model
+            text = line.untranslated
+            return Translation(text, [Hypothesis(text, [], [], 0.0, 0.0, [], True)] if text else [])
+        hypotheses = self._nbest.build([(segment, results[segment.job]) for segment in line.segments], restored)
+        source = [list(segment.job.ids) for segment in line.segments]
+        translation = Translation(hypotheses[0].text, hypotheses, source)
+        return translation if self._mbr is None else self._mbr(translation)
 
 
-def _untranslated(text: str) -> Translation:
-    """Return the translation of a line that the model has nothing to do with."""
-    return Translation(text, [Hypothesis(text, [], [], 0.0, 0.0, [], True)]) if text else BLANK
+class _PreparedLine(NamedTuple):
+    """A line in the segments that are translated."""
+
+    segments: list[SourceSegment]
+    too_long: bool
+    """Whether it was split because it has more pieces than the model was trained on."""
+    untranslated: str
+    """The translation if there are no segments."""
 
 
-class Ingredients(NamedTuple):
-    """What `Translator` keeps; it says what each is."""
-
-    model: StepModel[Any, Any]
-    tokenizers: Tokenizers
-    decoding: DecodingConfig
-    device: torch.device
-    max_source_pieces: int | None
-    separator: str
-    shortlist: Shortlist | None
-    aligner: Aligner | None
-    symbols: Sequence[str]
-
-
-def get_ready(
-    members: Sequence[EnsembleMember], *, weights: Sequence[float] | None, decoding: Mapping[str, Any], alignments: bool
-) -> Ingredients:
-    """Make networks and all else; see `Translator.from_members`."""
-    check_compatible(members)
-    counts = checked_weights(weights, members)
-    first = members[0].file
-    options = override_decoding(first.config.decoding, decoding)
-    table = _table(members) if options.shortlist else None
-    if options.threads is not None:
-        set_threads(options.threads)
-    device = choose_device(options.device)
-    networks = [member.file.network(device) for member in members]
-    model, limitable = _searched(networks, counts, options, device)
-    return Ingredients(
-        model=model,
-        tokenizers=first.tokenizers,
-        decoding=options,
-        device=device,
-        max_source_pieces=max_segment_tokens([member.file.config for member in members], decoding),
-        separator=sentence_separator(first.config.data.target_language, first.tokenizers.target),
-        shortlist=None
-        if table is None
-        else Shortlist(limitable, table, target_size=first.tokenizers.target.size, device=device),
-        aligner=_aligner(members, networks, counts, options, device) if alignments or options.protect else None,
-        symbols=first.config.tokenizer.user_symbols,
-    )
-
-
-def _searched(
-    networks: Sequence[Seq2Seq], counts: Sequence[float], options: DecodingConfig, device: torch.device
+def _search_models(
+    networks: Sequence[Seq2Seq], weights: Sequence[float], options: DecodingConfig, device: torch.device
 ) -> tuple[StepModel[Any, Any], RestrictableModel]:
-    """Return what is searched, whole and in a form that a shortlist can cut down."""
+    """Return the model to search: with the whole vocabulary, and in a form that a shortlist can restrict."""
     precision = choose_precision(options.precision, device)
     ready = [ready_to_search(network, options.precision, device) for network in networks]
     pairs = zip(ready, networks, strict=True)
-    limitable = [RestrictableNetwork(packed, network.output, precision=precision) for packed, network in pairs]
+    restrictable = [RestrictableNetwork(packed, network.output, precision=precision) for packed, network in pairs]
     if len(networks) == 1:
-        return ready[0], limitable[0]
-    average: Average = options.ensemble_average
+        return ready[0], restrictable[0]
+    average = options.ensemble_average
     return (
-        Ensemble(ready, weights=counts, average=average),
-        RestrictableEnsemble(limitable, weights=counts, average=average),
+        Ensemble(ready, weights=weights, average=average),
+        RestrictableEnsemble(restrictable, weights=weights, average=average),
     )
 
 
-def _table(members: Sequence[EnsembleMember]) -> ShortlistTable:
-    """Return the shortlist table of the first model that has one: the vocabularies are the same.
+def _find_shortlist_table(models: Sequence[ModelFile]) -> ShortlistTable:
+    """Return the shortlist table of the first model that has one; all models have the same vocabularies.
 
     Raises:
-        UsageError: There is none.
+        UsageError: No model has a table.
     """
-    for name, file in members:
-        if file.shortlist is not None:
-            if len(members) > 1:
-                logger.info("all models look at the shortlist of %s", name)
-            return file.shortlist
-    missing = "the model file has no table" if len(members) == 1 else "none of the model files has a table"
+    for model in models:
+        if model.shortlist is not None:
+            if len(models) > 1:
+                logger.info("all models use the shortlist of %s", model.path)
+            return model.shortlist
+    missing = "the model file has no shortlist" if len(models) == 1 else "none of the model files has a shortlist"
     raise UsageError(
-        f"--shortlist: {missing} for it. `nmt shortlist MODEL` adds one, in the folder where the model was trained; "
-        "--no-shortlist looks at the whole vocabulary."
+        f"--shortlist: {missing}. Add one with `nmt shortlist MODEL` in the folder where the model was trained, or "
+        "use --no-shortlist"
     )
 
 
-def _aligner(
-    members: Sequence[EnsembleMember],
+def _make_aligner(
+    models: Sequence[ModelFile],
     networks: Sequence[Seq2Seq],
-    counts: Sequence[float],
+    weights: Sequence[float],
     options: DecodingConfig,
     device: torch.device,
 ) -> Aligner | None:
-    """Return what tells where the models look on average, but for those without attention; None if all are such."""
-    looking = [
-        (network, count)
-        for (_, file), network, count in zip(members, networks, counts, strict=True)
-        if file.config.model.attention.score != "none"
+    """Return an aligner of the models that have attention; None if no model has."""
+    attending = [
+        (network, weight)
+        for model, network, weight in zip(models, networks, weights, strict=True)
+        if model.config.model.attention.score != "none"
     ]
-    if not looking:
+    if not attending:
         return None
     return Aligner(
-        [network for network, _ in looking],
-        members[0].file.tokenizers,
+        [network for network, _ in attending],
+        models[0].tokenizers,
         device=device,
         dtype=choose_dtype(options.precision, device) if device.type == "cuda" else torch.float32,
         batch_sentences=options.batch_sentences,
-        weights=[count for _, count in looking],
+        weights=[weight for _, weight in attending],
     )

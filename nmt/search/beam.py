@@ -1,21 +1,24 @@
-"""Batched beam search.   B sentences, K beam size, R rows (k hypotheses for each live sentence), V vocabulary.
+"""Batched beam search.
+
+B sentences, b sentences still in the batch, K beam size, k live rows per sentence (1 at first, then K), R = b x k rows,
+C continuations, n hypotheses per sentence, S source length, V vocabulary.
 
 The textbook search: at each step all live hypotheses of a sentence are continued with all pieces, and the K best
-continuations by log-probability stay. Those that continue with EOS have ended and leave the beam; of these the n best
-by score are kept. With K = 1 this is greedy search.
+continuations by log-probability stay. Those that end with EOS leave the beam, and the n best of them by score are kept.
+With K = 1 this is greedy search.
 
-It is exact: a sentence is done when no live hypothesis could still beat the worst of the n kept ones, however it went
-on (see `Normalization.upper_bound`), so stopping early never changes the result, and the best hypothesis does not
-depend on how many are asked for. The stopping rule "fast" gives that up: there a sentence is done when no live
-hypothesis has, as it is now, a better score than the worst of the n kept ones.
+It is exact: a sentence is done when no live hypothesis can still beat the worst of the n kept ones with any
+continuation (see `LengthNormalization.upper_bound`). So stopping early never changes the result, and the best
+hypothesis does not depend on n. The stopping rule "fast" gives that up: a sentence is done when no live hypothesis, as
+it is now, has a better score than the worst of the n kept ones.
 
-At the length limit only EOS can follow. A hypothesis that is cut there is given only if its sentence has no other; the
-log-probability of EOS counts, so that all scores mean the same.
+At the length limit only EOS can follow. A hypothesis that is ended there is returned only if its sentence has no other.
+The log-probability of EOS counts, so that all scores are comparable.
 
-Equal values: the hypothesis that ended earlier, then the one that continues the better row, then the smaller piece.
+Ties: first the hypothesis that ended earlier, then the one that continues the better row, then the smaller id.
 
-The network's part stays on its device; the book-keeping, a few numbers for each row, is done on the host for all
-sentences at once, with one transfer a step.
+The network's part stays on its device. The bookkeeping, a few numbers per row, is done on the host for all sentences at
+once, with one transfer per step.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.history import FloatArray, History, IntArray
 from nmt.search.interface import (
-    DONE_SHARE,
+    DROP_SHARE,
     Continuations,
     MemoryT,
     StateT,
@@ -62,17 +65,17 @@ def beam_search(
     """Translate a batch.
 
     Args:
-        model: What gives the log-probabilities.
+        model: Gives the log-probabilities.
         source: Source ids [B, S] with EOS, padded to the right.
-        lengths: Their lengths [B].
-        beam_size: K, hypotheses followed at each step.
-        n_best: Hypotheses wanted for each sentence, at most K.
-        max_lengths: Longest hypothesis of each sentence [B] in pieces, EOS not counted.
-        normalization: Makes scores out of log-probabilities.
+        lengths: Source lengths [B].
+        beam_size: K.
+        n_best: Hypotheses to return for each sentence, at most K.
+        max_lengths: Length limit of each sentence [B] in pieces, without EOS.
+        normalization: Computes scores from log-probabilities.
         stopping: When a sentence is done, see above.
 
     Returns:
-        For each sentence its hypotheses, best first: `n_best`, or fewer where fewer ended within the limit; at least 1.
+        The hypotheses of each sentence, best first: at least one, fewer than `n_best` if fewer ended within the limit.
     """
     assert 1 <= n_best <= beam_size
     memory = model.encode(source, lengths)
@@ -84,33 +87,33 @@ def beam_search(
         normalization=normalization,
         stopping=stopping,
     )
-    ids = torch.full_like(lengths, BOS)
-    steps = as_top_k_model(model)
+    ids = torch.full_like(lengths, BOS)  # [R]
+    top_k_model = as_top_k_model(model)
     while True:
-        behind = torch.from_numpy(beams.behind()).to(source.device)
-        output = steps.continue_best(ids, state, memory, behind, beam_size)
-        before = beams.count
-        move = beams.advance(output.continuations, output.eos, output.bonus)
+        relative_scores = torch.from_numpy(beams.relative_scores()).to(source.device)  # [b, k]
+        output = top_k_model.step_top_k(ids, state, memory, relative_scores, beam_size)
+        sentences = beams.count
+        transition = beams.advance(output.continuations, output.eos, output.bonus)
         if not beams.count:
             return beams.history.hypotheses()
-        memory = select_rows(memory, move.sentences, of=before, device=source.device)
-        state = select_rows(output.state, move.rows, of=len(ids), device=source.device)
-        ids = to_device(move.ids, source.device)
+        memory = select_rows(memory, transition.sentences, of=sentences, device=source.device)
+        state = select_rows(output.state, transition.rows, of=len(ids), device=source.device)
+        ids = to_device(transition.ids, source.device)
 
 
 class _Transition(NamedTuple):
-    """What follows from a step for those sentences that stay in the batch."""
+    """The batch of the next step, given the batch of this one."""
 
     ids: IntArray
-    """The pieces to feed next, one for each new row."""
+    """The pieces to feed, one for each new row [R']."""
     rows: IntArray
-    """The row that each new row continues."""
+    """The row that each new row continues [R']."""
     sentences: IntArray
-    """Which sentences stay, counted in the batch as it was."""
+    """The indices of the sentences that stay [b']."""
 
 
 class _Beams:
-    """The beams of the sentences in the batch: b of them, k hypotheses each, t pieces long."""
+    """The beams of the sentences in the batch."""
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class _Beams:
         self._normalization = normalization
         self._stopping = stopping
         self._limits = max_lengths
-        self._sentences: IntArray = np.arange(len(max_lengths))
+        self._sentences: IntArray = np.arange(len(max_lengths))  # [b], as numbers of the original batch
         self._totals: FloatArray = np.zeros((len(max_lengths), 1))  # log-probabilities [b, k]; -inf: no hypothesis
 
     @property
@@ -134,12 +137,12 @@ class _Beams:
         """Number of sentences in the batch, b."""
         return len(self._sentences)
 
-    def behind(self) -> NDArray[np.float32]:
-        """Return how far each hypothesis is behind its sentence's best one [b, k]; -inf: no hypothesis.
+    def relative_scores(self) -> NDArray[np.float32]:
+        """Return the log-probability of each hypothesis minus its sentence's best one [b, k]; -inf: no hypothesis.
 
-        Differences and not sums, so that float32 is enough to tell continuations apart.
+        For small differences float32 is precise enough to rank continuations; for sums it is not.
         """
-        best = self._totals.max(axis=1, keepdims=True)
+        best = self._totals.max(axis=1, keepdims=True)  # [b, 1]
         differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
         return differences
 
@@ -147,49 +150,49 @@ class _Beams:
         """Continue all hypotheses by one piece.
 
         Args:
-            best: The best continuations of each sentence, c of them.
-            eos: The log-probability of EOS for each row [b * k].
-            bonus: What is added to the score of a hypothesis of each row that ends now [b * k].
+            best: The C best continuations of each sentence.
+            eos: The log-probability of EOS for each row [R].
+            bonus: Added to the score of a hypothesis of each row that ends now [R].
         """
-        sentence = np.arange(self.count)[:, np.newaxis]
-        log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)
-        candidates = self._totals[sentence, rows] + log_probs
-        if np.isnan(candidates).any():
+        sentence = np.arange(self.count)[:, np.newaxis]  # [b, 1]
+        log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)  # [b, C] each
+        totals = self._totals[sentence, rows] + log_probs  # [b, C]
+        if np.isnan(totals).any():
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
-        order = sentence, np.lexsort((pieces, rows, -candidates), axis=1)[:, : self._beam_size]
-        totals, parents, chosen = candidates[order], rows[order], pieces[order]
-        values = (log_probs if best.own is None else to_host(best.own))[order]
-        bonuses = None if bonus is None else to_host(bonus).reshape(self._totals.shape)
+        order = sentence, np.lexsort((pieces, rows, -totals), axis=1)[:, : self._beam_size]
+        totals, parents, pieces = totals[order], rows[order], pieces[order]  # [b, K] each
+        values = (log_probs if best.model_log_probs is None else to_host(best.model_log_probs))[order]  # [b, K]
+        bonuses = None if bonus is None else to_host(bonus).reshape(self._totals.shape)  # [b, k]
 
-        ended = chosen == EOS
+        ended = pieces == EOS  # [b, K]
         if ended.any():
             self._end(
                 self._sentences, np.where(ended, totals, -np.inf), values, parents, _at(bonuses, order[0], parents)
             )
         totals[ended] = -np.inf
-        done = self._done(totals)
-        cut = done & ~self.history.any_kept(self._sentences)
-        if cut.any():
-            self._cut(cut, to_host(eos), bonuses)
-        self.history.add(self._sentences, rows=parents, pieces=chosen, log_probs=values)
+        done = self._done(totals)  # [b]
+        without_result = done & ~self.history.any_kept(self._sentences)  # [b]
+        if without_result.any():
+            self._force_end(without_result, to_host(eos), bonuses)
+        self.history.add(self._sentences, rows=parents, pieces=pieces, log_probs=values)
         totals[done] = -np.inf
-        return self._shrink(done, totals, parents, chosen)
+        return self._drop_finished(done, totals, parents, pieces)
 
     def _done(self, totals: FloatArray) -> NDArray[np.bool_]:
-        """Return which sentences are done, whose live hypotheses now have the log-probabilities `totals` [b, k]."""
-        best = totals.max(axis=1)
+        """Return which sentences are done [b], given the log-probabilities of their live hypotheses [b, K]."""
+        best = totals.max(axis=1)  # [b]
         limit_reached = self._limits <= self.history.steps
         length = self._limits + 1 if self._stopping == "exact" else self.history.steps + 1
         bound = self._normalization.upper_bound(best, length)
         return np.asarray((best == -np.inf) | limit_reached | (self.history.worst_kept(self._sentences) >= bound))
 
-    def _cut(self, cut: NDArray[np.bool_], eos: FloatArray, bonuses: FloatArray | None) -> None:
-        """End the hypotheses of the sentences `cut` [b] as they were before this step, with `eos` [b * k]."""
-        totals = self._totals[cut]
-        values = eos.reshape(self._totals.shape)[cut]
-        rows = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)
-        bonus = 0.0 if bonuses is None else bonuses[cut]
-        self._end(self._sentences[cut], totals + values, values, rows, bonus, finished=False)
+    def _force_end(self, which: NDArray[np.bool_], eos: FloatArray, bonuses: FloatArray | None) -> None:
+        """End the hypotheses that the sentences `which` [b] had before this step, with `eos` [R]."""
+        totals = self._totals[which]  # [b', k]
+        values = eos.reshape(self._totals.shape)[which]  # [b', k]
+        rows = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)  # [b', k]
+        bonus = 0.0 if bonuses is None else bonuses[which]
+        self._end(self._sentences[which], totals + values, values, rows, bonus, finished=False)
 
     def _end(
         self,
@@ -200,20 +203,22 @@ class _Beams:
         bonus: FloatArray | float,
         finished: bool = True,
     ) -> None:
-        """Hand hypotheses that end now to the history; `totals` [b, k] with EOS, -inf where there is none."""
-        scores = self._normalization.score(totals, self.history.steps + 1) + bonus
+        """Record hypotheses that end now; `totals` [b, k] include EOS and are -inf where there is no hypothesis."""
+        scores = self._normalization.score(totals, self.history.steps + 1) + bonus  # [b, k]
         self.history.keep(sentences, score=scores, eos=eos, row=rows, finished=finished)
 
-    def _shrink(self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, chosen: IntArray) -> _Transition:
-        """Let sentences that are `done` [b] leave, if they are many or the last ones."""
-        stay: IntArray = np.arange(self.count)
-        if done.sum() >= DONE_SHARE * self.count:
-            stay = np.flatnonzero(~done)
-        rows = stay[:, np.newaxis] * self._totals.shape[1] + parents[stay]
-        self._sentences, self._limits, self._totals = self._sentences[stay], self._limits[stay], totals[stay]
-        return _Transition(ids=chosen[stay].reshape(-1), rows=rows.reshape(-1), sentences=stay)
+    def _drop_finished(
+        self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, pieces: IntArray
+    ) -> _Transition:
+        """Remove the sentences that are `done` [b] from the batch, if they are many or the last ones."""
+        kept: IntArray = np.arange(self.count)
+        if done.sum() >= DROP_SHARE * self.count:
+            kept = np.flatnonzero(~done)  # [b']
+        rows = kept[:, np.newaxis] * self._totals.shape[1] + parents[kept]  # [b', K]
+        self._sentences, self._limits, self._totals = self._sentences[kept], self._limits[kept], totals[kept]
+        return _Transition(ids=pieces[kept].reshape(-1), rows=rows.reshape(-1), sentences=kept)  # [b' * K]
 
 
 def _at(bonuses: FloatArray | None, sentences: IntArray, rows: IntArray) -> FloatArray | float:
-    """Return the bonus [b, k] of these rows; 0 if there are none."""
+    """Return the bonuses of these rows [b, K]; 0 without bonuses."""
     return 0.0 if bonuses is None else bonuses[sentences, rows]

@@ -1,16 +1,16 @@
-"""The coverage penalty of Wu et al. (2016), eq. 14: a translation should attend to all of its source.
+"""The coverage penalty of Wu et al. (2016), eq. 14: it ranks hypotheses lower that do not attend to the whole source.
 
 R rows, B sentences, S source length.
 
     cp(X; Y) = beta * sum over i of log(min(sum over j of p_ij, 1)) / divisor
 
-p_ij is the weight of source position i when target position j (EOS among them) is predicted. It is added to the score
-after length normalisation, and only ranks hypotheses that have ended. It is never above 0, so the search's bound on
-what a live hypothesis can still reach holds as it is.
+p_ij is the weight of source position i when target position j (EOS among them) is predicted. The penalty is added to
+the score after length normalization, and only ranks hypotheses that have ended. It is never above 0, so the search's
+bound on the best score of a live hypothesis holds unchanged.
 
-The divisor is 1, as in the paper, unless scores are means over target positions: then it is what the mean of as many
-source positions is divided by. Beside a mean, a sum weighs too much: with the beta of the paper, 0.2, it cost a model
-6.8 BLEU on the validation text of Multi30k.
+The divisor is 1, as in the paper, unless scores are means over target positions. Then it is the divisor of a mean over
+as many source positions: a sum is too heavy beside a mean, and with the paper's beta of 0.2 it cost a model 6.8 BLEU on
+the validation text of Multi30k.
 """
 
 from __future__ import annotations
@@ -23,57 +23,58 @@ from torch import Tensor
 from nmt.errors import UsageError
 from nmt.search.length_normalization import LengthNormalization
 
-LEAST = 1e-6
-"""A position that was never looked at counts as if it had been looked at so much: log 0 would settle everything."""
+MIN_ATTENTION = 1e-6
+"""Smallest attention sum of a position, because log 0 would outweigh everything else."""
 
 
 class AttentionSums(NamedTuple):
-    """How much hypotheses have looked at each position of their sources."""
+    """The attention of each hypothesis to each source position, summed over its pieces."""
 
-    attended: Tensor
+    sums: Tensor
     """Sums of attention weights [R, S]; 1 for padding."""
     strength: Tensor
     """beta over the divisor [R]."""
 
     def select(self, rows: Tensor) -> AttentionSums:
-        """Return the coverage of `rows` (indices [R'])."""
-        return AttentionSums(self.attended.index_select(0, rows), self.strength.index_select(0, rows))
+        """Return the sums of `rows` (indices [R'])."""
+        return AttentionSums(self.sums.index_select(0, rows), self.strength.index_select(0, rows))
 
 
 class CoveragePenalty:
     """The penalty for the sentences of one batch."""
 
     def __init__(self, *, beta: float, normalization: LengthNormalization, lengths: Tensor, width: int) -> None:
-        """Keep what is given.
+        """Compute the strength for each sentence.
 
         Args:
             beta: Strength, above 0.
-            normalization: That of the scores.
+            normalization: The length normalization of the scores.
             lengths: Source lengths [B], EOS included.
             width: S.
         """
         self._lengths = lengths
         self._width = width
-        strength = torch.full((len(lengths),), beta, dtype=torch.float64)
+        strength = torch.full((len(lengths),), beta, dtype=torch.float64)  # [B]
         if normalization.kind == "average":
             strength /= torch.from_numpy(normalization.divisor(lengths.cpu().numpy()))
         self._strength = strength.to(lengths.device)
 
-    def start(self) -> AttentionSums:
-        """Return the coverage before the first piece, a row for each sentence: nothing but padding is covered."""
-        positions = torch.arange(self._width, device=self._lengths.device)
-        return AttentionSums((positions >= self._lengths.unsqueeze(1)).float(), self._strength)
+    def initial_sums(self) -> AttentionSums:
+        """Return the sums before the first piece, a row for each sentence; only padding is covered."""
+        positions = torch.arange(self._width, device=self._lengths.device)  # [S]
+        padding = (positions >= self._lengths.unsqueeze(1)).float()  # [B, S]
+        return AttentionSums(padding, self._strength)
 
-    def add(self, coverage: AttentionSums, weights: Tensor | None) -> AttentionSums:
-        """Return `coverage` with the attention `weights` [R, S] of one more position.
+    def add(self, attention: AttentionSums, weights: Tensor | None) -> AttentionSums:
+        """Return the sums with the attention `weights` [R, S] of one more target position.
 
         Raises:
             UsageError: The model has no attention.
         """
         if weights is None:
-            raise UsageError("coverage_penalty needs attention, and this model has none: leave it out")
-        return coverage._replace(attended=coverage.attended + weights)
+            raise UsageError("coverage_penalty requires a model with attention, and this model has none. Leave it out")
+        return attention._replace(sums=attention.sums + weights)
 
-    def bonus(self, coverage: AttentionSums) -> Tensor:
-        """Return what is added to the score of hypotheses with this `coverage` that end now [R]."""
-        return coverage.strength * coverage.attended.double().clamp(LEAST, 1.0).log().sum(1)
+    def bonus(self, attention: AttentionSums) -> Tensor:
+        """Return the penalty [R], at most 0, of hypotheses that end now."""
+        return attention.strength * attention.sums.double().clamp(MIN_ATTENTION, 1.0).log().sum(1)  # [R]

@@ -1,6 +1,8 @@
-"""Batched greedy search: the most probable next piece, at each step.   B sentences, V vocabulary.
+"""Batched greedy search: the most probable next piece at each step.
 
-The same hypotheses as `beam_search` with a beam of one, with less book-keeping.
+B sentences, b sentences that are still in the batch, S source length, V vocabulary.
+
+It finds the same hypotheses as `beam_search` with a beam of one, with less bookkeeping.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.history import FloatArray, IntArray
 from nmt.search.interface import (
-    DONE_SHARE,
+    DROP_SHARE,
     MemoryT,
     StateT,
     StepModel,
@@ -38,75 +40,75 @@ def greedy_search(
     """Translate a batch.
 
     Args:
-        model: What gives the log-probabilities.
+        model: Gives the log-probabilities.
         source: Source ids [B, S] with EOS, padded to the right.
-        lengths: Their lengths [B].
-        max_lengths: Longest hypothesis of each sentence [B] in pieces, EOS not counted.
-        normalization: Makes the score out of the log-probability; it has no influence on the search.
+        lengths: Source lengths [B].
+        max_lengths: Length limit of each sentence [B] in pieces, without EOS.
+        normalization: Computes the score from the log-probability; it does not affect the search.
 
     Returns:
-        One hypothesis for each sentence, in a list of its own.
+        A list of one hypothesis for each sentence.
     """
     memory = model.encode(source, lengths)
     state = model.init_state(memory)
     record = _Record(max_lengths=to_host(max_lengths))
-    ids = torch.full_like(lengths, BOS)
-    steps = as_top_k_model(model)
+    ids = torch.full_like(lengths, BOS)  # [b]
+    top_k_model = as_top_k_model(model)
     while True:
-        totals = torch.zeros(len(ids), 1, device=source.device)
-        output = steps.continue_best(ids, state, memory, totals, 1)
+        totals = torch.zeros(len(ids), 1, device=source.device)  # [b, 1]
+        output = top_k_model.step_top_k(ids, state, memory, totals, 1)
         best = output.continuations
-        before = len(ids)
-        next_ids, stay = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
-        if not len(stay):
+        rows = len(ids)
+        next_ids, live = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
+        if not len(live):
             return [[hypothesis] for hypothesis in record.hypotheses(normalization)]
-        memory = select_rows(memory, stay, of=before, device=source.device)
-        state = select_rows(output.state, stay, of=before, device=source.device)
+        memory = select_rows(memory, live, of=rows, device=source.device)
+        state = select_rows(output.state, live, of=rows, device=source.device)
         ids = to_device(next_ids, source.device)
 
 
 class _Record:
-    """The pieces chosen so far, and which sentences are still in the batch: b of the B that it began with."""
+    """The pieces so far, and the sentences that are still in the batch."""
 
     def __init__(self, *, max_lengths: IntArray) -> None:
         self._limits = max_lengths
         self._sentences: IntArray = np.arange(len(max_lengths))
-        self._lengths: IntArray = np.full(len(max_lengths), -1)  # pieces before EOS; -1: not ended
+        self._lengths: IntArray = np.full(len(max_lengths), -1)  # [B]: pieces before EOS; -1: not ended
         self._finished = np.ones(len(max_lengths), np.bool_)
         self._steps: list[tuple[IntArray, FloatArray]] = []
 
     def add(self, log_probs: FloatArray, pieces: IntArray, eos: Tensor) -> tuple[IntArray, IntArray]:
-        """Put the best `pieces` [b] with `log_probs` [b] to the hypotheses, or EOS [b] at their length limit.
+        """Append the best `pieces` [b] with `log_probs` [b], or EOS with `eos` [b] at the length limit.
 
         Returns:
-            The pieces to feed next [b'], and which sentences [b'] stay, counted in the batch as it was.
+            The pieces to feed next [b'], and the indices in the batch of the sentences that stay [b'].
         """
         if np.isnan(log_probs).any():
             raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
         step, sentences = len(self._steps), self._sentences
-        live = self._lengths[sentences] < 0
-        cut = live & (self._limits[sentences] <= step) & (pieces != EOS)
-        if cut.any():
-            log_probs, pieces = np.where(cut, to_host(eos), log_probs), np.where(cut, EOS, pieces)
-            self._finished[sentences[cut]] = False
-        ended = live & (pieces == EOS)
+        live = self._lengths[sentences] < 0  # [b]
+        at_limit = live & (self._limits[sentences] <= step) & (pieces != EOS)  # [b]
+        if at_limit.any():
+            log_probs, pieces = np.where(at_limit, to_host(eos), log_probs), np.where(at_limit, EOS, pieces)
+            self._finished[sentences[at_limit]] = False
+        ended = live & (pieces == EOS)  # [b]
         self._lengths[sentences[ended]] = step
-        chosen, values = np.zeros(len(self._limits), np.int64), np.zeros(len(self._limits), np.float64)
-        chosen[sentences], values[sentences] = pieces, log_probs
-        self._steps.append((chosen, values))
-        stay: IntArray = np.arange(len(sentences))
-        over = self._lengths[sentences] >= 0
-        if over.sum() >= DONE_SHARE * len(over):
-            stay = np.flatnonzero(~over)
-        self._sentences = sentences[stay]
-        return pieces[stay], stay
+        ids, values = np.zeros(len(self._limits), np.int64), np.zeros(len(self._limits), np.float64)  # [B]
+        ids[sentences], values[sentences] = pieces, log_probs
+        self._steps.append((ids, values))
+        kept: IntArray = np.arange(len(sentences))
+        done = self._lengths[sentences] >= 0  # [b]
+        if done.sum() >= DROP_SHARE * len(done):
+            kept = np.flatnonzero(~done)  # [b']
+        self._sentences = sentences[kept]
+        return pieces[kept], kept
 
     def hypotheses(self, normalization: LengthNormalization) -> list[TokenHypothesis]:
         """Return the hypothesis of each sentence."""
-        ids = np.stack([chosen for chosen, _ in self._steps], axis=1)
-        log_probs = np.stack([values for _, values in self._steps], axis=1)
-        # The same order of addition as in beam search, so that the sums are the same to the last digit.
-        totals = np.cumsum(log_probs, axis=1)[np.arange(len(ids)), self._lengths]
+        ids = np.stack([pieces for pieces, _ in self._steps], axis=1)  # [B, T]
+        log_probs = np.stack([values for _, values in self._steps], axis=1)  # [B, T]
+        # The order of addition is that of beam search, so that the sums are equal to the last digit.
+        totals = np.cumsum(log_probs, axis=1)[np.arange(len(ids)), self._lengths]  # [B]
         scores = normalization.score(totals, self._lengths + 1)
         return [
             TokenHypothesis(

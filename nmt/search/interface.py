@@ -1,9 +1,10 @@
-"""What search asks of a model, and what it gives back.
+"""The interface between search and models: what a search requires of a model, and the hypotheses that it returns.
 
-B sentences, S source length, R rows (the hypotheses of all sentences), V vocabulary.
+B sentences, S source length, R rows (the hypotheses of all sentences), K rows per sentence, C continuations, V
+vocabulary.
 
-Anything that has these three verbs can be searched: a network, an ensemble that holds one memory and one state for
-each of its members, a test double. Search never asks what is inside a memory or a state; it only picks rows of it.
+Anything with these three methods can be searched: a network, an ensemble that holds a memory and a state for each
+member, a test double. A search never reads a memory or a state; it only selects rows of them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ SelectableT = TypeVar("SelectableT", bound="Selectable")
 
 
 class Selectable(Protocol):
-    """Something whose first dimension can be picked from: a memory by sentence, a state by row."""
+    """A batch that can be indexed by its first dimension: a memory by sentence, a state by row."""
 
     def select(self: SelectableT, rows: Tensor) -> SelectableT:
-        """Return the part that belongs to `rows` (indices, in any order, with repetitions)."""
+        """Return the part of `rows` (indices, in any order, with repetitions)."""
 
 
 MemoryT = TypeVar("MemoryT", bound=Selectable)
@@ -32,7 +33,7 @@ StateT_co = TypeVar("StateT_co", bound=Selectable, covariant=True)
 
 
 class StepOutput(Protocol[StateT_co]):
-    """What one step gives."""
+    """The output of one decoding step."""
 
     @property
     def log_probs(self) -> Tensor:
@@ -48,33 +49,33 @@ class StepOutput(Protocol[StateT_co]):
 
 
 class StepModel(Protocol[MemoryT, StateT]):
-    """A model that can be searched. Each row depends on its own sentence alone, whatever stands beside it."""
+    """A model that can be searched. Each row depends on its own sentence alone, not on the rest of the batch."""
 
     def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
         """Encode `source` [B, S], rows of `lengths` [B] ids that end with EOS, padded to the right."""
 
     def init_state(self, memory: MemoryT) -> StateT:
-        """Return the first state, one row for each sentence of `memory`."""
+        """Return the initial state, one row for each sentence of `memory`."""
 
     def step(self, ids: Tensor, state: StateT, memory: MemoryT) -> StepOutput[StateT]:
         """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B)."""
 
 
 class Continuations(NamedTuple):
-    """The best continuations of each sentence's hypotheses by one piece, best first.   B sentences, C of each."""
+    """The best continuations of each sentence's hypotheses by one piece, best first."""
 
     log_probs: Tensor
-    """Of the piece [B, C], float32: what the search adds up."""
+    """Log-probability of the piece [B, C], float32, by which the search ranks."""
     rows: Tensor
-    """Which of the sentence's rows is continued [B, C], counted from 0."""
+    """The row of the sentence that is continued [B, C], counted from 0."""
     pieces: Tensor
     """The pieces [B, C]."""
-    own: Tensor | None = None
-    """The log-probabilities that the model gives these pieces [B, C], where `log_probs` are others."""
+    model_log_probs: Tensor | None = None
+    """The model's own log-probabilities of the pieces [B, C]. None: they are `log_probs`."""
 
 
 class TopKOutput(NamedTuple, Generic[StateT]):
-    """What one step gives to a search that asks for the best continuations alone."""
+    """The output of one decoding step, reduced to the best continuations."""
 
     continuations: Continuations
     eos: Tensor
@@ -82,46 +83,45 @@ class TopKOutput(NamedTuple, Generic[StateT]):
     state: StateT
     """The state after the step, R rows."""
     bonus: Tensor | None = None
-    """What is added to the score of a hypothesis of each row that ends now [R], at most 0; None: nothing."""
+    """Added to the score of a hypothesis of each row that ends now [R], at most 0. None: nothing is added."""
 
 
 @runtime_checkable
 class TopKModel(Protocol[MemoryT_contra, StateT]):
-    """A model that finds the best continuations itself, faster than a search can in all log-probabilities."""
+    """A model that finds the best continuations faster than a search over all log-probabilities."""
 
-    def continue_best(
+    def step_top_k(
         self, ids: Tensor, state: StateT, memory: MemoryT_contra, totals: Tensor, count: int
     ) -> TopKOutput[StateT]:
         """Feed one piece to each row, and return the best continuations of each sentence.
 
         Args:
             ids: The last pieces [R].
-            state: The rows' state.
-            memory: The sentences.
-            totals: The log-probability of each hypothesis so far [B, K], or its difference to that of the sentence's
-                best one; -inf: no hypothesis.
-            count: How many continuations are wanted; fewer come back if there are fewer.
+            state: The state of the rows.
+            memory: The encoded sentences.
+            totals: The log-probability of each hypothesis [B, K], absolute or relative to the sentence's best one;
+                -inf where there is no hypothesis.
+            count: C; fewer are returned if fewer exist.
         """
 
 
 class TokenHypothesis(NamedTuple):
-    """A candidate translation."""
+    """A hypothesis as token ids."""
 
     ids: list[int]
-    """Its pieces, without BOS and EOS."""
+    """Target ids, without BOS and EOS."""
     log_probability: float
-    """Sum of the log-probabilities that the model gives its pieces and EOS."""
+    """Sum of the model's log-probabilities over the pieces and EOS."""
     score: float
-    """What hypotheses are ranked by: the log-probability after length normalisation, and after the penalties of the
-    search where there are any."""
+    """The ranking score: the log-probability after length normalization, plus the penalties of the search."""
     piece_log_probabilities: list[float]
-    """Of each piece, and of EOS at the end."""
+    """Of each piece, then of EOS."""
     finished: bool
-    """False if it was still going on at the length limit, where EOS was put to it (and counted)."""
+    """False if the length limit ended it: then EOS was forced, and counts in the log-probability."""
 
 
-# Sentences that are done leave the batch when they are this share of it: copying the others has its price too.
-DONE_SHARE = 1 / 16
+# Finished sentences are dropped when they are this share of the batch, because copying the others has a cost too.
+DROP_SHARE = 1 / 16
 
 
 def to_host(values: Tensor) -> NDArray[Any]:
@@ -136,7 +136,7 @@ def to_device(values: NDArray[np.int64], device: torch.device) -> Tensor:
 
 
 def select_rows(selectable: SelectableT, rows: NDArray[np.int64], *, of: int, device: torch.device) -> SelectableT:
-    """Return the part of a memory or state of `of` rows that belongs to `rows`; itself if that is all, in order."""
+    """Return `rows` of a memory or state of `of` rows, without a copy if they are all rows in order."""
     if len(rows) == of and np.array_equal(rows, np.arange(of)):
         return selectable
     return selectable.select(to_device(rows, device))

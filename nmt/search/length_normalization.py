@@ -1,6 +1,6 @@
-"""Length normalisation: how hypotheses of different lengths compare.
+"""Length normalization: makes the scores of hypotheses of different lengths comparable.
 
-A sum of log-probabilities falls with each piece, so that short hypotheses would always win. The score is
+A sum of log-probabilities falls with each piece, which favours short hypotheses. The score is
 
     score(y) = log p(y) / divisor(n)        n: pieces of y, EOS included
 
@@ -8,7 +8,7 @@ A sum of log-probabilities falls with each piece, so that short hypotheses would
     average   divisor(n) = n^alpha           alpha = 1: the mean log-probability of a piece
     gnmt      divisor(n) = ((5 + n) / 6)^alpha            (Wu et al. 2016, eq. 14)
 
-With alpha = 0 both are the same as none.
+With alpha = 0, average and gnmt equal none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_ALPHA = {"none": 0.0, "average": 1.0, "gnmt": 0.6}
 
 @dataclass(frozen=True, kw_only=True)
 class LengthNormalization:
-    """A way to make the log-probabilities of hypotheses of different lengths comparable."""
+    """Divides the log-probability of a hypothesis by a function of its length."""
 
     kind: Kind
     alpha: float
@@ -35,10 +35,10 @@ class LengthNormalization:
 
     def __post_init__(self) -> None:
         if self.alpha < 0:
-            raise UsageError(f"The exponent alpha of length normalisation must not be negative, but is {self.alpha}.")
+            raise UsageError(f"alpha must not be negative, found {self.alpha}")
 
     def divisor(self, length: ArrayLike) -> NDArray[np.float64]:
-        """Return what the log-probability of a hypothesis of `length` pieces (EOS included) is divided by."""
+        """Return the divisor for hypotheses of `length` pieces (EOS included)."""
         pieces = np.asarray(length, dtype=np.float64)
         if self.kind == "none":
             return np.ones_like(pieces)
@@ -51,20 +51,20 @@ class LengthNormalization:
         return np.asarray(np.asarray(log_probability, dtype=np.float64) / self.divisor(length))
 
     def upper_bound(self, log_probability: ArrayLike, max_length: ArrayLike) -> NDArray[np.float64]:
-        """Return the best score that an unfinished hypothesis of `log_probability` may still reach.
+        """Return the best score that a live hypothesis of `log_probability` can still reach.
 
-        Further pieces can only lower the log-probability, and a negative number is divided by the most at the
-        greatest length: so nothing that grows out of it scores above log p / divisor(max_length).
+        More pieces can only lower the log-probability, and the divisor is greatest at the length limit. So no
+        continuation scores above log p / divisor(max_length).
         """
         return self.score(log_probability, max_length)
 
 
 def make_length_normalization(kind: Kind, alpha: float | None) -> LengthNormalization:
-    """Return the normalisation of these options; None is the usual alpha: 1 for average, 0.6 for gnmt.
+    """Return the normalization of these options; alpha None means 1 for average and 0.6 for gnmt.
 
     Raises:
-        UsageError: An alpha without a normalisation, which would do nothing; or a negative one.
+        UsageError: alpha is negative, or would have no effect.
     """
     if kind == "none" and alpha:
-        raise UsageError(f"alpha = {alpha} has no effect without length normalisation: choose average or gnmt.")
+        raise UsageError(f"alpha {alpha} has no effect with length_normalization none. Choose average or gnmt")
     return LengthNormalization(kind=kind, alpha=DEFAULT_ALPHA[kind] if alpha is None else alpha)

@@ -1,15 +1,15 @@
-"""Phrases that a translation must have or must not have, as automata that read pieces.
+"""Automata that read subword pieces and find phrases.
 
-V vocabulary, S states of an automaton, W symbols of the longest piece.
+V vocabulary, N states of an automaton, W symbols of the longest piece, L letters of the phrases.
 
-A phrase is found in the text, not in the pieces: it counts however it is cut into pieces. It must stand there as whole
-words: "Haus" is neither in "Hausboot" nor in "Rathaus". In writing without spaces between words (Chinese, Japanese,
-Thai and so on) it counts anywhere.
+A phrase is found in the text, in any segmentation into pieces. It must be whole words: "Haus" is neither in "Hausboot"
+nor in "Rathaus". In scripts without spaces between words (such as Chinese, Japanese and Thai) it is found anywhere.
 
-Texts are sequences of symbols: characters, and bytes where a piece is a byte; such a byte counts as part of a word.
-Where a model writes from right to left, all of them are read from the last symbol to the first.
-An automaton's state is the set of places in its phrases that a text may have come to; the states of one phrase are
-about as many as its characters.
+Texts are sequences of symbols: characters, and bytes where a piece is a byte. A byte above 127 counts as part of a
+word. If a model writes from right to left, symbols are read from the last to the first.
+
+A state of an automaton is the set of positions in its phrases that a text may have reached. One phrase has about as
+many states as characters.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from nmt.data.tokenizer import WORD_START, SubwordModel
 from nmt.data.writing_systems import SCRIPTS
 
 Phrase = tuple[int, ...]
-"""The symbols of a phrase, without the space before its first word, in the order in which the model writes them."""
+"""The symbols of a phrase, without the space before its first word, in the order in which the model writes."""
 
 BYTE = 0x110000
-"""A piece that is a byte above 127 is this plus the byte: no character."""
+"""The symbol of a byte above 127 is this plus the byte, which is not a character."""
 UNWRITABLE = BYTE
-"""What the vocabulary has no piece for: no piece has this symbol, as no byte above 127 is 0."""
+"""The symbol of text that the vocabulary cannot write; no piece has it, because no byte above 127 is 0."""
 
 NO_SYMBOL = -1
 INFINITE = 1 << 14
@@ -44,28 +44,27 @@ NO_BORDERS = (
 )
 
 MATCHED = 1
-"""The state of every automaton in which a phrase has been found; it is never left. States begin with 0."""
+"""The state in which a phrase has been found, in every automaton; it is never left. The first state is 0."""
 
 
 class TokenSymbols:
     """The symbols of each piece of a vocabulary."""
 
     def __init__(self, subwords: SubwordModel) -> None:
-        """Read them from a subword model."""
+        """Read the pieces of a subword model."""
         self._subwords = subwords
         rows = [
             subwords.turned(_symbols(piece)) if number > EOS else []
             for number, piece in enumerate(subwords.pieces(range(subwords.size)))
         ]
-        self.table: NDArray[np.int64] = np.full((len(rows), max(map(len, rows), default=1)), NO_SYMBOL)
+        self.table: NDArray[np.int64] = np.full((len(rows), max(map(len, rows), default=1)), NO_SYMBOL)  # [V, W]
         for number, row in enumerate(rows):
             self.table[number, : len(row)] = row
-        every = np.unique(self.table)
-        self._known = every
-        self._is_word = np.array([symbol != NO_SYMBOL and is_word(int(symbol)) for symbol in every])
+        self._known = np.unique(self.table)
+        self._is_word = np.array([symbol != NO_SYMBOL and is_word(int(symbol)) for symbol in self._known])
 
     def phrase(self, text: str) -> Phrase:
-        """Return the symbols of a phrase, as this vocabulary writes them; none if there is no text in it."""
+        """Return the symbols of a phrase as this vocabulary writes it; empty if nothing is left after tokenization."""
         (ids,) = self._subwords.encode([text])
         ids = self._subwords.turned(ids)
         symbols: list[int] = []
@@ -76,12 +75,15 @@ class TokenSymbols:
         return tuple(self._subwords.turned(symbols))
 
     def classes(self, letters: Sequence[int]) -> NDArray[np.int64]:
-        """Return the table with each symbol by its place in `letters`; other word characters and others behind them."""
+        """Return the class of each symbol of the table [V, W].
+
+        The class of a letter is its index in `letters`; L is any other word character, L + 1 any other symbol.
+        """
         of_known = np.where(self._is_word, len(letters), len(letters) + 1)
-        for place, letter in enumerate(letters):
-            of_known[self._known == letter] = place
+        for index, letter in enumerate(letters):
+            of_known[self._known == letter] = index
         of_known[self._known == NO_SYMBOL] = NO_SYMBOL
-        classes: NDArray[np.int64] = of_known[np.searchsorted(self._known, self.table)]
+        classes: NDArray[np.int64] = of_known[np.searchsorted(self._known, self.table)]  # [V, W]
         return classes
 
 
@@ -93,7 +95,7 @@ def _symbols(piece: str) -> tuple[int, ...]:
 
 
 def is_word(symbol: int) -> bool:
-    """Return whether a symbol is part of a word, of which spaces and the like are the borders."""
+    """Return whether a symbol is part of a word, in scripts with spaces between words."""
     if symbol >= BYTE:
         return True
     character = chr(symbol)
@@ -104,18 +106,18 @@ def is_word(symbol: int) -> bool:
 
 @dataclass(frozen=True)
 class Automaton:
-    """What has been found of one or several phrases, after each sequence of pieces."""
+    """A finite automaton that reads pieces, and finds one or several phrases."""
 
-    following: NDArray[np.int32]
-    """The next state [S, V], by state and piece. After EOS it is `MATCHED` if any phrase is there."""
+    next_state: NDArray[np.int32]
+    """The next state [N, V], by state and piece. After EOS it is `MATCHED` if the text ends with a phrase."""
 
     @cached_property
     def distances(self) -> NDArray[np.int16]:
-        """Return the fewest pieces from each state to one after which EOS or a word's border completes a phrase [S]."""
-        distance = np.full(len(self.following), INFINITE, np.int16)
-        distance[self.following[:, EOS] == MATCHED] = 0
+        """The fewest pieces from each state to one where EOS or a word boundary completes a phrase [N]."""
+        distance = np.full(len(self.next_state), INFINITE, np.int16)  # [N]
+        distance[self.next_state[:, EOS] == MATCHED] = 0
         while True:
-            through = distance[self.following[:, EOS + 1 :]].min(axis=1) + 1
+            through = distance[self.next_state[:, EOS + 1 :]].min(axis=1) + 1  # [N]
             shorter = np.minimum(distance, through).astype(np.int16)
             if np.array_equal(shorter, distance):
                 return distance
@@ -123,79 +125,79 @@ class Automaton:
 
     @cached_property
     def nearest(self) -> NDArray[np.int64]:
-        """Return pieces with which a phrase can be completed as fast as with any others, from every state."""
+        """Pieces that are enough to complete a phrase with the fewest pieces, from every state."""
         far = np.flatnonzero((self.distances > 0) & (self.distances < INFINITE))
-        after = self.distances[self.following[far, EOS + 1 :]]
+        after = self.distances[self.next_state[far, EOS + 1 :]]  # [far, V - EOS - 1]
         return np.unique(after.argmin(axis=1) + EOS + 1) if len(far) else np.zeros(0, np.int64)
 
 
-Places = frozenset[tuple[int, int]]
-"""Which phrases have come to which of their symbols."""
+Positions = frozenset[tuple[int, int]]
+"""Pairs of a phrase and the number of its symbols that have been read."""
 
 
-class _Positions:
-    """The states of an automaton that reads single symbols."""
+class _SymbolAutomaton:
+    """The automaton that reads single symbols, with sets of positions as states."""
 
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self._phrases = phrases
         self.letters = sorted({symbol for phrase in phrases for symbol in phrase})
 
-    def start(self) -> Places:
+    def start(self) -> Positions:
         return self._beginnings(after_word=False)
 
-    def _beginnings(self, *, after_word: bool) -> Places:
+    def _beginnings(self, *, after_word: bool) -> Positions:
         return frozenset(
             (number, 0) for number, phrase in enumerate(self._phrases) if not (after_word and is_word(phrase[0]))
         )
 
-    def complete(self, places: Places) -> bool:
-        """Return whether a phrase is there if a word ends here."""
-        return any(place == len(self._phrases[number]) for number, place in places)
+    def complete(self, positions: Positions) -> bool:
+        """Return whether a phrase is complete if a word ends here."""
+        return any(position == len(self._phrases[number]) for number, position in positions)
 
-    def after(self, places: Places, letter: int) -> Places | None:
-        """Return the places after a letter (by number, see `PieceSymbols.classes`); None: a phrase is there."""
+    def after(self, positions: Positions, letter: int) -> Positions | None:
+        """Return the positions after a letter (a class of `TokenSymbols.classes`); None: a phrase has been found."""
         other = letter >= len(self.letters)
         word = letter == len(self.letters) if other else is_word(self.letters[letter])
         moved = set()
-        for number, place in places:
+        for number, position in positions:
             phrase = self._phrases[number]
-            if place == len(phrase):
+            if position == len(phrase):
                 if not word:
                     return None
-            elif not other and phrase[place] == self.letters[letter]:
-                if place + 1 == len(phrase) and not is_word(phrase[-1]):
+            elif not other and phrase[position] == self.letters[letter]:
+                if position + 1 == len(phrase) and not is_word(phrase[-1]):
                     return None
-                moved.add((number, place + 1))
+                moved.add((number, position + 1))
         return frozenset(moved) | self._beginnings(after_word=word)
 
 
 def compile_phrases(phrases: Sequence[Phrase], vocabulary: TokenSymbols) -> Automaton:
     """Return the automaton that finds any of `phrases` (none of them empty)."""
-    places = _Positions(phrases)
-    # State 1 is MET.
-    numbers: dict[Places, int] = {places.start(): 0}
-    steps: list[list[int]] = [[], [MATCHED] * (len(places.letters) + 2)]
-    waiting = [places.start()]
-    complete = {places.start(): False}
-    while waiting:
-        state = waiting.pop()
+    automaton = _SymbolAutomaton(phrases)
+    start = automaton.start()
+    numbers: dict[Positions, int] = {start: 0}
+    steps: list[list[int]] = [[], [MATCHED] * (len(automaton.letters) + 2)]  # state 1 is MATCHED
+    queue = [start]
+    complete = {start: False}
+    while queue:
+        state = queue.pop()
         row = []
-        for letter in range(len(places.letters) + 2):
-            after = places.after(state, letter)
+        for letter in range(len(automaton.letters) + 2):
+            after = automaton.after(state, letter)
             if after is not None and after not in numbers:
                 numbers[after] = len(steps)
                 steps.append([])
-                complete[after] = places.complete(after)
-                waiting.append(after)
+                complete[after] = automaton.complete(after)
+                queue.append(after)
             row.append(MATCHED if after is None else numbers[after])
         steps[numbers[state]] = row
-    table = np.array(steps, dtype=np.int32)
-    classes = vocabulary.classes(places.letters)
-    following = np.repeat(np.arange(len(table), dtype=np.int32)[:, None], len(classes), axis=1)
-    for column in classes.T:
-        here = np.flatnonzero(column != NO_SYMBOL)
-        following[:, here] = table[following[:, here], column[here]]
+    table = np.array(steps, dtype=np.int32)  # [N, L + 2]
+    classes = vocabulary.classes(automaton.letters)  # [V, W]
+    next_state = np.repeat(np.arange(len(table), dtype=np.int32)[:, None], len(classes), axis=1)  # [N, V]
+    for column in classes.T:  # the i-th symbol of every piece
+        longer = np.flatnonzero(column != NO_SYMBOL)
+        next_state[:, longer] = table[next_state[:, longer], column[longer]]
     for state, number in numbers.items():
         if complete[state]:
-            following[number, EOS] = MATCHED
-    return Automaton(following)
+            next_state[number, EOS] = MATCHED
+    return Automaton(next_state)

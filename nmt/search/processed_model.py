@@ -1,9 +1,9 @@
-"""Searching a model whose log-probabilities are changed on the way: penalties, blocking, constraints, diversity.
+"""Searches a model whose log-probabilities are processed at each step: penalties, blocking, constraints, diversity.
 
-B sentences, K rows (hypotheses) each, R = B x K rows in all, t pieces so far, V vocabulary, S source length.
+B sentences, K rows (hypotheses) per sentence, R = B x K rows, t pieces so far, P prefix length, V vocabulary.
 
 A `LogitsProcessor` changes the log-probabilities of the next piece. A `Selector` decides which continuations of a
-sentence survive. Both may keep a tensor of marks, one row for each hypothesis, which follows the hypotheses through the
+sentence survive. Both may keep a state: a tensor with one row per hypothesis, which follows the hypotheses through the
 beam. `ProcessedModel` wraps a model with any number of processors. Beam search runs it like a model. A search without
 processors does not use this module.
 """
@@ -24,210 +24,211 @@ from nmt.search.top_k import top_k_continuations
 
 
 class Stateful(Protocol):
-    """What remembers something of each hypothesis."""
+    """A component with a state for each hypothesis."""
 
-    def start(self) -> Tensor | None:
-        """Return the marks of the empty hypothesis of each sentence of the batch [B, ...]; None: there are none."""
+    def initial_state(self) -> Tensor | None:
+        """Return the state of the empty hypothesis of each sentence [B, ...]; None if there is no state."""
 
-    def advance(self, marks: Tensor, ids: Tensor) -> Tensor:
-        """Return the marks [R, ...] after the pieces `ids` [R], which are never BOS."""
+    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+        """Return the state [R, ...] after the pieces `ids` [R], which are never BOS."""
 
 
 class LogitsProcessor(Stateful, Protocol):
-    """A change of the log-probabilities, which sees each row alone."""
+    """A change of the log-probabilities, independent for each row."""
 
-    keeps_values: bool
-    """Whether it does no more than bar pieces (minus infinity)."""
+    only_masks: bool
+    """Whether it only sets log-probabilities to -inf, and leaves the others unchanged."""
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
         """Return changed log-probabilities [R, V], at most 0.
 
         Args:
-            log_probs: Of the next piece [R, V]; they stay as they are.
-            pieces: What each row has so far [R, t], without BOS.
-            marks: Of the rows.
+            log_probs: Of the next piece [R, V]; must not be changed in place.
+            pieces: The pieces of each row so far [R, t], without BOS.
+            state: The processor's state of the rows.
         """
 
 
 class Selector(Stateful, Protocol):
-    """A way to choose the continuations of each sentence."""
+    """A rule that selects the continuations of each sentence."""
 
-    def choose(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, marks: Tensor | None
+    def select(
+        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
     ) -> Continuations:
         """Return at most `count` continuations of each sentence.
 
         Args:
             log_probs: Of the next piece [R, V].
-            totals: The log-probability of each hypothesis [B, K]; minus infinity: no hypothesis.
-            count: How many there is room for.
-            pieces: What each row has so far [R, t].
-            marks: Of the rows.
+            totals: The log-probability of each hypothesis [B, K]; -inf where there is no hypothesis.
+            count: The size of the beam.
+            pieces: The pieces of each row so far [R, t].
+            state: The selector's state of the rows.
         """
 
 
 class Stateless:
-    """What remembers nothing."""
+    """A component whose state never changes; by default it has none."""
 
-    def start(self) -> Tensor | None:
-        """Return None."""
+    def initial_state(self) -> Tensor | None:
+        """Return None: there is no state."""
         return None
 
-    def advance(self, marks: Tensor, ids: Tensor) -> Tensor:
-        """Return the marks."""
-        return marks
+    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+        """Return the state unchanged."""
+        return state
 
 
 class TopK(Stateless):
-    """The most probable continuations."""
+    """Selects the most probable continuations."""
 
-    def choose(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, marks: Tensor | None
+    def select(
+        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
     ) -> Continuations:
-        """See `top_k_continuations`."""
+        """Return the best continuations; see `top_k_continuations`."""
         return top_k_continuations(log_probs, totals, count)
 
 
 @dataclass(frozen=True)
 class ProcessedState(Generic[StateT]):
-    """The state of a model's rows and what shaping remembers of them."""
+    """The state of a model and of all processors, R rows."""
 
-    state: StateT
+    model_state: StateT
     pieces: Tensor | None
     """[R, t]; None before BOS."""
-    marks: tuple[Tensor | None, ...]
-    """Of each shaper, and of the chooser."""
+    processor_states: tuple[Tensor | None, ...]
+    """Of each processor, then of the selector."""
     prefixes: Tensor | None
-    """What each row starts with [R, P]."""
-    coverage: AttentionSums | None
+    """The prefix of each row [R, P]."""
+    attention_sums: AttentionSums | None
 
     def select(self, rows: Tensor) -> ProcessedState[StateT]:
         """Return the state of `rows` (indices [R'])."""
         return ProcessedState(
-            self.state.select(rows),
-            None if self.pieces is None else self.pieces.index_select(0, rows),
-            tuple(None if marks is None else marks.index_select(0, rows) for marks in self.marks),
-            None if self.prefixes is None else self.prefixes.index_select(0, rows),
-            None if self.coverage is None else self.coverage.select(rows),
+            self.model_state.select(rows),
+            None if self.pieces is None else self.pieces.index_select(0, rows),  # [R', t]
+            tuple(None if state is None else state.index_select(0, rows) for state in self.processor_states),
+            None if self.prefixes is None else self.prefixes.index_select(0, rows),  # [R', P]
+            None if self.attention_sums is None else self.attention_sums.select(rows),
         )
 
 
 class ProcessedOutput(NamedTuple, Generic[StateT]):
-    """What a step gives."""
+    """The output of one decoding step."""
 
     log_probs: Tensor
-    """Shaped [R, V]."""
+    """Processed log-probabilities [R, V]."""
     state: ProcessedState[StateT]
     weights: Tensor | None
-    own: Tensor
-    """As the model gives them [R, V]."""
+    model_log_probs: Tensor
+    """The model's own log-probabilities [R, V]."""
 
 
 class ProcessedModel(Generic[MemoryT, StateT]):
-    """A model for the sentences of one batch, with shaped log-probabilities."""
+    """A model for the sentences of one batch, with processed log-probabilities."""
 
     def __init__(
         self,
         model: StepModel[MemoryT, StateT],
         *,
-        shapers: Sequence[LogitsProcessor],
-        chooser: Selector,
+        processors: Sequence[LogitsProcessor],
+        selector: Selector,
         prefix: Prefix | None,
         coverage: CoveragePenalty | None,
     ) -> None:
-        """Keep what is given.
+        """Wrap a model.
 
         Args:
-            model: What gives the log-probabilities.
-            shapers: They are applied in this order.
-            chooser: Chooses among what they leave.
-            prefix: What translations start with, whatever the shapers say; None: nothing is given.
-            coverage: What is added to the scores of hypotheses that end; None: nothing.
+            model: Gives the log-probabilities.
+            processors: Applied in this order.
+            selector: Selects among the processed continuations.
+            prefix: The beginning of each translation, which overrides the processors. None: no prefix.
+            coverage: The penalty on the scores of hypotheses that end. None: no penalty.
         """
         self._model = model
-        self._shapers = tuple(shapers)
-        self._chooser = chooser
+        self._processors = tuple(processors)
+        self._selector = selector
         self._prefix = prefix
         self._coverage = coverage
-        self._keeps_values = all(shaper.keeps_values for shaper in shapers)
+        self._only_masks = all(processor.only_masks for processor in processors)
 
     def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
-        """Encode the batch that the shapers were made for."""
+        """Encode the batch for which the processors were made."""
         return self._model.encode(source, lengths)
 
     def init_state(self, memory: MemoryT) -> ProcessedState[StateT]:
-        """Return the first state, one row for each sentence of the batch."""
-        state = self._model.init_state(memory)
-        marks = tuple(each.start() for each in (*self._shapers, self._chooser))
-        coverage = None if self._coverage is None else self._coverage.start()
-        return ProcessedState(state, None, marks, None if self._prefix is None else self._prefix.start(), coverage)
+        """Return the initial state, one row for each sentence of the batch."""
+        return ProcessedState(
+            self._model.init_state(memory),
+            None,
+            tuple(each.initial_state() for each in (*self._processors, self._selector)),
+            None if self._prefix is None else self._prefix.ids,
+            None if self._coverage is None else self._coverage.initial_sums(),
+        )
 
     def step(self, ids: Tensor, state: ProcessedState[StateT], memory: MemoryT) -> ProcessedOutput[StateT]:
-        """Feed one piece to each row: BOS to all at the start, and never again."""
-        output = self._model.step(ids, state.state, memory)
-        pieces, marks = self._remember(ids, state)
-        coverage = None
-        if self._coverage is not None and state.coverage is not None:
-            coverage = self._coverage.add(state.coverage, output.weights)
+        """Feed one piece to each row: BOS to all rows in the first step, and never again."""
+        output = self._model.step(ids, state.model_state, memory)
+        pieces, processor_states = self._advance(ids, state)
+        attention_sums = None
+        if self._coverage is not None and state.attention_sums is not None:
+            attention_sums = self._coverage.add(state.attention_sums, output.weights)
         log_probs = output.log_probs
-        for shaper, mark in zip(self._shapers, marks, strict=False):
-            log_probs = shaper.shape(log_probs, pieces, mark)
+        for processor, processor_state in zip(self._processors, processor_states, strict=False):
+            log_probs = processor.process(log_probs, pieces, processor_state)
         if self._prefix is not None and state.prefixes is not None:
             log_probs = self._prefix.force(log_probs, output.log_probs, pieces, state.prefixes)
-        after = ProcessedState(output.state, pieces, marks, state.prefixes, coverage)
+        after = ProcessedState(output.state, pieces, processor_states, state.prefixes, attention_sums)
         return ProcessedOutput(log_probs, after, output.weights, output.log_probs)
 
-    def continue_best(
+    def step_top_k(
         self, ids: Tensor, state: ProcessedState[StateT], memory: MemoryT, totals: Tensor, count: int
     ) -> TopKOutput[ProcessedState[StateT]]:
-        """Feed one piece to each row, and return the continuations of each sentence that are chosen."""
+        """Feed one piece to each row, and return the selected continuations of each sentence."""
         output = self.step(ids, state, memory)
         after = output.state
         assert after.pieces is not None
-        found = self._chooser.choose(output.log_probs, totals, count, after.pieces, after.marks[-1])
-        if not self._keeps_values:
-            places = found.rows * output.own.shape[1] + found.pieces
-            found = found._replace(own=output.own.view(len(totals), -1).gather(1, places))
+        selected = self._selector.select(output.log_probs, totals, count, after.pieces, after.processor_states[-1])
+        if not self._only_masks:
+            columns = selected.rows * output.model_log_probs.shape[1] + selected.pieces  # [B, C]
+            by_sentence = output.model_log_probs.view(len(totals), -1)  # [B, K * V]
+            selected = selected._replace(model_log_probs=by_sentence.gather(1, columns))
         bonus = None
-        if self._coverage is not None and after.coverage is not None:
-            bonus = self._coverage.bonus(after.coverage)
-        return TopKOutput(found, output.own[:, EOS], after, bonus)
+        if self._coverage is not None and after.attention_sums is not None:
+            bonus = self._coverage.bonus(after.attention_sums)
+        return TopKOutput(selected, output.model_log_probs[:, EOS], after, bonus)
 
-    def _remember(self, ids: Tensor, state: ProcessedState[StateT]) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        """Return the pieces and marks of all rows after `ids` [R]."""
+    def _advance(self, ids: Tensor, state: ProcessedState[StateT]) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """Return the pieces and the processor states of all rows after `ids` [R]."""
         if state.pieces is None:
             assert bool((ids == BOS).all())
-            return ids.new_empty(len(ids), 0), state.marks
-        marks = tuple(
-            None if mark is None else each.advance(mark, ids)
-            for each, mark in zip((*self._shapers, self._chooser), state.marks, strict=True)
+            return ids.new_empty(len(ids), 0), state.processor_states  # [R, 0]
+        states = tuple(
+            None if old is None else each.advance(old, ids)
+            for each, old in zip((*self._processors, self._selector), state.processor_states, strict=True)
         )
-        return torch.cat([state.pieces, ids.unsqueeze(1)], dim=1), marks
+        return torch.cat([state.pieces, ids.unsqueeze(1)], dim=1), states  # [R, t + 1]
 
 
 class Prefix:
-    """The first pieces of each sentence of a batch."""
+    """Forces the first pieces of each sentence of a batch."""
 
-    def __init__(self, pieces: Tensor) -> None:
-        """Take the pieces [B, P], PAD behind them."""
-        self._pieces = pieces
+    def __init__(self, ids: Tensor) -> None:
+        """Take the prefixes [B, P], padded to the right."""
+        self.ids = ids
 
-    def start(self) -> Tensor:
-        """Return the prefix of each sentence [B, P]."""
-        return self._pieces
-
-    def force(self, log_probs: Tensor, own: Tensor, pieces: Tensor, prefixes: Tensor) -> Tensor:
-        """Bar all but the prefix's next piece, in rows that are still within it.
+    def force(self, log_probs: Tensor, model_log_probs: Tensor, pieces: Tensor, prefixes: Tensor) -> Tensor:
+        """Mask all pieces but the next one of the prefix, in rows that have not passed their prefix.
 
         Args:
-            log_probs: Of the next piece, shaped [R, V].
-            own: As the model gives them [R, V].
-            pieces: What each row has so far [R, t].
-            prefixes: Of the rows [R, P].
+            log_probs: Processed log-probabilities of the next piece [R, V].
+            model_log_probs: The model's own [R, V].
+            pieces: The pieces of each row so far [R, t].
+            prefixes: The prefixes of the rows [R, P].
         """
-        place = pieces.shape[1]
-        if place >= prefixes.shape[1]:
+        position = pieces.shape[1]
+        if position >= prefixes.shape[1]:
             return log_probs
-        following = prefixes[:, place : place + 1]
-        forced = torch.full_like(log_probs, -torch.inf).scatter(1, following, own.gather(1, following))
-        return torch.where(following == PAD, log_probs, forced)
+        required = prefixes[:, position : position + 1]  # [R, 1]
+        value = model_log_probs.gather(1, required)  # [R, 1]
+        forced = torch.full_like(log_probs, -torch.inf).scatter(1, required, value)  # [R, V]
+        return torch.where(required == PAD, log_probs, forced)

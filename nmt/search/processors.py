@@ -1,6 +1,6 @@
-"""Changes of the log-probabilities of the next piece, each a small thing of its own.
+"""Logits processors: changes of the log-probabilities of the next piece.
 
-B sentences, R rows, t pieces so far, n pieces of an n-gram, V vocabulary.
+B sentences, R rows, t pieces so far, n pieces of an n-gram, V vocabulary, W = V - EOS pieces that can be generated.
 """
 
 from __future__ import annotations
@@ -12,117 +12,110 @@ from nmt.data.special_tokens import EOS, PAD
 from nmt.search.processed_model import Stateless
 
 
-class _PerSentence(Stateless):
-    """A shaper whose marks are what it knows of each sentence."""
+class MinimumLength(Stateless):
+    """Forbids EOS before a minimum number of pieces."""
 
-    def __init__(self, known: Tensor) -> None:
-        self._known = known
-
-    def start(self) -> Tensor:
-        """Return what is known of each sentence."""
-        return self._known
-
-
-class MinimumLength(_PerSentence):
-    """No EOS before a sentence has so many pieces."""
-
-    keeps_values = True
+    only_masks = True
 
     def __init__(self, lengths: Tensor) -> None:
-        """Take the fewest pieces of each sentence [B], EOS not counted; at most its length limit."""
-        super().__init__(lengths)
+        """Take the fewest pieces of each sentence [B] without EOS; at most its length limit."""
+        self._lengths = lengths
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Bar EOS where it would come too early."""
-        assert marks is not None
-        shaped = log_probs.clone()
-        shaped[:, EOS].masked_fill_(marks > pieces.shape[1], -torch.inf)
-        return shaped
+    def initial_state(self) -> Tensor:
+        """Return the minimum length of each sentence [B], which follows its rows."""
+        return self._lengths
+
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Mask EOS in rows that are too short."""
+        assert state is not None
+        processed = log_probs.clone()  # [R, V]
+        processed[:, EOS].masked_fill_(state > pieces.shape[1], -torch.inf)
+        return processed
 
 
 class NgramBlocking(Stateless):
-    """No n pieces in a row appear twice in a translation (Paulus et al. 2018)."""
+    """Forbids n-grams that occur in the hypothesis already (Paulus et al. 2018)."""
 
-    keeps_values = True
+    only_masks = True
 
     def __init__(self, size: int) -> None:
         """Take n, at least 1."""
         self._size = size
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Bar every piece that would complete an n-gram that is there already."""
-        before = pieces.shape[1] - self._size + 1
-        if before < 1:
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Mask every piece that would complete a repeated n-gram."""
+        start = pieces.shape[1] - self._size + 1
+        if start < 1:
             return log_probs
-        grams = pieces.unfold(1, self._size, 1)
-        last = pieces[:, before:].unsqueeze(1)
-        known = (grams[:, :, :-1] == last).all(2)
-        # PAD is never generated, so barring it does nothing.
-        return log_probs.scatter(1, torch.where(known, grams[:, :, -1], PAD), -torch.inf)
+        ngrams = pieces.unfold(1, self._size, 1)  # [R, start, n]
+        last = pieces[:, start:].unsqueeze(1)  # [R, 1, n - 1]
+        repeated = (ngrams[:, :, :-1] == last).all(2)  # [R, start]
+        # PAD is never generated, so masking it has no effect.
+        return log_probs.scatter(1, torch.where(repeated, ngrams[:, :, -1], PAD), -torch.inf)  # [R, V]
 
 
 class RepetitionPenalty(Stateless):
-    """Pieces that are there already become less probable (Keskar et al. 2019, section 4.1).
+    """Makes pieces that occur in the hypothesis already less probable (Keskar et al. 2019, section 4.1).
 
-    The paper divides logits by theta; a logit below zero would become more probable so. Log-probabilities are logits,
-    and never above zero: they are multiplied by theta, and normalised anew.
+    The paper divides logits by theta, which would make a piece with a negative logit more probable. Log-probabilities
+    are never above zero: here they are multiplied by theta, and normalized again.
     """
 
-    keeps_values = False
+    only_masks = False
 
     def __init__(self, theta: float) -> None:
         """Take theta, above 1; 1.2 in the paper."""
         self._theta = theta
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Make what each row has already less probable."""
-        penalized = log_probs.scatter(1, pieces, log_probs.gather(1, pieces) * self._theta)
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Penalize the pieces of each row."""
+        penalized = log_probs.scatter(1, pieces, log_probs.gather(1, pieces) * self._theta)  # [R, V]
         return torch.log_softmax(penalized, dim=1)
 
 
 class Temperature(Stateless):
-    """p(w)^(1/T), normalised: below 1 sharper than the model, above 1 flatter."""
+    """Raises the probabilities to the power 1/T: below 1 a sharper distribution, above 1 a flatter one."""
 
-    keeps_values = False
+    only_masks = False
 
     def __init__(self, temperature: float) -> None:
         """Take T, above 0."""
         self._temperature = temperature
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Divide the log-probabilities by the temperature."""
-        return torch.log_softmax(log_probs / self._temperature, dim=1)
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Divide the log-probabilities by the temperature, and normalize."""
+        return torch.log_softmax(log_probs / self._temperature, dim=1)  # [R, V]
 
 
 class TopKFilter(Stateless):
-    """None but the k most probable pieces (Fan et al. 2018); of equal ones at the border, all."""
+    """Keeps the k most probable pieces (Fan et al. 2018), and all that are as probable as the last of them."""
 
-    keeps_values = True
+    only_masks = True
 
     def __init__(self, count: int) -> None:
         """Take k, at least 1."""
         self._count = count
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Bar the others. PAD, UNK and BOS are not counted."""
-        real = log_probs[:, EOS:]
-        least = real.topk(min(self._count, real.shape[1]), dim=1).values[:, -1:]
-        return log_probs.masked_fill(log_probs < least, -torch.inf)
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Mask all other pieces. PAD, UNK and BOS do not count."""
+        generated = log_probs[:, EOS:]  # [R, W]
+        threshold = generated.topk(min(self._count, generated.shape[1]), dim=1).values[:, -1:]  # [R, 1]
+        return log_probs.masked_fill(log_probs < threshold, -torch.inf)
 
 
 class TopPFilter(Stateless):
-    """None but the nucleus (Holtzman et al. 2020): the fewest, most probable pieces that have a share p together."""
+    """Keeps the nucleus: the fewest, most probable pieces with total probability p (Holtzman et al. 2020)."""
 
-    keeps_values = True
+    only_masks = True
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, probability: float) -> None:
         """Take p, above 0 and below 1."""
-        self._share = share
+        self._probability = probability
 
-    def shape(self, log_probs: Tensor, pieces: Tensor, marks: Tensor | None) -> Tensor:
-        """Bar the others. What earlier shapers and PAD, UNK and BOS took away has no share."""
-        descending = log_probs[:, EOS:].sort(dim=1, descending=True).values
-        shares = torch.softmax(descending.double(), dim=1).cumsum(1)
-        # The piece that passes the share is in: those before it did not have it yet.
-        count = (shares < self._share).sum(1, keepdim=True).clamp_max(shares.shape[1] - 1)
-        return log_probs.masked_fill(log_probs < descending.gather(1, count), -torch.inf)
+    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+        """Mask all other pieces. Probabilities are normalized without masked pieces, PAD, UNK and BOS."""
+        descending = log_probs[:, EOS:].sort(dim=1, descending=True).values  # [R, W]
+        cumulative = torch.softmax(descending.double(), dim=1).cumsum(1)  # [R, W]
+        # The piece that passes p is kept: those before it have less than p.
+        last = (cumulative < self._probability).sum(1, keepdim=True).clamp_max(cumulative.shape[1] - 1)  # [R, 1]
+        return log_probs.masked_fill(log_probs < descending.gather(1, last), -torch.inf)

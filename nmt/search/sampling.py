@@ -1,9 +1,10 @@
 """Ancestral sampling: translations drawn from the model's distribution.
 
-B sentences, K samples of each, R = B x K rows, S source length, V vocabulary.
+B sentences, b sentences still in the batch, K samples per sentence, R = b x K rows, S source length, V vocabulary,
+W = V - EOS pieces that can be generated, in N blocks of M pieces.
 
-Each sample has a random stream of its own, made of its sentence's seed and its number: what is drawn does not depend
-on the sentences beside it, or on any generator's state.
+Each sample has its own random stream, derived from its sentence's seed and its number. So a sample does not depend on
+the other sentences of the batch, or on the state of a generator.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, se
 from nmt.search.length_normalization import LengthNormalization
 from nmt.search.processed_model import ProcessedModel, TopK
 
+DrawnSample = tuple[list[int], list[float]]
+"""The pieces of a sample, and their log-probabilities under the model."""
+
 
 @torch.inference_mode()
 def sample(
@@ -33,24 +37,26 @@ def sample(
     max_lengths: Tensor,
     seeds: NDArray[np.uint64],
 ) -> list[list[list[int]]]:
-    """Draw translations of a batch, piece by piece, each from its probability given those before.
+    """Draw translations of a batch, piece by piece, each from its probability given the pieces before.
 
-    PAD, UNK and BOS are never drawn; the others share out what these would have.
+    PAD, UNK and BOS are never drawn; their probability is redistributed to the other pieces.
 
     Args:
-        model: What gives the log-probabilities.
+        model: Gives the log-probabilities.
         source: Source ids [B, S] with EOS, padded to the right.
-        lengths: Their lengths [B].
-        samples: K, for each sentence.
-        max_lengths: Longest sample of each sentence [B] in pieces, EOS not counted; a longer one is cut off there.
-        seeds: Another seed of a sentence, other samples of it [B].
+        lengths: Source lengths [B].
+        samples: K.
+        max_lengths: Length limit of each sentence [B] in pieces, without EOS; longer samples are truncated.
+        seeds: The seed of each sentence [B].
 
     Returns:
-        For each sentence K samples, equal ones among them: their pieces, without BOS and EOS.
+        K samples for each sentence, with repetitions: their ids, without BOS and EOS.
     """
-    plain = ProcessedModel(model, shapers=(), chooser=TopK(), prefix=None, coverage=None)
-    drawn = _drawn(plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_end=False)
-    return [[ids for ids, _ in several] for several in drawn]
+    plain = ProcessedModel(model, processors=(), selector=TopK(), prefix=None, coverage=None)
+    drawn = _draw_samples(
+        plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_eos=False
+    )
+    return [[ids for ids, _ in row] for row in drawn]
 
 
 @torch.inference_mode()
@@ -64,34 +70,34 @@ def sample_hypotheses(
     seeds: NDArray[np.uint64],
     normalization: LengthNormalization,
 ) -> list[list[TokenHypothesis]]:
-    """Draw translations from shaped probabilities; their scores are those of the model itself.
+    """Draw translations from processed probabilities; their scores are those of the model itself.
 
     Args:
-        model: Its shapers may hold temperature, top-k, top-p, blocking and so on.
+        model: Its processors may include temperature, top-k, top-p and blocking.
         source: Source ids [B, S] with EOS, padded to the right.
-        lengths: Their lengths [B].
-        samples: K, for each sentence.
-        max_lengths: Longest sample of each sentence [B] in pieces; EOS is put to one that is still going on.
-        seeds: Another seed of a sentence, other samples of it [B].
-        normalization: Makes the score; it has no influence on what is drawn.
+        lengths: Source lengths [B].
+        samples: K.
+        max_lengths: Length limit of each sentence [B] in pieces; EOS is forced there.
+        seeds: The seed of each sentence [B].
+        normalization: Computes the score; it does not affect the samples.
 
     Returns:
-        For each sentence K hypotheses in the order of their numbers, equal ones among them.
+        K hypotheses for each sentence, in the order of their numbers, with repetitions.
     """
     limits = to_host(max_lengths)
-    drawn = _drawn(model, source, lengths, samples=samples, limits=limits, seeds=seeds, with_end=True)
-    return [[_hypothesis(ids, values, normalization) for ids, values in several] for several in drawn]
+    drawn = _draw_samples(model, source, lengths, samples=samples, limits=limits, seeds=seeds, with_eos=True)
+    return [[_hypothesis(ids, values, normalization) for ids, values in row] for row in drawn]
 
 
 def _hypothesis(ids: list[int], values: list[float], normalization: LengthNormalization) -> TokenHypothesis:
-    """Return a sample of pieces `ids`, with EOS at the end if it ended by itself."""
+    """Return the hypothesis of a sample; its `ids` end with EOS if EOS was drawn."""
     finished = ids[-1:] == [EOS]
     total = float(np.cumsum(values)[-1])
     score = float(normalization.score(total, len(values)))
     return TokenHypothesis(ids[:-1] if finished else ids, total, score, values, finished)
 
 
-def _drawn(
+def _draw_samples(
     model: ProcessedModel[MemoryT, StateT],
     source: Tensor,
     lengths: Tensor,
@@ -99,74 +105,76 @@ def _drawn(
     samples: int,
     limits: NDArray[np.int64],
     seeds: NDArray[np.uint64],
-    with_end: bool,
-) -> list[list[tuple[list[int], list[float]]]]:
-    """Return the pieces of each sample, and what the model gives them.
+    with_eos: bool,
+) -> list[list[DrawnSample]]:
+    """Return the samples of each sentence.
 
-    With `with_end`, EOS is among the pieces where it was drawn, and its log-probability is always the last one, at the
-    limit too; without it EOS is left out.
+    With `with_eos`, the pieces include EOS where it was drawn, and the last log-probability is always that of EOS, at
+    the length limit too. Otherwise EOS is left out.
     """
     count = len(lengths)
     memory = model.encode(source, lengths)
-    rows = np.repeat(np.arange(count), samples)
+    rows = np.repeat(np.arange(count), samples)  # [R]
     first = model.init_state(memory)
     state = first.select(to_device(rows, source.device)) if samples > 1 else first
-    streams = hash64(hash64(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)
-    drawn: list[list[tuple[list[int], list[float]]]] = [[([], []) for _ in range(samples)] for _ in range(count)]
-    open_samples = np.ones((count, samples), np.bool_)
-    sentences: NDArray[np.int64] = np.arange(count)
-    ids = torch.full((len(rows),), BOS, dtype=torch.int64, device=source.device)
-    for step in range(int(limits.max(initial=0)) + with_end):
+    streams = hash64(hash64(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)  # [B * K]
+    drawn: list[list[DrawnSample]] = [[([], []) for _ in range(samples)] for _ in range(count)]
+    live = np.ones((count, samples), np.bool_)  # [B, K]
+    sentences: NDArray[np.int64] = np.arange(count)  # [b]
+    ids = torch.full((len(rows),), BOS, dtype=torch.int64, device=source.device)  # [R]
+    for step in range(int(limits.max(initial=0)) + with_eos):
         output = model.step(ids, state, memory)
-        here = (sentences[:, None] * samples + np.arange(samples)).reshape(-1)
-        chosen = draw(output.log_probs, hash64(streams[here] + np.uint64(step), 1))
-        ended = to_host(chosen == EOS).reshape(-1, samples)
-        at_limit = np.repeat(limits[sentences] <= step, samples)
+        in_batch = (sentences[:, None] * samples + np.arange(samples)).reshape(-1)  # [R]
+        next_ids = draw(output.log_probs, hash64(streams[in_batch] + np.uint64(step), 1))  # [R]
+        ended = to_host(next_ids == EOS).reshape(-1, samples)  # [b, K]
+        at_limit = np.repeat(limits[sentences] <= step, samples)  # [R]
         if at_limit.any():
-            chosen = torch.where(torch.from_numpy(at_limit).to(source.device), EOS, chosen)
-        values = to_host(output.own.gather(1, chosen.unsqueeze(1))).reshape(-1, samples)
-        pieces = to_host(chosen).reshape(-1, samples)
+            next_ids = torch.where(torch.from_numpy(at_limit).to(source.device), EOS, next_ids)
+        log_probs = output.model_log_probs.gather(1, next_ids.unsqueeze(1))  # [R, 1]
+        values = to_host(log_probs).reshape(-1, samples)  # [b, K]
+        pieces = to_host(next_ids).reshape(-1, samples)  # [b, K]
         for place, sentence in enumerate(sentences.tolist()):
-            for number in np.flatnonzero(open_samples[sentence]).tolist():
+            for number in np.flatnonzero(live[sentence]).tolist():
                 piece = int(pieces[place, number])
-                found, log_probs = drawn[sentence][number]
-                if piece != EOS or (with_end and ended[place, number]):
-                    found.append(piece)
-                log_probs.append(float(values[place, number]))
-                open_samples[sentence, number] = piece != EOS
-        stay = np.flatnonzero(open_samples[sentences].any(1) & (limits[sentences] + with_end > step + 1))
-        if not len(stay):
+                sample_ids, sample_values = drawn[sentence][number]
+                if piece != EOS or (with_eos and ended[place, number]):
+                    sample_ids.append(piece)
+                sample_values.append(float(values[place, number]))
+                live[sentence, number] = piece != EOS
+        kept = np.flatnonzero(live[sentences].any(1) & (limits[sentences] + with_eos > step + 1))  # [b']
+        if not len(kept):
             break
-        kept_rows = (stay[:, None] * samples + np.arange(samples)).reshape(-1)
+        kept_rows = (kept[:, None] * samples + np.arange(samples)).reshape(-1)  # [b' * K]
         state = select_rows(output.state, kept_rows, of=len(pieces) * samples, device=source.device)
-        memory = select_rows(memory, stay, of=len(pieces), device=source.device)
+        memory = select_rows(memory, kept, of=len(pieces), device=source.device)
         ids = to_device(pieces.reshape(-1)[kept_rows], source.device)
-        sentences = sentences[stay]
+        sentences = sentences[kept]
     return drawn
 
 
 def draw(log_probs: Tensor, keys: NDArray[np.uint64]) -> Tensor:
-    """Return a piece for each row [R], drawn by its probability: argmax(log p + g), g with a Gumbel distribution.
+    """Draw a piece for each row [R] by its probability: argmax(log p + g), g with a Gumbel distribution.
 
-    A sum of probabilities passes a random number at another piece as soon as rounding moves any of its thousands of
-    steps; a greatest value is another one only where the two greatest are as close as that (Maddison et al. 2014). So
-    samples do not depend on the batch they are drawn in. First a block of pieces is drawn, then a piece of the block:
-    that takes about 2 sqrt(V) random numbers instead of V.
+    Sampling by cumulative sums would pick another piece as soon as rounding moves any of thousands of sums. An argmax
+    changes only if its two greatest values are that close (Maddison et al. 2014). So samples do not depend on the
+    batch. First a block of pieces is drawn, then a piece of the block, which takes about 2 sqrt(V) random numbers
+    instead of V.
 
     Args:
         log_probs: Of the next piece [R, V]; those before EOS are never drawn.
-        keys: What the random numbers of each row are made of [R].
+        keys: The random numbers of each row are derived from its key [R].
     """
-    real = log_probs[:, EOS:]
-    size = math.isqrt(real.shape[1] - 1) + 1
-    blocks = -(-real.shape[1] // size)
-    padded = F.pad(real, (0, blocks * size - real.shape[1]), value=-math.inf).view(-1, blocks, size)
-    block = (padded.logsumexp(2) + _gumbel(keys, blocks, 0).to(real.device)).argmax(1)
-    inside = padded[torch.arange(len(padded), device=real.device), block]
-    return block * size + (inside + _gumbel(keys, size, 1).to(real.device)).argmax(1) + EOS
+    generated = log_probs[:, EOS:]  # [R, W]
+    size = math.isqrt(generated.shape[1] - 1) + 1
+    blocks = -(-generated.shape[1] // size)
+    padding = (0, blocks * size - generated.shape[1])
+    padded = F.pad(generated, padding, value=-math.inf).view(-1, blocks, size)  # [R, N, M]
+    block = (padded.logsumexp(2) + _gumbel(keys, blocks, 0).to(generated.device)).argmax(1)  # [R]
+    inside = padded[torch.arange(len(padded), device=generated.device), block]  # [R, M]
+    return block * size + (inside + _gumbel(keys, size, 1).to(generated.device)).argmax(1) + EOS
 
 
 def _gumbel(keys: NDArray[np.uint64], count: int, stage: int) -> Tensor:
-    """Return random-looking numbers [R, count] with a standard Gumbel distribution."""
-    chances = uniform(hash64(keys, stage)[:, None] + np.arange(count, dtype=np.uint64), 1)
-    return torch.from_numpy(-np.log(-np.log(np.maximum(chances, np.finfo(np.float64).tiny))))
+    """Return pseudo-random numbers [R, count] with a standard Gumbel distribution."""
+    uniforms = uniform(hash64(keys, stage)[:, None] + np.arange(count, dtype=np.uint64), 1)  # [R, count]
+    return torch.from_numpy(-np.log(-np.log(np.maximum(uniforms, np.finfo(np.float64).tiny))))

@@ -19,7 +19,7 @@ from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.inference.packing import ready_to_search
 from nmt.inference.results import LongLines
-from nmt.inference.segmentation import max_segment_tokens, sentence_separator
+from nmt.inference.segmentation import max_segment_pieces, sentence_separator
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.metrics.corpus import score
@@ -126,7 +126,7 @@ class Validator:
             self.tokenizers,
             decoding=decoding,
             device=self.device,
-            max_source_pieces=max_segment_tokens([self.config], {}),
+            max_source_pieces=max_segment_pieces([self.config], {}),
             separator=sentence_separator(self.config.data.target_language, self.tokenizers.target),
         )
         is_first = self._long_lines is None

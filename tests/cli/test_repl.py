@@ -145,7 +145,7 @@ def test_other_models(capsys: pytest.CaptureFixture[str]) -> None:
         (":alternatives -1", "whole number"),
         (":attention loud", "words, pieces, off"),
         (":set", "name of an option"),
-        (":set beem_size 4", "did you mean beam_size"),
+        (":set beem_size 4", "Did you mean beam_size"),
         (":set beam_size many", "--beam-size"),
         (":set alpha [", "no value"),
         (":model nowhere", "nowhere"),

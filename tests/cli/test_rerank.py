@@ -95,7 +95,7 @@ def test_features_are_the_scores_of_the_models(models: Path) -> None:
     assert [record["source"] for record in records] == LINES
     assert records[1]["hypotheses"] == []
     backward, reverse = (
-        Scorer.from_model_file(load_model(models / f"{name}.safetensors"), decoding={"device": "cpu"})
+        Scorer.from_models([load_model(models / f"{name}.safetensors")], decoding={"device": "cpu"})
         for name in ("backward", "reverse")
     )
     for record in records:

@@ -12,7 +12,7 @@ import pytest
 from cli_tools import assert_explained, contents, nmt
 from nmt.cli.score_inputs import read_items
 from nmt.inference.model_file import load_model, save_model
-from nmt.inference.output.formats import Layout, OutputLine, write_line
+from nmt.inference.output.formats import Layout, format_translation
 from nmt.inference.results import Hypothesis, Translation
 from tiny_translator import save_tiny_model, tiny_tokenizers
 
@@ -181,9 +181,9 @@ def test_n_best_lists_of_other_tools(folder: Path) -> None:
     ],
 )
 def test_bars_come_back_from_a_moses_list(folder: Path, text: str) -> None:
-    candidate = Hypothesis(text, [], [], 0.0, -1.0, [-1.0], True)
-    line = OutputLine(1, LINES[0], Translation(text, [candidate]))
-    written = write_line(line, Layout("moses", None), tiny_tokenizers(), None)
+    hypothesis = Hypothesis(text, [], [], 0.0, -1.0, [-1.0], True)
+    translation = Translation(text, [hypothesis], line=1, source=LINES[0])
+    written = format_translation(translation, Layout("moses", None), tiny_tokenizers(), None)
     assert written.count("|||") == 3
     (folder / "best.txt").write_text(written, encoding="utf-8")
     (item,) = read_items(Path("text.en"), Path("best.txt"), "moses")
@@ -239,7 +239,7 @@ def test_normalisation_changes_the_score_alone() -> None:
         (["text.en", "short.de", "--input", "tsv"], ["short.de, line 1", "--format tsv"]),
         (["text.en", "--input", "jsonl"], ["text.en, line 1", "expected a JSON object"]),
         (["wrong.jsonl"], ["wrong.jsonl, line 2", "expected a JSON object"]),
-        (["pieces.jsonl"], ["translation 1", "no target piece 'x'"]),
+        (["pieces.jsonl"], ["translation 1", "no piece 'x'"]),
         (["text.en", "short.de", "--input", "moses"], ["short.de, line 1", "|||"]),
         (["short.de", "far.txt", "--input", "moses"], ["far.txt, line 1", "line 10 of short.de", "fewer lines"]),
         (["text.en", "back.txt", "--input", "moses"], ["back.txt, line 2", "Sort the list"]),

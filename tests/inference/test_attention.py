@@ -52,7 +52,7 @@ def test_the_weights_are_those_of_the_steps(tmp_path: Path, model: dict[str, Any
     assert [one.line for one in found] == [1, 3, 5]
     for one in found:
         source = [*tokenizers.source.encode([one.source])[0], EOS]
-        target = Translator.from_model_file(file, decoding={"device": "cpu"}).translate([one.source])
+        target = Translator.from_models([file], decoding={"device": "cpu"}).translate([one.source])
         ids = next(target).hypotheses[0].ids
         memory = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
         state = network.init_state(memory)
@@ -104,12 +104,12 @@ def test_a_long_line_is_seen_in_parts(tmp_path: Path, caplog: pytest.LogCaptureF
     line = "the red dog sleeps and the cat runs . " * 12
     with caplog.at_level(logging.WARNING, logger="nmt"):
         one = seen(list(attender(tmp_path).attend(["a dog", line])))[1]
-    assert one.parts > 1
-    assert f"more than the model was trained on: translated in {one.parts} parts" in caplog.text
+    assert one.segments > 1
+    assert f"more than the model was trained on: translated in {one.segments} segments" in caplog.text
     translator = Translator.load(tmp_path / "model.safetensors", decoding={"device": "cpu"})
     assert one.translation == next(translator.translate([line])).text
     for attention in (one.pieces, one.words):
-        assert len(attention.source.ends) == len(attention.target.ends) == one.parts
+        assert len(attention.source.ends) == len(attention.target.ends) == one.segments
         assert attention.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
         first = min(attention.source.ends) + 1, min(attention.target.ends) + 1
         assert not attention.weights[: first[1], first[0] :].any()
@@ -117,7 +117,7 @@ def test_a_long_line_is_seen_in_parts(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_a_model_without_attention_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no attention \(model\.attention\.score is none\)"):
+    with pytest.raises(UsageError, match=r"no attention: model\.attention\.score is none"):
         attender(tmp_path, attention={"score": "none"})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nmt.errors import DataError, UsageError
-from nmt.inference.constraints import Request, Terminology, read_terminology
+from nmt.inference.constraints import SourceLine, Terminology, read_terminology
 from nmt.inference.translator import Translation, Translator
 from tiny_translator import WORDS, tiny_translator
 
@@ -29,7 +29,7 @@ def texts(translator: Translator, lines: Any) -> list[str]:
 
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_required_phrases_are_in_the_text_whatever_the_batch(beam_size: int) -> None:
-    requests = [Request(line, required=REQUIRED[number % 5]) for number, line in enumerate(LINES)]
+    requests = [SourceLine(line, required=REQUIRED[number % 5]) for number, line in enumerate(LINES)]
     found = texts(tiny_translator(beam_size=beam_size), requests)
     for request, text in zip(requests, found, strict=True):
         assert all(words(phrase) in words(text) for phrase in request.required)
@@ -39,7 +39,7 @@ def test_required_phrases_are_in_the_text_whatever_the_batch(beam_size: int) -> 
 
 
 def test_a_prefix_stands_at_the_beginning() -> None:
-    requests = [Request(line, prefix="the big zebra", required=("cat",)) for line in LINES[:4]]
+    requests = [SourceLine(line, prefix="the big zebra", required=("cat",)) for line in LINES[:4]]
     for text in texts(tiny_translator(beam_size=3), requests):
         assert text.startswith("the big zebra")
         assert " cat " in words(text)
@@ -49,7 +49,7 @@ def test_avoided_phrases_are_nowhere() -> None:
     translator = tiny_translator(beam_size=4, n_best=4)
     common = [word for word in WORDS.split() if any(f" {word} " in words(text) for text in texts(translator, LINES))]
     assert common
-    steered = list(translator.with_phrases(avoid=common[:3]).translate(LINES))
+    steered = list(translator.with_constraints(avoid=common[:3]).translate(LINES))
     for translation in steered:
         for candidate in translation.hypotheses:
             assert not any(f" {word} " in words(candidate.text) for word in common[:3])
@@ -58,7 +58,7 @@ def test_avoided_phrases_are_nowhere() -> None:
 
 def test_terms_of_the_source_are_translated_as_the_list_says() -> None:
     terminology = Terminology({"dog": "Hund", "the dog": "der Hund", "green": "grün"})
-    translator = tiny_translator(beam_size=3).with_phrases(terminology=terminology)
+    translator = tiny_translator(beam_size=3).with_constraints(terminology=terminology)
     one, two, three, four = texts(translator, ["a dog sees", "the dog sees", "hotdog", "a green dog"])
     assert " Hund " in words(one)
     assert " der Hund " in words(two)
@@ -79,7 +79,11 @@ def test_a_terminology_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "terms.tsv"
     path.write_text("dog\tHund\n\nbig  dog\tgroßer Hund\ndog\tHund\n", encoding="utf-8")
     assert read_terminology(path).targets("big dog") == ("großer Hund",)
-    for text, message in (("dog", "expected a source term"), ("a\tb\tc", "expected"), ("a\tb\na\tc", "another")):
+    for text, message in (
+        ("dog", "expected a source term"),
+        ("a\tb\tc", "expected"),
+        ("a\tb\na\tc", "two translations"),
+    ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=message) as error:
             read_terminology(path)
@@ -87,8 +91,8 @@ def test_a_terminology_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_blank_phrase_is_refused() -> None:
-    with pytest.raises(UsageError, match="no phrase"):
-        tiny_translator().with_phrases(avoid=[" "])
+    with pytest.raises(UsageError, match="empty after tokenization"):
+        tiny_translator().with_constraints(avoid=[" "])
 
 
 def test_samples_depend_on_the_line_and_the_seed_alone() -> None:
@@ -112,5 +116,7 @@ def test_candidates_have_different_texts_and_are_as_many_as_wanted() -> None:
 
 
 def test_long_lines_have_what_is_required_once() -> None:
-    [text] = texts(tiny_translator(beam_size=2, max_source_pieces=10), [Request("the dog " * 12, required=("zebra",))])
+    [text] = texts(
+        tiny_translator(beam_size=2, max_source_pieces=10), [SourceLine("the dog " * 12, required=("zebra",))]
+    )
     assert " zebra " in words(text)

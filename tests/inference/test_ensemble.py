@@ -14,8 +14,8 @@ from cli_tools import assert_explained, nmt
 from nmt.data.special_tokens import EOS
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import UsageError
-from nmt.inference.ensemble import Average, Ensemble, EnsembleMember, MemberParts
-from nmt.inference.model_file import load_model
+from nmt.inference.ensemble import Average, Ensemble, MemberParts
+from nmt.inference.model_file import ModelFile, load_model
 from nmt.inference.translator import Translator
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_translator
 
@@ -31,7 +31,7 @@ AVERAGES: tuple[Average, ...] = ("probabilities", "log_probabilities")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EnsembleMember]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelFile]:
     """Models of different architectures, all with random weights; and one that writes from right to left."""
     folder = tmp_path_factory.mktemp("models")
     kinds: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EnsembleMember
     }
     for name, model in kinds.items():
         save_tiny_model(folder / f"{name}.safetensors", **model)
-    return {name: EnsembleMember(name, load_model(folder / f"{name}.safetensors")) for name in kinds}
+    return {name: load_model(folder / f"{name}.safetensors") for name in kinds}
 
 
 def texts(translator: Translator) -> list[list[tuple[str, float]]]:
@@ -56,12 +56,12 @@ def texts(translator: Translator) -> list[list[tuple[str, float]]]:
 
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize(("beam_size", "copies"), [(1, 2), (4, 2), (4, 3)])
-def test_twins_translate_as_one_of_them_does(
-    models: dict[str, EnsembleMember], average: str, beam_size: int, copies: int
+def test_an_ensemble_of_copies_translates_as_the_model(
+    models: dict[str, ModelFile], average: str, beam_size: int, copies: int
 ) -> None:
     decoding = {"beam_size": beam_size, "n_best": beam_size, "ensemble_average": average, "device": "cpu"}
-    alone = Translator.from_model_file(models["dot"].file, decoding=decoding)
-    together = Translator.from_members([models["dot"]] * copies, decoding=decoding)
+    alone = Translator.from_models([models["dot"]], decoding=decoding)
+    together = Translator.from_models([models["dot"]] * copies, decoding=decoding)
     for one, other in zip(texts(alone), texts(together), strict=True):
         assert [text for text, _ in one] == [text for text, _ in other]
         assert [score for _, score in one] == pytest.approx([score for _, score in other], abs=1e-5)
@@ -117,40 +117,38 @@ def test_an_impossible_piece_stays_possible_only_by_probabilities() -> None:
     assert found[1] == [-math.inf, pytest.approx(0.5 * math.log(0.5))]
 
 
-def test_different_architectures_translate_together_whatever_the_batch(models: dict[str, EnsembleMember]) -> None:
+def test_different_architectures_translate_together_whatever_the_batch(models: dict[str, ModelFile]) -> None:
     members = [models[name] for name in ("dot", "concat", "wide", "blind")]
     decoding = {"beam_size": 3, "device": "cpu"}
-    expected = texts(Translator.from_members(members, decoding={**decoding, "batch_sentences": 8}))
+    expected = texts(Translator.from_models(members, decoding={**decoding, "batch_sentences": 8}))
     for size in (1, 2):
-        found = texts(Translator.from_members(members, decoding={**decoding, "batch_sentences": size}))
+        found = texts(Translator.from_models(members, decoding={**decoding, "batch_sentences": size}))
         assert [[text for text, _ in line] for line in found] == [[text for text, _ in line] for line in expected]
-    heavy = Translator.from_members(members[:2], weights=[1.0, 1e-9], decoding=decoding)
-    alone = Translator.from_model_file(members[0].file, decoding=decoding)
+    heavy = Translator.from_models(members[:2], weights=[1.0, 1e-9], decoding=decoding)
+    alone = Translator.from_models([members[0]], decoding=decoding)
     assert [line[:1] and line[0][0] for line in texts(heavy)] == [line[:1] and line[0][0] for line in texts(alone)]
 
 
-def test_weights_must_be_those_of_the_members(models: dict[str, EnsembleMember]) -> None:
+def test_each_model_needs_a_weight_above_zero(models: dict[str, ModelFile]) -> None:
     members = [models["dot"], models["wide"]]
     with pytest.raises(UsageError, match="given 1 times for 2 models"):
-        Translator.from_members(members, weights=[1.0], decoding={"device": "cpu"})
-    with pytest.raises(UsageError, match="wide: a weight must be above 0"):
-        Translator.from_members(members, weights=[1.0, 0.0], decoding={"device": "cpu"})
+        Translator.from_models(members, weights=[1.0], decoding={"device": "cpu"})
+    with pytest.raises(UsageError, match=r"wide\.safetensors: a weight must be above 0"):
+        Translator.from_models(members, weights=[1.0, 0.0], decoding={"device": "cpu"})
     with pytest.raises(UsageError, match="--shortlist"):
-        Translator.from_members(members, decoding={"device": "cpu", "shortlist": True})
+        Translator.from_models(members, decoding={"device": "cpu", "shortlist": True})
 
 
-def test_members_that_cannot_translate_together_are_named(models: dict[str, EnsembleMember]) -> None:
-    file = models["dot"].file
-    data = file.config.data.model_copy(update={"right_to_left": True})
+def test_incompatible_models_are_named(models: dict[str, ModelFile]) -> None:
+    first = models["dot"]
+    data = first.config.data.model_copy(update={"right_to_left": True})
     others = {
-        "subword models of the target": replace(
-            file, tokenizers=Tokenizers(tiny_subword_model(), tiny_subword_model(290))
-        ),
-        "right to left": replace(file, config=file.config.model_copy(update={"data": data})),
+        "target subword models": replace(first, tokenizers=Tokenizers(tiny_subword_model(), tiny_subword_model(290))),
+        "right to left": replace(first, config=first.config.model_copy(update={"data": data})),
     }
     for reason, other in others.items():
-        with pytest.raises(UsageError, match=f"dot and other cannot translate together.*{reason}"):
-            Translator.from_members([models["dot"], EnsembleMember("other", other)], decoding={"device": "cpu"})
+        with pytest.raises(UsageError, match=f"dot.safetensors and other cannot form an ensemble.*{reason}"):
+            Translator.from_models([first, replace(other, path=Path("other"))], decoding={"device": "cpu"})
 
 
 def test_the_command_line_takes_several_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +170,7 @@ def test_the_command_line_takes_several_models(tmp_path: Path, monkeypatch: pyte
     assert "BLEU" in scored.stdout
 
 
-def test_a_translator_of_one_member_is_that_of_the_tiny_tests(models: dict[str, EnsembleMember]) -> None:
+def test_an_ensemble_of_one_model_is_the_model(models: dict[str, ModelFile]) -> None:
     alone = [translation.text for translation in tiny_translator(beam_size=2).translate(LINES)]
-    one = Translator.from_members([models["dot"]], decoding={"beam_size": 2, "device": "cpu"})
+    one = Translator.from_models([models["dot"]], decoding={"beam_size": 2, "device": "cpu"})
     assert [translation.text for translation in one.translate(LINES)] == alone

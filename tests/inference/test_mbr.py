@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli_tools import assert_explained, nmt
-from nmt.inference.mbr import ConsensusTranslator, rank
-from nmt.inference.translator import Hypothesis
+from nmt.inference.mbr import MbrReranker, rank
+from nmt.inference.results import Hypothesis, Translation
 from nmt.metrics.sentence import make_sentence_metric, make_utility
-from tiny_translator import save_tiny_model, tiny_translator
+from tiny_translator import save_tiny_model
 
 OPTIONS = {"bleu_tokenizer": "auto", "target_language": "de"}
 TEXTS = ["Der Hund schläft nicht.", "Der Hund schläft.", "der hund", "", "a", "Hund Hund Hund, der Hund."]
@@ -37,53 +37,51 @@ def test_utilities_of_any_text_are_those_of_sacrebleu(texts: list[str]) -> None:
     assert utilities.tolist() == [[pytest.approx(metric(one, other)) for other in texts] for one in texts]
 
 
-def candidate(text: str, log_probability: float) -> Hypothesis:
-    (found,) = tiny_translator(beam_size=1).translate(["the cat"])
-    from dataclasses import replace
-
-    return replace(found.hypotheses[0], text=text, log_probability=log_probability)
+def hypothesis(text: str, log_probability: float) -> Hypothesis:
+    return Hypothesis(text, [5], ["a"], log_probability, log_probability, [log_probability], True)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
-def test_the_choice_is_the_one_of_the_greatest_expected_utility(sampled: bool) -> None:
-    candidates = [candidate(text, -0.5 * place) for place, text in enumerate(TEXTS)]
+def test_the_best_hypothesis_has_the_greatest_expected_utility(sampled: bool) -> None:
+    hypotheses = [hypothesis(text, -0.5 * place) for place, text in enumerate(TEXTS)]
     metric = make_sentence_metric("chrf", lowercase=False, **OPTIONS)
-    chances = [1.0 if sampled else math.exp(each.log_probability) for each in candidates]
+    chances = [1.0 if sampled else math.exp(each.log_probability) for each in hypotheses]
     expected = {
-        one.text: sum(p * metric(one.text, other.text) for p, other in zip(chances, candidates, strict=True))
+        one.text: sum(p * metric(one.text, other.text) for p, other in zip(chances, hypotheses, strict=True))
         / sum(chances)
-        for one in candidates
+        for one in hypotheses
     }
-    ranked = rank(candidates, make_utility("chrf", lowercase=False, **OPTIONS), sampled=sampled)
+    ranked = rank(hypotheses, make_utility("chrf", lowercase=False, **OPTIONS), sampled=sampled)
     assert {each.text: each.score for each in ranked} == {text: pytest.approx(it) for text, it in expected.items()}
     assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
 
 
-def test_a_text_that_was_drawn_twice_counts_twice() -> None:
-    different = [candidate(text, -1.0) for text in ("ab", "xyz", "xyz")]
+def test_a_text_that_was_sampled_twice_counts_twice() -> None:
+    different = [hypothesis(text, -1.0) for text in ("ab", "xyz", "xyz")]
     ranked = rank(different, make_utility("chrf", lowercase=False, **OPTIONS), sampled=True)
     assert [each.text for each in ranked] == ["xyz", "ab"]
     assert ranked[0].score == pytest.approx(2 / 3)
 
 
-def test_of_equals_the_first_stays_first() -> None:
-    same = [candidate(text, -1.0) for text in ("ab", "cd", "ef")]
+def test_ties_keep_their_order() -> None:
+    same = [hypothesis(text, -1.0) for text in ("ab", "cd", "ef")]
     ranked = rank(same, lambda texts: np.ones((len(texts), len(texts))), sampled=True)
     assert [each.text for each in ranked] == ["ab", "cd", "ef"]
 
 
-def test_lines_are_translated_one_by_one_and_blank_stays_blank() -> None:
-    translator = tiny_translator(beam_size=4, n_best=4)
+def test_a_reranked_translation_starts_with_the_best_hypothesis_and_blank_stays_blank() -> None:
     utility = make_utility("chrf", lowercase=False, **OPTIONS)
-    chosen = list(ConsensusTranslator(translator, utility, n_best=2).translate(LINES))
-    for found, plain in zip(chosen, translator.translate(LINES), strict=True):
-        assert len(found.hypotheses) <= 2
-        assert {each.text for each in found.hypotheses} <= {each.text for each in plain.hypotheses}
-        assert found.text == (found.hypotheses[0].text if found.hypotheses else "")
-    assert chosen[1].text == ""
+    reranker = MbrReranker(utility, sampled=False, num_hypotheses=4, n_best=2)
+    given = [hypothesis(text, -1.0) for text in ("xyz", "abcd", "abce")]
+    reranked = reranker(Translation("xyz", given, [[7]], line=3, source="source"))
+    assert reranked.text == reranked.hypotheses[0].text
+    assert [each.text for each in reranked.hypotheses] == ["abcd", "abce"]
+    assert (reranked.line, reranked.source, reranked.source_segments) == (3, "source", [[7]])
+    blank = Translation("", [])
+    assert reranker(blank) == blank
 
 
-def test_the_command_line_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_reranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save_tiny_model(tmp_path / "model.safetensors")
     (tmp_path / "text.en").write_text("".join(line + "\n" for line in LINES), encoding="utf-8")

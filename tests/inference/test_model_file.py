@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, UsageError
-from nmt.inference.model_file import FORMAT_VERSION, find_model, load_model, save_model
+from nmt.inference.find_model import find_model
+from nmt.inference.model_file import FORMAT_VERSION, load_model, save_model
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
 CPU = torch.device("cpu")

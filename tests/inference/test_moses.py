@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nmt.inference.output.formats import Layout, OutputLine, write_line
+from nmt.inference.output.formats import Layout, format_translation
 from nmt.inference.output.moses import escape_bars, restore_bars
 from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import one_line
@@ -44,8 +44,8 @@ def test_bars_are_written_as_moses_does_and_single_ones_of_other_tools_are_read(
 @settings(deadline=None)
 @given(TEXTS.map(one_line))
 def test_a_line_of_a_list_has_its_fields_whatever_the_text(text: str) -> None:
-    candidate = Hypothesis(text, [5], ["a"], -0.5, -1.0, [-0.25, -0.75], True)
-    line = write_line(OutputLine(7, "source", Translation(text, [candidate])), Layout("moses", None), None, None)  # type: ignore[arg-type]
+    hypothesis = Hypothesis(text, [5], ["a"], -0.5, -1.0, [-0.25, -0.75], True)
+    line = format_translation(Translation(text, [hypothesis], line=7), Layout("moses", None), None, None)  # type: ignore[arg-type]
     number, written, features, score = line.removesuffix("\n").split(" ||| ")
     assert (number, features, score) == ("6", "logprob= -1.000000 length= 2", "-0.500000")
     assert restore_bars(written) == text

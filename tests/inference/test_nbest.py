@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import DecodingConfig
+from nmt.inference.constraints import SearchJob
 from nmt.inference.nbest import NBestBuilder, best_combinations
-from nmt.inference.placeholders import TranslatedSegment
+from nmt.inference.placeholders import SourceSegment
 from nmt.inference.results import Hypothesis
 from nmt.inference.translator import Translator
 from nmt.search import TokenHypothesis
@@ -72,9 +73,11 @@ def write(
 ) -> list[Hypothesis]:
     subwords: Any = Letters(right_to_left=right_to_left)
     options = DecodingConfig.model_validate({"beam_size": 12, **decoding})
-    writer = NBestBuilder(subwords, decoding=options, separator=" ")
-    rows = [(TranslatedSegment(f"part {number}", (number,), ()), several) for number, several in enumerate(parts)]
-    return writer.write(rows, {})
+    builder = NBestBuilder(subwords, decoding=options, separator=" ")
+    rows = [
+        (SourceSegment(f"segment {number}", SearchJob((number,)), ()), several) for number, several in enumerate(parts)
+    ]
+    return builder.build(rows, {})
 
 
 def test_scores_are_means_and_log_probabilities_sums_of_the_parts() -> None:
@@ -87,7 +90,7 @@ def test_scores_are_means_and_log_probabilities_sums_of_the_parts() -> None:
     chosen = list(itertools.product(one, other))
     for each, parts in zip(found, chosen, strict=True):
         assert each.log_probability == sum(part.log_probability for part in parts)
-        assert each.parts == [part.ids for part in parts]
+        assert each.segments == [part.ids for part in parts]
         assert each.ids == [piece for part in parts for piece in part.ids]
         assert "".join(each.pieces) == each.text.replace(" ", "")
         assert each.piece_log_probabilities == [value for part in parts for value in part.piece_log_probabilities]
@@ -138,7 +141,7 @@ def translator(*, right_to_left: bool, **decoding: Any) -> Translator:
 def test_candidates_of_a_line_in_parts_are_the_best_ways_to_combine_those_of_its_sentences(right_to_left: bool) -> None:
     model = translator(right_to_left=right_to_left, beam_size=5, n_best=5, split_sentences=True)
     [line] = model.translate([" ".join(SENTENCES)])
-    assert len(line.source_parts) == 3
+    assert len(line.source_segments) == 3
     # As many as the search keeps for five different texts.
     wide = translator(right_to_left=right_to_left, beam_size=5, n_best=5)
     alone = [translation.hypotheses for translation in wide.translate(SENTENCES)]
@@ -153,7 +156,7 @@ def test_candidates_of_a_line_in_parts_are_the_best_ways_to_combine_those_of_its
         way = expected[candidate.text]
         assert candidate.log_probability == pytest.approx(sum(one.log_probability for one in way), abs=1e-4)
         assert candidate.pieces == [piece for one in way for piece in one.pieces]
-        assert candidate.parts == [one.ids for one in way]
+        assert candidate.segments == [one.ids for one in way]
     assert line.text == line.hypotheses[0].text
 
 

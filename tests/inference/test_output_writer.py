@@ -54,6 +54,6 @@ def test_a_list_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text("ein Satz\n", encoding="utf-8")
     for format in ("tsv", "moses"):
-        with pytest.raises(DataError, match=f"out, line 1: this is no {format} list"):
+        with pytest.raises(DataError, match=f"out, line 1: not in the format {format}"):
             continue_file(path, format)  # type: ignore[arg-type]
     assert path.read_text(encoding="utf-8") == "ein Satz\n"

@@ -68,7 +68,7 @@ def test_the_best_continuations_are_computed_again_in_float32(precision: str, at
     with torch.inference_mode():
         exact = model.output(states).view(4, BEAM, -1)
         memory = model.encode(SOURCE, LENGTHS)
-        output = packed._output.continue_best(states, model.init_state(memory), totals, 5)
+        output = packed._output.step_top_k(states, model.init_state(memory), totals, 5)
     sums = (exact + totals.unsqueeze(2))[:, :, 3:].flatten(1)
     best = output.continuations
     for index in range(4):
@@ -125,7 +125,7 @@ def test_search_asks_a_packed_network_for_the_best_alone() -> None:
         found = []
         for one in (model, PackedNetwork(model, "fp32")):
             memory = one.encode(SOURCE, LENGTHS)
-            found.append(as_top_k_model(one).continue_best(ids, one.init_state(memory), memory, totals, 4))
+            found.append(as_top_k_model(one).step_top_k(ids, one.init_state(memory), memory, totals, 4))
     plain, packed = (output.continuations for output in found)
     assert torch.equal(plain.pieces, packed.pieces)
     torch.testing.assert_close(plain.log_probs, packed.log_probs, rtol=1e-4, atol=1e-4)

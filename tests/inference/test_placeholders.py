@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmt.inference.constraints import SearchJob
 from nmt.inference.output.quality_flags import FLAGS, find_flags
 from nmt.inference.placeholders import (
     PieceTranslation,
     PlaceholderRestorer,
     ProtectedSpan,
-    TranslatedSegment,
+    SourceSegment,
     distribute,
     find_protected,
     mask,
@@ -60,8 +61,8 @@ def test_each_sentence_of_a_line_is_translated_by_itself() -> None:
         translation.text for translation in tiny_translator().translate(["The dog runs.", "A cat sees the house."])
     ]
     assert whole[0].text == " ".join(parts)
-    assert len(whole[0].source_parts) == len(whole[0].hypotheses[0].parts) == 2
-    assert [piece for part in whole[0].hypotheses[0].parts for piece in part] == whole[0].hypotheses[0].ids
+    assert len(whole[0].source_segments) == len(whole[0].hypotheses[0].segments) == 2
+    assert [piece for part in whole[0].hypotheses[0].segments for piece in part] == whole[0].hypotheses[0].ids
     assert whole[1].text == ""
     assert whole[2].text == next(tiny_translator().translate(["the man ."])).text
 
@@ -188,7 +189,7 @@ def test_without_attention_both_sides_run_at_the_same_pace() -> None:
     tokenizers = tiny_tokenizers()
     masked = mask("the dog {0} runs .", [])
     source, ids = tokenizers.source.encode([masked.text, "the dog runs ."])
-    part = TranslatedSegment(masked.text, tuple(source), tuple(masked.spans))
+    part = SourceSegment(masked.text, SearchJob(tuple(source)), tuple(masked.spans))
     assert PlaceholderRestorer(tokenizers, None, spaces=True).texts([(part, ids)]) == ["the dog {0} runs ."]
 
 
@@ -240,11 +241,11 @@ def translation_of(text: str, *, source_pieces: int = 8, pieces: int = 8, mean: 
     ],
 )
 def test_flags(source: str, translation: Translation, flags: list[str]) -> None:
-    assert find_flags(source, translation) == flags
+    assert find_flags(replace(translation, source=source)) == flags
     assert set(flags) <= set(FLAGS)
 
 
 def test_a_translation_that_was_cut_is_flagged() -> None:
     whole = translation_of("ein Mann")
     cut = replace(whole, hypotheses=[replace(whole.hypotheses[0], finished=False)])
-    assert find_flags("a man", cut) == ["unfinished"]
+    assert find_flags(replace(cut, source="a man")) == ["unfinished"]

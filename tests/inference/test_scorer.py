@@ -104,7 +104,7 @@ def test_neighbours_batches_and_slices_change_nothing(model: dict[str, Any], mon
     alone = tiny_scorer(model=model, batch_sentences=1)
     assert [one.log_probability for one in scored(alone.score(pairs[::-1]))] == pytest.approx(expected[::-1], abs=1e-4)
     monkeypatch.setattr(forced, "POSITIONS", 50)
-    monkeypatch.setattr(scorer, "LOGITS", 1000)
+    monkeypatch.setattr(scorer, "MAX_LOGITS", 1000)
     sliced = tiny_scorer(model=model)
     assert [one.log_probability for one in scored(sliced.score(iter(pairs)))] == pytest.approx(expected, abs=1e-4)
 
@@ -148,9 +148,9 @@ def test_hostile_text() -> None:
 
 
 def test_pieces_of_another_model_are_refused() -> None:
-    with pytest.raises(DataError, match="translation 2: the model has no target piece '▁Ungeheuer'"):
+    with pytest.raises(DataError, match="translation 2: the target vocabulary has no piece '▁Ungeheuer'"):
         list(tiny_scorer().score([SentencePair("a", "a"), SentencePair("a", "a", ["▁Ungeheuer"])]))
-    with pytest.raises(DataError, match="no target piece '</s>'"):
+    with pytest.raises(DataError, match="no piece '</s>'"):
         list(tiny_scorer().score([SentencePair("a", "a", ["▁a", "</s>"])]))
 
 
@@ -160,7 +160,7 @@ def test_long_lines_are_scored_whole_and_told_about(caplog: pytest.LogCaptureFix
         found = scored(tiny_scorer().score([SentencePair("a", "a"), SentencePair(long, "a"), SentencePair(long, long)]))
     assert len(found) == 3
     assert "pair 2: a line of" in caplog.text
-    assert "2 over-long lines were scored whole" in caplog.text
+    assert "2 long lines were scored whole" in caplog.text
 
 
 def test_the_options_say_how_translations_are_ranked() -> None:
@@ -179,14 +179,14 @@ def test_memory_that_runs_out(error: type[Exception], monkeypatch: pytest.Monkey
     pairs = [IdPair([5, 6, 7], [8, 9])] * 6
     expected = tiny_scorer().log_probabilities(pairs)
     most = 2
-    whole = scorer.pad_pairs
+    whole = scorer.collate
 
     def limited(several: Any) -> Any:
         if len(several) > most:
             raise error("DefaultCPUAllocator: can't allocate memory")
         return whole(several)
 
-    monkeypatch.setattr(scorer, "pad_pairs", limited)
+    monkeypatch.setattr(scorer, "collate", limited)
     for one, other in zip(tiny_scorer().log_probabilities(pairs), expected, strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     most = 0
@@ -198,7 +198,7 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(several: Any) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(scorer, "pad_pairs", broken)
+    monkeypatch.setattr(scorer, "collate", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         tiny_scorer().log_probabilities([IdPair([5], [6])])
 
@@ -219,4 +219,4 @@ def test_models_are_loaded_from_files(tmp_path: Path) -> None:
     assert scored(loaded.score([pair]))[0].score == pytest.approx(expected.score, abs=1e-6)
     file = load_model(tmp_path / "model.safetensors")
     with pytest.raises(UsageError, match="beam-size"):
-        Scorer.from_model_file(file, decoding={"beam_size": 0})
+        Scorer.from_models([file], decoding={"beam_size": 0})

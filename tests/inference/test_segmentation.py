@@ -1,4 +1,4 @@
-"""Lines on their way to the model and back."""
+"""Cleaning lines and splitting them into segments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nmt.inference.segmentation import clean, one_line, sentence_separator, spli
 @pytest.mark.parametrize(
     "line", ["", " ", "\t ", "\u00a0", "\u3000\u2003", "\u200b\u200d\ufeff", "\x00\x07", "\u2028", "\r"]
 )
-def test_a_line_with_nothing_to_see_is_blank(line: str) -> None:
+def test_a_line_without_visible_text_is_blank(line: str) -> None:
     assert clean(line) == ""
 
 
@@ -30,7 +30,7 @@ def test_control_characters_are_spaces() -> None:
 
 
 @given(st.text())
-def test_a_translation_is_one_line_for_everybody(text: str) -> None:
+def test_a_translation_is_one_line(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1
     assert one_line(one_line(text)) == one_line(text)
 
@@ -76,26 +76,36 @@ def characters(texts: Sequence[str]) -> list[int]:
     return [len(text) for text in texts]
 
 
-def test_the_best_cut_is_behind_a_sentence() -> None:
+def test_lines_are_split_after_sentences_first() -> None:
     text = 'One two, three four. "Five six!" Seven eight? Nine, ten.'
-    assert split_long(text, longest=6, count=words) == ['One two, three four. "Five six!"', "Seven eight? Nine, ten."]
+    assert split_long(text, max_pieces=6, count_pieces=words) == [
+        'One two, three four. "Five six!"',
+        "Seven eight? Nine, ten.",
+    ]
 
 
-def test_then_behind_a_clause_then_a_word_then_anywhere() -> None:
-    assert split_long("One two, three four five six.", longest=4, count=words) == ["One two,", "three four five six."]
-    assert split_long("One two three four five.", longest=2, count=words) == ["One two", "three four", "five."]
-    assert split_long("abcdefgh", longest=3, count=characters) == ["ab", "cd", "ef", "gh"]
+def test_then_after_clauses_after_words_or_anywhere() -> None:
+    assert split_long("One two, three four five six.", max_pieces=4, count_pieces=words) == [
+        "One two,",
+        "three four five six.",
+    ]
+    assert split_long("One two three four five.", max_pieces=2, count_pieces=words) == [
+        "One two",
+        "three four",
+        "five.",
+    ]
+    assert split_long("abcdefgh", max_pieces=3, count_pieces=characters) == ["ab", "cd", "ef", "gh"]
 
 
-def test_numbers_are_no_ends() -> None:
-    assert split_long("It costs 10.500 euros today and more", longest=4, count=words) == [
+def test_numbers_do_not_end_sentences() -> None:
+    assert split_long("It costs 10.500 euros today and more", max_pieces=4, count_pieces=words) == [
         "It costs 10.500 euros",
         "today and more",
     ]
 
 
-def test_sentences_of_chinese_need_no_space() -> None:
-    assert split_long("今天天气好。我们去吧！好的，走", longest=8, count=characters) == [
+def test_chinese_sentences_need_no_space() -> None:
+    assert split_long("今天天气好。我们去吧！好的，走", max_pieces=8, count_pieces=characters) == [
         "今天天气好。",
         "我们去吧！",
         "好的，走",
@@ -103,17 +113,17 @@ def test_sentences_of_chinese_need_no_space() -> None:
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(1, 40))
-def test_nothing_is_lost_and_every_part_is_short_enough(text: str, longest: int) -> None:
-    parts = split_long(text, longest=longest, count=characters)
+def test_segments_are_short_enough_and_lose_nothing(text: str, longest: int) -> None:
+    parts = split_long(text, max_pieces=longest, count_pieces=characters)
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(0 < len(part) <= longest for part in parts)
 
 
 @given(st.text(alphabet="ab ,.。!\u00a0", max_size=60), st.integers(1, 8))
-def test_spaces_may_count_nothing(text: str, longest: int) -> None:
+def test_segments_are_short_enough_if_spaces_have_no_pieces(text: str, longest: int) -> None:
     def letters(texts: Sequence[str]) -> list[int]:
         return [len("".join(one.split())) for one in texts]
 
-    parts = split_long(text, longest=longest, count=letters)
+    parts = split_long(text, max_pieces=longest, count_pieces=letters)
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(0 < letters([part])[0] <= longest for part in parts)

@@ -105,10 +105,10 @@ def test_probabilities_are_those_of_the_network_shared_out_over_the_list() -> No
     lengths = torch.tensor([4, 2])
     with torch.inference_mode():
         shortlist = make_shortlist(network, table)
-        limited = shortlist.limit(shortlist.of(source, [(), ()]))
-        memory, full_memory = limited.encode(source, lengths), network.encode(source, lengths)
+        restricted = shortlist.restrict(shortlist.allowed_tokens(source, [(), ()]))
+        memory, full_memory = restricted.encode(source, lengths), network.encode(source, lengths)
         ids = torch.tensor([2, 2])
-        found = limited.step(ids, limited.init_state(memory), memory).log_probs
+        found = restricted.step(ids, restricted.init_state(memory), memory).log_probs
         full = network.step(ids, network.init_state(full_memory), full_memory).log_probs
     for row, sentence in enumerate(([9, 8, 7, EOS], [30, EOS])):
         own = sorted({0, 1, 2, 3, *table.frequent.tolist(), *table.translations[sentence].flatten().tolist()})
@@ -116,7 +116,7 @@ def test_probabilities_are_those_of_the_network_shared_out_over_the_list() -> No
         assert int(finite.sum()) == len(own)
         assert torch.allclose(found[row][finite], torch.log_softmax(full[row][own], dim=0), atol=1e-5)
     one = memory.select(torch.tensor([1]))
-    assert torch.equal(one.barred, memory.barred[1:])
+    assert torch.equal(one.mask, memory.mask[1:])
 
 
 # ------------------------------------------------------------------------------------------------------ model files
@@ -166,7 +166,7 @@ def test_a_model_file_may_ask_for_its_table(tmp_path: Path) -> None:
 def test_a_model_file_without_a_table_says_how_to_get_one(tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "model")
     assert load_model(tmp_path / "model").shortlist is None
-    with pytest.raises(UsageError, match=r"--shortlist: .*no table.*`nmt shortlist MODEL`"):
+    with pytest.raises(UsageError, match=r"--shortlist: .*no shortlist.*`nmt shortlist MODEL`"):
         Translator.load(tmp_path / "model", decoding={"shortlist": True})
 
 

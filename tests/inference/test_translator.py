@@ -169,7 +169,7 @@ def test_n_best_is_sorted_has_no_text_twice_and_begins_with_the_best() -> None:
             assert len(one.pieces) == len(one.ids)
             assert one.log_probability == pytest.approx(sum(one.piece_log_probabilities))
             values = iter(one.piece_log_probabilities)
-            means = [sum(itertools.islice(values, len(part) + 1)) / (len(part) + 1) for part in one.parts]
+            means = [sum(itertools.islice(values, len(part) + 1)) / (len(part) + 1) for part in one.segments]
             assert one.score == pytest.approx(sum(means) / len(means))
 
 

@@ -189,7 +189,7 @@ def test_wrong_models_are_refused_and_nothing_is_touched(toy: Path, caplog: pyte
     for teacher, message in (
         ("backwards.safetensors", "backwards.safetensors translates de to en, but --teacher must translate en to de"),
         ("unlike.safetensors", "their subword models of the source differ"),
-        ("nowhere", "there is no such model file or run folder"),
+        ("nowhere", "no such model file or run folder"),
     ):
         caplog.clear()
         assert run("--teacher", teacher) in (1, 2)

@@ -12,18 +12,17 @@ from fake_subwords import PIECES, SENTENCES, SIZE, FakeSubwords, check_exact, ha
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, UNK
 from nmt.errors import UsageError
-from nmt.inference.constraints import ConstraintCompiler, Request
-from nmt.inference.search_options import Constraints, PhraseCompiler
+from nmt.inference.constraints import ConstraintCompiler, Constraints, SourceLine
 
 
 def test_a_prefix() -> None:
-    check_exact(lambda ids: ids[:2] == (5, 7), wish=Constraints(prefix=(5, 7)))
+    check_exact(lambda ids: ids[:2] == (5, 7), constraints=Constraints(prefix=(5, 7)))
 
 
 @pytest.mark.parametrize("phrase", ["b", "ab", "a", "a b"])
 def test_a_required_phrase_however_it_is_cut_into_pieces(phrase: str) -> None:
-    symbols = PhraseCompiler(FakeSubwords(), ()).required(phrase)  # type: ignore[arg-type]
-    check_exact(has(phrase), wish=Constraints(required=(symbols,)))
+    symbols = ConstraintCompiler(FakeSubwords()).required_phrase(phrase)  # type: ignore[arg-type]
+    check_exact(has(phrase), constraints=Constraints(required=(symbols,)))
 
 
 @pytest.mark.parametrize("phrases", [["ab"], ["b", "ab"], ["a b"]], ids=str)
@@ -32,32 +31,32 @@ def test_avoided_phrases_however_they_are_cut_into_pieces(phrases: list[str]) ->
 
 
 def test_several_required_phrases_with_an_avoided_one() -> None:
-    words = PhraseCompiler(FakeSubwords(), ())  # type: ignore[arg-type]
-    wish = Constraints(required=(words.required("a"), words.required(".")))
-    check_exact(lambda ids: has("a")(ids) and "." in text(ids) and not has("b")(ids), wish=wish, avoid=["b"])
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
+    required = Constraints(required=(compiler.required_phrase("a"), compiler.required_phrase(".")))
+    check_exact(lambda ids: has("a")(ids) and "." in text(ids) and not has("b")(ids), constraints=required, avoid=["b"])
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 5])
 def test_required_phrases_are_met_whatever_the_beam_and_the_neighbours(beam_size: int) -> None:
-    words = PhraseCompiler(FakeSubwords(), ())  # type: ignore[arg-type]
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     demands = [("a b", "ab"), (), (".",), ("b", "a", "ab")]
-    wishes = [Constraints(required=tuple(map(words.required, several))) for several in demands]
+    constraints = [Constraints(required=tuple(map(compiler.required_phrase, several))) for several in demands]
     sentences = [*SENTENCES, [6]]
     model = HashModel(size=SIZE, seed=4, eos_bias=1.0)
-    together = search(model, sentences, wishes=wishes, beam_size=beam_size, longest=6)
-    for sentence, wish, several, found in zip(sentences, wishes, demands, together, strict=True):
+    together = search(model, sentences, constraints=constraints, beam_size=beam_size, longest=6)
+    for sentence, required, several, found in zip(sentences, constraints, demands, together, strict=True):
         assert found[0].finished
         assert all(has(phrase)(tuple(found[0].ids)) or phrase == "." for phrase in several)
         assert "." not in several or "." in text(found[0].ids)
-        assert search(model, [sentence], wishes=[wish], beam_size=beam_size, longest=6) == [found]
+        assert search(model, [sentence], constraints=[required], beam_size=beam_size, longest=6) == [found]
 
 
 def test_a_limit_gives_way_to_what_is_required() -> None:
-    words = PhraseCompiler(FakeSubwords(), ())  # type: ignore[arg-type]
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     [[found]] = search(
         HashModel(size=SIZE, seed=1),
         [[5]],
-        wishes=[Constraints(required=(words.required("a b ab"),))],
+        constraints=[Constraints(required=(compiler.required_phrase("a b ab"),))],
         longest=0,
         beam_size=3,
     )
@@ -66,29 +65,29 @@ def test_a_limit_gives_way_to_what_is_required() -> None:
 
 
 def test_a_blank_phrase_is_refused() -> None:
-    with pytest.raises(UsageError, match="no phrase"):
-        PhraseCompiler(FakeSubwords(), [""])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="empty after tokenization"):
+        ConstraintCompiler(FakeSubwords(), avoid=[""])  # type: ignore[arg-type]
 
 
 def test_two_required_phrases_may_share_pieces() -> None:
-    words = PhraseCompiler(FakeSubwords(), ())  # type: ignore[arg-type]
-    wish = Constraints(required=(words.required("a b"), words.required("b ab")))
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
+    required = Constraints(required=(compiler.required_phrase("a b"), compiler.required_phrase("b ab")))
     model = HashModel(size=SIZE, seed=0, eos_bias=4.0)
-    [[found]] = search(model, [[5]], wishes=[wish], beam_size=300, longest=9)
+    [[found]] = search(model, [[5]], constraints=[required], beam_size=300, longest=9)
     assert has("a b")(tuple(found.ids))
     assert has("b ab")(tuple(found.ids))
 
 
 def backwards(subwords: FakeSubwords, *phrases: str) -> Constraints:
     """What is wanted, as a request for it has it."""
-    [wish] = ConstraintCompiler(subwords, avoid=()).of(Request("a", required=phrases), ["a"])  # type: ignore[arg-type]
-    return wish
+    [required] = ConstraintCompiler(subwords, avoid=()).compile(SourceLine("a", required=phrases), ["a"])  # type: ignore[arg-type]
+    return required
 
 
 @pytest.mark.parametrize("phrase", ["b", "ab", "a", "a b"])
 def test_a_required_phrase_from_right_to_left(phrase: str) -> None:
     subwords = FakeSubwords(right_to_left=True)
-    check_exact(lambda ids: has(phrase)(ids[::-1]), wish=backwards(subwords, phrase), subwords=subwords)
+    check_exact(lambda ids: has(phrase)(ids[::-1]), constraints=backwards(subwords, phrase), subwords=subwords)
 
 
 @pytest.mark.parametrize("phrases", [["ab"], ["b", "ab"], ["a b"]], ids=str)
@@ -104,13 +103,13 @@ def test_several_required_phrases_with_an_avoided_one_from_right_to_left() -> No
         return has("a")(ids[::-1]) and "." in text(ids[::-1]) and not has("b")(ids[::-1])
 
     # Best are short ones: near the limit the room that several phrases need is overestimated.
-    check_exact(allowed, wish=backwards(subwords, "a", "."), avoid=["b"], subwords=subwords, eos_bias=3.0)
+    check_exact(allowed, constraints=backwards(subwords, "a", "."), avoid=["b"], subwords=subwords, eos_bias=3.0)
 
 
 def test_a_prefix_cannot_be_given_from_right_to_left() -> None:
-    wishes = ConstraintCompiler(FakeSubwords(right_to_left=True))  # type: ignore[arg-type]
+    compiler = ConstraintCompiler(FakeSubwords(right_to_left=True))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="right to left"):
-        wishes.of(Request("a", prefix="ab"), ["a"])
+        compiler.compile(SourceLine("a", prefix="ab"), ["a"])
 
 
 def table(translations: list[int], *, frequent: tuple[int, ...] = ()) -> ShortlistTable:
@@ -119,10 +118,10 @@ def table(translations: list[int], *, frequent: tuple[int, ...] = ()) -> Shortli
     return ShortlistTable(rows, np.array(frequent, dtype=np.int32))
 
 
-def listed(pieces: list[int], wish: Constraints, words: PhraseCompiler) -> set[int]:
+def listed(pieces: list[int], required: Constraints, compiler: ConstraintCompiler) -> set[int]:
     """What a shortlist has: the table's pieces, the usual ones of phrases, and the nearest ones."""
-    nearest = {int(piece) for phrase in wish.required for piece in words.automaton(phrase).nearest}
-    return {*range(EOS + 1), *pieces, *wish.prefix, *wish.pieces, *nearest}
+    nearest = {int(piece) for phrase in required.required for piece in compiler.automaton(phrase).nearest}
+    return {*range(EOS + 1), *pieces, *required.prefix, *required.usual_pieces, *nearest}
 
 
 @pytest.mark.parametrize("right_to_left", [False, True])
@@ -131,14 +130,14 @@ def listed(pieces: list[int], wish: Constraints, words: PhraseCompiler) -> set[i
 def test_a_required_phrase_under_a_shortlist(phrase: str, pieces: list[int], right_to_left: bool) -> None:
     """Also one for which the table has no pieces."""
     subwords = FakeSubwords(right_to_left=right_to_left)
-    wish = backwards(subwords, phrase)
+    required = backwards(subwords, phrase)
     step = -1 if right_to_left else 1
     check_exact(
         lambda ids: has(phrase)(ids[::step]),
-        wish=wish,
+        constraints=required,
         subwords=subwords,
         table=table(pieces),
-        listed=listed(pieces, wish, PhraseCompiler(subwords, ())),  # type: ignore[arg-type]
+        listed=listed(pieces, required, ConstraintCompiler(subwords)),  # type: ignore[arg-type]
     )
 
 
@@ -155,23 +154,25 @@ def test_avoided_phrases_under_a_shortlist(right_to_left: bool) -> None:
 
 
 def test_a_prefix_under_a_shortlist_has_the_pieces_that_the_table_lacks() -> None:
-    wish = Constraints(prefix=(8, 7))
-    check_exact(lambda ids: ids[:2] == (8, 7), wish=wish, table=table([5, 6]), listed=[*range(EOS + 1), 5, 6, 7, 8])
+    required = Constraints(prefix=(8, 7))
+    check_exact(
+        lambda ids: ids[:2] == (8, 7), constraints=required, table=table([5, 6]), listed=[*range(EOS + 1), 5, 6, 7, 8]
+    )
 
 
 @pytest.mark.parametrize("options", [{"beam_size": 1}, {"beam_size": 4}, {"beam_size": 6, "beam_groups": 3}], ids=str)
 @pytest.mark.parametrize("right_to_left", [False, True])
 def test_neighbours_change_nothing_under_a_shortlist(options: dict[str, int], right_to_left: bool) -> None:
-    """Each sentence has a list of its own, and its own wishes, whatever the others in the batch may use."""
+    """Each sentence has a list of its own, and its own constraints, whatever the others in the batch may use."""
     subwords = FakeSubwords(right_to_left=right_to_left)
-    wishes = [backwards(subwords, *several) for several in [("a b", "ab"), (), (".",), ("b", "a")]]
+    constraints = [backwards(subwords, *several) for several in [("a b", "ab"), (), (".",), ("b", "a")]]
     sentences = [*SENTENCES, [6]]
     model = HashModel(size=SIZE, seed=4, eos_bias=1.0)
     shared = {"longest": 6, "subwords": subwords, "table": table([4, 6]), **options}
-    together = search(model, sentences, wishes=wishes, **shared)
-    for sentence, wish, [found] in zip(sentences, wishes, together, strict=True):
+    together = search(model, sentences, constraints=constraints, **shared)
+    for sentence, required, [found] in zip(sentences, constraints, together, strict=True):
         assert found.finished
-        [[alone]] = search(model, [sentence], wishes=[wish], **shared)
+        [[alone]] = search(model, [sentence], constraints=[required], **shared)
         assert alone.ids == found.ids
         assert alone.piece_log_probabilities == pytest.approx(found.piece_log_probabilities, abs=1e-5)
     step = -1 if right_to_left else 1
@@ -185,19 +186,23 @@ def test_neighbours_change_nothing_under_a_shortlist(options: dict[str, int], ri
 
 
 def test_every_group_of_a_diverse_beam_has_what_is_required() -> None:
-    words = PhraseCompiler(FakeSubwords(), ())  # type: ignore[arg-type]
-    wishes = [Constraints(required=(words.required(phrase),)) for phrase in ("ab", "a b", "b")]
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
+    constraints = [Constraints(required=(compiler.required_phrase(phrase),)) for phrase in ("ab", "a b", "b")]
     model = HashModel(size=SIZE, seed=3)
-    plain = search(model, SENTENCES, wishes=wishes, longest=5, beam_size=2, n_best=2)
-    same = search(model, SENTENCES, wishes=wishes, longest=5, beam_size=6, beam_groups=3, diversity=0.0, n_best=2)
+    plain = search(model, SENTENCES, constraints=constraints, longest=5, beam_size=2, n_best=2)
+    same = search(
+        model, SENTENCES, constraints=constraints, longest=5, beam_size=6, beam_groups=3, diversity=0.0, n_best=2
+    )
     assert same == plain
-    found = search(model, SENTENCES, wishes=wishes, longest=5, beam_size=6, beam_groups=3, diversity=2.0, n_best=6)
+    found = search(
+        model, SENTENCES, constraints=constraints, longest=5, beam_size=6, beam_groups=3, diversity=2.0, n_best=6
+    )
     for phrase, several in zip(("ab", "a b", "b"), found, strict=True):
         assert len(several) > 2
         assert all(has(phrase)(tuple(one.ids)) for one in several)
     alone = [
-        search(model, [one], wishes=[wish], longest=5, beam_size=6, beam_groups=3, diversity=2.0, n_best=6)
-        for one, wish in zip(SENTENCES, wishes, strict=True)
+        search(model, [one], constraints=[required], longest=5, beam_size=6, beam_groups=3, diversity=2.0, n_best=6)
+        for one, required in zip(SENTENCES, constraints, strict=True)
     ]
     assert list(itertools.chain(*alone)) == found
 
@@ -215,9 +220,9 @@ class WithoutOmega(FakeSubwords):
 
 
 def test_what_the_model_cannot_write_can_be_no_phrase_or_prefix_and_is_avoided_anyway() -> None:
-    wishes = ConstraintCompiler(WithoutOmega(), avoid=["\u03a9"])  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="no pieces to write it"):
-        wishes.of(Request("a", required=("\u03a9",)), ["a"])
+    compiler = ConstraintCompiler(WithoutOmega(), avoid=["\u03a9"])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="cannot write it"):
+        compiler.compile(SourceLine("a", required=("\u03a9",)), ["a"])
     with pytest.raises(UsageError, match="cannot be a prefix"):
-        wishes.of(Request("a", prefix="\u03a9"), ["a"])
+        compiler.compile(SourceLine("a", prefix="\u03a9"), ["a"])
     check_exact(lambda ids: True, longest=3, avoid=["\u03a9"], subwords=WithoutOmega())

@@ -1,4 +1,4 @@
-"""Lines longer than what a model has learnt from: how long that is, and that they are translated in parts."""
+"""Lines longer than what a model has learnt from: how long that is, and that they are translated in segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cli_tools import nmt
 from nmt.data.lengths import longest_source
 from nmt.inference.model_file import load_model
-from nmt.inference.segmentation import Segmenter, max_segment_tokens
+from nmt.inference.segmentation import Segmenter, max_segment_pieces
 from tiny_translator import save_tiny_model, tiny_config, tiny_subword_model
 from toy_experiments import write_toy_experiment
 
@@ -26,10 +26,10 @@ def test_the_longest_source_is_what_one_in_ten_thousand_exceeds() -> None:
 def test_what_is_given_comes_before_what_was_seen_and_the_least_of_several_models_counts() -> None:
     untold = tiny_config()
     told = untold.model_copy(update={"decoding": untold.decoding.model_copy(update={"max_source_pieces": 31})})
-    assert max_segment_tokens([untold], {}) == untold.data.filters.max_pieces == 40
-    assert max_segment_tokens([untold, told], {}) == max_segment_tokens([told, untold], {}) == 31
-    assert max_segment_tokens([told], {"max_source_pieces": None, "beam_size": 3}) == 31
-    assert max_segment_tokens([untold, told], {"max_source_pieces": 35}) == 35
+    assert max_segment_pieces([untold], {}) == untold.data.filters.max_pieces == 40
+    assert max_segment_pieces([untold, told], {}) == max_segment_pieces([told, untold], {}) == 31
+    assert max_segment_pieces([told], {"max_source_pieces": None, "beam_size": 3}) == 31
+    assert max_segment_pieces([untold, told], {"max_source_pieces": 35}) == 35
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_line_is_cut_where_the_option_says(tmp_path: Path) -> None:
     command = ("translate", str(tmp_path / "line.en"), "--model", str(tmp_path / "model.safetensors"))
     whole, cut = nmt(*command, "--max-source-pieces", "300"), nmt(*command, "--max-source-pieces", "8")
     assert whole.code == cut.code == 0
-    assert "in 5 parts" in cut.stderr
-    assert "parts" not in whole.stderr
+    assert "in 5 segments" in cut.stderr
+    assert "segments" not in whole.stderr
     assert whole.stdout != cut.stdout
     assert cut.stdout.count("\n") == 1
 
@@ -76,9 +76,9 @@ def test_what_is_too_long_is_cut_into_its_sentences_and_these_where_they_are_too
     subwords = tiny_subword_model()
     whole = " ".join(sentences)
     (ids,) = subwords.encode([whole])
-    parts = Segmenter(subwords, longest=longest, sentences=False).cut(whole, ids)
+    parts = Segmenter(subwords, max_pieces=longest, split_sentences=False).segment(whole, ids)
     assert len(ids) > longest
-    assert parts.over_long
+    assert parts.too_long
     assert " ".join(parts.texts) == whole
     assert parts.ids == subwords.encode(parts.texts)
     assert max(map(len, parts.ids)) <= longest
@@ -91,6 +91,6 @@ def test_what_is_too_long_is_cut_into_its_sentences_and_these_where_they_are_too
 def test_what_fits_stays_whole_however_many_sentences_it_has() -> None:
     subwords, text = tiny_subword_model(), "The dog sees a cat. A man sleeps!"
     (ids,) = subwords.encode([text])
-    assert Segmenter(subwords, longest=len(ids), sentences=False).cut(text, ids) == ([text], [ids], False)
-    cut = Segmenter(subwords, longest=len(ids), sentences=True).cut(text, ids)
-    assert (cut.texts, cut.over_long) == (["The dog sees a cat.", "A man sleeps!"], False)
+    assert Segmenter(subwords, max_pieces=len(ids), split_sentences=False).segment(text, ids) == ([text], [ids], False)
+    cut = Segmenter(subwords, max_pieces=len(ids), split_sentences=True).segment(text, ids)
+    assert (cut.texts, cut.too_long) == (["The dog sees a cat.", "A man sleeps!"], False)

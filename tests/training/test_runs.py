@@ -48,7 +48,7 @@ def test_long_lines_of_the_validation_set_are_told_once(folder: Path) -> None:
     assert len(records(path, "valid")) == 4
     log = (path / "train.log").read_text(encoding="utf-8")
     assert log.count("WARNING validation set: line 1 has") == 1
-    assert log.count("over-long lines were translated in parts") == 1
+    assert log.count("long lines were translated in segments") == 1
 
 
 def test_a_toy_language_is_learnt_and_all_files_are_there(folder: Path) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.loading import make_translator
 from nmt.cli.options import (
     Overwrite,
     Quiet,
@@ -89,6 +88,7 @@ def average(
             raise UsageError(f"{path}: no such run folder, checkpoint or model file.")
     output = _output(paths, output)
     require_new_file(output, overwrite=overwrite)
+    from nmt.inference.translator import Translator
     from nmt.training import averaging
 
     selected = _select(paths, last, best)
@@ -99,8 +99,8 @@ def average(
     logger.info("averaging %d sets of weights: %s", len(selected), ", ".join(path.name for path in selected))
     after = None
     if validation is not None:
-        before = validation.measure(make_translator(base, decoding))
-        after = validation.measure(make_translator(averaged, decoding))
+        before = validation.measure(Translator.from_models([base], decoding=decoding))
+        after = validation.measure(Translator.from_models([averaged], decoding=decoding))
         _print(before, after, validation)
     averaging.save_average(averaged, output, scores=None if after is None else after.scores)
     logger.info("wrote %s; next: nmt translate --model %s", output, output)

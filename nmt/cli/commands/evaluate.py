@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt.cli.constraint_files import ConstraintFiles
-from nmt.cli.loading import make_ensemble_translator, open_model, open_models
+from nmt.cli.loading import load_models, open_model
 from nmt.cli.options import (
     AsJson,
     Avoid,
@@ -100,10 +100,19 @@ def evaluate(
         if target_language is not None:
             raise UsageError("--target-language requires --hypothesis: a model has its own target language.")
         given = None if source is None or reference is None else (source, reference)
-        members = open_models(models)
-        translator = make_ensemble_translator(members, model_weights, mbr, decoding)
-        translator = ConstraintFiles(avoid=avoid, terminology=terminology).translator(translator)
-        results = _translate_and_score(translator, members[0].file, given, output=output, overwrite=overwrite)
+        loaded = load_models(models)
+        from nmt.inference.translator import Translator
+
+        constraints = ConstraintFiles(avoid=avoid, terminology=terminology)
+        translator = Translator.from_models(
+            loaded,
+            weights=model_weights or None,
+            decoding=decoding,
+            mbr=mbr,
+            avoid=constraints.read_avoided(),
+            terminology=constraints.read_terminology(),
+        )
+        results = _translate_and_score(translator, loaded[0], given, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 
 

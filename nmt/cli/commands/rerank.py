@@ -161,7 +161,7 @@ def _open(models: Sequence[Path], reverse: Sequence[Path], decoding: dict[str, A
         pair = (data.source_language, data.target_language)
         directions.append(pair[::-1] if backwards else pair)
         logger.info("%s: %s, %s to %s%s", name, path, *pair, ", right to left" * data.right_to_left)
-        scorers.append(RerankModel(name, Scorer.from_model_file(file, decoding=decoding), backwards))
+        scorers.append(RerankModel(name, Scorer.from_models([file], decoding=decoding), backwards))
     if len(set(directions)) > 1:
         listed = ", ".join(f"{path}: {'-'.join(pair)}" for path, pair in zip(paths, directions, strict=True))
         raise UsageError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nmt.cli.loading import open_models
+from nmt.cli.loading import load_models
 from nmt.cli.options import (
     STANDARD_STREAM,
     Models,
@@ -114,15 +114,15 @@ def score(
 
 
 def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, decoding: dict[str, Any]) -> Scorer:
-    members = open_models(models)
-    if members[0].file.config.decoding.shortlist:
+    loaded = load_models(models)
+    if loaded[0].config.decoding.shortlist:
         logger.info(
             "scores are computed over the whole vocabulary; nmt translate uses the shortlist of this model and prints "
             "higher log-probabilities"
         )
     from nmt.inference.scorer import Scorer
 
-    return Scorer.from_members(members, weights=weights or None, decoding=decoding)
+    return Scorer.from_models(loaded, weights=weights or None, decoding=decoding)
 
 
 def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:

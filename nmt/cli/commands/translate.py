@@ -32,12 +32,12 @@ from nmt.cli.options import (
 from nmt.cli.schema_options import with_decoding
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
-from nmt.inference.find_model import find_model
+from nmt.inference.find_model import find_models
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.constraints import Request
+    from nmt.inference.constraints import SourceLine
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 
@@ -127,11 +127,11 @@ def translate(
         logger.info("Type one sentence per line. Ctrl-D ends the input.")
     shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
     constraints = ConstraintFiles(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
-    paths = [find_model(model) for model in models or (None,)]
+    paths = find_models(models or None)
     from nmt.cli.line_writer import WriterMaker
     from nmt.inference.output.formats import Layout
 
-    maker = WriterMaker(paths, model_weights, mbr, decoding, Layout(format, alignment), constraints)
+    maker = WriterMaker(paths, model_weights or None, mbr, decoding, Layout(format, alignment), constraints)
     _translate_file(maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, progress=shown)
 
 
@@ -158,33 +158,34 @@ def _translate_file(
     """Translate a file, or the part of it that is not translated yet."""
     from nmt.inference.output.writer import continue_file, with_progress, write_blocks
 
-    write = maker() if processes == 1 else None
-    before = continue_file(output, maker.layout.format) if resume else 0
+    writer = maker() if processes == 1 else None
+    skipped = continue_file(output, maker.layout.format) if resume else 0
     append = resume and output.exists()
-    lines = maker.constraints.requests(_skip_lines(file, before, output), before)
-    if write is not None:
-        blocks = write.write(lines, before)
-    else:
-        blocks = _in_processes(maker, lines, processes=processes, before=before)
+    lines = _read_lines(maker.constraints, file, skipped, output)
+    blocks = _in_processes(maker, lines, processes=processes) if writer is None else writer.write(lines)
     if progress:
-        blocks = with_progress(blocks, file, before=before)
+        blocks = with_progress(blocks, file, skipped=skipped)
     write_blocks(blocks, output, append=append)
 
 
-def _in_processes(maker: WriterMaker, lines: Iterator[str | Request], *, processes: int, before: int) -> Iterator[str]:
+def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes: int) -> Iterator[str]:
     from nmt.inference.output.processes import WINDOW, in_processes
     from nmt.inference.streaming import windows
 
     make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-    return in_processes(make, windows(lines, WINDOW), processes=processes, before=before)
+    return in_processes(make, windows(lines, WINDOW), processes=processes)
 
 
-def _skip_lines(file: Path, count: int, output: Path) -> Iterator[str]:
-    """Return the lines of a text after the first `count` lines, which are translated already."""
-    lines = read_lines(file, keep_broken=False)
-    if count:
-        skipped = sum(1 for _ in islice(lines, count))
-        if skipped < count:
-            raise UsageError(f"{output} has translations of {count:,} lines, but {file} has only {skipped:,} lines.")
-        logger.info("resuming after line %s", f"{count:,}")
+def _read_lines(constraints: ConstraintFiles, file: Path, skipped: int, output: Path) -> Iterator[SourceLine]:
+    """Return the numbered lines of a text with their constraints, after the first `skipped` lines."""
+    from nmt.inference.constraints import number_lines
+
+    lines = iter(constraints.attach(number_lines(read_lines(file, keep_broken=False))))
+    if skipped:
+        available = sum(1 for _ in islice(lines, skipped))
+        if available < skipped:
+            raise UsageError(
+                f"{output} has translations of {skipped:,} lines, but {file} has only {available:,} lines."
+            )
+        logger.info("resuming after line %s", f"{skipped:,}")
     return lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.loading import make_ensemble_translator, open_models
+from nmt.cli.loading import load_models
 from nmt.cli.options import (
     Metric,
     Overwrite,
@@ -30,7 +30,7 @@ from nmt.evaluation.tuning import tune as run_trials
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.inference.ensemble import EnsembleMember
+    from nmt.inference.model_file import ModelFile
 
 LENGTH_TOLERANCE = 0.01
 """Relative change of the translation length above which tuning warns."""
@@ -92,20 +92,22 @@ def tune(
         if models is not None and len(models) > 1:
             raise UsageError("-o requires a single model: an ensemble has no model file of its own.")
         require_new_file(output, overwrite=overwrite)
-    members = open_models(models)
-    several = len(members) > 1
-    attention = any(member.file.config.model.attention.score != "none" for member in members)
+    loaded = load_models(models)
+    several = len(loaded) > 1
+    attention = any(model.config.model.attention.score != "none" for model in loaded)
     usual = possible(ENSEMBLE_PLAN if several else PLAN, attention=attention)
     plan = [parse_choice(text) for text in tries] if tries else usual
     for choice in plan:
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null cannot be passed to nmt translate for an ensemble.")
-    config = members[0].file.config
+    config = loaded[0].config
     validation = read_tuning_set(config, source, reference)
 
     def measure(trial: DecodingConfig) -> TrialScores:
-        changed = [member.with_decoding(trial) for member in members]
-        return validation.measure(make_ensemble_translator(changed, None, None, decoding))
+        from nmt.inference.translator import Translator
+
+        changed = [model.with_decoding(trial) for model in loaded]
+        return validation.measure(Translator.from_models(changed, decoding=decoding))
 
     selected = metric if metric is not None else _model_metric(config)
     trials: list[Trial] = []
@@ -115,9 +117,9 @@ def tune(
     best = [trial for trial in trials if trial.best][-1]
     _print(trials, best, sentences=len(validation.sources))
     if several:
-        typer.echo(f"nmt translate {_flags(members, changes(trials[0].decoding, best.decoding))}")
+        typer.echo(f"nmt translate {_flags(loaded, changes(trials[0].decoding, best.decoding))}")
     elif not dry_run:
-        _write(members[0], best, selected, len(validation.sources), output)
+        _write(loaded[0], best, selected, len(validation.sources), output)
 
 
 def _model_metric(config: Config) -> str:
@@ -163,9 +165,9 @@ def changes(before: DecodingConfig, after: DecodingConfig) -> dict[str, Any]:
     return {name: value for name, value in after.model_dump().items() if value != old[name]}
 
 
-def _flags(members: Sequence[EnsembleMember], options: Mapping[str, Any]) -> str:
+def _flags(models: Sequence[ModelFile], options: Mapping[str, Any]) -> str:
     """Return the options of `nmt translate` for an ensemble."""
-    words = [f"-m {shlex.quote(member.name)}" for member in members]
+    words = [f"-m {shlex.quote(str(model.path))}" for model in models]
     for name, value in options.items():
         if isinstance(value, bool):
             words.append(flag(name) if value else f"--no-{flag(name).removeprefix('--')}")
@@ -174,17 +176,17 @@ def _flags(members: Sequence[EnsembleMember], options: Mapping[str, Any]) -> str
     return " ".join(words)
 
 
-def _write(member: EnsembleMember, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
+def _write(model: ModelFile, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
     from nmt.inference.model_file import save_model
 
-    file, path = member.file, output or Path(member.name)
+    path = output or model.path
     tuned = {"metric": metric, "sentences": sentences, **best.measured.scores}
     save_model(
         path,
-        weights=file.weights,
-        config=file.config.model_copy(update={"decoding": best.decoding}),
-        tokenizers=file.tokenizers,
-        provenance={**file.provenance, "tuned": tuned},
-        shortlist=file.shortlist,
+        weights=model.weights,
+        config=model.config.model_copy(update={"decoding": best.decoding}),
+        tokenizers=model.tokenizers,
+        provenance={**model.provenance, "tuned": tuned},
+        shortlist=model.shortlist,
     )
     logger.info("wrote %s; nmt translate now uses these options", path)

@@ -1,12 +1,12 @@
-"""How translations are written: plain text, JSON, or the n-best lists that other tools read.
+"""Output formats: plain text, JSON Lines, and n-best lists.
 
-text    the best translation, a line
-jsonl   an object for each line: source, translation, all candidates with scores and pieces, flags
-tsv     a line for each candidate: line number from 1, rank from 1, score, log-probability, text
-moses   a line for each candidate: line number from 0 ||| text ||| logprob= L length= N ||| score
+text    one line: the best translation
+jsonl   one object per line: source, translation, quality flags, all hypotheses with scores and pieces
+tsv     one line per hypothesis: line number from 1, rank from 1, score, log-probability, text
+moses   one line per hypothesis: line number from 0 ||| text ||| logprob= L length= N ||| score
 
-With an alignment, tsv and moses have one more field, between words: `0-0 1-2`, source before target, from 0; jsonl has
-the alignment of the pieces.
+With --alignment, tsv and moses have one more field with the alignment of words: `0-0 1-2`, source before target,
+counted from 0. jsonl has the alignment of pieces.
 """
 
 from __future__ import annotations
@@ -29,71 +29,63 @@ Alignment = Literal["hard", "soft"]
 DECIMALS = 5
 
 
-class OutputLine(NamedTuple):
-    """A line and what became of it."""
-
-    number: int
-    """From 1."""
-    source: str
-    translation: Translation
-
-
 class Layout(NamedTuple):
-    """What to write."""
+    """The format of the output, and the alignments in it."""
 
     format: Format
     alignment: Alignment | None
-    """hard: the source piece that each target piece looks at most; soft: all weights, in jsonl. None: nothing."""
+    """hard: for each target piece the source piece with the most attention. soft: all weights, in jsonl. None: none."""
 
 
-def write_line(line: OutputLine, layout: Layout, tokenizers: Tokenizers, aligner: Aligner | None) -> str:
-    """Return what is written for a line: one line of output or several, each with its end.
+def format_translation(
+    translation: Translation, layout: Layout, tokenizers: Tokenizers, aligner: Aligner | None
+) -> str:
+    """Return the output of a line: one or several lines of text, each with its line break.
 
     Args:
-        line: A line and its translation.
-        layout: What to write.
-        tokenizers: The subword models that translated it.
-        aligner: Needed for an alignment.
+        translation: The translation of the line.
+        layout: The format.
+        tokenizers: The subword models of the translator.
+        aligner: Required for alignments.
     """
     if layout.format == "text":
-        return line.translation.text + "\n"
-    candidates = line.translation.hypotheses
-    found: list[Aligned | None] = [None] * len(candidates)
+        return translation.text + "\n"
+    hypotheses = translation.hypotheses
+    aligned: list[Aligned | None] = [None] * len(hypotheses)
     if layout.alignment is not None and aligner is not None:
-        found = [aligner.align(line.translation.source_parts, candidate.parts) for candidate in candidates]
+        aligned = [aligner.align(translation.source_segments, hypothesis.segments) for hypothesis in hypotheses]
     if layout.format == "jsonl":
-        return json.dumps(_as_object(line, found, layout, tokenizers), ensure_ascii=False) + "\n"
+        return json.dumps(_json_object(translation, aligned, layout, tokenizers), ensure_ascii=False) + "\n"
     write = _tsv if layout.format == "tsv" else _moses
-    rows = zip(candidates or [_NOTHING], found or [None], strict=True)
-    return "".join(write(line.number, rank, *row, layout) + "\n" for rank, row in enumerate(rows, 1))
+    rows = zip(hypotheses or [_BLANK], aligned or [None], strict=True)
+    return "".join(write(translation.line, rank, *row, layout) + "\n" for rank, row in enumerate(rows, 1))
 
 
-_NOTHING = Hypothesis("", [], [], 0.0, 0.0, [], True)
-"""The only candidate of a blank line, in lists that have at least one for each."""
+_BLANK = Hypothesis("", [], [], 0.0, 0.0, [], True)
+"""The hypothesis of a blank line in n-best lists, which need at least one per line."""
 
 
-def _as_object(
-    line: OutputLine, aligned: Sequence[Aligned | None], layout: Layout, tokenizers: Tokenizers
+def _json_object(
+    translation: Translation, aligned: Sequence[Aligned | None], layout: Layout, tokenizers: Tokenizers
 ) -> dict[str, Any]:
-    """Return what JSON has of a line."""
-    candidates = zip(line.translation.hypotheses, aligned, strict=True)
-    fields: dict[str, Any] = {"source": line.source, "translation": line.translation.text}
-    fields["flags"] = find_flags(line.source, line.translation)
+    fields: dict[str, Any] = {"source": translation.source, "translation": translation.text}
+    fields["flags"] = find_flags(translation)
     if layout.alignment is not None:
         fields["source_pieces"] = [
-            piece for part in line.translation.source_parts for piece in tokenizers.source.pieces(part)
+            piece for segment in translation.source_segments for piece in tokenizers.source.pieces(segment)
         ]
-    fields["hypotheses"] = [_candidate(candidate, found, layout) for candidate, found in candidates]
+    pairs = zip(translation.hypotheses, aligned, strict=True)
+    fields["hypotheses"] = [_json_hypothesis(hypothesis, each, layout) for hypothesis, each in pairs]
     return fields
 
 
-def _candidate(candidate: Hypothesis, aligned: Aligned | None, layout: Layout) -> dict[str, Any]:
+def _json_hypothesis(hypothesis: Hypothesis, aligned: Aligned | None, layout: Layout) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "text": candidate.text,
-        "score": candidate.score,
-        "log_probability": candidate.log_probability,
-        "pieces": candidate.pieces,
-        "piece_log_probabilities": candidate.piece_log_probabilities,
+        "text": hypothesis.text,
+        "score": hypothesis.score,
+        "log_probability": hypothesis.log_probability,
+        "pieces": hypothesis.pieces,
+        "piece_log_probabilities": hypothesis.piece_log_probabilities,
     }
     if layout.alignment == "hard":
         fields["alignment"] = [] if aligned is None else aligned.pieces.links()
@@ -103,20 +95,21 @@ def _candidate(candidate: Hypothesis, aligned: Aligned | None, layout: Layout) -
     return fields
 
 
-def _tsv(number: int, rank: int, candidate: Hypothesis, aligned: Aligned | None, layout: Layout) -> str:
-    fields = [str(number), str(rank), f"{candidate.score:.6f}", f"{candidate.log_probability:.6f}", candidate.text]
+def _tsv(number: int, rank: int, hypothesis: Hypothesis, aligned: Aligned | None, layout: Layout) -> str:
+    numbers = [str(number), str(rank), f"{hypothesis.score:.6f}", f"{hypothesis.log_probability:.6f}"]
+    fields = [*numbers, hypothesis.text]
     return "\t".join([*fields, *_word_links(aligned, layout)])
 
 
-def _moses(number: int, rank: int, candidate: Hypothesis, aligned: Aligned | None, layout: Layout) -> str:
-    """Write a line of a Moses n-best list; three bars in a row in the text would end it, and are escaped."""
-    features = f"logprob= {candidate.log_probability:.6f} length= {len(candidate.piece_log_probabilities)}"
+def _moses(number: int, rank: int, hypothesis: Hypothesis, aligned: Aligned | None, layout: Layout) -> str:
+    """Return a line of a Moses n-best list, with ||| in the text escaped."""
+    features = f"logprob= {hypothesis.log_probability:.6f} length= {len(hypothesis.piece_log_probabilities)}"
     return " ||| ".join(
         [
             str(number - 1),
-            escape_bars(candidate.text),
+            escape_bars(hypothesis.text),
             features,
-            f"{candidate.score:.6f}",
+            f"{hypothesis.score:.6f}",
             *_word_links(aligned, layout),
         ]
     )

@@ -1,4 +1,4 @@
-"""Big files on many cores: windows of lines to several processes, their translations back in order."""
+"""Translates big files with several processes: windows of lines go out, their translations come back in order."""
 
 from __future__ import annotations
 
@@ -17,61 +17,58 @@ from typing import NamedTuple
 
 from nmt import log
 from nmt.errors import NMTError
-from nmt.inference.constraints import Request
+from nmt.inference.constraints import SourceLine
 from nmt.inference.streaming import WINDOW_CHARACTERS, WindowSize
 
-Work = Callable[[Sequence[str | Request], int], list[str]]
-"""Makes the output of a window of lines, which so many lines have preceded."""
+Work = Callable[[Sequence[SourceLine]], list[str]]
+"""Returns the output of a window of lines."""
 
 WINDOWS_AHEAD = 2
-"""How many windows of lines for each process may be waiting for it, or for an earlier one to be written."""
+"""Windows per process that may wait for a process, or for an earlier window to be written."""
 POLL_SECONDS = 0.5
 
 WINDOW = WindowSize(lines=1024, characters=WINDOW_CHARACTERS)
-"""What one process works on at once."""
+"""The unit of work of a process."""
 
 
 class _Result(NamedTuple):
     texts: list[str]
     process: int
     megabytes: int
-    """The most memory that the process has used."""
+    """Peak memory of the process."""
 
 
-def in_processes(
-    make: Callable[[], Work], windows: Iterable[list[str | Request]], *, processes: int, before: int
-) -> Iterator[str]:
-    """Give the output of each window, in order, as soon as it is there.
+def in_processes(make: Callable[[], Work], windows: Iterable[list[SourceLine]], *, processes: int) -> Iterator[str]:
+    """Yield the output of each window, in order, as soon as it is ready.
 
     Args:
-        make: Makes what does the work, once in each process; it is pickled.
-        windows: Lines. They are asked for in a thread, so that waiting for some holds back nothing.
-        processes: How many. Each computes with one thread and has all that `make` makes.
-        before: How many lines came before the first window.
+        make: Makes the worker, once in each process; it is pickled.
+        windows: Windows of numbered lines. They are read in a thread, so that slow input does not delay output.
+        processes: Number of processes. Each computes with one thread and has its own copy of the worker.
 
     Raises:
-        NMTError: A process ended before its time; and whatever is raised there.
+        NMTError: A process ended unexpectedly, or raised an error.
     """
     context = multiprocessing.get_context("spawn")
     level = log.logger.getEffectiveLevel()
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(make, level))
     waiting: queue.Queue[Future[_Result] | BaseException | None] = queue.Queue(WINDOWS_AHEAD * processes)
     stopped = threading.Event()
-    arguments = (pool, windows, waiting, stopped, before)
+    arguments = (pool, windows, waiting, stopped)
     threading.Thread(target=_submit, args=arguments, name="nmt-submitter", daemon=True).start()
     memory: dict[int, int] = {}
     try:
         while (result := _next(waiting)) is not None:
             memory[result.process] = result.megabytes
             yield from result.texts
-        pool.shutdown()  # all is done: who waits for the end leaves nothing behind that Python would complain about
+        pool.shutdown()  # waits for the end, so that Python finds no running process at exit
         if memory:
-            most = max(memory.values())
-            log.logger.info("%d processes with one thread each, each used up to %d MB of memory", processes, most)
+            peak = max(memory.values())
+            log.logger.info("%d processes with one thread each, peak memory %d MB per process", processes, peak)
     except BrokenProcessPool as error:
         raise NMTError(
-            "A translating process ended before its time; was there not enough memory? Each has a copy of the model: "
-            "try fewer --processes."
+            "A translation process ended unexpectedly, possibly because memory ran out. Each process has a copy of the "
+            "model. Try fewer --processes."
         ) from error
     finally:
         stopped.set()
@@ -80,15 +77,13 @@ def in_processes(
 
 def _submit(
     pool: ProcessPoolExecutor,
-    windows: Iterable[list[str | Request]],
+    windows: Iterable[list[SourceLine]],
     waiting: queue.Queue[Future[_Result] | BaseException | None],
     stopped: threading.Event,
-    before: int,
 ) -> None:
     try:
         for window in windows:
-            _put(waiting, pool.submit(_work, window, before), stopped)
-            before += len(window)
+            _put(waiting, pool.submit(_work, window), stopped)
             if stopped.is_set():
                 return
         _put(waiting, None, stopped)
@@ -116,23 +111,23 @@ def _next(waiting: queue.Queue[Future[_Result] | BaseException | None]) -> _Resu
     return None if item is None else item.result()
 
 
-_work_of_this_process: Work | NMTError
-"""What does the work, or why there is none."""
+_worker: Work | NMTError
+"""The worker of this process, or the error that occurred when it was made."""
 
 
 def _start(make: Callable[[], Work], level: int) -> None:
-    """Get a process ready: it leaves Ctrl-C to the one that started it, and ends with it."""
+    """Initialize a process: it ignores Ctrl-C, which its parent handles, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     log.setup(level=max(level, logging.WARNING))
-    global _work_of_this_process
+    global _worker
     try:
-        _work_of_this_process = make()
+        _worker = make()
     except NMTError as error:
-        _work_of_this_process = error
+        _worker = error
 
 
 def _end_with(sentinel: int) -> None:
@@ -140,11 +135,11 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(lines: Sequence[str | Request], before: int) -> _Result:
+def _work(lines: Sequence[SourceLine]) -> _Result:
     import resource
 
-    if isinstance(_work_of_this_process, NMTError):
-        raise _work_of_this_process
-    texts = _work_of_this_process(lines, before)
+    if isinstance(_worker, NMTError):
+        raise _worker
+    texts = _worker(lines)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _Result(texts, os.getpid(), used >> (20 if sys.platform == "darwin" else 10))

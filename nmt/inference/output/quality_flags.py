@@ -1,4 +1,4 @@
-"""What makes a translation suspicious, told from its source, its text and its scores."""
+"""Quality flags: signs of a bad translation in its source, its text and its scores."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from collections.abc import Iterator, Sequence
 from nmt.inference.placeholders import Kind, find_protected
 from nmt.inference.results import Hypothesis, Translation
 
-# Times as long as the other side, in pieces, and more by this many: short lines differ more.
+# How many times longer one side is than the other, in pieces, beyond a margin, because short lines vary more.
 LENGTH_RATIO = 2.0
 LENGTH_MARGIN = 6
 
-# An expression of at most so many words that comes this often in a row, and not in the source.
+# A repetition: an expression of at most 4 words, 3 times in a row, that is not repeated in the source.
 REPEATED_WORDS = 4
 REPETITIONS = 3
-# The same in letters, for languages without spaces and for endless words.
+# A repetition of characters, for languages without spaces and for endless words.
 REPEATED_LETTERS = re.compile(r"(.{2,12}?)\1{4,}|(\w)\2{7,}")
 
-# The mean log-probability of pieces below which a translation is a guess: each has a probability under a fifth.
+# Mean log-probability of a piece below which a translation is a guess: a probability below one fifth.
 LOW_SCORE = -1.6
 
-# A copy of fewer words is often right: names, numbers.
+# A copy of fewer words is often right, such as a name.
 COPIED_WORDS = 4
 
 # Smaller numbers may be written as words.
@@ -42,16 +42,16 @@ FLAGS = (
     "missing_tag",
     "missing_url",
 )
-"""All that `find_flags` may say, in this order."""
+"""All flags, in the order in which `find_flags` returns them."""
 
 
-def find_flags(source: str, translation: Translation) -> list[str]:
-    """Return what is suspicious about the best translation of a line: names of FLAGS, none for a blank line."""
+def find_flags(translation: Translation) -> list[str]:
+    """Return the flags of the best hypothesis of a line; none for a blank line."""
     if not translation.hypotheses:
         return []
-    best = translation.hypotheses[0]
+    source, best = translation.source, translation.hypotheses[0]
     found = {
-        *_shape(sum(map(len, translation.source_parts)), best),
+        *_shape(sum(map(len, translation.source_segments)), best),
         *_copied(source, best.text),
         *_missing(source, best.text),
     }
@@ -73,10 +73,10 @@ def _shape(source_pieces: int, best: Hypothesis) -> Iterator[str]:
 
 
 def _repeats(text: str) -> bool:
-    """Whether an expression comes several times in a row."""
+    """Return whether an expression is repeated several times in a row."""
     words = text.casefold().split()
     for size in range(1, REPEATED_WORDS + 1):
-        run = 0  # how many words in a row are those `size` before them
+        run = 0  # number of consecutive words equal to the word `size` positions earlier
         for word, earlier in zip(words[size:], words, strict=False):
             run = run + 1 if word == earlier else 0
             if run == size * (REPETITIONS - 1):
@@ -85,21 +85,21 @@ def _repeats(text: str) -> bool:
 
 
 def _copied(source: str, text: str) -> Iterator[str]:
-    given, written = source.casefold().split(), text.casefold().split()
-    if given == written and sum(any(map(str.isalpha, word)) for word in given) >= COPIED_WORDS:
+    source_words, words = source.casefold().split(), text.casefold().split()
+    if source_words == words and sum(any(map(str.isalpha, word)) for word in words) >= COPIED_WORDS:
         yield "copied_source"
 
 
 def _missing(source: str, text: str) -> Iterator[str]:
-    """Give what is in the source more often than in the translation."""
+    """Yield a flag for each kind of item that occurs more often in the source than in the translation."""
     kinds: dict[Kind, Counter[str]] = {}
     rest: list[str] = []
-    place = 0
+    end = 0
     for span, kind, start in find_protected(source):
         kinds.setdefault(kind, Counter())[span] += 1
-        rest.append(source[place:start])
-        place = start + len(span)
-    rest.append(source[place:])
+        rest.append(source[end:start])
+        end = start + len(span)
+    rest.append(source[end:])
     for kind, spans in kinds.items():
         if any(text.count(span) < count for span, count in spans.items()):
             yield f"missing_{kind}"
@@ -108,10 +108,10 @@ def _missing(source: str, text: str) -> Iterator[str]:
 
 
 def _numbers(text: str, smallest: int = LARGEST_SPELLED + 1) -> Sequence[str]:
-    """Return the digits of each number from `smallest` on, however they are grouped and in whatever script."""
-    found = []
+    """Return the digits of each number of at least `smallest`, in any grouping and script."""
+    numbers = []
     for match in NUMBER.findall(text):
         digits = "".join(str(unicodedata.digit(character)) for character in match if character.isdigit())
         if not digits.isascii() or int(digits[:20]) >= smallest:
-            found.append(digits)
-    return found
+            numbers.append(digits)
+    return numbers

@@ -1,4 +1,4 @@
-"""Translations on their way into a file: as they come, and on where an earlier run stopped."""
+"""Writes translations as they come, and resumes an interrupted output file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from nmt.inference.output.formats import Format
 from nmt.log import logger, progress, shows_progress
 
 FLUSH_SECONDS = 1.0
-"""What has been translated is in the file so soon, whatever happens then."""
+"""Output is flushed this often, so that little is lost when the process is killed."""
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 def write_blocks(blocks: Iterable[str], output: Path, *, append: bool) -> None:
-    """Write texts as they come. The file is made when the first one is there: an error before that leaves nothing.
+    """Write texts as they come. The file is created with the first one: an error before that leaves no file.
 
     Args:
         blocks: Whole lines.
-        output: A file, packed by its suffix; ``-`` is standard output.
-        append: Write behind what is there.
+        output: A file, compressed by its suffix; ``-`` is standard output.
+        append: Whether to append to the file.
 
     Raises:
         DataError: The file cannot be written.
@@ -41,65 +41,65 @@ def write_blocks(blocks: Iterable[str], output: Path, *, append: bool) -> None:
             stream.write(block.encode())
             now = time.monotonic()
             if interactive or now > flushed + FLUSH_SECONDS:
-                stream.flush()  # somebody may be waiting for it
+                stream.flush()  # a person may be waiting for it
                 flushed = now
 
 
 class WrittenOutput(NamedTuple):
-    """What an output file holds already."""
+    """The complete part of an output file."""
 
     lines: int
-    """How many lines of the text have all their translations in it."""
+    """Number of lines of the text whose translations are complete."""
     size: int
-    """How many unpacked bytes these translations are."""
+    """Size of these translations in bytes, uncompressed."""
 
 
 def continue_file(output: Path, format: Format) -> int:
-    """Leave only whole translations in a file that was cut anywhere, and return of how many lines of the text.
+    """Truncate an output file after its last complete translation, and return the number of translated lines.
 
     Raises:
-        DataError: The file is of another format, or cannot be read or written.
+        DataError: The file has another format, or cannot be read or written.
     """
     if not output.exists():
         return 0
-    done = _inspect(output, format)
+    written = _inspect(output, format)
     if output.suffix.lower() in PACKED:
-        # What is packed cannot go on in the middle: it is packed anew, and the rest goes behind that.
+        # A compressed stream cannot be continued in the middle: it is compressed again.
         with open_whole(output) as stream:
-            for chunk in _first(salvage_bytes(output), done.size):
+            for chunk in _first(salvage_bytes(output), written.size):
                 stream.write(chunk)
     else:
-        os.truncate(output, done.size)
-    return done.lines
+        os.truncate(output, written.size)
+    return written.lines
 
 
 def _inspect(output: Path, format: Format) -> WrittenOutput:
-    """Return what is whole: of an n-best list all but the last line's candidates, of which some may be missing."""
+    """Return the complete part. Of an n-best list the last line's hypotheses are not, because some may be missing."""
     size = lines = 0
-    start, current = WrittenOutput(0, 0), -1
+    complete, current = WrittenOutput(0, 0), -1
     for number, line in enumerate(_whole_lines(salvage_bytes(output)), 1):
         if format in ("tsv", "moses"):
-            found = _line_number(output, number, line, format)
-            if found != current:
-                start, current = WrittenOutput(lines, size), found
+            line_number = _line_number(output, number, line, format)
+            if line_number != current:
+                complete, current = WrittenOutput(lines, size), line_number
                 lines += 1
         else:
             lines += 1
         size += len(line)
-    return start if format in ("tsv", "moses") else WrittenOutput(lines, size)
+    return complete if format in ("tsv", "moses") else WrittenOutput(lines, size)
 
 
 def _line_number(output: Path, number: int, line: bytes, format: Format) -> int:
     field = line.split(b"\t" if format == "tsv" else b" ||| ", 1)[0]
     if not field.isdigit():
         raise DataError(
-            f"{output}, line {number}: this is no {format} list; --resume needs the format of the first run."
+            f"{output}, line {number}: not in the format {format}. --resume requires the format of the first run"
         )
     return int(field)
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give lines with their ends, but for a last one without."""
+    """Yield the lines that have a line break, with it."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -117,15 +117,15 @@ def _first(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
 LOG_SECONDS = 10.0
 
 
-def with_progress(blocks: Iterable[str], file: Path, *, before: int) -> Iterator[str]:
-    """Pass blocks on, each of them the output of a line, and tell how many there were, how fast, and how many are left.
+def with_progress(blocks: Iterable[str], file: Path, *, skipped: int) -> Iterator[str]:
+    """Pass the output of each line on, and report progress: lines done, speed, and time left.
 
     Args:
-        blocks: The output.
-        file: The text. Its lines are counted meanwhile, unless it is no regular file.
-        before: How many of its lines were done before.
+        blocks: The output of each line.
+        file: The text. Its lines are counted in a thread, if it is a regular file.
+        skipped: Number of lines that an earlier run has translated.
     """
-    count = _Count(file)
+    count = _LineCount(file)
     start = shown = time.monotonic()
     done = 0
     with progress(None, "translate", "lines") as bar:
@@ -135,25 +135,25 @@ def with_progress(blocks: Iterable[str], file: Path, *, before: int) -> Iterator
             bar.update(1)
             if shows_progress():
                 if count.lines is not None:
-                    setattr(bar, "total", count.lines - before)  # noqa: B010 (a bar of tqdm, seen as a protocol)
+                    setattr(bar, "total", count.lines - skipped)  # noqa: B010 (a bar of tqdm, seen as a protocol)
             elif now > shown + LOG_SECONDS:
-                logger.info("%s", _sentence(before, done, count.lines, now - start))
+                logger.info("%s", _sentence(skipped, done, count.lines, now - start))
                 shown = now
     if not shows_progress():
-        logger.info("%s", _sentence(before, done, before + done, time.monotonic() - start))
+        logger.info("%s", _sentence(skipped, done, skipped + done, time.monotonic() - start))
 
 
-def _sentence(before: int, done: int, total: int | None, seconds: float) -> str:
-    """Say how far the work has come."""
+def _sentence(skipped: int, done: int, total: int | None, seconds: float) -> str:
+    """Return the progress as a sentence."""
     speed = done / max(seconds, 1e-9)
     if total is None:
-        return f"{before + done:,} lines translated, {speed:,.1f} lines/s"
-    left = max(0, total - before - done)
-    text = f"{before + done:,} of {total:,} lines translated, {speed:,.1f} lines/s"
+        return f"{skipped + done:,} lines translated, {speed:,.1f} lines/s"
+    left = max(0, total - skipped - done)
+    text = f"{skipped + done:,} of {total:,} lines translated, {speed:,.1f} lines/s"
     return f"{text}, about {left / speed:,.0f} s left" if left and speed > 0 else text
 
 
-class _Count:
+class _LineCount:
     """Counts the lines of a file in a thread."""
 
     def __init__(self, file: Path) -> None:
@@ -167,6 +167,6 @@ class _Count:
             for chunk in read_bytes(file):
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
-        except DataError:  # whoever reads it for its text will say so
+        except DataError:  # the reader of the text reports it
             return
         self.lines = lines + (last != b"\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +25,7 @@ from nmt.config.schema import Config
 from nmt.data.special_tokens import EOS
 from nmt.device import native_bf16
 from nmt.inference.batch_search import BatchSearcher
+from nmt.inference.constraints import SearchJob
 from nmt.inference.model_file import FORMAT_VERSION, ModelFile
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq
@@ -62,6 +64,7 @@ def model_file(shape: Shape, *, seed: int) -> ModelFile:
     decoding = config.decoding.model_copy(update={"max_length_ratio": 1.0, "max_length_constant": 0})
     options = config.data.shortlist
     return ModelFile(
+        path=Path("random weights"),
         config=config.model_copy(update={"decoding": decoding}),
         tokenizers=stand_in_tokenizers(shape.vocabulary),
         weights={name: weight.detach() for name, weight in never_ending(config, shape).named_parameters()},
@@ -75,7 +78,7 @@ def model_file(shape: Shape, *, seed: int) -> ModelFile:
 
 def searcher(file: ModelFile, **decoding: Any) -> BatchSearcher:
     """Return the search of the translator that `nmt translate` would make of `file`, between ids and ids."""
-    return Translator.from_model_file(file, decoding=decoding)._searcher
+    return Translator.from_models([file], decoding=decoding)._searcher
 
 
 def variants(device: torch.device, skipped: list[str]) -> list[Variant]:
@@ -151,7 +154,7 @@ def _task(
 def _ours(search: BatchSearcher, batch: int, texts: list[list[int]]) -> None:
     # All at once, to be sorted into batches; but with a batch of one each by itself, as somebody who waits for it.
     for part in [[text] for text in texts] if batch == 1 else [texts]:
-        found = search.search(part)
+        found = search.search([SearchJob(tuple(text)) for text in part])
         assert all(len(best[0].ids) == len(text) for best, text in zip(found, part, strict=True))
 
 

@@ -25,6 +25,7 @@ from benchmark.synthetic import draw_ids, even_batch
 from nmt.data.batching import Batch
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_dtype
+from nmt.inference.constraints import SearchJob
 from nmt.training.learner import Learner
 
 SENTENCES = 64
@@ -164,10 +165,11 @@ def _search_task(shape: Shape, device: torch.device, *, count: int, length: int,
     )
     generator = np.random.default_rng(length)
     ids = draw_ids(count * length, vocabulary=shape.vocabulary, generator=generator).reshape(count, length).tolist()
-    search.search(ids[:1])  # warm-up
+    jobs = [SearchJob(tuple(row)) for row in ids]
+    search.search(jobs[:1])  # warm-up
 
     def measure() -> float:
-        return seconds_of(lambda: search.search(ids), device) / of
+        return seconds_of(lambda: search.search(jobs), device) / of
 
     return measure
 

@@ -13,7 +13,8 @@ from benchmark.decoding import BEAMS, Variant, variants
 from benchmark.options import Options
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
-from nmt.inference.model_file import ModelFile, find_model, load_model
+from nmt.inference.find_model import find_model
+from nmt.inference.model_file import ModelFile, load_model
 from nmt.inference.translator import Translation, Translator
 
 LINES = {64: 1000, 1: 30}
@@ -64,8 +65,8 @@ def measure_real_text(
 
 
 def _translator(file: ModelFile, work: Work, options: Options) -> Translator:
-    return Translator.from_model_file(
-        file,
+    return Translator.from_models(
+        [file],
         decoding={
             "beam_size": work.beam,
             "batch_sentences": work.batch,

@@ -15,10 +15,8 @@ from decoding.models import Models
 from decoding.store import Made, Store
 from decoding.text import Text
 from nmt.config.schema import DecodingConfig
-from nmt.evaluation.choosing import choosing_translator
 from nmt.evaluation.compare.significance import Counts
 from nmt.evaluation.reranking import OWN, NBestList, RerankScores, rerank_scores
-from nmt.inference.mbr import ConsensusTranslator
 from nmt.inference.results import Translation
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -127,9 +125,9 @@ class Bench:
         logger.info("translated %s lines in %.1f s", f"{len(found):,}", seconds)
         return found, seconds
 
-    def _translator(self, method: Method) -> Translator | ConsensusTranslator:
+    def _translator(self, method: Method) -> Translator:
         members = [each.with_decoding(method.decoding) for each in self.models.translating(ensemble=method.ensemble)]
-        return choosing_translator(members, mbr=method.mbr, decoding={"threads": self._threads})
+        return Translator.from_models(members, mbr=method.mbr, decoding={"threads": self._threads})
 
 
 def _candidates(source: str, translation: Translation) -> NBestList:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt.config.schema import DecodingConfig
 from nmt.errors import UsageError
 from nmt.evaluation.reranking import RerankModel
-from nmt.inference.ensemble import EnsembleMember, check_compatible
+from nmt.inference.ensemble import check_compatible
 from nmt.inference.find_model import find_model
 from nmt.inference.model_file import ModelFile, load_model
 from nmt.inference.scorer import Scorer
@@ -39,7 +39,7 @@ class Models:
     @property
     def first(self) -> ModelFile:
         """The single model."""
-        return self.members[0].file
+        return self.members[0]
 
     @property
     def direction(self) -> tuple[str, str]:
@@ -47,7 +47,7 @@ class Models:
         return _direction(self.first)
 
     @property
-    def judges(self) -> list[tuple[str, EnsembleMember]]:
+    def judges(self) -> list[tuple[str, ModelFile]]:
         """The models that judge, with what they are called."""
         named = [("right-to-left", member) for member in self._right_to_left]
         return named + [("reverse", member) for member in self._reverse]
@@ -58,26 +58,26 @@ class Models:
         own = self.first.config.decoding
         return DecodingConfig(max_length_ratio=own.max_length_ratio, max_length_constant=own.max_length_constant)
 
-    def translating(self, *, ensemble: bool) -> list[EnsembleMember]:
+    def translating(self, *, ensemble: bool) -> list[ModelFile]:
         """Return the models of a row."""
         return self.members if ensemble else self.members[:1]
 
     def digests(self, *, ensemble: bool, judges: bool) -> list[str]:
         """Return what tells the models of a row from others."""
-        names = [member.name for member in self.translating(ensemble=ensemble)]
-        return [self._digests[name] for name in names + [member.name for _, member in self.judges if judges]]
+        names = [str(member.path) for member in self.translating(ensemble=ensemble)]
+        return [self._digests[name] for name in names + [str(member.path) for _, member in self.judges if judges]]
 
     def make_judges(self, decoding: Mapping[str, object]) -> list[RerankModel]:
         """Make what judges candidates, with options of the machine."""
         return [
-            RerankModel(f"{name} {number}", Scorer.from_model_file(member.file, decoding=decoding), name == "reverse")
+            RerankModel(f"{name} {number}", Scorer.from_models([member], decoding=decoding), name == "reverse")
             for number, (name, member) in enumerate(self.judges, 1)
         ]
 
-    def _read(self, paths: Sequence[Path]) -> list[EnsembleMember]:
+    def _read(self, paths: Sequence[Path]) -> list[ModelFile]:
         members = []
         for path in map(find_model, paths):
-            members.append(EnsembleMember(str(path), load_model(path)))
+            members.append(load_model(path))
             self._digests[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return members
 
@@ -86,13 +86,13 @@ class Models:
         there, back = self.direction, self.direction[::-1]
         needed = [(member, there) for member in (*self.members[1:], *self._right_to_left)]
         for member, wanted in needed + [(member, back) for member in self._reverse]:
-            if _direction(member.file) != wanted:
+            if _direction(member) != wanted:
                 raise UsageError(
-                    f"{member.name} translates {' to '.join(_direction(member.file))}; {' to '.join(wanted)} is needed"
+                    f"{member.path!s} translates {' to '.join(_direction(member))}; {' to '.join(wanted)} is needed"
                 )
         for member in self._right_to_left:
-            if not member.file.config.data.right_to_left:
-                raise UsageError(f"{member.name} writes from left to right; train one with data.right_to_left=true")
+            if not member.config.data.right_to_left:
+                raise UsageError(f"{member.path!s} writes from left to right; train one with data.right_to_left=true")
 
 
 def _direction(file: ModelFile) -> tuple[str, str]:

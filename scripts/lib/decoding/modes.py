@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nmt.inference.constraints import Request
+from nmt.inference.constraints import SourceLine
 
 Steered = Literal["prefixes", "required", "avoid", "terminology"]
 
@@ -50,7 +50,7 @@ class Case(NamedTuple):
     mode: Mode
     models: tuple[Path, ...]
     """One, or those of an ensemble."""
-    requests: list[Request]
+    requests: list[SourceLine]
     """A line each, and what is wanted of its translation."""
     avoid: list[str]
     terms: dict[str, str]
@@ -69,12 +69,12 @@ def make_case(mode: Mode, models: Sequence[Path], lines: Sequence[str], written:
         lines: The text.
         written: Some translation of it by the first model; constraints are made of its words.
     """
-    requests, avoid, terms = [Request(line) for line in lines], [], {}
+    requests, avoid, terms = [SourceLine(line) for line in lines], [], {}
     following = [*written[1:], *written[:1]]
     if mode.steered == "prefixes":
-        requests = [Request(line, prefix=" ".join(other.split()[:2])) for line, other in _paired(lines, following)]
+        requests = [SourceLine(line, prefix=" ".join(other.split()[:2])) for line, other in _paired(lines, following)]
     elif mode.steered == "required":
-        requests = [Request(line, required=_longest(other)) for line, other in _paired(lines, following)]
+        requests = [SourceLine(line, required=_longest(other)) for line, other in _paired(lines, following)]
     elif mode.steered == "avoid":
         avoid = _frequent(written, AVOIDED)
     elif mode.steered == "terminology":

@@ -80,8 +80,8 @@ def _write(
         "digest": text.digest,
         "sentences": len(text.sources),
         "words": text.words,
-        "models": [member.name for member in models.members],
-        "judges": dict(zip(bench.features[1:], (member.name for _, member in models.judges), strict=True)),
+        "models": [str(member.path) for member in models.members],
+        "judges": dict(zip(bench.features[1:], (str(member.path) for _, member in models.judges), strict=True)),
     }
     missing = {row.name: needed for row, needed in left_out.items()}
     write_json(path.with_name(f"{path.name}.json"), {**facts, "rows": list(records), "left_out": missing})

@@ -47,7 +47,7 @@ class Row:
         if self.reranked and not models.judges:
             return "--right-to-left or --reverse"
         members = models.translating(ensemble=self.ensemble)
-        if self.options.get("shortlist") and all(member.file.shortlist is None for member in members):
+        if self.options.get("shortlist") and all(member.shortlist is None for member in members):
             return "a model with a shortlist table (`nmt shortlist MODEL` adds one)"
         if COVERAGE in self.plan and models.first.config.model.attention.score == "none":
             return "a model with attention"

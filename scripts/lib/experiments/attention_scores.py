@@ -125,7 +125,7 @@ def _measure(config: Config, folder: Path, *, text: AlignedText) -> Measured:
     decoding = {"threads": config.training.threads}
     score = measure_alignment(file, text, decoding=decoding)
     results = evaluate_tests(
-        Translator.from_model_file(file, decoding=decoding),
+        Translator.from_models([file], decoding=decoding),
         config.data.test[:1],
         options=config.evaluation.model_copy(update={"metrics": ["bleu"]}),
         target_language=config.data.target_language,

@@ -34,7 +34,7 @@ def measure_lengths(config: Config, folder: Path, *, out: Path) -> Measured:
     test = config.data.test[0]
     pairs = read_parallel(test)
     logger.info("translating %s, %s lines", test.name, f"{len(pairs):,}")
-    translator = Translator.from_model_file(file, decoding={"threads": config.training.threads})
+    translator = Translator.from_models([file], decoding={"threads": config.training.threads})
     lines = [translation.text for translation in translator.translate([source for source, _ in pairs])]
     write_lines(out / f"{config.name}.{test.name}.{config.data.target_language}", lines)
     speeds = read_records(find_metrics(str(folder))).train.get(SPEED)

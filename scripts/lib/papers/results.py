@@ -57,7 +57,7 @@ def _measure(plan: Plan, *, short: int, long: int) -> Row:
     state = json.loads((plan.run.last / "state.json").read_text(encoding="utf-8"))
     model = load_model(plan.run.best)
     pairs = read_parallel(plan.config.data.test[0])
-    translator = Translator.from_model_file(model, decoding={"threads": plan.config.training.threads})
+    translator = Translator.from_models([model], decoding={"threads": plan.config.training.threads})
     hypotheses = [translation.text for translation in translator.translate(source for source, _ in pairs)]
     write_lines(plan.run.translations / f"test.{plan.config.data.target_language}", hypotheses)
     lengths = [len(source.split()) for source, _ in pairs]

@@ -19,15 +19,14 @@ from nmt.data.preprocess.filters import PairFilter, make_filter
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.evaluate import TextTranslator
 from nmt.evaluation.tuning import read_tuning_set
-from nmt.inference.ensemble import EnsembleMember
 from nmt.inference.find_model import find_model
-from nmt.inference.model_file import load_model
+from nmt.inference.model_file import ModelFile, load_model, load_models
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from synthetic.configuration import changed, read_given, written
 from synthetic.learning import check_run, compare, train_run
 from synthetic.made import Folder, digests
-from synthetic.models import check_models, open_members
+from synthetic.models import check_models
 from synthetic.monolingual import Monolingual
 from synthetic.options import add_shared, make_parser, speed
 from synthetic.options import parse as parse_with
@@ -138,13 +137,13 @@ def run(options: argparse.Namespace) -> None:
     start = None if options.init_from is None else find_model(options.init_from)
     if start is not None and options.tag is not None:
         _check_tag(options.tag, start)
-    members = open_members(options.model if options.self_training else options.reverse)
+    models = load_models(options.model if options.self_training else options.reverse)
     decoding = search(options)
-    _check_direction(options, config, members, decoding)
+    _check_direction(options, config, models, decoding)
     if not options.no_train:
         check_run(planned, overwrite=options.overwrite)
-    begin(options, config, folder, members, decoding)
-    make_text(options, config, folder, Method([Path(one.name) for one in members], decoding | speed(options)))
+    begin(options, config, folder, models, decoding)
+    make_text(options, config, folder, Method([model.path for model in models], decoding | speed(options)))
     way = "self-training" if options.self_training else "back-translation"
     heading = f"{given.file}, with the text of {way} as one more corpus. Made by scripts/back_translate."
     folder.write_config(written(given, name, train, file=folder.config, heading=heading), overwrite=options.overwrite)
@@ -175,12 +174,12 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_direction(
-    options: argparse.Namespace, config: Config, members: Sequence[EnsembleMember], decoding: dict[str, Any]
+    options: argparse.Namespace, config: Config, models: Sequence[ModelFile], decoding: dict[str, Any]
 ) -> None:
     languages = (config.data.source_language, config.data.target_language)
     source, target = languages if options.self_training else languages[::-1]
     purpose = "--model" if options.self_training else "--reverse"
-    check_models(members, source=source, target=target, purpose=purpose, decoding=decoding)
+    check_models(models, source=source, target=target, purpose=purpose, decoding=decoding)
 
 
 def _check_tag(tag: str, start: Path) -> None:
@@ -197,7 +196,7 @@ def begin(
     options: argparse.Namespace,
     config: Config,
     folder: Folder,
-    members: Sequence[EnsembleMember],
+    models: Sequence[ModelFile],
     decoding: dict[str, Any],
 ) -> None:
     """Get the folder ready.
@@ -208,7 +207,7 @@ def begin(
     """
     held_out = [file for pair in (config.data.valid, *config.data.test) for file in paths(pair)]
     translations = {
-        "models": [*digests([member.name for member in members]).values()],
+        "models": [*digests([str(model.path) for model in models]).values()],
         "decoding": decoding,
         "text": digests([*options.monolingual, *held_out]),
         "lines": options.lines,

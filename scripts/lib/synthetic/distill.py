@@ -18,14 +18,14 @@ from nmt.data.lines import read_lines, write_lines
 from nmt.data.preprocess.filter_pass import filter_corpora
 from nmt.evaluation.evaluate import TextTranslator
 from nmt.evaluation.tuning import read_tuning_set
-from nmt.inference.ensemble import EnsembleMember
+from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.translator import Translator
 from nmt.log import logger, progress
 from nmt.metrics.sentence import UTILITIES, SentenceMetric, make_sentence_metric
 from synthetic.configuration import Given, changed, read_given, written
 from synthetic.learning import check_run, compare, train_run
 from synthetic.made import Folder, digests
-from synthetic.models import check_models, open_members
+from synthetic.models import check_models
 from synthetic.options import add_shared, make_parser, speed
 from synthetic.options import parse as parse_with
 from synthetic.screening import Row, Screen, in_words, write_pairs
@@ -97,17 +97,17 @@ def run(options: argparse.Namespace) -> None:
     folder = Folder(options.out or Path("data") / name)
     train = corpora(given.config, folder.path, keep=options.keep)
     planned = changed(given, name, train)
-    members = open_members(options.teacher)
-    decoding = search(options, members)
+    models = load_models(options.teacher)
+    decoding = search(options, models)
     data = given.config.data
     check_models(
-        members, source=data.source_language, target=data.target_language, purpose="--teacher", decoding=decoding
+        models, source=data.source_language, target=data.target_language, purpose="--teacher", decoding=decoding
     )
     if not options.no_train:
         check_run(planned, overwrite=options.overwrite)
     folder.begin(
         {
-            "models": [*digests([member.name for member in members]).values()],
+            "models": [*digests([str(model.path) for model in models]).values()],
             "decoding": decoding,
             "text": digests([file for corpus in data.train for file in paths(corpus)]),
             "filters": data.filters.model_dump(mode="json"),
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
         {"drop": options.drop, "closest": options.closest if options.n_best > 1 else None},
         overwrite=options.overwrite,
     )
-    make_text(options, given.config, folder, Method([Path(one.name) for one in members], decoding | speed(options)))
+    make_text(options, given.config, folder, Method([model.path for model in models], decoding | speed(options)))
     heading = f"{given.file}, on text that its teachers translated. Made by scripts/distill."
     folder.write_config(written(given, name, train, file=folder.config, heading=heading), overwrite=options.overwrite)
     logger.info("wrote %s", folder.config)
@@ -123,12 +123,12 @@ def run(options: argparse.Namespace) -> None:
         print(folder.config)
         return
     student = train_run(load_config(folder.config), init_from=None, overwrite=options.overwrite)
-    print(scores(given, members, decoding | speed(options), student))
+    print(scores(given, models, decoding | speed(options), student))
 
 
-def search(options: argparse.Namespace, members: Sequence[EnsembleMember]) -> dict[str, Any]:
+def search(options: argparse.Namespace, models: Sequence[ModelFile]) -> dict[str, Any]:
     """Return how the teachers search."""
-    own = members[0].file.config.decoding.beam_size
+    own = models[0].config.decoding.beam_size
     return {
         "sampling": False,
         "n_best": options.n_best,
@@ -219,11 +219,11 @@ def write_source(config: Config, folder: Path) -> Text:
     return Text(source, reference, lines, sum(corpus.read for corpus in selection.corpora))
 
 
-def scores(given: Given, members: Sequence[EnsembleMember], decoding: dict[str, Any], student: Path) -> str:
+def scores(given: Given, models: Sequence[ModelFile], decoding: dict[str, Any], student: Path) -> str:
     """Return a table of what teachers and student score on the validation set."""
-    teachers = "teacher" if len(members) == 1 else f"{len(members)} teachers together"
+    teachers = "teacher" if len(models) == 1 else f"{len(models)} teachers together"
     systems: dict[str, TextTranslator] = {
-        teachers: Translator.from_members(members, decoding={**decoding, "n_best": 1}),
+        teachers: Translator.from_models(models, decoding={**decoding, "n_best": 1}),
         # The student searches in its own way.
         "student": Translator.load(student, decoding={name: decoding[name] for name in ("device", "threads")}),
     }

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from nmt.data.corpus import inspect_file
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
-from nmt.inference.constraints import Request
-from nmt.inference.ensemble import EnsembleMember
-from nmt.inference.model_file import load_model
+from nmt.inference.constraints import SourceLine, number_lines
+from nmt.inference.model_file import load_models
 from nmt.inference.output.processes import WINDOW, in_processes
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.output.writer import continue_file, with_progress, write_blocks
-from nmt.inference.results import LongLines, Translation
+from nmt.inference.results import Translation
 from nmt.inference.streaming import windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -49,10 +48,9 @@ class Method:
         """Load the models.
 
         Raises:
-            UsageError, CheckpointError: as `Translator.from_members`.
+            UsageError, CheckpointError: as `Translator.from_models`.
         """
-        members = [EnsembleMember(str(path), load_model(path)) for path in self.models]
-        return CandidateWriter(Translator.from_members(members, decoding=self.decoding))
+        return CandidateWriter(Translator.from_models(load_models(self.models), decoding=self.decoding))
 
 
 class CandidateWriter:
@@ -61,24 +59,18 @@ class CandidateWriter:
     def __init__(self, translator: Translator) -> None:
         self._translator = translator
 
-    def __call__(self, lines: Sequence[str | Request], before: int) -> list[str]:
-        """Return what is written for each of `lines`, which `before` lines have preceded."""
-        return list(self.write(lines, before))
+    def __call__(self, lines: Sequence[SourceLine]) -> list[str]:
+        """Return the output of each line."""
+        return list(self.write(lines))
 
-    def write(self, lines: Iterable[str | Request], before: int) -> Iterator[str]:
+    def write(self, lines: Iterable[SourceLine]) -> Iterator[str]:
         """Give what is written for each line, with its end, as soon as it is there."""
-        noted = LongLines()
-        for window in self._translator.windows(lines):
-            translations = self._translator.translate(window, before=before, long_lines=noted)
-            for line, translation in zip(window, translations, strict=True):
-                yield _as_json(line if isinstance(line, str) else line.text, translation)
-            before += len(window)
-        noted.summarize()
+        yield from map(_as_json, self._translator.translate(lines))
 
 
-def _as_json(source: str, translation: Translation) -> str:
+def _as_json(translation: Translation) -> str:
     candidates = [
-        {"text": one.text, "flags": find_flags(source, replace(translation, text=one.text, hypotheses=[one]))}
+        {"text": one.text, "flags": find_flags(replace(translation, text=one.text, hypotheses=[one]))}
         for one in translation.hypotheses
     ]
     return json.dumps({"candidates": candidates}, ensure_ascii=False) + "\n"
@@ -103,13 +95,13 @@ def translate_text(method: Method, text: Path, output: Path, *, processes: int) 
         logger.info("%s: all %s lines are translated", output, f"{total:,}")
         return
     logger.info("translating %s lines of %s", f"{total - before:,}", text)
-    lines = islice(read_lines(text, keep_broken=False), before, None)
+    lines = islice(number_lines(read_lines(text, keep_broken=False)), before, None)
     if processes == 1:
-        blocks = method().write(lines, before)
+        blocks = method().write(lines)
     else:
         one = replace(method, decoding={**method.decoding, "threads": 1, "device": "cpu"})
-        blocks = in_processes(one, windows(lines, WINDOW), processes=processes, before=before)
-    write_blocks(with_progress(blocks, text, before=before), output, append=output.exists())
+        blocks = in_processes(one, windows(lines, WINDOW), processes=processes)
+    write_blocks(with_progress(blocks, text, skipped=before), output, append=output.exists())
 
 
 def read_candidates(output: Path) -> Iterator[list[Candidate]]:
