@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli_tools import nmt
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -111,7 +113,7 @@ def test_blocks_that_are_not_run_are_all_in_the_readme() -> None:
     assert fences == 2 * (len(BLOCKS) + printed), "a block of an unknown kind"
 
 
-def test_every_command_and_option_of_the_readme_exists(workspace: Path) -> None:
+def test_every_command_and_option_of_the_readme_exists() -> None:
     mentioned = re.findall(r"`nmt ([a-z]+)([^`]*)`", README) + re.findall(
         r"^nmt ([a-z]+)(.*)$", README, flags=re.MULTILINE
     )
@@ -122,19 +124,12 @@ def test_every_command_and_option_of_the_readme_exists(workspace: Path) -> None:
         group = f"{name} {words[0]}" if name == "config" and words and words[0].isalpha() else name
         options.setdefault(group, set()).update(word for word in words if word.startswith("-"))
     for group, flags in options.items():
-        help_text = shown_help(workspace, *group.split())
+        help_text = shown_help(*group.split())
         assert flags <= set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_text)), group
 
 
-def shown_help(workspace: Path, *command: str) -> str:
-    done = subprocess.run(
-        ["nmt", *command, "--help"],
-        env={**environment(workspace), "COLUMNS": "200", "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+def shown_help(*command: str) -> str:
+    return nmt(*command, "--help", variables={"COLUMNS": "200", "TERM": "dumb"}).stdout
 
 
 def test_links_lead_somewhere() -> None:
