@@ -7,8 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
+# A busy machine is no failure.
+hypothesis.settings.register_profile("no deadline")
+hypothesis.settings.load_profile("no deadline")
 # One thread is the fastest for networks as small as those of the tests, and leaves the other cores to other workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell starts background jobs with Ctrl-C ignored, and the programs that tests start would inherit that.

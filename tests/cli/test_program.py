@@ -198,7 +198,7 @@ def test_a_signal_ends_a_waiting_command(number: signal.Signals, code: int, fold
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting\n"
         process.send_signal(number)
-        assert process.wait(timeout=10) == code
+        assert process.wait(timeout=60) == code
         assert "Traceback" not in process.stderr.read()
 
 

@@ -120,7 +120,7 @@ keys = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(path=st.lists(keys, min_size=1, max_size=5), value=words)
 def test_any_override_is_taken_or_refused_and_never_crashes(
     tmp_path_factory: pytest.TempPathFactory, path: list[str], value: str
@@ -135,7 +135,7 @@ def test_any_override_is_taken_or_refused_and_never_crashes(
     assert not message or f"override '{override}'" in message
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(path=st.lists(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), min_size=1, max_size=4))
 def test_an_unknown_dotted_key_is_an_error(tmp_path_factory: pytest.TempPathFactory, path: list[str]) -> None:
     file = tmp_path_factory.getbasetemp() / "good.yaml"
@@ -146,7 +146,7 @@ def test_an_unknown_dotted_key_is_an_error(tmp_path_factory: pytest.TempPathFact
     assert "hint: " in str(caught.value)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     content=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 )

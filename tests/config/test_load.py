@@ -205,7 +205,7 @@ def test_the_resolved_configuration_is_read_as_the_same() -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(text=st.text(st.characters(exclude_categories=("Cs",))))
 def test_any_text_survives_being_written_on_one_line(text: str) -> None:
     written = f"key: {one_line(text)}\nother: {one_line([text, text])}\n"
@@ -214,7 +214,7 @@ def test_any_text_survives_being_written_on_one_line(text: str) -> None:
     assert yaml.safe_load(written) == {"key": text, "other": [text, text]}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(value=st.floats(allow_nan=False, allow_infinity=False, min_value=1e-300, max_value=1e300))
 def test_any_number_survives_being_written(value: float) -> None:
     assert yaml.load(one_line(value), Loader=CoreLoader) == value

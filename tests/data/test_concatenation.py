@@ -281,7 +281,7 @@ def naive_fit(lengths: list[list[int]], members: list[int], sizes: list[int], li
     return examples
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_fitting_takes_the_first_members_that_fit(data: st.DataObject) -> None:
     pairs = data.draw(st.integers(1, 6))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.data import lines as lines_module
@@ -45,7 +45,6 @@ def by_the_contract(data: bytes) -> list[str]:
     return [line.removesuffix(b"\r").decode(errors="surrogateescape") for line in lines]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*"ab\n\r\x0b\x0c\x85\u2028é日😀\t \x00", BOM])), st.integers(1, 5))
 def test_lines_end_at_line_feeds_alone(tmp_path_factory: pytest.TempPathFactory, text: list[str], chunk: int) -> None:
     path = tmp_path_factory.getbasetemp() / "text"
@@ -56,7 +55,6 @@ def test_lines_end_at_line_feeds_alone(tmp_path_factory: pytest.TempPathFactory,
         assert read(path) == by_the_contract(data)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_broken_lines_are_kept_apart(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "broken"

@@ -4,13 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.data.shuffle import EpochOrder, Permutation, make_key, uniform
 
 
-@settings(deadline=None)
 @given(st.integers(1, 600), st.integers(0, 2**64 - 1))
 def test_a_permutation_has_every_number_once(size: int, key: int) -> None:
     assert sorted(Permutation(size, key)(np.arange(size)).tolist()) == list(range(size))

@@ -28,7 +28,7 @@ def write_store(
     return Store(folder)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows_of_ids, st.randoms())
 def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[list[int], list[int]]], random: st.DataObject
@@ -94,7 +94,6 @@ def test_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at_once", [3, 1000])
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=30))
 def test_first_occurrences(tmp_path_factory: pytest.TempPathFactory, at_once: int, hashes: list[int]) -> None:
     path = tmp_path_factory.getbasetemp() / "hashes"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sentencepiece
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_files import make_model, make_pairs
@@ -48,7 +48,6 @@ def rows_of(segmenter: SubwordSegmenter, lines: list[str]) -> list[list[int]]:
     return [rows.ids[start : start + length].tolist() for start, length in starts_and_lengths]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40).map(lambda text: text.replace("\n", " ")), max_size=4))
 def test_word_by_word_is_as_line_by_line(spaceless: SubwordModel, lines: list[str]) -> None:
     segmenter = make_segmenter(spaceless, threads=1)
@@ -70,7 +69,6 @@ def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyP
         assert rows_of(segmenter, [line]) == model.encode([line])
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_byte_fallback_brings_any_text_back(model: SubwordModel, lines: list[str]) -> None:
     """Spaces at the ends and between words are the model's to normalise; U+2581 stands for a space."""
@@ -87,7 +85,6 @@ def test_byte_fallback_brings_any_text_back(model: SubwordModel, lines: list[str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_default_normalization_keeps_visible_text(kind: str, text: str) -> None:
     model = make_model(LINES[:20], kind=kind) if (kind, "default") not in _models else _models[kind, "default"]

@@ -29,7 +29,7 @@ def test_utilities_are_the_scores_of_sacrebleu(name: str, lowercase: bool) -> No
     assert utilities.tolist() == [[pytest.approx(metric(one, other)) for other in TEXTS] for one in TEXTS]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text("ab c", max_size=8), min_size=1, max_size=4))
 def test_utilities_of_any_text_are_those_of_sacrebleu(texts: list[str]) -> None:
     metric = make_sentence_metric("chrf", lowercase=False, **OPTIONS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nmt.inference.output.formats import Layout, format_translation
@@ -15,7 +15,6 @@ BARS = st.lists(st.sampled_from(["|", "&", "#124;", "amp;", "&amp;", "&#124;", "
 TEXTS = st.text() | BARS.map("".join)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 @example("|||")
 @example("&#124;")
@@ -25,7 +24,6 @@ def test_every_text_comes_back_as_it_was(text: str) -> None:
     assert restore_bars(escape_bars(text)) == text
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_different_texts_are_written_differently(one: str, other: str) -> None:
     assert (escape_bars(one) == escape_bars(other)) == (one == other)
@@ -41,7 +39,6 @@ def test_bars_are_written_as_moses_does_and_single_ones_of_other_tools_are_read(
     assert restore_bars("a &#124; b") == "a | b"
 
 
-@settings(deadline=None)
 @given(TEXTS.map(one_line))
 def test_a_line_of_a_list_has_its_fields_whatever_the_text(text: str) -> None:
     hypothesis = Hypothesis(text, [5], ["a"], -0.5, -1.0, [-0.25, -0.75], True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.schema import DecodingConfig
@@ -26,7 +26,6 @@ SENTENCES = ["The red dog sleeps .", "A cat sees the house .", "The old woman ru
 falling = st.lists(st.integers(-30, 0), min_size=1, max_size=5).map(lambda row: sorted(row, reverse=True))
 
 
-@settings(deadline=None)
 @given(st.lists(falling, min_size=1, max_size=5))
 def test_combinations_come_by_falling_sum_each_once(rows: list[list[int]]) -> None:
     every = list(itertools.product(*(range(len(row)) for row in rows)))

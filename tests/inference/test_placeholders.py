@@ -141,7 +141,7 @@ def test_spans_are_put_where_the_attention_says(
     assert restore(masked.text, masked.spans, target, tiny_subword_model(), spaces=True) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_span_comes_through_once_and_in_order(data: st.DataObject) -> None:
     tokens = [*WORDS.split(), "<b>", "</b>", "{0}", "https://x.y/z", "%s"]

@@ -244,7 +244,7 @@ def test_only_the_metrics_asked_for() -> None:
     assert list(found) == ["chrf"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=8))
 def test_any_text_can_be_scored_and_white_space_at_the_end_does_not_count(lines: list[str]) -> None:
     padded = [f"{line} \t\r" for line in lines]
