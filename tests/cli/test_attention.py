@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import subprocess
 import sys
-import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib import font_manager
-from matplotlib.font_manager import fontManager
-from rich.cells import cell_len
 
 from cli_tools import assert_explained, contents, environment, nmt
-from nmt.inference.attention_map import END, AttentionMap, Units
-from nmt.plots.fonts import BASE_FAMILY, Fonts, script_of
-from nmt.plots.heatmap import draw_heatmap
-from nmt.plots.html_page import HtmlEntry, attention_page
-from nmt.plots.terminal import text_heatmap
+from nmt.inference.attention_map import END
 from tiny_translator import save_tiny_model
 
 LINES = ["the red dog sleeps .", "", "a cat sees the house and hears a man ."]
@@ -55,12 +46,6 @@ def attention(*arguments: str) -> str:
     return outcome.stdout
 
 
-def small_map(*source: str, weights: list[list[float]] | None = None) -> AttentionMap:
-    units = Units([*source, END], frozenset([len(source)]))
-    values = np.eye(len(units.texts)) if weights is None else np.array(weights)
-    return AttentionMap(units, units, values.astype(np.float32))
-
-
 # ---------------------------------------------------------------------------------------------------------- text
 
 
@@ -75,26 +60,6 @@ def test_a_sentence_is_shown_as_text(folder: Path) -> None:
     assert lines[legend].startswith("·· ≥ 0.05")
     assert [line.split()[0] for line in lines[legend - 5 : legend - 1]] == ["a", "dog", ".", END]
     assert "\x1b" not in outcome.stdout
-
-
-def test_text_maps_stay_within_the_screen_and_lose_nothing() -> None:
-    attention = small_map(*(f"word{number}" for number in range(30)))
-    wide = text_heatmap(attention, width=None)
-    narrow = text_heatmap(attention, width=40)
-    assert max(line.cell_len for line in wide) > 60
-    assert max(line.cell_len for line in narrow) <= 40
-    assert "".join(line.plain for line in narrow).count("█") == "".join(line.plain for line in wide).count("█") == 62
-
-
-def test_text_maps_keep_their_columns_with_wide_and_combining_characters() -> None:
-    lines = [line.plain for line in text_heatmap(small_map("你好", "e\u0301a", "[bold]"), width=None)]
-    rows = lines[-4:]
-    margin = cell_len("[bold] ")
-    for place, row in enumerate(rows):
-        filled = row.index("█")
-        assert cell_len(row[:filled]) == margin + 2 * place
-    assert "[bold]" in rows[2]
-    assert cell_len(lines[-6][: lines[-6].index("你")]) == margin
 
 
 # ------------------------------------------------------------------------------------------------------- alignments
@@ -151,7 +116,7 @@ def test_a_folder_has_a_picture_for_each_line_that_is_not_blank() -> None:
     outcome = nmt("attention", "text.en", "-o", "out", "--format", "svg")
     assert sorted(path.name for path in Path("out").iterdir()) == ["line-0001.svg", "line-0003.svg"]
     assert "skipped blank line 2\n" in outcome.stderr
-    assert "wrote 2 pictures into out\n" in outcome.stderr
+    assert "wrote 2 images into out\n" in outcome.stderr
     before = contents(Path("out"))
     assert_explained(nmt("attention", "text.en", "-o", "out", "--format", "svg"), "out contains images", "--overwrite")
     assert contents(Path("out")) == before
@@ -168,76 +133,6 @@ def test_a_picture_goes_to_standard_output_when_asked(folder: Path) -> None:
         check=True,
     )
     assert done.stdout.startswith(PNG)
-
-
-def test_odd_and_many_labels_make_pictures() -> None:
-    for source in (["$x^2$", "<b>", "_", "x" * 200, "\u0301"], [], [f"w{number}" for number in range(60)]):
-        for format in ("png", "svg"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                assert draw_heatmap(small_map(*source), families=[BASE_FAMILY], title="5$ & 6$", format=format)
-
-
-# ------------------------------------------------------------------------------------------------------------ fonts
-
-
-def without_fonts_for(character: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave only fonts that lack a character."""
-    kept = [
-        font for font in fontManager.ttflist if ord(character) not in font_manager.get_font(font.fname).get_charmap()
-    ]
-    monkeypatch.setattr(fontManager, "ttflist", kept)
-    monkeypatch.setattr(font_manager, "findSystemFonts", list)
-
-
-@pytest.mark.parametrize(("character", "script"), [("한", "Korean"), ("語", "Chinese characters"), ("ก", "Thai")])
-def test_a_script_without_fonts_is_named_once(
-    character: str, script: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    without_fonts_for(character, monkeypatch)
-    fonts = Fonts()
-    for _ in range(2):
-        assert fonts.families([f"a{character}"])[0] == BASE_FAMILY
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.text.count(f"{script}: no installed font has {character}") == 1
-    assert "Noto Sans" in caplog.text
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        draw_heatmap(small_map(character), families=[BASE_FAMILY], title="", format="png")
-
-
-def test_a_font_that_has_the_characters_is_found(caplog: pytest.LogCaptureFixture) -> None:
-    """The character is in STIX, which matplotlib brings too, but not in DejaVu Sans."""
-    base = font_manager.get_font(font_manager.findfont(BASE_FAMILY)).get_charmap()
-    stix = font_manager.get_font(font_manager.findfont("STIXGeneral")).get_charmap()
-    character = chr(min(set(stix) - set(base)))
-    families = Fonts().families([f"a {character}"])
-    assert families[0] == BASE_FAMILY
-    assert len(families) == 2
-    assert caplog.text == ""
-
-
-def test_fonts_that_were_installed_since_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = font_manager.get_font(font_manager.findfont(BASE_FAMILY)).get_charmap()
-    path = font_manager.findfont("STIXGeneral")
-    character = chr(min(set(font_manager.get_font(path).get_charmap()) - set(base)))
-    others = [font for font in fontManager.ttflist if font.name == BASE_FAMILY]
-    monkeypatch.setattr(fontManager, "ttflist", others)
-    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [path, __file__])
-    assert Fonts().families([character]) == [BASE_FAMILY, "STIXGeneral"]
-
-
-def test_scripts_have_names() -> None:
-    names = {
-        "漢": "Chinese characters",
-        "カ": "Japanese",
-        "ん": "Japanese",
-        "글": "Korean",
-        "ب": "Arabic",
-        "é": "Latin",
-    }
-    assert {character: script_of(character) for character in names} == names
-    assert script_of("😀") == script_of("5") == "symbols"
 
 
 # ------------------------------------------------------------------------------------------------------------- HTML
@@ -278,15 +173,6 @@ def test_a_page_has_every_line_and_loads_nothing() -> None:
     for name in ("--paper", "--ink", "--faint", "--line", "--weight"):
         assert f"{name}:" in light
         assert f"{name}:" in dark
-
-
-def test_a_page_escapes_what_it_shows() -> None:
-    hostile = "<script>alert('&')</script>\""
-    entry = HtmlEntry(1, hostile, hostile, small_map(hostile), hostile)
-    text = "".join(attention_page([entry], source_language='"><i>', target_language="de"))
-    assert "<script" not in text
-    assert "<i>" not in text
-    assert "&lt;script&gt;" in text
 
 
 # ----------------------------------------------------------------------------------------------------------- errors
