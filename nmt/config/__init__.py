@@ -1,4 +1,4 @@
-"""The configuration of an experiment: one YAML file, checked as a whole before anything starts."""
+"""The configuration of an experiment: one YAML file, validated completely before anything starts."""
 
 from __future__ import annotations
 

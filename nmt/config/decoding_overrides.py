@@ -1,4 +1,4 @@
-"""Decoding options of one command, over those that a model was made with."""
+"""Decoding options of a command or call, which replace the options stored in a model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from nmt.errors import UsageError
 
 
 def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> DecodingConfig:
-    """Put the options that are not None in `given`, named as in the schema, in place of those of a model.
+    """Replace the decoding options of a model by the given ones that are not None.
 
-    A model's options that make no sense with the given ones give way: its `alpha` to another normalisation, its
-    `n_best` to a smaller beam, its `temperature` to a search without sampling, and so on.
+    Options of the model that conflict with given ones return to their defaults: its `alpha` with another length
+    normalization, its `n_best` with a smaller beam, its `temperature` without sampling, and so on.
+
+    Args:
+        decoding: the options stored in the model.
+        given: options by their keys in the schema.
 
     Raises:
-        UsageError: values out of range, or given options that contradict each other.
+        UsageError: a value is invalid, or given options conflict.
     """
     changes = {name: value for name, value in given.items() if value is not None}
     values = {**decoding.model_dump(), **changes}
@@ -34,7 +38,7 @@ def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> Dec
     except ValidationError as error:
         raise UsageError("\n".join(_refused(detail["loc"][0], detail["input"]) for detail in error.errors())) from None
     problems = list(search_conflicts(changed))
-    while own := {str(problem.paths[0][-1]) for problem in problems if problem.switched_off} - changes.keys():
+    while own := {str(problem.paths[0][-1]) for problem in problems if problem.ignored} - changes.keys():
         changed = changed.model_copy(update={name: DecodingConfig.model_fields[name].default for name in own})
         problems = list(search_conflicts(changed))
     if problems:

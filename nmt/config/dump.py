@@ -1,8 +1,9 @@
-"""Writes a configuration out: all options with their values, readable by `load_config`; and the JSON Schema."""
+"""Writes a configuration with all options, readable by `load_config`, and the JSON Schema of configurations."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,21 +14,23 @@ from nmt.config.problems import KeyPath, Place
 from nmt.config.schema import Config, Section, WithBase
 from nmt.config.yaml_document import implicit_resolvers
 
+COMMENT_WIDTH = 100
+
 
 def _cautious_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """What plain scalars mean to readers of YAML 1.1, and of YAML 1.2 where those see nothing but text."""
+    """Return the rules of YAML 1.1 and YAML 1.2 for plain scalars that are not text."""
     old, new = yaml.SafeDumper.yaml_implicit_resolvers, implicit_resolvers()
     return {character: old.get(character, []) + new.get(character, []) for character in {*old, *new}}
 
 
 class CautiousDumper(yaml.SafeDumper):
-    """Quotes text that a reader of YAML 1.1 or of YAML 1.2 would take for something else, such as `no` and `1e-4`."""
+    """Quotes text that a reader of YAML 1.1 or 1.2 would not read as text, such as `no` and `1e-4`."""
 
     yaml_implicit_resolvers = _cautious_resolvers()
 
 
 def _quote_line_breaks(dumper: CautiousDumper, text: str) -> yaml.ScalarNode:
-    """Text on one line, whatever is in it: line breaks as escapes."""
+    """Return a scalar on one line, with line breaks as escapes."""
     style = '"' if any(character in text for character in "\n\r\x85\u2028\u2029") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -36,12 +39,12 @@ CautiousDumper.add_representer(str, _quote_line_breaks)
 
 
 def dump_yaml(config: Config, *, comments: bool = False, origins: Mapping[KeyPath, Place] | None = None) -> str:
-    """All options with their values, as YAML.
+    """Return all options with their values as YAML.
 
     Args:
         config: The configuration.
-        comments: Put each option's documentation above it.
-        origins: Put behind each value the place that it comes from, if it is here.
+        comments: Whether to write the documentation of each option above it.
+        origins: Places that are written behind the values.
     """
     return "\n".join(_lines(config, (), comments=comments, origins=origins or {})) + "\n"
 
@@ -51,7 +54,13 @@ def _lines(section: Section, path: KeyPath, *, comments: bool, origins: Mapping[
     for name, option in options_of(type(section)).items():
         value, inner = getattr(section, name), (*path, name)
         if comments and option.doc:
-            yield f"{margin}# {option.doc}"
+            yield from textwrap.wrap(
+                option.doc,
+                COMMENT_WIDTH,
+                initial_indent=f"{margin}# ",
+                subsequent_indent=f"{margin}# ",
+                break_on_hyphens=False,
+            )
         if isinstance(value, Section):
             yield f"{margin}{name}:"
             yield from _lines(value, inner, comments=comments, origins=origins)
@@ -73,15 +82,15 @@ def _origin(place: Place | None) -> str:
 
 
 def one_line(value: Any) -> str:
-    """A value on one line."""
+    """Return a value as YAML on one line."""
     text: str = yaml.dump(value, Dumper=CautiousDumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a configuration file, for editors that complete and check YAML.
+    """Return the JSON Schema of a configuration file, for editors that complete and check YAML.
 
-    What must be there may be in the base, if there is one.
+    Required options may be missing in a file with a base.
     """
     schema = WithBase.model_json_schema()
     data = schema["$defs"]["DataConfig"].pop("required")

@@ -1,8 +1,7 @@
-"""`base: FILE`: a configuration that says only what differs from another one.
+"""Inheritance with `base: FILE`: a configuration that contains only the differences from another one.
 
-Sections are merged option by option, and the file's own options win. Everything else, lists too, is taken or replaced
-as a whole. A base may have a base of its own. The name of a run is its file's and not inherited. `base: low-resource`
-is the recipe of that name.
+Sections are merged option by option, and the options of the file replace those of its base. Lists are replaced as a
+whole. A base may have a base. The name of a run is not inherited. `base: low-resource` is the recipe of that name.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ NOT_INHERITED = ("base", "name")
 
 
 def apply_inheritance(document: YamlDocument) -> None:
-    """Add what a configuration leaves to its base, then what that one leaves to its own, and so on.
+    """Add the options of the base to a configuration, then those of the base of the base, and so on.
 
-    Problems go to those of the document; if one of them keeps a base from being read, it is `incomplete`.
+    Problems are recorded in the document. If a base cannot be read, the document is `incomplete`.
     """
     files, layer = [document.file], document
     try:
@@ -41,18 +40,18 @@ def apply_inheritance(document: YamlDocument) -> None:
 
 
 def _named_base(layer: YamlDocument) -> tuple[str, Place] | None:
-    """The path of the file that a layer names as its base, and where it does; None if there is none.
+    """Return the path of the base of a layer and the place of the option, or None without a base.
 
     Raises:
-        Unreadable: it is no path.
+        ConfigSyntaxError: the value is not a path.
     """
     value, place = layer.data.get("base"), layer.place(BASE)
     if BASE in layer.unread:
-        layer.incomplete = True  # what is wrong with it has been noted
+        layer.incomplete = True  # the problem has been recorded
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or "\x00" in value:
-        hint = "name one file; it may have a base of its own" if isinstance(value, list) else "leave it out for none"
+        hint = "write one file, which may have a base too" if isinstance(value, list) else "leave it out"
         raise ConfigSyntaxError(place, f"found {show(value)}, expected the path of a configuration file", hint, BASE)
     recipe = recipe_file(value)
     if recipe is not None:
@@ -61,7 +60,7 @@ def _named_base(layer: YamlDocument) -> tuple[str, Place] | None:
 
 
 def _plain(path: Path) -> str:
-    """The path without `x/..`, where that leads to the same file."""
+    """Return the path without `x/..`, if that leads to the same file."""
     plain = os.path.normpath(path)
     if os.path.exists(path) and not (os.path.exists(plain) and os.path.samefile(path, plain)):
         return str(path)
@@ -69,14 +68,19 @@ def _plain(path: Path) -> str:
 
 
 def _read_base(file: str, place: Place, files: list[str]) -> YamlDocument:
-    """Read the next file of a chain; `place` names it, and `files` are those before it.
+    """Read the next file of a chain of bases.
+
+    Args:
+        file: the file.
+        place: the place of the option that names it.
+        files: the files before it.
 
     Raises:
-        Unreadable: it is one of those, or cannot be read.
+        ConfigSyntaxError: the file is among those before it, or cannot be read.
     """
     if os.path.exists(file) and any(os.path.samefile(file, other) for other in files):
-        message = f"goes in a circle: {', '.join([*files, file])}"
-        raise ConfigSyntaxError(place, message, "remove it here, or name a file that does not rest on this one", BASE)
+        message = f"circular bases: {', '.join([*files, file])}"
+        raise ConfigSyntaxError(place, message, "remove it here, or choose another base", BASE)
     depth = len(files)
     try:
         layer = read_document(Path(file))
@@ -84,7 +88,7 @@ def _read_base(file: str, place: Place, files: list[str]) -> YamlDocument:
         raise _explained(error.problem, file, place, depth) from None
     except ValueError:  # such as half a surrogate pair
         raise ConfigSyntaxError(place, f"{show(file)} cannot be a path", "write the path of a file", BASE) from None
-    layer.places = {path: dataclasses.replace(found, depth=depth) for path, found in layer.places.items()}
+    layer.places = {path: dataclasses.replace(origin, depth=depth) for path, origin in layer.places.items()}
     layer.problems = [
         dataclasses.replace(problem, place=dataclasses.replace(problem.place, depth=depth))
         for problem in layer.problems
@@ -93,7 +97,7 @@ def _read_base(file: str, place: Place, files: list[str]) -> YamlDocument:
 
 
 def _explained(problem: Problem, file: str, place: Place, depth: int) -> ConfigSyntaxError:
-    """What keeps a base from being read: told at its own line, if there is one, else where it is named."""
+    """Return the error for an unreadable base, at its own line if there is one, or else where the base is named."""
     if problem.place.line:
         where = dataclasses.replace(problem.place, depth=depth)
         return ConfigSyntaxError(where, problem.text, problem.hint, problem.path)
@@ -101,27 +105,27 @@ def _explained(problem: Problem, file: str, place: Place, depth: int) -> ConfigS
 
 
 def _path_hint(file: str, place: Place) -> str:
-    """What to write instead of a path that leads nowhere."""
+    """Return a hint for the path of a file that does not exist."""
     here = os.path.dirname(place.file) or "."
     overridden = place.override is not None
     inside = os.path.relpath(file, os.curdir if overridden else here)
     elsewhere = os.path.join(here if overridden else os.curdir, inside)
     origin = "the current folder" if overridden else f"the folder of {place.file}"
     if os.path.isfile(elsewhere):
-        found: str | None = elsewhere
+        existing: str | None = elsewhere
     elif recipes := difflib.get_close_matches(Path(file).name.removesuffix(".yaml"), recipe_names(), n=1, cutoff=0.8):
         return f"did you mean the recipe {recipes[0]}? Recipes are named without a path: {', '.join(recipe_names())}"
     else:
         near = similar_file(Path(file, "*.yaml") if os.path.isdir(file) else Path(file))
-        found = str(near) if near is not None else None
-    if found is None:
+        existing = str(near) if near is not None else None
+    if existing is None:
         return f"paths of bases are relative to {origin}"
-    written = os.path.normpath(found) if overridden else os.path.relpath(found, here)
+    written = os.path.normpath(existing) if overridden else os.path.relpath(existing, here)
     return f"did you mean {written}? It is relative to {origin}"
 
 
 def _fill(document: YamlDocument, layer: YamlDocument) -> None:
-    """Add to `document` all options of `layer` that it does not have."""
+    """Add to `document` all options of `layer` that it does not set."""
     offered = {key: value for key, value in layer.data.items() if key not in NOT_INHERITED}
     taken = set(_take(document.data, offered, ()))
 
@@ -134,7 +138,7 @@ def _fill(document: YamlDocument, layer: YamlDocument) -> None:
 
 
 def _take(upper: dict[str, Any], lower: dict[str, Any], path: KeyPath) -> list[KeyPath]:
-    """Put what only `lower` has into `upper`; return the key paths of all that."""
+    """Copy the options that only `lower` has into `upper`. Return their key paths."""
     taken: list[KeyPath] = []
     for key, value in lower.items():
         inner = (*path, key)
@@ -148,16 +152,16 @@ def _take(upper: dict[str, Any], lower: dict[str, Any], path: KeyPath) -> list[K
 
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = (PACKAGE / "recipes", PACKAGE.parent / "configs" / "recipes")
-"""Where recipes are; the second is for a checkout on a system without symbolic links."""
+"""Folders of the recipes. The second one is for a checkout on a system without symbolic links."""
 
 
 def recipe_names() -> list[str]:
-    """The names of all recipes, in alphabetical order."""
+    """Return the names of all recipes, in alphabetical order."""
     return sorted(file.stem for file in _folder().glob("*.yaml"))
 
 
 def recipe_file(name: str) -> Path | None:
-    """The file of the recipe of this name; None if there is none."""
+    """Return the file of a recipe, or None if no recipe has this name."""
     return _folder() / f"{name}.yaml" if name in recipe_names() else None
 
 

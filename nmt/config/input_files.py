@@ -1,4 +1,4 @@
-"""Are the files that a configuration names there? Looked at before anything is started."""
+"""Checks that the input files of a configuration exist and can be read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MADE_BY = {
     "data/multi30k": "scripts/fetch_data multi30k",
     "data/multi30k-long": "scripts/long_sentences --corpus multi30k",
 }
-"""Folders of the corpora that scripts of this project make."""
+"""Folders of corpora, and the scripts that create them."""
 
 
 def missing_files(config: Config, config_file: Path) -> Iterator[Conflict]:
-    """One problem for each file that is named and cannot be read. Paths are relative to the current folder."""
+    """Yield a conflict for each input file that cannot be read. Paths are relative to the current folder."""
     for path, pair in every_pair(config):
         for side in ("source", "target", "tsv"):
             file = getattr(pair, side)
@@ -37,7 +37,7 @@ def missing_files(config: Config, config_file: Path) -> Iterator[Conflict]:
 
 
 def other_files(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    """Files besides the parallel text: alignments and vectors."""
+    """Yield input files other than parallel text: alignments and vectors."""
     for index, corpus in enumerate(config.data.train):
         if corpus.alignment is not None:
             yield key(f"data.train.{index}.alignment"), corpus.alignment
@@ -49,7 +49,7 @@ def other_files(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 
 def file_problem(file: str, config_file: Path) -> tuple[str, str] | None:
-    """What keeps `file` from being read as text, and the hint; None when nothing does."""
+    """Return why `file` cannot be read as text, with a hint, or None if it can."""
     if not file.strip():
         return "found an empty path", "write the path of a text file"
     if file == "-":
@@ -66,15 +66,15 @@ def file_problem(file: str, config_file: Path) -> tuple[str, str] | None:
     except ValueError:
         return f"{show(file)} cannot be a path", "write the path of a text file"
     if not os.access(file, os.R_OK):
-        return f"{show(file)} may not be read", f"give yourself permission: chmod u+r {shorten(file)}"
+        return f"no permission to read {show(file)}", f"chmod u+r {shorten(file)}"
     return None
 
 
 def _similar(file: Path, config_file: Path) -> str:
-    """Where the file may be instead."""
+    """Return a hint about another place of the file."""
     for made, script in MADE_BY.items():
         if file.parent == Path(made):
-            return f"{script} puts it there"
+            return f"run {script}"
     beside = config_file.parent / file
     if not file.is_absolute() and beside.is_file():
         return f"paths are relative to the current folder: write {beside}"
@@ -84,7 +84,7 @@ def _similar(file: Path, config_file: Path) -> str:
         folder = file.parent
         while folder != folder.parent and not folder.exists():
             folder = folder.parent
-        return f"the folder {file.parent} does not exist; paths are relative to the current folder, {Path.cwd()}"
+        return f"no such folder: {file.parent}. Paths are relative to the current folder, {Path.cwd()}"
     near = difflib.get_close_matches(file.name, names, n=2, cutoff=0.7)
     if near:
         return f"did you mean {' or '.join(str(file.parent / name) for name in near)}?"

@@ -1,4 +1,4 @@
-"""Walks the schema: which options there are, what each expects, and what a wrong key was probably meant to be."""
+"""Reads the schema: the options, their expected values, and the keys that are similar to an unknown key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nmt.config.schema import CommandLine, DecodingConfig, Section, WithBase
 
 @dataclass(frozen=True)
 class Option:
-    """What the schema says about one key.
+    """One option of the schema.
 
     Attributes:
         kind: the Python type without `None`: int, float, bool, str, list, `Literal[...]` or a section.
@@ -44,12 +44,12 @@ class Option:
 
     @property
     def section(self) -> type[Section] | None:
-        """The section class, when the option is a section."""
+        """The section class, if the option is a section."""
         return self.kind if isinstance(self.kind, type) and issubclass(self.kind, Section) else None
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words to choose from, when the option takes one of a few."""
+        """The allowed words, if the option is a choice between words."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
 
     @property
@@ -72,7 +72,7 @@ class Option:
 
 
 def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None) -> Option:
-    """Reads an annotation such as `Annotated[int, Field(ge=1)] | None`."""
+    """Return the option of an annotation such as `Annotated[int, Field(ge=1)] | None`."""
     nullable = False
     metadata = list(metadata)
     while True:
@@ -120,7 +120,7 @@ def _bounds(metadata: list[Any]) -> str:
 
 @functools.cache
 def options_of(section: type[Section]) -> dict[str, Option]:
-    """The keys of a section and what each expects."""
+    """Return the options of a section by key."""
     return {name: option(info.annotation, info.metadata, info) for name, info in section.model_fields.items()}
 
 
@@ -131,7 +131,7 @@ def flag(name: str, section: type[Section] = DecodingConfig) -> str:
 
 
 def find(path: KeyPath) -> Option | None:
-    """The option at a key path (a list's items count as one option each), or None when there is none."""
+    """Return the option at a key path, or None if the schema has no such key. Items of lists are options too."""
     current = Option(WithBase, nullable=False, bounds="", item=None, doc="", summary="", required=True, default=None)
     for part in path:
         following: Option | None = None
@@ -146,7 +146,7 @@ def find(path: KeyPath) -> Option | None:
 
 
 def walk(section: type[Section] = WithBase, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Option]]:
-    """Every option with its path; an item of a list of sections counts as number 0."""
+    """Yield every option with its path. The items of a list of sections have the number 0."""
     for name, entry in options_of(section).items():
         yield (*path, name), entry
         inner = entry.section or (entry.item.section if entry.item else None)
@@ -218,11 +218,11 @@ ALIASES_FROM_OTHER_TOOLKITS = {
     "model_dir": "name",
     "save_model": "name",
 }
-"""What other toolkits call an option of ours."""
+"""Names of options in other toolkits, with the names of this toolkit."""
 
 
 def meant_here(path: KeyPath) -> list[str]:
-    """The keys of the same section that an unknown key at `path` was probably meant to be."""
+    """Return keys of the same section that are similar to the unknown key at `path`."""
     parent = find(path[:-1])
     siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
     name = _our_name(str(path[-1]), siblings)
@@ -230,7 +230,7 @@ def meant_here(path: KeyPath) -> list[str]:
 
 
 def unknown_key_hint(path: KeyPath) -> str:
-    """What to do about a key that the schema does not have: the nearest name here, or where it belongs."""
+    """Return a hint for an unknown key: a similar key of the section, or the section where the key belongs."""
     parent = find(path[:-1])
     siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
     key, here = str(path[-1]), meant_here(path)
@@ -242,7 +242,7 @@ def unknown_key_hint(path: KeyPath) -> str:
         near += _paths_by_name().get(name, [])
     if not near:
         close = difflib.get_close_matches(name, _paths_by_name(), n=2, cutoff=0.75)
-        near = [where for found in close for where in _paths_by_name()[found]]
+        near = [where for key in close for where in _paths_by_name()[key]]
     near = list(dict.fromkeys(near))[:5]
     if near:
         return f"did you mean {' or '.join(near)}?" if here else f"it belongs elsewhere: {' or '.join(near)}"
@@ -250,7 +250,7 @@ def unknown_key_hint(path: KeyPath) -> str:
 
 
 def _our_name(key: str, siblings: list[str]) -> str:
-    """An unknown key in our spelling, or what we call the same thing."""
+    """Return an unknown key in the spelling of the schema, or the key of the schema with the same meaning."""
     spelling = key.strip().replace("-", "_").replace(" ", "_").lower()
     known = spelling in siblings or spelling in _paths_by_name()
     return spelling if known else ALIASES_FROM_OTHER_TOOLKITS.get(spelling, spelling)

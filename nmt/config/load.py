@@ -1,4 +1,4 @@
-"""Loads a configuration: file, bases, overrides, schema, contradictions, files. Every problem is reported at once."""
+"""Loads a configuration: file, bases, overrides, schema, conflicts, input files. Reports all problems at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nmt.log import logger
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration, and where it comes from.
+    """A configuration and its origin.
 
     Attributes:
-        config: the configuration, its bases merged into it.
-        bases: the files that the given one rests on, the nearest first.
-        origins: the place of each option that is not left at its default.
+        config: the configuration, with its bases merged into it.
+        bases: the base files, the nearest first.
+        origins: the place of each option that is set in a file or an override.
     """
 
     config: Config
@@ -37,30 +37,30 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, check_files: bool 
 
     Args:
         path: The YAML file.
-        overrides: Options as `key.path=value`, which win over the file.
-        check_files: Whether the text files that `data` names must be there.
+        overrides: Options as `key.path=value`, which replace those of the file.
+        check_files: Whether the input files must exist.
 
     Raises:
-        ConfigError: lists every problem with its file and line, key path, what was found and what was expected.
+        ConfigError: lists every problem with file, line, key path, found value and expected value.
     """
     return load_with_origins(path, overrides, check_files=check_files).config
 
 
 def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Loaded:
-    """Do as `load_config`, and say where everything comes from."""
+    """Read and check a configuration as `load_config` does, and return the origin of each option too."""
     path = Path(path)
     document = _read(path, overrides)
     config = _check(document, name=path.stem, check_files=check_files)
-    for remark in warnings(config):
-        logger.warning("%s: %s", path, remark)
+    for warning in warnings(config):
+        logger.warning("%s: %s", path, warning)
     return Loaded(config, document.bases, document.places)
 
 
 def load_data(path: Path) -> DataConfig:
-    """Read which texts a configuration names; all else in it may be unfinished, as in a base.
+    """Read only the section `data` of a configuration. The other sections may be incomplete, as in a base.
 
     Raises:
-        ConfigError: as `load_config`, of the section `data`.
+        ConfigError: lists every problem of the section `data`.
     """
     path = Path(path)
     document = _read(path, ())
@@ -70,10 +70,10 @@ def load_data(path: Path) -> DataConfig:
 
 
 def _read(path: Path, overrides: Sequence[str]) -> YamlDocument:
-    """Read a file; put its bases below what it says, and the overrides above.
+    """Read a file, add the options of its bases, and apply the overrides.
 
     Raises:
-        ConfigError: the file cannot be read. All other problems are those of the document.
+        ConfigError: the file cannot be read. Other problems are recorded in the document.
     """
     try:
         document = read_document(path)
@@ -91,7 +91,7 @@ def _read(path: Path, overrides: Sequence[str]) -> YamlDocument:
 
 
 def _check(document: YamlDocument, *, name: str, check_files: bool) -> Config:
-    """Return the configuration that a document holds, called `name` if it does not say its name.
+    """Return the configuration of a document, with `name` as its name if it has none.
 
     Raises:
         ConfigError: lists every problem.
@@ -101,48 +101,47 @@ def _check(document: YamlDocument, *, name: str, check_files: bool) -> Config:
     if config is not None and not document.incomplete:
         if config.name is None:
             config = config.model_copy(update={"name": name})
-        problems = [*problems, *_contradictions(config, document, checked, check_files=check_files)]
+        problems = [*problems, *_conflict_problems(config, document, checked, check_files=check_files)]
     if problems or config is None:
         raise config_error(document.file, problems)
     return config
 
 
 def _validate(document: YamlDocument) -> Checked:
-    """Hold a document against the schema, without the options that give way.
+    """Validate a document after removing the options that an option with precedence makes ineffective.
 
-    Whoever chooses another kind of something, on the command line or in a file with a base, need not clear away the
-    options of the old kind: they go back to their defaults.
+    An override, or a file with a base, can choose another `kind` without resetting the options of the old one.
     """
     checked = validate(document)
-    while checked.config is not None and (paths := _giving_way(checked.config, document)):
+    while checked.config is not None and (paths := _superseded(checked.config, document)):
         for path in paths:
             document.remove(path)
         checked = validate(document)
     return checked
 
 
-def _giving_way(config: Config, document: YamlDocument) -> list[KeyPath]:
-    """Options that are switched off by another one which was set nearer to the command line."""
-    pairs = [found.paths[:2] for found in conflicts(config) if found.switched_off]
+def _superseded(config: Config, document: YamlDocument) -> list[KeyPath]:
+    """Return options that are ignored because of an option with precedence over them."""
+    pairs = [conflict.paths[:2] for conflict in conflicts(config) if conflict.ignored]
     places = document.places
     return [
         option
         for option, switch in pairs
-        if option in places and switch in places and places[switch].rank < places[option].rank
+        if option in places and switch in places and places[switch].precedence < places[option].precedence
     ]
 
 
-def _contradictions(
+def _conflict_problems(
     config: Config, document: YamlDocument, checked: Checked, *, check_files: bool
 ) -> Iterator[Problem]:
-    """Contradictions and missing files as problems, except those that follow from values that are wrong already."""
-    found = list(conflicts(config))
+    """Yield conflicts and missing files as problems, except those that follow from values that are wrong already."""
+    several = list(conflicts(config))
     if check_files:
-        found += missing_files(config, Path(document.file))
-    for contradiction in found:
-        if not any(_touches(path, broken) for path in contradiction.paths for broken in checked.broken):
-            path, place = _locate(document, contradiction.paths)
-            yield Problem(place, path, contradiction.text, contradiction.hint)
+        several += missing_files(config, Path(document.file))
+    for conflict in several:
+        if not any(_touches(path, broken) for path in conflict.paths for broken in checked.broken):
+            path, place = _locate(document, conflict.paths)
+            yield Problem(place, path, conflict.text, conflict.hint)
 
 
 def _touches(path: KeyPath, broken: KeyPath) -> bool:
@@ -151,7 +150,7 @@ def _touches(path: KeyPath, broken: KeyPath) -> bool:
 
 
 def _locate(document: YamlDocument, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:
-    """Which of the options to point at: the one that wins, on the command line, in the file, or in its bases."""
+    """Return the option that the error names: the one with precedence among those that were written."""
     written = [path for path in paths if path in document.places]
-    path = min(written, key=lambda path: document.places[path].rank) if written else paths[0]
+    path = min(written, key=lambda path: document.places[path].precedence) if written else paths[0]
     return path, document.place(path)

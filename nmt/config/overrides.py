@@ -1,4 +1,4 @@
-"""Options given on the command line as `key.path=value`; they come after the file and win over it."""
+"""Overrides: options on the command line as `key.path=value`, which replace those of the file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from nmt.config.yaml_document import YamlDocument, read_value
 
 
 def names_base(override: str) -> bool:
-    """Whether an override sets `base`, which must be known before anything else is read."""
+    """Whether an override sets `base`, which is needed before the other options are read."""
     return override.partition("=")[0].strip().split(".")[0] == "base"
 
 
 def apply_override(document: YamlDocument, override: str, *, number: int) -> None:
-    """Change `document` as `key.path=value` says, or note in it what is wrong with the override.
+    """Apply an override to `document`, or record in it what is wrong with the override.
 
-    The value is read as YAML; sections on the way that the file lacks are made; a number picks an entry of a list, the
-    number after the last one adds an entry. `number` says which of several overrides it is, for the order of messages.
+    The value is parsed as YAML. Sections that the file does not have are added. A number selects an entry of a list,
+    and the number after the last one adds an entry.
+
+    Args:
+        document: the document.
+        override: the text `key.path=value`.
+        number: the position among several overrides, for the order of messages.
     """
     place = Place(document.file, number, override)
     name, equals, text = override.partition("=")
@@ -43,7 +48,7 @@ def apply_override(document: YamlDocument, override: str, *, number: int) -> Non
 
 
 def _make_way(document: YamlDocument, parts: list[str], place: Place) -> tuple[Any, KeyPath]:
-    """Find what holds the value, making sections and lists that are missing; return it and the path of the value."""
+    """Return the section or list that contains the value, and the path of the value. Add what is missing."""
     container: Any = document.data
     path: KeyPath = ()
     for depth, part in enumerate(parts):

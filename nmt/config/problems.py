@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where: collected first, so that all of it is reported at once."""
+"""Problems of a configuration and their places. They are collected, so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any
 from nmt.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
-"""Where an option stands: ``("data", "train", 0, "weight")`` is written ``data.train.0.weight``."""
+"""The path of keys to an option: ``("data", "train", 0, "weight")`` is written ``data.train.0.weight``."""
 
 
 def dotted(path: KeyPath) -> str:
-    """The key path as users write it."""
+    """Return a key path as users write it."""
     return ".".join(str(part) for part in path)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value was written: a line of a file (0: the file as a whole), or an override, the `line`th.
+    """The place where a value was written.
 
-    `depth` is 0 in the file that was asked for, 1 in its base, 2 in that one's base.
+    Attributes:
+        file: the file.
+        line: the line from 1, 0 for the file as a whole, or the number of the override.
+        override: the text of the override, if the value comes from the command line.
+        depth: 0 in the file itself, 1 in its base, 2 in the base of its base.
     """
 
     file: str
@@ -31,8 +35,8 @@ class Place:
     depth: int = 0
 
     @property
-    def rank(self) -> int:
-        """Who wins: of two values for one option, the one of the lower rank."""
+    def precedence(self) -> int:
+        """A number that is lower for places whose values replace those of other places."""
         return self.depth if self.override is None else -1
 
     def __str__(self) -> str:
@@ -43,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, and what to do about it."""
+    """One problem, with a hint how to correct it."""
 
     place: Place
     path: KeyPath
@@ -51,14 +55,14 @@ class Problem:
     hint: str | None = None
 
     def render(self, margin: str) -> str:
-        """The problem on one line, its hint on the next, indented by `margin`."""
+        """Return the problem on one line and its hint on the next, indented by `margin`."""
         where = f"{self.place}: {dotted(self.path)}: " if self.path else f"{self.place}: "
         hint = f"\n{margin}    hint: {self.hint}" if self.hint else ""
         return f"{margin}{where}{self.text}{hint}"
 
 
 class ConfigSyntaxError(Exception):
-    """Text that cannot be read at all; carries the one problem that can be told."""
+    """A file or value that cannot be parsed, with the one problem that is reported for it."""
 
     def __init__(self, place: Place, text: str, hint: str | None, path: KeyPath = ()) -> None:
         super().__init__(text)
@@ -66,7 +70,7 @@ class ConfigSyntaxError(Exception):
 
 
 def config_error(file: str, problems: Iterable[Problem]) -> ConfigError:
-    """One error that lists all problems, in the order of the file, then those of its bases, overrides last."""
+    """Return one error that lists all problems: first those of the file, then of its bases, then of overrides."""
 
     def order(problem: Problem) -> tuple[bool, int, int]:
         place = problem.place
@@ -80,7 +84,7 @@ def config_error(file: str, problems: Iterable[Problem]) -> ConfigError:
 
 
 def show(value: Any) -> str:
-    """A value as a message quotes it: short, on one line, in YAML's own spelling."""
+    """Return a value as messages quote it: short, on one line, spelled as in YAML."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -95,5 +99,5 @@ def show(value: Any) -> str:
 
 
 def shorten(text: str, *, keep: str = "", limit: int = 70) -> str:
-    """At most `limit` characters of a text, closed with `keep` when it was cut."""
+    """Return at most `limit` characters of a text, followed by `keep` if it was shortened."""
     return text if len(text) <= limit else f"{text[: limit - 3]}...{keep}"

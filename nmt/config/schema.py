@@ -237,7 +237,7 @@ class AttentionConfig(Section):
     window: PositiveInt = 10
     """Number of positions on either side of the center of a local window."""
     coverage: bool = False
-    """Give the accumulated attention of each position to the score (Tu et al. 2016, See et al. 2017)."""
+    """Add the accumulated attention of each position to the input of the score (Tu et al. 2016, See et al. 2017)."""
     placement: Literal["top", "bottom", "conditional"] = "top"
     """Decoder layer that provides the query.
 
@@ -581,7 +581,7 @@ class DecodingConfig(Section):
     precision: Annotated[Literal["auto", "bf16", "fp32", "int8"], COMPUTATION] = "fp32"
     """Number format of matrix products.
 
-    fp32 gives exactly the translations of the trained weights. bf16 changes about one line in a thousand. int8, for
+    fp32 produces exactly the translations of the trained weights. bf16 changes about one line in a thousand. int8, for
     processors, is the fastest and the least precise."""
     device: Annotated[Literal["auto", "cpu", "cuda"], COMPUTATION] = "auto"
     """Device for computation. auto: a CUDA device if there is one."""

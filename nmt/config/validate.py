@@ -1,4 +1,4 @@
-"""Holds a document against the schema and says in plain words what does not fit."""
+"""Validates a document against the schema and describes what is wrong in plain words."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nmt.config.yaml_document import YamlDocument
 
 @dataclass(frozen=True)
 class Checked:
-    """What the schema made of a document.
+    """The result of validation.
 
     Attributes:
-        config: the configuration; where the document is wrong, with defaults or placeholders in place of what it says,
-            so that the rest can be checked too. None when even that is not possible.
-        problems: what was wrong.
-        broken: the key paths that `config` does not take from the document.
+        config: the configuration. Invalid values are replaced by defaults or placeholders, so that the rest can be
+            checked too. None if that is not possible.
+        problems: the problems.
+        broken: the key paths of invalid or unknown options.
     """
 
     config: Config | None
@@ -35,7 +35,7 @@ class Checked:
 
 
 def validate(document: YamlDocument) -> Checked:
-    """Check names, types and limits of everything in `document`; nothing is converted."""
+    """Check names, types and limits of all options in a document, without converting any value."""
     broken = set(document.unread)
     try:
         return Checked(Config.model_validate(document.data, strict=True), list(document.problems), broken)
@@ -84,14 +84,14 @@ def refusal(name: str, option: Option, value: Any) -> str:
 
 
 def value_hint(option: Option, value: Any) -> str | None:
-    """How to write what was probably meant by a value of the wrong kind."""
+    """Return a hint how to write the intended value, or what the option means."""
     if option.section is not None:
         if value is None:
             return "the section is empty: remove its name, or indent its options below it"
         for name, entry in options_of(option.section).items():
             if isinstance(value, str) and value in entry.choices:
                 return f"write `{name}: {value}` on a line of its own below it, indented"
-        return "its options stand below it, indented, one on each line"
+        return "write its options below it, indented, one per line"
     if option.item is not None:
         if isinstance(value, dict):
             return "start each entry with `- `"
@@ -121,7 +121,7 @@ def _choice_hint(choices: Sequence[str], value: Any) -> str | None:
 
 
 def _number_hint(option: Option, value: Any) -> str | None:
-    """The number that was probably meant: without quotes, separators or a needless fraction."""
+    """Return a hint with the intended number: without quotes, separators or a fraction of 0."""
     if isinstance(value, str):
         text = value.strip().replace("_", "").replace(" ", "")
         for candidate in (text, text.replace(",", "."), text.replace(",", "")):
@@ -135,14 +135,14 @@ def _number_hint(option: Option, value: Any) -> str | None:
     if isinstance(value, float) and option.kind is int and value.is_integer() and abs(value) < 2**31:
         return f"write {int(value)}"
     if isinstance(value, (int, float)) and value >= 2**31:
-        return "no number may be larger than 2147483647"
+        return "the largest number is 2147483647"
     if value is None and not option.nullable:
         return f"leave the line out for the default, {option.default:g}"
     return option.doc or None
 
 
 def _repair(data: dict[str, Any], details: Sequence[ErrorDetails]) -> dict[str, Any]:
-    """A copy of `data` in which whatever the schema refused is left out or replaced by a placeholder."""
+    """Return a copy of `data` in which invalid values are removed or replaced by placeholders."""
     data = copy.deepcopy(data)
     for detail in details:
         path = detail["loc"]
@@ -166,7 +166,7 @@ def _repair(data: dict[str, Any], details: Sequence[ErrorDetails]) -> dict[str, 
 
 
 def _placeholder(option: Option) -> Any:
-    """A value that the schema accepts, for checks that must not stop at the first mistake."""
+    """Return a value that the schema accepts, so that the other options can be checked."""
     if option.section is not None:
         return {name: _placeholder(entry) for name, entry in options_of(option.section).items() if entry.required}
     if option.item is not None:

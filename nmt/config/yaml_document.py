@@ -1,7 +1,7 @@
-"""Reads YAML into plain values and remembers the line of each.
+"""Reads YAML into plain values, with the line of each value.
 
-The rules are those of YAML 1.2's core schema: `1e-4` is a number; `no`, `on` and `yes` are text. Duplicate keys,
-several documents and tags are refused. Anchors and aliases work.
+The rules are those of the core schema of YAML 1.2: `1e-4` is a number, and `no`, `on` and `yes` are text. Duplicate
+keys, several documents and tags are errors. Anchors and aliases are supported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shorten
 
 MAX_VALUES = 100_000
-"""More values than this come only from aliases that multiply."""
+"""Maximum number of values. More values come only from aliases that multiply."""
 
 NULL, BOOL, INT, FLOAT, STR = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
 CORE_SCALARS = {
@@ -30,11 +30,11 @@ CORE_SCALARS = {
         list("-+.0123456789"),
     ),
 }
-"""How plain scalars are told apart (YAML 1.2, section 10.3.2): the pattern and the characters it can start with."""
+"""Types of plain scalars (YAML 1.2, section 10.3.2): the pattern and its possible first characters."""
 
 
 def implicit_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """`CORE_SCALARS` the way PyYAML looks them up: by first character."""
+    """Return `CORE_SCALARS` by first character, as PyYAML looks them up."""
     table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for tag, (pattern, first_characters) in CORE_SCALARS.items():
         for character in first_characters:
@@ -43,17 +43,23 @@ def implicit_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 class CoreLoader(yaml.SafeLoader):
-    """PyYAML with the scalars of YAML 1.2."""
+    """Loads YAML with the scalars of YAML 1.2."""
 
     yaml_implicit_resolvers = implicit_resolvers()
 
 
 @dataclass
 class YamlDocument:
-    """Plain values, the place of each, and what was wrong with the text itself.
+    """Plain values, their places, and the problems of the text.
 
-    `unread` are the key paths whose value could not be read; it is None in `data`. `bases` are the files that this one
-    rests on, the nearest first; the document is `incomplete` if one of them could not be read.
+    Attributes:
+        file: the file.
+        data: the values.
+        places: the place of each value.
+        problems: the problems.
+        unread: key paths of values that could not be read. They are None in `data`.
+        bases: the base files, the nearest first.
+        incomplete: whether a base could not be read.
     """
 
     file: str
@@ -65,13 +71,13 @@ class YamlDocument:
     incomplete: bool = False
 
     def place(self, path: KeyPath) -> Place:
-        """The place of the value at `path`, or of the nearest section around it."""
+        """Return the place of the value at `path`, or of the nearest section around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, Place(self.file, 1))
 
     def remove(self, path: KeyPath) -> None:
-        """Leave out the value at `path`, which is inside nothing but sections."""
+        """Remove the value at `path`, which contains keys of sections only."""
         section = self.data
         for part in path[:-1]:
             section = section[str(part)]
@@ -82,7 +88,7 @@ def read_document(path: Path) -> YamlDocument:
     """Read a configuration file.
 
     Raises:
-        Unreadable: the file cannot be read, is not UTF-8, is not YAML, or holds no sections.
+        ConfigSyntaxError: the file cannot be read, is not UTF-8, is not YAML, or has no sections.
     """
     text = _read_text(path)
     file = str(path)
@@ -105,10 +111,10 @@ def read_document(path: Path) -> YamlDocument:
 
 
 def read_value(text: str, place: Place) -> YamlDocument:
-    """Read the value of an override; in the result, `data` holds it under the key "value", with the path ().
+    """Read the value of an override. The result has it in `data` under the key "value", with the path ().
 
     Raises:
-        Unreadable: the text is not YAML.
+        ConfigSyntaxError: the text is not YAML.
     """
     node = compose(text, place)
     builder = _Builder(place.file, place=place)
@@ -130,10 +136,10 @@ def read_number(text: str) -> int | float | str:
 
 
 def compose(text: str, place: Place) -> yaml.Node | None:
-    """Parse one YAML document; `place` is where it starts.
+    """Parse one YAML document that starts at `place`.
 
     Raises:
-        Unreadable: a syntax error, with its line.
+        ConfigSyntaxError: a syntax error, with its line.
     """
     try:
         loader = CoreLoader(text)
@@ -144,9 +150,9 @@ def compose(text: str, place: Place) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         line = place.line if place.override else text.count("\n", 0, error.position) + 1
         character = ord(error.character) if isinstance(error.character, str) else error.character
-        message = f"the character U+{character:04X} cannot stand in a YAML file"
+        message = f"the character U+{character:04X} is not allowed in a YAML file"
         raise ConfigSyntaxError(
-            Place(place.file, line, place.override), message, "remove it; it may be invisible"
+            Place(place.file, line, place.override), message, "remove this character, which may be invisible"
         ) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, place) from None
@@ -180,13 +186,13 @@ def _read_text(path: Path) -> str:
 
 
 def _file_hint(path: Path) -> str:
-    """What to do about a path that is not there."""
+    """Return a hint for a file that does not exist."""
     near = similar_file(path)
     return f"did you mean {near}?" if near else "`nmt config init` writes a configuration to start from"
 
 
 def similar_file(path: Path) -> Path | None:
-    """The configuration file beside it that was probably meant by a path that is not there."""
+    """Return the configuration file in the same folder with the most similar name, or None."""
     import difflib
 
     try:
@@ -198,7 +204,7 @@ def similar_file(path: Path) -> Path | None:
 
 
 def _refuse_tab_indentation(file: str, text: str) -> None:
-    """Name the first indenting tab when the text has one and is not YAML because of it."""
+    """Raise an error for the first tab of indentation, if the text is not valid YAML."""
     for number, line in enumerate(text.split("\n"), 1):
         indentation = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indentation and line.strip() and not line.strip().startswith("#"):
@@ -213,15 +219,15 @@ def _refuse_tab_indentation(file: str, text: str) -> None:
 
 
 SYNTAX_HINTS = {
-    "'\\t'": "a tab; write spaces instead, YAML does not allow tabs here",
+    "'\\t'": "a tab. Write spaces: YAML does not allow tabs here",
     "that cannot start any token": 'put quotes around text that starts with this character: key: "..."',
-    "mapping values are not allowed": "check the indentation of this line and the colons of the one before it; "
-    'text that holds ": " needs quotes',
+    "mapping values are not allowed": "check the indentation of this line and the colons of the line before. "
+    'Text that contains ": " requires quotes',
     "could not find expected ':'": "a key is followed by a colon and a space: `key: value`",
-    "expected <block end>": "the keys of one section start in the same column; the entries of a list start with `- `",
-    "expected '<document start>'": "nothing may follow the line `...`; it ends a YAML file",
+    "expected <block end>": "keys of one section start in the same column, entries of a list start with `- `",
+    "expected '<document start>'": "remove the text after the line `...`, which ends a YAML file",
     "but found another document": "one file holds one configuration: remove the line `---` before the second",
-    "undefined alias": 'a `*` starts an alias; put quotes around text that starts with it: "*..."',
+    "undefined alias": 'put quotes around text that starts with `*`, which is the mark of an alias: "*..."',
     "unexpected end of stream": "a quote was opened and not closed",
     "expected ',' or": "a bracket was opened and not closed, or a comma is missing",
 }
@@ -239,7 +245,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: Place) -> Confi
 
 
 class _Builder:
-    """Turns YAML nodes into plain values, noting places (all at `place`, if that is given) and problems."""
+    """Converts YAML nodes to plain values, and records places and problems."""
 
     def __init__(self, file: str, *, place: Place | None) -> None:
         self.file = file
@@ -254,7 +260,7 @@ class _Builder:
         self._count += 1
         if self._count > MAX_VALUES or id(node) in self._open:
             raise ConfigSyntaxError(
-                self._place(node), "aliases that repeat themselves without end", "write the values out"
+                self._place(node), "aliases that refer to themselves, or multiply without limit", "write the values out"
             )
         self.places.setdefault(path, self._place(node))
         if isinstance(node, yaml.ScalarNode):
@@ -282,8 +288,8 @@ class _Builder:
                 continue
             inner = (*path, key)
             if key in values:
-                message = f"the key stands here twice, first on line {self.places[inner].line}"
-                self._report(key_node, inner, message, "keep one of the two")
+                message = f"duplicate key, first on line {self.places[inner].line}"
+                self._report(key_node, inner, message, "remove one of the two")
                 continue
             self.places[inner] = self._place(key_node)
             values[key] = self.build(value_node, inner)

@@ -213,7 +213,7 @@ def test_of_options_that_do_not_fit_the_nearest_is_pointed_at() -> None:
         other="base: whole.yaml\nmodel:\n  decoder:\n    hidden_size: 100\n",
     )
     message = errors("other.yaml")
-    assert message.startswith("other.yaml:4: model.decoder.hidden_size: dot attention needs equal sizes")
+    assert message.startswith("other.yaml:4: model.decoder.hidden_size: dot attention requires equal sizes")
 
 
 def test_what_is_missing_everywhere_is_missing_in_the_file_itself() -> None:
@@ -224,10 +224,10 @@ def test_what_is_missing_everywhere_is_missing_in_the_file_itself() -> None:
 @pytest.mark.parametrize(
     ("chain", "says"),
     [
-        ({"a": "a"}, "a.yaml:2: base: goes in a circle: a.yaml, a.yaml"),
-        ({"a": "b", "b": "a"}, "b.yaml:2: base: goes in a circle: a.yaml, b.yaml, a.yaml"),
-        ({"a": "b", "b": "c", "c": "b"}, "c.yaml:2: base: goes in a circle: a.yaml, b.yaml, c.yaml, b.yaml"),
-        ({"a": "x/../b", "b": "./a"}, "b.yaml:2: base: goes in a circle: a.yaml, b.yaml, a.yaml"),
+        ({"a": "a"}, "a.yaml:2: base: circular bases: a.yaml, a.yaml"),
+        ({"a": "b", "b": "a"}, "b.yaml:2: base: circular bases: a.yaml, b.yaml, a.yaml"),
+        ({"a": "b", "b": "c", "c": "b"}, "c.yaml:2: base: circular bases: a.yaml, b.yaml, c.yaml, b.yaml"),
+        ({"a": "x/../b", "b": "./a"}, "b.yaml:2: base: circular bases: a.yaml, b.yaml, a.yaml"),
     ],
 )
 def test_circles_are_errors(chain: dict[str, str], says: str, folder: Path) -> None:
@@ -248,7 +248,7 @@ def test_circles_are_errors(chain: dict[str, str], says: str, folder: Path) -> N
         ("../corpora", "a folder, expected a YAML file: corpora", "did you mean ../corpora/one.yaml?"),
         ("../empty.yaml", "the file is empty: empty.yaml", "hint: "),
         ("7", "found 7, expected the path of a configuration file", "hint: "),
-        ("[x.yaml, y.yaml]", "found a list, expected the path", "it may have a base of its own"),
+        ("[x.yaml, y.yaml]", "found a list, expected the path", "which may have a base too"),
         ("{file: x.yaml}", "found a section (file), expected the path", "hint: "),
         ("' '", 'found " ", expected the path', "leave it out"),
         (r'"\0"', "expected the path", "leave it out"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -225,10 +226,12 @@ def test_comments_explain_every_option() -> None:
     config = load(GOOD)
     commented = dump_yaml(config, comments=True)
     assert commented.count("\n") > 150
+    uncommented = re.sub(r"\n *# ", " ", commented)
+    assert max(len(line.lstrip()) for line in commented.splitlines() if "#" in line) <= 100
     for path, option in walk():
         assert option.doc, f"{dotted(path)} has no documentation"
         if 0 not in path and path != ("base",):
-            assert f"# {option.doc}\n" in commented
+            assert option.doc in uncommented
 
 
 def test_the_json_schema_knows_every_option() -> None:

@@ -11,47 +11,51 @@ from model_options import problems_of
 NONSENSE: dict[str, tuple[dict[str, Any], str, str]] = {
     "feeding of nothing": (
         {"attention": {"score": "none", "input_feeding": True}},
-        "model.attention.input_feeding: input_feeding true needs attention, but attention.score is none",
+        "model.attention.input_feeding: input_feeding true requires attention, but attention.score is none",
         "choose a score",
     ),
-    "gate of nothing": ({"attention": {"score": "none", "context_gate": True}}, "context_gate true needs", "leave it"),
-    "heads of nothing": ({"attention": {"score": "none", "heads": 4}}, "heads 4 needs attention", "leave it"),
-    "scope of nothing": ({"attention": {"score": "none", "scope": "local_m"}}, "scope local_m needs", "leave it"),
+    "gate of nothing": (
+        {"attention": {"score": "none", "context_gate": True}},
+        "context_gate true requires",
+        "leave it",
+    ),
+    "heads of nothing": ({"attention": {"score": "none", "heads": 4}}, "heads 4 requires attention", "leave it"),
+    "scope of nothing": ({"attention": {"score": "none", "scope": "local_m"}}, "scope local_m requires", "leave it"),
     "dropout of nothing": (
         {"attention": {"score": "none"}, "dropout": {"attention": 0.1}},
-        "model.dropout.attention: attention 0.1 needs",
+        "model.dropout.attention: attention 0.1 requires",
         "leave it",
     ),
     "lexical model of nothing": (
         {"attention": {"score": "none"}, "lexical_model": True},
-        "lexical_model true needs attention",
+        "lexical_model true requires attention",
         "leave it",
     ),
     "coverage of a product": (
         {"attention": {"score": "general", "coverage": True}},
-        "input of the score's tanh layer, and general has none",
+        "requires a score with a tanh layer, but score is general",
         "score: additive",
     ),
     "window of everything": ({"attention": {"window": 3}}, "no effect with model.attention.scope global", "local_m"),
     "size of a product": ({"attention": {"size": 3}}, "score dot and one head", "more `heads`"),
     "uneven heads": (
         {"attention": {"score": "general", "heads": 3}},
-        "3 heads cannot share 512 features (model.decoder.hidden_size) evenly",
+        "512 features (model.decoder.hidden_size) cannot be divided among 3 heads",
         "heads: 2",
     ),
     "uneven heads of a tanh layer": (
         {"attention": {"score": "additive", "heads": 4, "size": 6}},
-        "4 heads cannot share 6 features (model.attention.size) evenly",
+        "6 features (model.attention.size) cannot be divided among 4 heads",
         "heads: 3",
     ),
     "uneven heads of the memory": (
         {"attention": {"score": "additive", "heads": 8, "size": 8}, "encoder": {"hidden_size": 6}},
-        "8 heads cannot share 12 features (model.encoder.hidden_size) evenly",
+        "12 features (model.encoder.hidden_size) cannot be divided among 8 heads",
         "heads: 6",
     ),
     "scaled dot of unequal sizes": (
         {"attention": {"score": "scaled_dot"}, "decoder": {"hidden_size": 100}},
-        "scaled dot attention needs equal sizes",
+        "scaled dot attention requires equal sizes",
         "score: general",
     ),
     "dot over layers of one way": (
@@ -67,19 +71,19 @@ NONSENSE: dict[str, tuple[dict[str, Any], str, str]] = {
     "more layers both ways than layers": (
         {"encoder": {"layers": 2, "bidirectional_layers": 3}},
         "found 3, but the encoder has 2 layers",
-        "raise `layers`",
+        "increase `layers`",
     ),
-    "alternating both ways": ({"encoder": {"alternating": True, "layers": 4}}, "none of these", "bidirectional: false"),
+    "alternating both ways": ({"encoder": {"alternating": True, "layers": 4}}, "no such layer", "bidirectional: false"),
     "alternating alone": (
         {"encoder": {"alternating": True, "bidirectional": False}, "decoder": {"hidden_size": 256}},
-        "turns every second layer around",
+        "reverses every second unidirectional layer",
         "leave it out",
     ),
-    "reversed both ways": ({"encoder": {"reversed": True}}, "makes no difference", "bidirectional: false"),
+    "reversed both ways": ({"encoder": {"reversed": True}}, "has no effect", "bidirectional: false"),
     "residuals above the top": ({"encoder": {"residual_from": 3}}, "found 3, but the encoder has 1 layer", "layers: 3"),
     "residuals of unequal sizes": (
         {"decoder": {"residual_from": 1, "layers": 2}},
-        "model.decoder.residual_from: layer 1 reads 256 features and gives 512",
+        "model.decoder.residual_from: layer 1 cannot add 256 input features to 512",
         "residual_from: 2",
     ),
     "residuals after both ways": (
@@ -87,7 +91,7 @@ NONSENSE: dict[str, tuple[dict[str, Any], str, str]] = {
             "encoder": {"layers": 3, "bidirectional_layers": 1, "residual_from": 2},
             "decoder": {"hidden_size": 256},
         },
-        "layer 2 reads 512 features and gives 256",
+        "layer 2 cannot add 512 input features to 256",
         "residual_from: 3",
     ),
     "last of unequal layers": (
@@ -100,12 +104,12 @@ NONSENSE: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "variational nothing": (
         {"dropout": {"embedding": 0, "layers": 0, "output": 0, "variational": True}},
-        "all three are 0",
-        "raise one",
+        "is 0",
+        "increase one",
     ),
     "forget gates of a GRU": (
         {"encoder": {"cell": "gru"}, "decoder": {"cell": "rnn"}, "initialization": {"forget_bias": 0.5}},
-        "which gru and rnn do not have",
+        "gru and rnn have no forget gates",
         "cell: lstm",
     ),
 }

@@ -1,4 +1,4 @@
-"""Contradictions: options that are each allowed and cannot all be meant. One module for each section."""
+"""Conflicts: options that are valid alone but cannot be combined. One module per section."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LANGUAGE", "Conflict", "conflicts", "every_pair", "search_conflicts"
 
 
 def conflicts(config: Config) -> Iterator[Conflict]:
-    """Everything in a configuration that cannot be meant together."""
-    for room in (data, tokenizer, model, training, objectives, decoding):
-        for check in room.CHECKS:
+    """Yield all conflicts in a configuration."""
+    for module in (data, tokenizer, model, training, objectives, decoding):
+        for check in module.CHECKS:
             yield from check(config)

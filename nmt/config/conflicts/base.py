@@ -1,4 +1,4 @@
-"""What a contradiction is, and how checks find options."""
+"""Conflicts between options, and rules that several checks share."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from nmt.config.schema import Config
 
 @dataclass(frozen=True)
 class Conflict:
-    """Options that do not fit together; `paths` names them, the one to complain about first."""
+    """Options that cannot be combined.
+
+    Attributes:
+        paths: the options. The error names the first one.
+        text: what is wrong.
+        hint: how to correct it.
+        ignored: whether the first option has no effect because of the second one.
+    """
 
     paths: tuple[KeyPath, ...]
     text: str
     hint: str
-    switched_off: bool = False
-    """The first option is set but has no effect, because of the second one."""
+    ignored: bool = False
 
 
 Check = Callable[[Config], Iterator[Conflict]]
 
 
 def key(path: str) -> KeyPath:
-    """`data.train.0.source` as a key path."""
+    """Return the key path of a dotted name such as `data.train.0.source`."""
     return tuple(int(part) if part.isdecimal() else part for part in path.split("."))
 
 
 def value_at(config: Config, path: KeyPath) -> Any:
-    """The value of an option."""
+    """Return the value of an option."""
     value: Any = config
     for part in path:
         value = value[part] if isinstance(part, int) else getattr(value, part)
@@ -39,7 +45,7 @@ def value_at(config: Config, path: KeyPath) -> Any:
 
 @dataclass(frozen=True)
 class OnlyUsedWith:
-    """An option that does nothing unless another one, its `switch`, has one of a few values (as YAML writes them)."""
+    """An option that is ignored unless another one, its `switch`, has one of some values, as written in YAML."""
 
     option: str
     switch: str
@@ -47,14 +53,14 @@ class OnlyUsedWith:
 
 
 def written(value: Any) -> str:
-    """An option's value as YAML has it."""
+    """Return the value of an option as written in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def without_effect(config: Config, rules: tuple[OnlyUsedWith, ...]) -> Iterator[Conflict]:
-    """Options that were changed and that another option switches off."""
+def ignored_options(config: Config, rules: tuple[OnlyUsedWith, ...]) -> Iterator[Conflict]:
+    """Yield options with values other than the default that are ignored because of another option."""
     for rule in rules:
         option, switch = key(rule.option), key(rule.switch)
         default = type(value_at(config, option[:-1])).model_fields[str(option[-1])].default
@@ -63,11 +69,11 @@ def without_effect(config: Config, rules: tuple[OnlyUsedWith, ...]) -> Iterator[
             others = " or ".join(rule.values)
             message = f"found {written(value)}, but it has no effect with {rule.switch} {written(chosen)}"
             hint = f"leave it out (its default is {written(default)}), or write `{switch[-1]}: {others}`"
-            yield Conflict((option, switch), message, hint, switched_off=True)
+            yield Conflict((option, switch), message, hint, ignored=True)
 
 
-def without_amount(config: Config, section: str, amount: str) -> Iterator[Conflict]:
-    """Options of `section` that were changed, while `amount`, how much there is of what they describe, is 0."""
+def ignored_without(config: Config, section: str, amount: str) -> Iterator[Conflict]:
+    """Yield options of `section` with values other than the default that are ignored because `amount` is 0."""
     switch = key(f"{section}.{amount}")
     values = value_at(config, switch[:-1])
     if getattr(values, amount) > 0:
@@ -76,5 +82,5 @@ def without_amount(config: Config, section: str, amount: str) -> Iterator[Confli
         value = getattr(values, name)
         if name != amount and value != field.default:
             message = f"found {written(value)}, but it has no effect with {section}.{amount} 0"
-            hint = f"leave it out (its default is {written(field.default)}), or give {amount} a value above 0"
-            yield Conflict(((*switch[:-1], name), switch), message, hint, switched_off=True)
+            hint = f"leave it out (its default is {written(field.default)}), or set {amount} above 0"
+            yield Conflict(((*switch[:-1], name), switch), message, hint, ignored=True)

@@ -1,11 +1,11 @@
-"""Contradictions among names, languages and text files."""
+"""Conflicts between names, languages and text files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from nmt.config.conflicts.base import Check, Conflict, key, without_amount
+from nmt.config.conflicts.base import Check, Conflict, ignored_without, key
 from nmt.config.problems import KeyPath, show
 from nmt.config.schema import Config, PairConfig
 
@@ -13,7 +13,7 @@ FORBIDDEN_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
 
 def name_problem(name: str) -> tuple[str, str] | None:
-    """What keeps a text from being the name of a file or folder everywhere, and the hint; None when nothing does."""
+    """Return why a text cannot be a file name on every system, with a hint, or None if it can."""
     if not name.strip():
         return "found an empty name", "write a name such as baseline-1"
     if FORBIDDEN_IN_NAMES.search(name):
@@ -26,7 +26,7 @@ def name_problem(name: str) -> tuple[str, str] | None:
 
 
 def names(config: Config) -> Iterator[Conflict]:
-    """The run and the test sets become folders and files."""
+    """Check names of the run and the test sets, which become names of folders and files."""
     problem = name_problem(config.name) if config.name is not None else None
     if config.name is not None and config.name.lower() in ("latest", "last"):
         problem = (f"{show(config.name)} is taken: runs/latest points to the newest run", "choose another name")
@@ -40,8 +40,8 @@ def names(config: Config) -> Iterator[Conflict]:
             yield Conflict((path,), *problem)
         first = seen.setdefault(test.name.lower(), index)
         if first != index:
-            message = f"two test sets are called {show(test.name)}, this one and data.test.{first}"
-            yield Conflict((path, key(f"data.test.{first}.name")), message, "give each its own `name:`")
+            message = f"the name {show(test.name)} is also the name of data.test.{first}"
+            yield Conflict((path, key(f"data.test.{first}.name")), message, "write different names")
     if not config.data.preprocessed_folder.strip():
         yield Conflict((key("data.preprocessed_folder"),), "found an empty path", "leave it out for `preprocessed`")
 
@@ -50,7 +50,7 @@ LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*\Z")
 
 
 def languages(config: Config) -> Iterator[Conflict]:
-    """Codes, not names: the tokenizer of BLEU and the counting of words depend on them."""
+    """Check the language codes, which select the tokenizer of BLEU and the counting of words."""
     for side in ("source_language", "target_language"):
         code = getattr(config.data, side)
         if not LANGUAGE.match(code):
@@ -59,34 +59,34 @@ def languages(config: Config) -> Iterator[Conflict]:
 
 
 def every_pair(config: Config) -> Iterator[tuple[KeyPath, PairConfig]]:
-    """All parallel text, with its place in the configuration."""
+    """Yield all parallel texts with their key paths."""
     yield from ((key(f"data.train.{index}"), corpus) for index, corpus in enumerate(config.data.train))
     yield key("data.valid"), config.data.valid
     yield from ((key(f"data.test.{index}"), test) for index, test in enumerate(config.data.test))
 
 
 def pairs(config: Config) -> Iterator[Conflict]:
-    """Parallel text is two files or one TSV file."""
+    """Check that each parallel text is two files or one TSV file."""
     for path, pair in every_pair(config):
         sides = {side: (*path, side) for side in ("source", "target", "tsv")}
         given = [side for side in sides if getattr(pair, side) is not None]
         involved = tuple(sides[side] for side in given) + tuple(sides.values())
         hint = "write `source:` and `target:`, or `tsv:` alone"
         if not given:
-            yield Conflict((path, *involved), "no text: neither source and target, nor tsv", hint)
+            yield Conflict((path, *involved), "no text, expected source and target, or tsv", hint)
         elif "tsv" in given and len(given) > 1:
-            yield Conflict((sides["tsv"], *involved), f"tsv given together with {' and '.join(given[:-1])}", hint)
+            yield Conflict((sides["tsv"], *involved), f"tsv cannot be combined with {' and '.join(given[:-1])}", hint)
         elif len(given) == 1 and given != ["tsv"]:
             missing = "target" if given == ["source"] else "source"
-            yield Conflict(involved, f"{given[0]} given without {missing}", hint)
+            yield Conflict(involved, f"{given[0]} requires {missing}", hint)
         elif given != ["tsv"] and pair.source == pair.target and pair.source:
             message = f"source and target are the same file, {show(pair.source)}"
-            yield Conflict((sides["target"], sides["source"]), message, "name the file of each side")
+            yield Conflict((sides["target"], sides["source"]), message, "write a different file for each side")
 
 
 def concatenation(config: Config) -> Iterator[Conflict]:
-    """Where nothing is put together, it does not matter how."""
-    yield from without_amount(config, "data.concatenation", "ratio")
+    """Check for options of concatenation that are ignored because the ratio is 0."""
+    yield from ignored_without(config, "data.concatenation", "ratio")
 
 
 CHECKS: tuple[Check, ...] = (names, languages, pairs, concatenation)

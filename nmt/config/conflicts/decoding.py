@@ -1,4 +1,4 @@
-"""Contradictions among the options of search."""
+"""Conflicts between the options of the search."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nmt.config.schema import Config, DecodingConfig
 
 
 def searches(config: Config) -> Iterator[Conflict]:
-    """A search can give only what it keeps."""
+    """Check the options of the search."""
     yield from search_conflicts(config.decoding)
 
 
 def search_conflicts(decoding: DecodingConfig) -> Iterator[Conflict]:
-    """What cannot be meant together in the options of a search."""
+    """Yield the conflicts between the options of the search."""
     if decoding.n_best > decoding.beam_size and not decoding.sampling:
         paths = (key("decoding.n_best"), key("decoding.beam_size"))
         message = f"n_best {decoding.n_best} is more than beam_size {decoding.beam_size}"
@@ -27,7 +27,7 @@ def search_conflicts(decoding: DecodingConfig) -> Iterator[Conflict]:
     if decoding.max_length_ratio == 0 and decoding.max_length_constant == 0:
         paths = (key("decoding.max_length_ratio"), key("decoding.max_length_constant"))
         message = "max_length_ratio and max_length_constant are both 0, so every translation would be empty"
-        yield Conflict(paths, message, "raise one of the two")
+        yield Conflict(paths, message, "increase one of the two")
     yield from _length_conflicts(decoding)
     yield from _beam_conflicts(decoding)
     yield from _sampling_conflicts(decoding)
@@ -38,20 +38,20 @@ def _length_conflicts(decoding: DecodingConfig) -> Iterator[Conflict]:
         low, high = getattr(decoding, least), getattr(decoding, most)
         if high is not None and low > high:
             message = f"{least} {low:g} is more than {most} {high:g}"
-            yield Conflict(_decoding(least, most), message, "lower the first or raise the second")
+            yield Conflict(_decoding(least, most), message, "lower the first or increase the second")
 
 
 def _beam_conflicts(decoding: DecodingConfig) -> Iterator[Conflict]:
     if decoding.beam_groups > 1 and decoding.beam_size % decoding.beam_groups and not decoding.sampling:
-        message = f"beam_size {decoding.beam_size} cannot be cut into {decoding.beam_groups} groups of one size"
+        message = f"beam_size {decoding.beam_size} cannot be divided into {decoding.beam_groups} equal groups"
         larger = -(-decoding.beam_size // decoding.beam_groups) * decoding.beam_groups
         yield Conflict(_decoding("beam_groups", "beam_size"), message, f"write `beam_size: {larger}`")
     if decoding.beam_groups == 1 and _changed(decoding, "diversity"):
-        yield _unused(decoding, "diversity", "beam_groups", "raise beam_groups")
+        yield _unused(decoding, "diversity", "beam_groups", "increase beam_groups")
     if decoding.beam_size == 1 and not decoding.sampling:
         for name in ("coverage_penalty", "stopping"):
             if _changed(decoding, name):
-                yield _unused(decoding, name, "beam_size", "raise beam_size")
+                yield _unused(decoding, name, "beam_size", "increase beam_size")
 
 
 def _sampling_conflicts(decoding: DecodingConfig) -> Iterator[Conflict]:
@@ -69,13 +69,13 @@ def _changed(decoding: DecodingConfig, name: str) -> bool:
     return bool(getattr(decoding, name) != DecodingConfig.model_fields[name].default)
 
 
-def _unused(decoding: DecodingConfig, name: str, switch: str, way_out: str) -> Conflict:
+def _unused(decoding: DecodingConfig, name: str, switch: str, alternative: str) -> Conflict:
     value, default = getattr(decoding, name), DecodingConfig.model_fields[name].default
     message = (
         f"found {written(value)}, but it has no effect with decoding.{switch} {written(getattr(decoding, switch))}"
     )
-    hint = f"leave it out (its default is {written(default)}), or {way_out}"
-    return Conflict(_decoding(name, switch), message, hint, switched_off=True)
+    hint = f"leave it out (its default is {written(default)}), or {alternative}"
+    return Conflict(_decoding(name, switch), message, hint, ignored=True)
 
 
 def _decoding(*names: str) -> tuple[KeyPath, ...]:
@@ -83,17 +83,17 @@ def _decoding(*names: str) -> tuple[KeyPath, ...]:
 
 
 def shortlists(config: Config) -> Iterator[Conflict]:
-    """A shortlist needs its table."""
+    """Check that a shortlist has a table."""
     table = config.data.shortlist
     translations = key("data.shortlist.translations")
     if config.decoding.shortlist and not table.translations:
-        message = "shortlist true, but data.shortlist.translations 0 makes no table for it"
-        yield Conflict((key("decoding.shortlist"), translations), message, "raise translations, or leave one out")
+        message = "shortlist requires a table, but data.shortlist.translations is 0"
+        yield Conflict((key("decoding.shortlist"), translations), message, "increase translations, or leave it out")
     default = type(table).model_fields["frequent"].default
     if not table.translations and table.frequent != default:
         message = f"found {table.frequent}, but it has no effect with data.shortlist.translations 0"
-        hint = f"leave it out (its default is {default}), or raise translations"
-        yield Conflict((key("data.shortlist.frequent"), translations), message, hint, switched_off=True)
+        hint = f"leave it out (its default is {default}), or increase translations"
+        yield Conflict((key("data.shortlist.frequent"), translations), message, hint, ignored=True)
 
 
 CHECKS: tuple[Check, ...] = (searches, shortlists)

@@ -1,10 +1,10 @@
-"""Contradictions among the options of what training improves."""
+"""Conflicts between the options of training objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nmt.config.conflicts.base import Check, Conflict, OnlyUsedWith, key, without_amount, without_effect
+from nmt.config.conflicts.base import Check, Conflict, OnlyUsedWith, ignored_options, ignored_without, key
 from nmt.config.schema import Config, MinimumRiskConfig
 
 OBJECTIVE = "training.objective"
@@ -24,27 +24,27 @@ ONLY_USED_WITH = tuple(
 
 
 def ignored(config: Config) -> Iterator[Conflict]:
-    """Options that were changed and that another option switches off."""
-    return without_effect(config, ONLY_USED_WITH)
+    """Yield options that another option makes ineffective."""
+    return ignored_options(config, ONLY_USED_WITH)
 
 
 def scheduled_sampling(config: Config) -> Iterator[Conflict]:
-    """A share of nothing has no ramp, a ramp of no updates no form, and one after the end of training no effect."""
+    """Check that the ramp of scheduled sampling has an effect."""
     training, options = config.training, config.training.scheduled_sampling
     section = "training.scheduled_sampling"
-    yield from without_amount(config, section, "probability")
+    yield from ignored_without(config, section, "probability")
     start, ramp = key(f"{section}.start_updates"), key(f"{section}.ramp_updates")
     if options.probability > 0 and options.ramp != "linear" and options.ramp_updates == 0:
         form = key(f"{section}.ramp")
-        message = f"a ramp {options.ramp}, but ramp_updates is 0: the share is there at once"
-        yield Conflict((form, ramp), message, "give ramp_updates, or leave ramp out")
+        message = f"found {options.ramp}, but it has no effect with ramp_updates 0"
+        yield Conflict((form, ramp), message, "leave it out, or set ramp_updates above 0")
     if options.probability > 0 and training.max_updates is not None and options.start_updates >= training.max_updates:
-        message = f"begins after {options.start_updates} updates, but training ends after {training.max_updates}"
-        yield Conflict((start, key("training.max_updates")), message, "lower start_updates or raise max_updates")
+        message = f"found {options.start_updates}, but training ends after {training.max_updates} updates"
+        yield Conflict((start, key("training.max_updates")), message, "lower start_updates, or increase max_updates")
 
 
 def r_drop(config: Config) -> Iterator[Conflict]:
-    """Two passes differ by nothing but dropout."""
+    """Check that R-Drop has dropout, in which its two passes differ."""
     dropout = config.model.dropout
     rates = [name for name, value in dropout if isinstance(value, float)]
     if config.training.r_drop > 0 and not any(getattr(dropout, name) > 0 for name in rates):
@@ -54,7 +54,7 @@ def r_drop(config: Config) -> Iterator[Conflict]:
 
 
 def attention_terms(config: Config) -> Iterator[Conflict]:
-    """What reads attention weights needs some, and links need a file."""
+    """Check that losses of attention weights have attention, and that guided alignment has alignments."""
     training, guided = config.training, config.training.guided_alignment
     weight, final = key("training.guided_alignment.weight"), key("training.guided_alignment.final_weight")
     updates, score = key("training.guided_alignment.decay_updates"), key("model.attention.score")
@@ -62,7 +62,7 @@ def attention_terms(config: Config) -> Iterator[Conflict]:
     if config.model.attention.score == "none":
         for path, wanted in ((key("training.coverage_loss"), training.coverage_loss > 0), (weight, links)):
             if wanted:
-                message = f"{path[-1] if len(path) == 2 else path[-2]} reads attention weights, but score is none"
+                message = f"{path[-1] if len(path) == 2 else path[-2]} requires attention, but attention.score is none"
                 yield Conflict((path, score), message, "leave it out, or choose a score under model.attention")
     if links and not any(corpus.alignment is not None for corpus in config.data.train):
         message = "guided_alignment has a weight, but no corpus of data.train has an alignment"
@@ -70,15 +70,15 @@ def attention_terms(config: Config) -> Iterator[Conflict]:
         yield Conflict(paths, message, "name the file of links with `alignment:` beside source and target")
     if (guided.final_weight is None) != (guided.decay_updates is None):
         given, missing = (updates, final) if guided.final_weight is None else (final, updates)
-        message = f"{given[-1]} given without {missing[-1]}"
-        yield Conflict((given, missing), message, "give both, or leave both out for a weight that stays")
+        message = f"{given[-1]} requires {missing[-1]}"
+        yield Conflict((given, missing), message, "set both, or leave both out for a constant weight")
     elif guided.final_weight is not None and guided.final_weight == guided.weight:
-        message = f"final_weight is {guided.final_weight:g}, as weight is: nothing would change"
+        message = f"found {guided.final_weight:g}, which is also the value of weight"
         yield Conflict((final, weight), message, "leave out final_weight and decay_updates")
 
 
 def embeddings(config: Config) -> Iterator[Conflict]:
-    """One table cannot be filled from two files."""
+    """Check that one embedding table is not initialized from two files."""
     given = config.model.initialization
     if (
         config.model.tying == "three_way"
@@ -87,12 +87,12 @@ def embeddings(config: Config) -> Iterator[Conflict]:
     ):
         paths = tuple(key(f"model.initialization.{side}_embeddings") for side in ("target", "source"))
         message = "three_way tying shares one table between both sides, but each has a file of vectors"
-        hint = "put the vectors of both languages into one file, and name that as source_embeddings"
+        hint = "put the vectors of both languages into one file, and set source_embeddings to it"
         yield Conflict((*paths, key("model.tying")), message, hint)
 
 
 def frozen(config: Config) -> Iterator[Conflict]:
-    """A pattern is the name of something."""
+    """Check that name patterns of frozen parameters are not empty."""
     for index, pattern in enumerate(config.training.frozen):
         if not pattern.strip():
             path = key(f"training.frozen.{index}")

@@ -1,4 +1,4 @@
-"""Contradictions among the options of the subword models."""
+"""Conflicts between the options of the subword models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ RESERVED_SYMBOLS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 def symbols(config: Config) -> Iterator[Conflict]:
-    """Symbols must survive segmentation in one piece."""
+    """Check that user symbols and tags can be single pieces."""
     seen: set[str] = set()
     for index, symbol in enumerate(config.tokenizer.user_symbols):
         path = key(f"tokenizer.user_symbols.{index}")
         yield from _symbol(path, symbol)
         if symbol in seen:
-            yield Conflict((path,), f"the symbol {show(symbol)} stands in the list twice", "keep one of the two")
+            yield Conflict((path,), f"the symbol {show(symbol)} occurs twice in the list", "remove one of the two")
         seen.add(symbol)
     for path, pair in every_pair(config):
         if isinstance(pair, CorpusConfig) and pair.tag is not None:
@@ -30,14 +30,14 @@ def _symbol(path: KeyPath, symbol: str) -> Iterator[Conflict]:
     if not symbol:
         yield Conflict((path,), "found an empty symbol", "leave it out")
     elif any(character.isspace() or character == "\u2581" for character in symbol):
-        yield Conflict((path,), f"the symbol {show(symbol)} holds a space", "write it without, such as <name>")
+        yield Conflict((path,), f"the symbol {show(symbol)} contains a space", "remove the space")
     elif symbol in RESERVED_SYMBOLS:
-        message = f"the symbol {show(symbol)} is used by every subword model"
-        yield Conflict((path,), message, f"choose another than {', '.join(RESERVED_SYMBOLS)}")
+        message = f"the symbol {show(symbol)} is reserved in every subword model"
+        yield Conflict((path,), message, f"choose another symbol than {', '.join(RESERVED_SYMBOLS)}")
 
 
 def vocabulary(config: Config) -> Iterator[Conflict]:
-    """The smallest vocabulary holds the special pieces, the bytes and the symbols."""
+    """Check that the vocabulary has room for the special pieces, the bytes and the user symbols."""
     options = config.tokenizer
     needed = len(RESERVED_SYMBOLS) + 256 * options.byte_fallback + len(options.user_symbols) + 1
     if options.vocabulary_size < needed:
