@@ -29,7 +29,7 @@ class FakeSubwords:
     def __init__(self, *, right_to_left: bool = False) -> None:
         self.right_to_left = right_to_left
 
-    def turned(self, values: Sequence[Any]) -> list[Any]:
+    def in_text_order(self, values: Sequence[Any]) -> list[Any]:
         return list(reversed(values)) if self.right_to_left else list(values)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -43,7 +43,7 @@ class FakeSubwords:
                 piece = max((piece for piece in PIECES[4:] if rest.startswith(piece)), key=len)
                 ids.append(PIECES.index(piece))
                 rest = rest[len(piece) :]
-            found.append(self.turned(ids))
+            found.append(self.in_text_order(ids))
         return found
 
 

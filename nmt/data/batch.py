@@ -1,4 +1,4 @@
-"""Batches: pairs of sentences as rectangles of ids, padded, within a budget."""
+"""Batches: pairs of sentences as padded rectangles of ids, within a budget of tokens."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from nmt.data.store import Rows, make_rows
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs as ids, padded with PAD on the right. B pairs; S and T include EOS (T: BOS in `target_input`).
+    """Pairs as ids, padded with PAD on the right.
+
+    B pairs, S and T the longest source and target. Both include EOS (or BOS, in `target_input`).
 
     Attributes:
         source: Pieces and EOS; int64 [B, S].
         source_lengths: EOS included; int64 [B].
-        target_input: BOS and pieces, what the decoder is fed; int64 [B, T].
-        target_output: Pieces and EOS, what it is to predict; int64 [B, T].
+        target_input: BOS and pieces, the input of the decoder; int64 [B, T].
+        target_output: Pieces and EOS, the expected output of the decoder; int64 [B, T].
         target_lengths: EOS included; int64 [B].
-        links: Given links between the pieces of the pairs; None where they are not asked for.
+        links: Alignment links between the pieces of the pairs; None if training does not use them.
     """
 
     source: NDArray[np.int64]
@@ -35,7 +37,7 @@ class Batch:
 
     @property
     def target_tokens(self) -> int:
-        """Predictions that count: pieces and EOS of all targets."""
+        """Number of predicted tokens: pieces and EOS of all targets."""
         return int(self.target_lengths.sum())
 
     def __len__(self) -> int:
@@ -49,9 +51,9 @@ def split_into_batches(
     batch_tokens: int,
     batch_sentences: int | None,
 ) -> list[slice]:
-    """Cuts pairs into batches, each as long as rows times the longest length stays within the limits.
+    """Split pairs into batches. Each batch takes pairs as long as rows times the longest length is within the limits.
 
-    A pair that is longer than `batch_tokens` makes a batch of its own.
+    A pair that is longer than `batch_tokens` is a batch of one pair.
 
     Args:
         source_lengths: EOS included, in the order of the pairs.
@@ -63,19 +65,19 @@ def split_into_batches(
     batches = []
     first = 0
     while first < len(lengths):
-        most = max(1, batch_tokens // int(lengths[first]))
+        max_rows = max(1, batch_tokens // int(lengths[first]))
         if batch_sentences is not None:
-            most = min(most, batch_sentences)
-        longest = np.maximum.accumulate(lengths[first : first + most])
-        fitting = longest * np.arange(1, len(longest) + 1) <= batch_tokens  # true up to some row, false from then on
-        rows = max(1, int(np.count_nonzero(fitting)))
+            max_rows = min(max_rows, batch_sentences)
+        longest = np.maximum.accumulate(lengths[first : first + max_rows])
+        fits = longest * np.arange(1, len(longest) + 1) <= batch_tokens  # true for the first rows, false for all others
+        rows = max(1, int(np.count_nonzero(fits)))
         batches.append(slice(first, first + rows))
         first += rows
     return batches
 
 
 def make_batch(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
-    """Pads pairs of ids (without BOS and EOS) to a batch, in the given order."""
+    """Make a batch of pairs of ids (without BOS and EOS), in the given order."""
     return pad(make_rows(sources, np.int64), make_rows(targets, np.int64), np.arange(len(sources)))
 
 
@@ -86,9 +88,9 @@ def fixed_batches(
     batch_tokens: int,
     batch_sentences: int | None,
 ) -> list[Batch]:
-    """Batches of a validation set: every pair once, sorted by length, always the same.
+    """Make the batches of a validation set: every pair once, sorted by length, the same batches each time.
 
-    A pair that is longer than `batch_tokens` makes a batch of its own.
+    A pair that is longer than `batch_tokens` is a batch of one pair.
     """
     source_rows, target_rows = make_rows(sources, np.int64), make_rows(targets, np.int64)
     order = np.lexsort((source_rows.lengths, target_rows.lengths))
@@ -102,35 +104,35 @@ def fixed_batches(
 
 
 def pad(sources: Rows, targets: Rows, pairs: NDArray[np.int64]) -> Batch:
-    """Makes a batch of these pairs, in this order."""
+    """Make a batch of the pairs with these numbers, in this order."""
     source, source_lengths = _rectangle(sources.select(pairs))
     target, target_lengths = _rectangle(targets.select(pairs))
     return Batch(source, source_lengths, _shifted(target, target_lengths), target, target_lengths)
 
 
 def reversed_targets(batch: Batch) -> Batch:
-    """The same pairs with each target from its last piece to its first; EOS stays at the end."""
-    lengths = batch.target_lengths[:, None]
-    places = np.arange(batch.target_output.shape[1])[None, :]
-    mirrored = np.where(places < lengths - 1, lengths - 2 - places, places)
+    """Reverse the pieces of each target. EOS stays at the end."""
+    lengths = batch.target_lengths[:, None]  # [B, 1]
+    positions = np.arange(batch.target_output.shape[1])[None, :]  # [1, T]
+    mirrored = np.where(positions < lengths - 1, lengths - 2 - positions, positions)  # [B, T]
     output = np.take_along_axis(batch.target_output, mirrored, axis=1)
     links = batch.links
     if links is not None:
-        links = replace(links, targets=batch.target_lengths[links.rows] - 2 - links.targets)
+        links = replace(links, targets=batch.target_lengths[links.rows] - 2 - links.targets)  # EOS has no links
     return replace(batch, target_input=_shifted(output, batch.target_lengths), target_output=output, links=links)
 
 
 def _shifted(target: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What the decoder is fed to predict `target`: BOS, and each piece but EOS."""
-    fed = np.empty_like(target)
-    fed[:, 0] = BOS
-    fed[:, 1:] = target[:, :-1]
-    fed[np.arange(target.shape[1]) >= lengths[:, None]] = PAD
-    return fed
+    """Return the decoder input for targets [B, T]: BOS, then all pieces without EOS [B, T]."""
+    shifted = np.empty_like(target)
+    shifted[:, 0] = BOS
+    shifted[:, 1:] = target[:, :-1]
+    shifted[np.arange(target.shape[1]) >= lengths[:, None]] = PAD
+    return shifted
 
 
 def _rectangle(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each row with EOS at its end, padded; and the lengths, EOS included."""
+    """Return the rows with EOS at their ends, padded [B, T], and their lengths with EOS [B]."""
     lengths = rows.lengths + 1
     width = int(lengths.max())
     padded = np.full((len(lengths), width), PAD, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The stream of training batches: shuffled, of similar length, within a budget, and entered anywhere."""
+"""The stream of training batches: shuffled, of similar length, within a token budget, resumable at any batch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from nmt.errors import DataError
 
 __all__ = ["Batch", "Batches", "Position", "fixed_batches", "make_batch"]
 
-MAX_SAMPLED_GROWTH = 2  # longest sampled segmentation over longest stored one
+MAX_SAMPLED_GROWTH = 2  # ratio of the longest sampled to the longest stored segmentation
 GROWTH_PAIRS = 2_000  # pairs from which the effect of sampling on lengths is estimated
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the stream of batches: the next batch to give. Training starts at Position(0, 0, 0)."""
+    """A position in the stream: that of the next batch. Training starts at Position(0, 0, 0)."""
 
     epoch: int
     window: int
@@ -37,11 +37,11 @@ class Position:
 
 
 class Batches:
-    """The endless stream of training batches, the same for the same seed from wherever it is entered.
+    """The endless stream of training batches. A batch depends only on the seed and its position.
 
-    Each epoch shuffles all pairs, cuts them into windows, sorts each window by length (roughly, so that the batches
-    differ from epoch to epoch), cuts it into batches that fit, and gives these in random order. Examples of several
-    pairs, if there are to be any, are added to each window before it is sorted.
+    Each epoch shuffles all pairs and splits them into windows. Each window is sorted by length (roughly, so that the
+    batches differ from epoch to epoch) and split into batches within the limits, in random order. Concatenated examples
+    are added to a window before it is sorted.
     """
 
     def __init__(
@@ -56,29 +56,29 @@ class Batches:
         seed: int,
         weights: Sequence[float],
         aligned: bool = False,
-        joining: ConcatenationSampler | None = None,
+        concatenation: ConcatenationSampler | None = None,
     ) -> None:
-        """Prepares the stream; reads nothing but lengths.
+        """Make the stream. Only the lengths of the store are read.
 
         Args:
             store: The training pairs.
-            tokenizers: The subword models. They cut text when `sampling` is above 0, and say in which direction
-                targets are to be learnt; the store has them from left to right.
+            tokenizers: The subword models, for sampling and for the direction of the targets. The store has all rows
+                from left to right.
             batch_tokens: Limit of rows times length of a batch, on either side, padding and EOS included.
             batch_sentences: Limit of rows, or None.
             shuffle_window: Pairs that are held in memory and sorted together.
-            sampling: Strength of subword sampling; 0 takes the stored ids. A sampled segmentation more than twice as
-                long as the longest stored one is not used (the stored one is).
-            seed: Another seed, another order.
+            sampling: Strength of subword sampling. 0 uses the stored ids. The stored segmentation replaces a sampled
+                one that is more than twice as long as the longest stored one.
+            seed: Seed of the order and of all sampling.
             weights: How often an epoch shows the pairs of each corpus.
-            aligned: Whether batches carry the links between pieces that the store has.
-            joining: Which examples of several pairs are added, or None.
+            aligned: Whether batches have the alignment links of the store.
+            concatenation: Samples concatenated examples, if any.
 
         Raises:
-            DataError: The longest pair alone is more than `batch_tokens`, or the store does not fit the options.
+            DataError: The longest pair has more than `batch_tokens` pieces, or the store does not fit the options.
         """
         if len(weights) != len(store.bounds) - 1:
-            raise DataError(f"There are {len(store.bounds) - 1} corpora, but {len(weights)} weights.")
+            raise DataError(f"The data has {len(store.bounds) - 1} corpora, but {len(weights)} weights were given.")
         self._store = store
         self._batch_tokens = batch_tokens
         self._batch_sentences = batch_sentences
@@ -94,17 +94,18 @@ class Batches:
         if max(longest) + 1 > batch_tokens:
             raise DataError(
                 f"training.batch_tokens is {batch_tokens}, but the longest sentence has {max(longest) + 1} pieces. "
-                "Raise it, or lower data.filters.max_pieces."
+                "Raise it, or lower data.filters.max_pieces and preprocess again."
             )
         growth = MAX_SAMPLED_GROWTH if sampling > 0 else 1
         self._longest = tuple(min(growth * length, batch_tokens - 1) for length in longest)
-        joining = joining or ConcatenationSampler(share=0.0, most=1, max_pieces=0)
-        self._joining = dataclasses.replace(joining, max_pieces=min(joining.max_pieces, batch_tokens - 1))
+        concatenation = concatenation or ConcatenationSampler(ratio=0.0, max_pairs=1, max_pieces=0)
+        max_pieces = min(concatenation.max_pieces, batch_tokens - 1)
+        self._concatenation = dataclasses.replace(concatenation, max_pieces=max_pieces)
 
     def iterate(self, position: Position) -> Iterator[tuple[Batch, Position]]:
-        """Gives batches without end, each with the position of the one after it.
+        """Yield batches without end, each with the position of the batch after it.
 
-        After the last batch of an epoch that is window 0, batch 0 of the next.
+        The position after the last batch of an epoch is window 0, batch 0 of the next epoch.
         """
         epoch, window, batch = position.epoch, position.window, position.batch
         while True:
@@ -124,39 +125,37 @@ class Batches:
             epoch, window, batch = epoch + 1, 0, 0
 
     def count(self, epoch: int) -> int:
-        """How many batches an epoch has; with sampling, about how many."""
+        """Return the number of batches of an epoch. With sampling, it is an estimate."""
         order = self._order(epoch)
         batches = 0
         for window in range(self._windows(order)):
             lengths = self._stored_lengths(self._pairs(order, window), epoch, window)
-            batches += len(self._cut(*lengths, make_key(self._seed, 2, epoch, window)))
+            batches += len(self._split(*lengths, make_key(self._seed, 2, epoch, window)))
         return round(batches * self._growth(order)) if self._samplers else batches
 
-    def worst(self) -> Batch:
-        """A batch that spends the whole budget on the longest sentences there are: if it fits in memory, all do."""
+    def largest(self) -> Batch:
+        """Return a batch at least as large as all others, of the longest sentences. If it fits in memory, all do."""
         source, target = (self._longest_example(side) + 1 for side in (0, 1))
         rows = self._batch_tokens // max(source, target)
         pairs = [math.ceil(weight * size) for weight, size in zip(self._weights, self._sizes, strict=True)]
-        most = min(sum(pairs), self._shuffle_window)
-        most += math.ceil(self._joining.share * most)
-        most = min(most, self._batch_sentences or most)
-        if most < rows:
-            rows = most
+        max_rows = min(sum(pairs), self._shuffle_window)
+        max_rows += math.ceil(self._concatenation.ratio * max_rows)
+        max_rows = min(max_rows, self._batch_sentences or max_rows)
+        if max_rows < rows:
+            rows = max_rows
         else:
             source = target = self._batch_tokens // rows
         longest = self._store.rows(np.array([self._store.source_lengths.argmax(), self._store.target_lengths.argmax()]))
         source_ids = np.resize(longest[0].ids[: longest[0].lengths[0]], source - 1)
         target_ids = np.resize(longest[1].ids[longest[1].starts[1] :], target - 1)
-        worst = make_batch([source_ids.tolist()] * rows, [target_ids.tolist()] * rows)
+        batch = make_batch([source_ids.tolist()] * rows, [target_ids.tolist()] * rows)
         if self._linker is not None:
             pieces = (
                 make_rows([source_ids.tolist()] * rows, np.int64),
                 make_rows([target_ids.tolist()] * rows, np.int64),
             )
-            worst = dataclasses.replace(worst, links=self._linker.link(no_links(rows), *pieces))
-        return worst
-
-    # --------------------------------------------------------------------------------------------------- inside
+            batch = dataclasses.replace(batch, links=self._linker.link(no_links(rows), *pieces))
+        return batch
 
     def _order(self, epoch: int) -> EpochOrder:
         return EpochOrder(self._store.bounds, self._weights, seed=self._seed, epoch=epoch)
@@ -165,7 +164,7 @@ class Batches:
         return -(-len(order) // self._shuffle_window)
 
     def _pairs(self, order: EpochOrder, window: int) -> NDArray[np.int64]:
-        """The pairs of a window, ascending. All windows of an epoch have the same size, give or take one."""
+        """Return the pairs of a window, ascending. The sizes of the windows of an epoch differ by at most one."""
         windows = self._windows(order)
         pairs = order.pairs(window * len(order) // windows, (window + 1) * len(order) // windows)
         pairs.sort()
@@ -173,48 +172,48 @@ class Batches:
 
     def _longest_example(self, side: int) -> int:
         longest = self._longest[side]
-        if self._joining.share == 0:
+        if self._concatenation.ratio == 0:
             return longest
-        return max(longest, min(self._joining.most * longest, self._joining.max_pieces))
+        return max(longest, min(self._concatenation.max_pairs * longest, self._concatenation.max_pieces))
 
-    def _drawn(self, pairs: NDArray[np.int64], epoch: int, window: int) -> tuple[SampledGroups, NDArray[np.int64]]:
-        """What is put together of a window's pairs; and the window's rows: each pair, and after them the members."""
-        drawn = self._joining.draw(len(pairs), make_key(self._seed, 5, epoch, window))
-        return drawn, np.concatenate([np.arange(len(pairs)), drawn.members])
+    def _groups(self, pairs: NDArray[np.int64], epoch: int, window: int) -> tuple[SampledGroups, NDArray[np.int64]]:
+        """Return the groups to concatenate, and the rows of a window: each pair, then the members of the groups."""
+        groups = self._concatenation.sample(len(pairs), make_key(self._seed, 5, epoch, window))
+        return groups, np.concatenate([np.arange(len(pairs)), groups.members])
 
     def _stored_lengths(
         self, pairs: NDArray[np.int64], epoch: int, window: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The lengths of a window's examples, were they all in their stored pieces."""
-        drawn, everyone = self._drawn(pairs, epoch, window)
-        numbers = pairs[everyone]
+        """Return the lengths of the examples of a window in stored pieces, without sampling."""
+        groups, rows = self._groups(pairs, epoch, window)
+        numbers = pairs[rows]
         lengths = [side[numbers].astype(np.int64) for side in (self._store.source_lengths, self._store.target_lengths)]
-        examples = self._joining.fit(lengths, drawn)
+        examples = self._concatenation.fit(lengths, groups)
         return examples.lengths(lengths[0]), examples.lengths(lengths[1])
 
     def _growth(self, order: EpochOrder) -> float:
-        """How much longer sampled segmentations are than stored ones, seen from a few pairs."""
+        """Estimate the ratio of sampled to stored lengths from a few pairs."""
         pairs = np.sort(order.pairs(0, min(len(order), GROWTH_PAIRS)))
         stored = self._store.rows(pairs)
         key = make_key(self._seed, 4)
         source, target = (self._sampled(stored[side], side, key).lengths for side in (0, 1))
-        before = np.maximum(stored[0].lengths, stored[1].lengths) + 1
-        return float((np.maximum(source, target) + 1).sum() / before.sum())
+        unsampled = np.maximum(stored[0].lengths, stored[1].lengths) + 1
+        return float((np.maximum(source, target) + 1).sum() / unsampled.sum())
 
     def _load(self, order: EpochOrder, epoch: int, window: int) -> _Window:
         pairs = self._pairs(order, window)
-        drawn, everyone = self._drawn(pairs, epoch, window)
+        groups, rows = self._groups(pairs, epoch, window)
         sources, targets = self._store.rows(pairs)
         links = self._store.links(pairs) if self._linker is not None else None
-        if len(drawn.members):
-            sources, targets = sources.select(everyone), targets.select(everyone)
-            links = None if links is None else links.select(everyone)
+        if len(groups.members):
+            sources, targets = sources.select(rows), targets.select(rows)
+            links = None if links is None else links.select(rows)
         if self._samplers:
             key = make_key(self._seed, 3, epoch, window)
             sources, targets = self._sampled(sources, 0, key), self._sampled(targets, 1, key)
-        examples = self._joining.fit((sources.lengths, targets.lengths), drawn)
-        joined = examples.joined(sources), examples.joined(targets)
-        batches = self._cut(joined[0].lengths, joined[1].lengths, make_key(self._seed, 2, epoch, window))
+        examples = self._concatenation.fit((sources.lengths, targets.lengths), groups)
+        joined = examples.concatenate(sources), examples.concatenate(targets)
+        batches = self._split(joined[0].lengths, joined[1].lengths, make_key(self._seed, 2, epoch, window))
         return _Window(*joined, _Members(sources, targets, links, examples), batches)
 
     def _batch(self, window: _Window, numbers: NDArray[np.int64]) -> Batch:
@@ -225,24 +224,24 @@ class Batches:
 
     def _sampled(self, stored: Rows, side: int, key: int) -> Rows:
         sampled = self._samplers[side].sample(stored, key=make_key(key, side))
-        both = np.concatenate([sampled.ids, stored.ids])
+        ids = np.concatenate([sampled.ids, stored.ids])
         lengths, starts = sampled.lengths, sampled.starts
         use_stored = lengths > self._longest[side]
         chosen = Rows(
-            both,
+            ids,
             np.where(use_stored, stored.starts + lengths.sum(), starts),
             np.where(use_stored, stored.lengths, lengths),
         )
         return chosen.select(np.arange(len(chosen.lengths)))
 
-    def _cut(
+    def _split(
         self, source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64], key: int
     ) -> list[NDArray[np.int64]]:
-        """Sorts a window by length and cuts it into batches, in random order.
+        """Sort a window by length and split it into batches, in random order.
 
-        Targets of two neighbouring lengths go together, and among them sources ascend and descend by turns, so that
-        both sides need little padding. What changes from epoch to epoch is which two lengths, which turns, and the
-        order of equals: no two epochs have the same batches.
+        Targets of two neighbouring lengths form a group. The sources ascend in one group and descend in the next, so
+        that both sides need little padding. The pairs of lengths, the directions and the order of equal lengths are
+        random, so no two epochs have the same batches.
         """
         numbers = np.arange(len(source_lengths))
         shift, turn = (hash64(np.arange(2), make_key(key, 0)) >> np.uint64(63)).astype(np.int64)
@@ -260,7 +259,7 @@ class Batches:
 
 
 class _Members(NamedTuple):
-    """The pairs of one window in memory, and which of them make an example."""
+    """The pairs of one window in memory, and the examples that they form."""
 
     sources: Rows
     targets: Rows
@@ -278,7 +277,7 @@ class _Window(NamedTuple):
 
 
 def _links(linker: Linker, window: _Members, numbers: NDArray[np.int64]) -> Links:
-    """The links of some examples: those of their pairs, each moved to its place."""
+    """Return the links of some examples: the links of their pairs, moved to their positions in the examples."""
     members, owners = window.examples.members(numbers)
     sources, targets = window.sources.select(members), window.targets.select(members)
     words = no_links(len(members)) if window.links is None else window.links.select(members)

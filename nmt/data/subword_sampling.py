@@ -1,12 +1,12 @@
-"""Subword sampling: other segmentations of the training text, drawn anew for each window of batches.
+"""Subword sampling: random segmentations of the training text, sampled again for each window of batches.
 
-Seeing words cut in several ways makes a model sturdier, most of all with little data. A unigram model draws from the
-best segmentations of each word, by probability (subword regularisation, Kudo 2018); a BPE model leaves merges out at
-random (BPE-dropout, Provilkov et al. 2020).
+Words in several segmentations make a model more robust, especially with little data. A unigram model samples from the
+best segmentations of each word, by probability (subword regularisation, Kudo 2018). A BPE model skips random merges
+(BPE-dropout, Provilkov et al. 2020).
 
-SentencePiece can sample too, but its random numbers differ from process to process, and a resumed run must see what
-the uninterrupted one would have seen. So words are taken from the stored ids, each distinct word is segmented a few
-times, and each occurrence draws one of these: everything but the words themselves is whole-array arithmetic.
+SentencePiece can sample too, but its random numbers differ from process to process, and a resumed run must see the same
+text as an uninterrupted one. So the words are taken from the stored ids, each distinct word is segmented a few times,
+and each occurrence samples one of these segmentations with whole-array arithmetic.
 """
 
 from __future__ import annotations
@@ -24,58 +24,58 @@ from nmt.data.shuffle import hash64, make_key, uniform
 from nmt.data.store import Rows, make_rows
 from nmt.data.tokenizer import WORD_START, SubwordModel
 
-MOST = 64
-"""Segmentations of a word that unigram models choose from."""
+MAX_SEGMENTATIONS = 64
+"""Segmentations of a word that unigram models sample from."""
 DRAWS = 32
-"""Times that the merges of a word are made with dropout; its occurrences draw from these."""
-KNOWN_WORDS = 200_000
+"""Segmentations of a word by BPE-dropout, from which its occurrences sample."""
+MAX_KNOWN_WORDS = 200_000
 """Words whose segmentations are remembered."""
 
 Word = tuple[int, ...]
 
 
 class SubwordSampler:
-    """Draws segmentations with one subword model."""
+    """Samples segmentations of one subword model."""
 
     def __init__(self, model: SubwordModel, *, strength: float) -> None:
-        """Prepares the tables.
+        """Make the tables.
 
         Args:
-            model: The model that made the stored ids.
-            strength: BPE: probability of leaving a merge out. Unigram: what exponent the probabilities of
-                segmentations get; the smaller, the more varied.
+            model: The model of the stored ids.
+            strength: BPE: probability of skipping a merge. Unigram: exponent of the probabilities of segmentations.
+                Smaller exponents give more variety.
         """
         self._model = model
         self._strength = strength
         self._pieces = model.pieces(range(model.size))
-        ordinary = [model.is_ordinary(piece) for piece in range(model.size)]
-        self._ids = {self._pieces[piece]: piece for piece in range(model.size) if ordinary[piece]}
-        self._ordinary = np.array(ordinary)
-        self._starts_word = np.array([piece.startswith(WORD_START) for piece in self._pieces]) | ~self._ordinary
+        learned = [model.is_learned(piece) for piece in range(model.size)]
+        self._ids = {self._pieces[piece]: piece for piece in range(model.size) if learned[piece]}
+        self._learned = np.array(learned)
+        self._starts_word = np.array([piece.startswith(WORD_START) for piece in self._pieces]) | ~self._learned
         self._scores = model.scores()
         self._kind = model.kind
         self._merges = _Merges(self._ids, self._scores, dropout=strength)
         self._known: dict[Word, tuple[list[Word], list[float]]] = {}
 
     def sample(self, rows: Rows, *, key: int) -> Rows:
-        """Return the same text in other pieces, the same for the same rows and key.
+        """Return the same text in sampled pieces. The result is a function of the rows and the key.
 
         Args:
             rows: The stored ids of some sentences, none empty.
-            key: Another key, another draw.
+            key: Random key.
         """
         rows = rows.select(np.arange(len(rows.lengths)))
         starts_word = self._starts_word[rows.ids]
         starts_word[rows.starts] = True
-        # A byte or symbol stands alone, so that what follows it is a word of its own.
-        starts_word[1:] |= ~self._ordinary[rows.ids[:-1]]
+        # Each byte or symbol is a word, so the piece after it starts another word.
+        starts_word[1:] |= ~self._learned[rows.ids[:-1]]
         starts = np.flatnonzero(starts_word)
         lengths = np.diff(np.append(starts, len(rows.ids)))
         first, types = _distinct(rows.ids, starts, lengths)
 
-        words, weights = self._alternatives(rows.ids, starts[first], lengths[first])
-        sizes = np.array([len(shares) for shares in weights])
-        bounds = np.concatenate([np.cumsum(shares) / math.fsum(shares) for shares in weights])
+        words, weights = self._segmentations(rows.ids, starts[first], lengths[first])
+        sizes = np.array([len(each) for each in weights])
+        bounds = np.concatenate([np.cumsum(each) / math.fsum(each) for each in weights])
         bounds += np.repeat(np.arange(len(sizes)), sizes)
         drawn = types + uniform(np.arange(len(types)), make_key(key, 1)) * (1 - 1e-9)
         chosen = np.minimum(np.searchsorted(bounds, drawn, side="right"), (np.cumsum(sizes) - 1)[types])
@@ -84,10 +84,10 @@ class SubwordSampler:
         row_lengths = np.add.reduceat(segmented.lengths, np.searchsorted(starts, rows.starts))
         return Rows(segmented.ids, np.cumsum(row_lengths) - row_lengths, row_lengths)
 
-    def _alternatives(
+    def _segmentations(
         self, ids: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[Word], list[list[float]]]:
-        """The segmentations of each distinct word, one after another, and the weights of each word's."""
+        """Return the segmentations of each distinct word, one after another, and for each word their weights."""
         segmentations: list[Word] = []
         weights: list[list[float]] = []
         flat = ids.tolist()
@@ -95,23 +95,23 @@ class SubwordSampler:
             word = tuple(flat[start : start + length])
             known = self._known.get(word)
             if known is None:
-                # What is remembered depends on the word alone, so a resumed run draws what it would have drawn.
+                # The entry depends only on the word, so a resumed run samples the same segmentations.
                 known = self._segment(word)
-                if len(self._known) < KNOWN_WORDS:
+                if len(self._known) < MAX_KNOWN_WORDS:
                     self._known[word] = known
             segmentations.extend(known[0])
             weights.append(known[1])
         return segmentations, weights
 
     def _segment(self, word: Word) -> tuple[list[Word], list[float]]:
-        """The segmentations of `word` to draw from, and their weights."""
-        if not self._ordinary[word[0]]:
+        """Return the segmentations of `word` to sample from, and their weights."""
+        if not self._learned[word[0]]:
             return [word], [1.0]
         text = "".join([self._pieces[piece] for piece in word])
         if self._kind == "unigram":
-            found = self._model.best_segmentations(text, most=MOST) or [word]
-            logs = [self._strength * sum(self._scores[piece] for piece in segments) for segments in found]
-            return found, [math.exp(log - max(logs)) for log in logs]
+            best = self._model.best_segmentations(text, count=MAX_SEGMENTATIONS) or [word]
+            logs = [self._strength * sum(self._scores[piece] for piece in pieces) for pieces in best]
+            return best, [math.exp(log - max(logs)) for log in logs]
         if any(character not in self._ids for character in text):
             return [word], [1.0]
         generator = random.Random(make_key(*word))
@@ -120,24 +120,24 @@ class SubwordSampler:
 
 
 class _Merges:
-    """The merges of a BPE model, which are made at random (Provilkov et al. 2020)."""
+    """The merges of a BPE model with BPE-dropout (Provilkov et al. 2020)."""
 
     def __init__(self, ids: Mapping[str, int], scores: Sequence[float], *, dropout: float) -> None:
-        """Takes the pieces, of which those with higher scores are merged earlier.
+        """Take the pieces. Pieces with higher scores are merged earlier.
 
         Args:
-            ids: The pieces and their numbers.
-            scores: By number.
-            dropout: Probability of leaving a merge out.
+            ids: The number of each piece.
+            scores: The score of each piece, by number.
+            dropout: Probability of skipping a merge.
         """
         self._ids = ids
         self._dropout = dropout
         self._scores = {piece: scores[number] for piece, number in ids.items()}
 
     def sample(self, text: str, generator: random.Random, *, count: int) -> Iterator[Word]:
-        """Draw `count` segmentations of `text`, whose characters are all pieces.
+        """Yield `count` random segmentations of `text`, whose characters are all pieces.
 
-        Most draws leave out no merge, or not an early one: what they have in common is computed once.
+        Most segmentations skip no merge, or only a late one. Their common merges are computed once.
         """
         symbols, path = list(text), list[tuple[list[str], list[float]]]()
         scores = [self._score(first, second) for first, second in pairwise(symbols)]
@@ -146,24 +146,24 @@ class _Merges:
             self._merge(symbols, scores, scores.index(best))
         whole = self._word(symbols)
         for _ in range(count):
-            for before in path:
+            for state in path:
                 if generator.random() < self._dropout:
-                    yield self._word(self._go_on(before[0].copy(), before[1].copy(), generator))
+                    yield self._word(self._continue(state[0].copy(), state[1].copy(), generator))
                     break
             else:
                 yield whole
 
-    def _go_on(self, symbols: list[str], scores: list[float], generator: random.Random) -> list[str]:
-        """Merge `symbols` as far as it goes, the first time without the best merge.
+    def _continue(self, symbols: list[str], scores: list[float], generator: random.Random) -> list[str]:
+        """Merge `symbols` until no merge is possible. The first step skips the best merge.
 
-        Each time it is the best one, the first of several, that is not left out; what has been left out once may come
-        the next time.
+        Each step takes the best merge that is not skipped, the first of equal ones. A skipped merge is possible again
+        in the next step.
         """
-        leave_out = True
+        skip = True
         while scores and (best := max(scores)) > -math.inf:
             place = scores.index(best)
-            if leave_out or generator.random() < self._dropout:
-                leave_out = False
+            if skip or generator.random() < self._dropout:
+                skip = False
                 others = scores.copy()
                 others[place] = -math.inf
                 while (best := max(others)) > -math.inf and generator.random() < self._dropout:
@@ -175,7 +175,7 @@ class _Merges:
         return symbols
 
     def _merge(self, symbols: list[str], scores: list[float], place: int) -> None:
-        """Make one symbol of two neighbours, and change the scores of the pairs beside it."""
+        """Merge two neighbours into one symbol, and update the scores of the pairs beside it."""
         symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
         del scores[place]
         if place > 0:
@@ -193,7 +193,7 @@ class _Merges:
 def _distinct(
     ids: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find equal words by a 64-bit hash: one place of each, and which one each word is."""
+    """Find equal words by a 64-bit hash: the first position of each distinct word, and the type of each word."""
     within = np.arange(len(ids)) - np.repeat(starts, lengths)
     hashes = np.add.reduceat(hash64(ids.astype(np.int64) + (within << 32), make_key(0)), starts)
     _, first, types = np.unique(hashes, return_index=True, return_inverse=True)

@@ -101,7 +101,7 @@ class Aligner:
     def combine(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
         """Return the attention of a line from the attention of its segments; different segments do not attend."""
         source = [piece for pair in pairs for piece in (*pair.source, EOS)]
-        target = [piece for pair in pairs for piece in (*self._tokenizers.target.turned(pair.target), EOS)]
+        target = [piece for pair in pairs for piece in (*self._tokenizers.target.in_text_order(pair.target), EOS)]
         pieces = AttentionMap(
             piece_units(source, self._shown.source), piece_units(target, self._shown.target), _block_diagonal(weights)
         )
@@ -116,7 +116,7 @@ class Aligner:
     def _in_order_of_text(self, weights: Weights) -> Weights:
         """Return weights whose rows, except the last for EOS, are in the order of the text, not of the model."""
         *rows, eos = range(len(weights))
-        return weights[[*self._tokenizers.target.turned(rows), eos]]  # [T, S]
+        return weights[[*self._tokenizers.target.in_text_order(rows), eos]]  # [T, S]
 
 
 def _out_of_memory(pair: IdPair) -> str:

@@ -87,7 +87,7 @@ class NBestBuilder:
         return Hypothesis(
             text=self._text(segments),
             ids=[piece for each in tokens for piece in each.ids],
-            pieces=[piece for each in tokens for piece in self._target.turned(self._target.pieces(each.ids))],
+            pieces=[piece for each in tokens for piece in self._target.in_text_order(self._target.pieces(each.ids))],
             score=sum(each.score for each in tokens) / len(tokens),
             log_probability=sum(each.log_probability for each in tokens),
             piece_log_probabilities=[value for each in tokens for value in self._log_probs(each)],
@@ -98,7 +98,7 @@ class NBestBuilder:
     def _log_probs(self, hypothesis: TokenHypothesis) -> list[float]:
         """Return the log-probabilities of the pieces in the order of the text, then of EOS."""
         *pieces, eos = hypothesis.piece_log_probabilities
-        return [*self._target.turned(pieces), eos]
+        return [*self._target.in_text_order(pieces), eos]
 
 
 def _unique_texts(row: Sequence[_TextHypothesis]) -> list[_TextHypothesis]:

@@ -183,8 +183,8 @@ class Scorer:
             log_probability=total,
             mean=total / len(log_probs),
             score=float(self._normalization.score(total, len(log_probs))),
-            pieces=self._tokenizers.target.turned(self._tokenizers.target.pieces(ids.target)),
-            piece_log_probabilities=[*self._tokenizers.target.turned(log_probs[:-1]), log_probs[-1]],
+            pieces=self._tokenizers.target.in_text_order(self._tokenizers.target.pieces(ids.target)),
+            piece_log_probabilities=[*self._tokenizers.target.in_text_order(log_probs[:-1]), log_probs[-1]],
         )
 
     def _batch(self, pairs: Sequence[IdPair]) -> list[list[float]]:

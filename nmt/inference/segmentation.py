@@ -10,6 +10,7 @@ from nmt.config.schema import Config
 from nmt.data.languages import find_language
 from nmt.data.lines import is_blank
 from nmt.data.tokenizer import SubwordModel
+from nmt.data.writing_systems import UNKNOWN_SCRIPT
 
 # Characters that some programs take for a line break or cannot show: C0 and C1 controls (such as tab, line feed,
 # carriage return, NEL) and the line and paragraph separators.
@@ -41,7 +42,10 @@ def sentence_separator(language: str, target: SubwordModel) -> str:
         language: Code of the language, such as `de` or `zh-Hant`.
         target: The model's target subwords. Their script decides if the code is not in the table of languages.
     """
-    return find_language(language, target.pieces(range(target.size))).separator
+    found = find_language(language)
+    if found.script == UNKNOWN_SCRIPT:
+        found = find_language(language, target.pieces(range(target.size)))
+    return found.separator
 
 
 def split_long(text: str, *, max_pieces: int, count_pieces: Callable[[Sequence[str]], list[int]]) -> list[str]:

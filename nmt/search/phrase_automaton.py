@@ -54,7 +54,7 @@ class TokenSymbols:
         """Read the pieces of a subword model."""
         self._subwords = subwords
         rows = [
-            subwords.turned(_symbols(piece)) if number > EOS else []
+            subwords.in_text_order(_symbols(piece)) if number > EOS else []
             for number, piece in enumerate(subwords.pieces(range(subwords.size)))
         ]
         self.table: NDArray[np.int64] = np.full((len(rows), max(map(len, rows), default=1)), NO_SYMBOL)  # [V, W]
@@ -66,13 +66,13 @@ class TokenSymbols:
     def phrase(self, text: str) -> Phrase:
         """Return the symbols of a phrase as this vocabulary writes it; empty if nothing is left after tokenization."""
         (ids,) = self._subwords.encode([text])
-        ids = self._subwords.turned(ids)
+        ids = self._subwords.in_text_order(ids)
         symbols: list[int] = []
         for number, piece in zip(ids, self._subwords.pieces(ids), strict=True):
             symbols += (UNWRITABLE,) if number == UNK else _symbols(piece)
         while symbols and symbols[0] == ord(" "):
             del symbols[0]
-        return tuple(self._subwords.turned(symbols))
+        return tuple(self._subwords.in_text_order(symbols))
 
     def classes(self, letters: Sequence[int]) -> NDArray[np.int64]:
         """Return the class of each symbol of the table [V, W].

@@ -39,9 +39,9 @@ def make_batches(config: Config, prepared: PreprocessedData) -> Batches:
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
         aligned=needs_links(options),
-        joining=ConcatenationSampler(
-            share=config.data.concatenation.ratio,
-            most=config.data.concatenation.max_pairs,
+        concatenation=ConcatenationSampler(
+            ratio=config.data.concatenation.ratio,
+            max_pairs=config.data.concatenation.max_pairs,
             max_pieces=config.data.filters.max_pieces,
         ),
     )

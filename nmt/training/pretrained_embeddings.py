@@ -46,7 +46,7 @@ def load_vectors(file: str, model: SubwordModel, table: Tensor) -> EmbeddingCove
     Raises:
         DataError: The file cannot be read, a line is malformed, or the vectors have another size.
     """
-    ordinary = [piece for piece in range(model.size) if model.is_ordinary(piece)]
+    ordinary = [piece for piece in range(model.size) if model.is_learned(piece)]
     strings = dict(zip(ordinary, model.pieces(ordinary), strict=True))
     wanted = {form for piece in strings.values() for form in _forms(piece, of_pieces=True)}
     wanted |= {form for piece in strings.values() for form in _forms(piece, of_pieces=False)}

@@ -116,9 +116,10 @@ def _with_length_limits(config: Config, prepared: PreprocessedData) -> Config:
     decoding, train = config.decoding, prepared.train
     limits: dict[str, float] = {}
     if decoding.max_source_pieces is None:
-        longest, joining = longest_source(train.source_lengths), config.data.concatenation
-        most = config.data.filters.max_pieces
-        limits["max_source_pieces"] = min(most, joining.max_pairs * longest) if joining.ratio > 0 else longest
+        longest, concatenation = longest_source(train.source_lengths), config.data.concatenation
+        if concatenation.ratio > 0:
+            longest = min(config.data.filters.max_pieces, concatenation.max_pairs * longest)
+        limits["max_source_pieces"] = longest
     if decoding.max_length_ratio is None:
         limits["max_length_ratio"] = length_ratio(
             train.source_lengths, train.target_lengths, constant=decoding.max_length_constant
@@ -191,7 +192,7 @@ def _make_trainer(
 
 def _dry_run(trainer: Trainer) -> None:
     """Run the largest batch once without an update, so that a lack of memory shows at once."""
-    batch = trainer.batches.worst()
+    batch = trainer.batches.largest()
     try:
         trainer.learner.dry_run(batch)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

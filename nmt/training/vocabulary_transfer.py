@@ -76,7 +76,7 @@ class _PieceSplitter:
         self.ids = {piece: number for number, piece in enumerate(model.pieces(range(model.size)))}
         scores = model.scores()
         bpe = model.kind == "bpe"
-        text = {piece: number for piece, number in self.ids.items() if model.is_ordinary(number)}
+        text = {piece: number for piece, number in self.ids.items() if model.is_learned(number)}
         self._scores = {piece: -1e6 + scores[number] if bpe else scores[number] for piece, number in text.items()}
         self._longest = max(map(len, self._scores), default=1)
         self._unknown = 2.0 * min(self._scores.values(), default=-1.0) - 1e9

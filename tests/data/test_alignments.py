@@ -122,7 +122,7 @@ def test_batches_without_links_are_as_they_were(tmp_path: Path) -> None:
     first, _ = next(plain.iterate(Position(0, 0, 0)))
     assert first.links is None
     assert np.array_equal(first.source, batches_of(preprocessed)[0].source)
-    assert plain.worst().links is None
+    assert plain.largest().links is None
 
 
 def test_filtered_pairs_take_their_links_with_them(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_batch_of_nothing_to_say() -> None:
 @pytest.mark.parametrize("sentences", [None, 7])
 def test_limits_hold(store: Store, tokenizers: Tokenizers, sampling: float, sentences: int | None) -> None:
     batches = make_batches(store, tokenizers, batch_sentences=sentences, sampling=sampling)
-    worst = batches.worst()
+    worst = batches.largest()
     for batch in [*epoch_of(batches, 0), worst]:
         assert batch.source.size <= 200
         assert batch.target_output.size <= 200
@@ -117,11 +117,11 @@ def test_limits_hold(store: Store, tokenizers: Tokenizers, sampling: float, sent
 
 
 def test_the_worst_batch_is_full(store: Store, tokenizers: Tokenizers) -> None:
-    worst = make_batches(store, tokenizers).worst()
+    worst = make_batches(store, tokenizers).largest()
     assert PAD not in worst.source
     assert (worst.source_lengths == worst.source.shape[1]).all()
     assert worst.target_tokens == worst.target_output.size
-    small = make_batches(store, tokenizers, batch_tokens=10**9).worst()
+    small = make_batches(store, tokenizers, batch_tokens=10**9).largest()
     assert len(small) == 300  # the window
 
 

@@ -61,7 +61,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(folder)
 
 
-def make_batches(store: Store, tokenizers: Tokenizers, joining: ConcatenationSampler | None, **changes: Any) -> Batches:
+def make_batches(
+    store: Store, tokenizers: Tokenizers, concatenation: ConcatenationSampler | None, **changes: Any
+) -> Batches:
     options: dict[str, Any] = {
         "batch_tokens": 200,
         "batch_sentences": None,
@@ -70,7 +72,7 @@ def make_batches(store: Store, tokenizers: Tokenizers, joining: ConcatenationSam
         "seed": 1,
         "weights": [1.0, 1.0],
     }
-    return Batches(store, tokenizers, joining=joining, **{**options, **changes})
+    return Batches(store, tokenizers, concatenation=concatenation, **{**options, **changes})
 
 
 def epoch_of(batches: Batches, epoch: int) -> Iterator[Batch]:
@@ -125,8 +127,8 @@ def same(left: Batch, right: Batch) -> bool:
 def test_every_pair_alone_and_beside_them_several_together(
     store: Store, tokenizers: Tokenizers, share: float, most: int, window: int
 ) -> None:
-    joining = ConcatenationSampler(share=share, most=most, max_pieces=1000)
-    batches = make_batches(store, tokenizers, joining, shuffle_window=window, batch_tokens=400)
+    concatenation = ConcatenationSampler(ratio=share, max_pairs=most, max_pieces=1000)
+    batches = make_batches(store, tokenizers, concatenation, shuffle_window=window, batch_tokens=400)
     for epoch in (0, 1):
         examples = examples_of(batches, epoch)
         assert [pairs for pairs in examples if len(pairs) == 1] == [(pair,) for pair in range(PAIRS)]
@@ -137,29 +139,31 @@ def test_every_pair_alone_and_beside_them_several_together(
 
 
 def test_no_example_is_too_long(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=1.0, most=6, max_pieces=25)
-    examples = several(examples_of(make_batches(store, tokenizers, joining), 0))
+    concatenation = ConcatenationSampler(ratio=1.0, max_pairs=6, max_pieces=25)
+    examples = several(examples_of(make_batches(store, tokenizers, concatenation), 0))
     lengths = [max(sum(lengths_of(pair)[side] for pair in pairs) for side in (0, 1)) for pairs in examples]
     assert max(lengths) == 25
     assert Counter(len(pairs) for pairs in examples).keys() >= {2, 3, 4}
     # The budget of a batch is a limit too.
-    tight = make_batches(store, tokenizers, ConcatenationSampler(share=1.0, most=6, max_pieces=1000), batch_tokens=31)
+    tight = make_batches(
+        store, tokenizers, ConcatenationSampler(ratio=1.0, max_pairs=6, max_pieces=1000), batch_tokens=31
+    )
     for batch in epoch_of(tight, 0):
         assert max(batch.source.size, batch.target_output.size) <= 31
     assert several(examples_of(tight, 0))
 
 
 def test_where_no_two_pairs_fit_each_is_alone(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=1.0, most=3, max_pieces=1)
-    assert examples_of(make_batches(store, tokenizers, joining), 0) == [(pair,) for pair in range(PAIRS)]
+    concatenation = ConcatenationSampler(ratio=1.0, max_pairs=3, max_pieces=1)
+    assert examples_of(make_batches(store, tokenizers, concatenation), 0) == [(pair,) for pair in range(PAIRS)]
 
 
 def test_pairs_take_part_about_equally_often(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=0.5, most=2, max_pieces=1000)
+    concatenation = ConcatenationSampler(ratio=0.5, max_pairs=2, max_pieces=1000)
     counts = Counter(
         pair
         for epoch in range(6)
-        for pairs in several(examples_of(make_batches(store, tokenizers, joining), epoch))
+        for pairs in several(examples_of(make_batches(store, tokenizers, concatenation), epoch))
         for pair in pairs
     )
     assert counts.keys() == set(range(PAIRS))
@@ -167,20 +171,20 @@ def test_pairs_take_part_about_equally_often(store: Store, tokenizers: Tokenizer
 
 
 def test_the_same_for_the_same_seed_and_epoch_and_different_for_others(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=0.5, most=3, max_pieces=1000)
-    first = several(examples_of(make_batches(store, tokenizers, joining), 0))
-    assert first == several(examples_of(make_batches(store, tokenizers, joining), 0))
+    concatenation = ConcatenationSampler(ratio=0.5, max_pairs=3, max_pieces=1000)
+    first = several(examples_of(make_batches(store, tokenizers, concatenation), 0))
+    assert first == several(examples_of(make_batches(store, tokenizers, concatenation), 0))
     others = [
-        several(examples_of(make_batches(store, tokenizers, joining), 1)),
-        several(examples_of(make_batches(store, tokenizers, joining, seed=2), 0)),
+        several(examples_of(make_batches(store, tokenizers, concatenation), 1)),
+        several(examples_of(make_batches(store, tokenizers, concatenation, seed=2), 0)),
     ]
     for other in others:
         assert len(set(first) & set(other)) < 0.1 * len(first)
 
 
 def test_corpora_are_mixed_by_weight_first(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=0.5, most=2, max_pieces=1000)
-    examples = examples_of(make_batches(store, tokenizers, joining, weights=[0.1, 3.0], shuffle_window=1000), 0)
+    concatenation = ConcatenationSampler(ratio=0.5, max_pairs=2, max_pieces=1000)
+    examples = examples_of(make_batches(store, tokenizers, concatenation, weights=[0.1, 3.0], shuffle_window=1000), 0)
     alone = Counter(pairs for pairs in examples if len(pairs) == 1)
     assert sum(alone.values()) == 20 + 3 * 30
     assert abs(len(several(examples)) - 55) <= 1
@@ -189,11 +193,11 @@ def test_corpora_are_mixed_by_weight_first(store: Store, tokenizers: Tokenizers)
 
 
 def test_any_position_goes_on_the_same(store: Store, tokenizers: Tokenizers) -> None:
-    joining = ConcatenationSampler(share=0.7, most=4, max_pieces=40)
-    stream = list(islice(make_batches(store, tokenizers, joining).iterate(START), 60))
+    concatenation = ConcatenationSampler(ratio=0.7, max_pairs=4, max_pieces=40)
+    stream = list(islice(make_batches(store, tokenizers, concatenation).iterate(START), 60))
     for place in (0, 1, 7, 18, 40):
         saved = Position(**json.loads(json.dumps(asdict(stream[place][1]))))
-        later = make_batches(store, tokenizers, joining).iterate(saved)
+        later = make_batches(store, tokenizers, concatenation).iterate(saved)
         for (batch, position), (expected, expected_position) in zip(
             islice(later, 5), stream[place + 1 :], strict=False
         ):
@@ -203,8 +207,10 @@ def test_any_position_goes_on_the_same(store: Store, tokenizers: Tokenizers) -> 
 
 def test_counting_and_the_worst_batch(store: Store, tokenizers: Tokenizers) -> None:
     for most, max_pieces in ((2, 1000), (5, 30)):
-        batches = make_batches(store, tokenizers, ConcatenationSampler(share=0.8, most=most, max_pieces=max_pieces))
-        worst = batches.worst()
+        batches = make_batches(
+            store, tokenizers, ConcatenationSampler(ratio=0.8, max_pairs=most, max_pieces=max_pieces)
+        )
+        worst = batches.largest()
         found = list(epoch_of(batches, 0))
         assert batches.count(0) == len(found)
         for batch in found:
@@ -213,17 +219,17 @@ def test_counting_and_the_worst_batch(store: Store, tokenizers: Tokenizers) -> N
             assert batch.source.shape[1] <= worst.source.shape[1]
             assert batch.target_output.shape[1] <= worst.target_output.shape[1]
     few = make_batches(
-        store, tokenizers, ConcatenationSampler(share=0.5, most=2, max_pieces=1000), batch_tokens=10**6
-    ).worst()
+        store, tokenizers, ConcatenationSampler(ratio=0.5, max_pairs=2, max_pieces=1000), batch_tokens=10**6
+    ).largest()
     assert len(few) == 60 + 30  # the window, and what is made of it
 
 
 def test_a_share_of_nothing_changes_nothing(store: Store, tokenizers: Tokenizers) -> None:
     plain = make_batches(store, tokenizers, None)
     none = make_batches(
-        store, tokenizers, ConcatenationSampler(share=0.0, most=ConcatenationConfig().max_pairs, max_pieces=300)
+        store, tokenizers, ConcatenationSampler(ratio=0.0, max_pairs=ConcatenationConfig().max_pairs, max_pieces=300)
     )
-    assert same(plain.worst(), none.worst())
+    assert same(plain.largest(), none.largest())
     assert plain.count(0) == none.count(0)
     for (batch, position), (expected, expected_position) in islice(
         zip(none.iterate(START), plain.iterate(START), strict=True), 40
@@ -234,8 +240,8 @@ def test_a_share_of_nothing_changes_nothing(store: Store, tokenizers: Tokenizers
 
 def test_backwards_the_last_pair_comes_first(store: Store, tokenizers: Tokenizers) -> None:
     """A target from right to left is turned as a whole."""
-    joining = ConcatenationSampler(share=0.5, most=3, max_pieces=1000)
-    turned = make_batches(store, tokenizers.with_direction(right_to_left=True), joining)
+    concatenation = ConcatenationSampler(ratio=0.5, max_pairs=3, max_pieces=1000)
+    turned = make_batches(store, tokenizers.with_direction(right_to_left=True), concatenation)
     seen = 0
     for batch in epoch_of(turned, 0):
         for source, target in rows(batch):
@@ -250,10 +256,10 @@ def test_backwards_the_last_pair_comes_first(store: Store, tokenizers: Tokenizer
 
 @pytest.mark.parametrize(("pairs", "share"), [(1, 3.0), (2, 0.5), (97, 0.4), (50, 4.0)])
 def test_drawing_goes_through_all_pairs_before_any_comes_again(pairs: int, share: float) -> None:
-    joining = ConcatenationSampler(share=share, most=5, max_pieces=100)
+    concatenation = ConcatenationSampler(ratio=share, max_pairs=5, max_pieces=100)
     counts = []
     for key in range(40):
-        drawn = joining.draw(pairs, make_key(key))
+        drawn = concatenation.sample(pairs, make_key(key))
         assert len(drawn.members) == drawn.sizes.sum()
         assert all(2 <= size <= 5 for size in drawn.sizes)
         times = np.bincount(drawn.members, minlength=pairs)
@@ -291,7 +297,9 @@ def test_fitting_takes_the_first_members_that_fit(data: st.DataObject) -> None:
     each = [data.draw(st.lists(st.integers(1, 9), min_size=pairs, max_size=pairs)) for _ in range(2)]
     lengths = [side + [side[member] for member in members] for side in each]
     drawn = SampledGroups(np.array(members, dtype=np.int64), np.array(sizes, dtype=np.int64))
-    fitted = ConcatenationSampler(share=1.0, most=5, max_pieces=limit).fit([np.array(side) for side in lengths], drawn)
+    fitted = ConcatenationSampler(ratio=1.0, max_pairs=5, max_pieces=limit).fit(
+        [np.array(side) for side in lengths], drawn
+    )
     expected = naive_fit(lengths, members, sizes, limit)
     found, owners = fitted.members(np.arange(len(fitted.first)))
     assert found.tolist() == [row for example in expected for row in example]
@@ -341,9 +349,9 @@ def test_text_and_links_of_examples_are_those_of_their_pairs(tmp_path: Path, sam
     section["alignment"] = write_text(tmp_path / "train.align", lines)
     preprocessed = preprocess(make_config(tmp_path, [section]))
     models = preprocessed.tokenizers.with_direction(right_to_left=backwards)
-    joining = ConcatenationSampler(share=0.8, most=3, max_pieces=100)
+    concatenation = ConcatenationSampler(ratio=0.8, max_pairs=3, max_pieces=100)
     options: dict[str, Any] = {"shuffle_window": 40, "weights": [1.0], "sampling": sampling, "aligned": True}
-    batches = make_batches(preprocessed.train, models, joining, batch_tokens=600, **options)
+    batches = make_batches(preprocessed.train, models, concatenation, batch_tokens=600, **options)
     seen = joined = 0
     for batch in epoch_of(batches, 0):
         assert batch.links is not None

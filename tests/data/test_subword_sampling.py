@@ -88,7 +88,7 @@ def test_dropout_leaves_merges_out_at_its_rate() -> None:
 def textbook_dropout(model: SubwordModel, text: str, dropout: float, generator: random.Random) -> tuple[int, ...]:
     """Provilkov et al. 2020, algorithm 1: each time, the best of the merges that are not left out."""
     pieces = model.pieces(range(model.size))
-    ids = {piece: number for number, piece in enumerate(pieces) if model.is_ordinary(number)}
+    ids = {piece: number for number, piece in enumerate(pieces) if model.is_learned(number)}
     symbols, scores = list(text), model.scores()
     while True:
         pairs = [(ids.get(symbols[place] + symbols[place + 1]), place) for place in range(len(symbols) - 1)]
@@ -116,9 +116,9 @@ def test_bpe_draws_are_those_of_the_textbook(dropout: float) -> None:
 def test_unigram_draws_follow_the_probabilities() -> None:
     model = MODELS["unigram"]
     word = WORDS[2][1]
-    best = model.best_segmentations("\u2581" + word, most=3)
+    best = model.best_segmentations("\u2581" + word, count=3)
     scores = np.array([sum(model.scores()[piece] for piece in ids) for ids in best])
-    every = model.best_segmentations("\u2581" + word, most=64)
+    every = model.best_segmentations("\u2581" + word, count=64)
     weights = np.exp(0.5 * np.array([sum(model.scores()[piece] for piece in ids) for ids in every]))
     stored = rows_of(model, [word] * 4000)
     sampled = SubwordSampler(model, strength=0.5).sample(stored, key=3)

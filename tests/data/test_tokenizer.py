@@ -39,7 +39,7 @@ def test_text_comes_back(kind: str) -> None:
     assert model.decode(ids) == LINES
     assert {PAD, UNK, BOS, EOS}.isdisjoint(piece for row in ids for piece in row)
     assert max(max(row) for row in ids) < model.size
-    assert ids == model.encode_many(LINES, threads=3)
+    assert ids == model.encode(LINES, threads=3)
 
 
 def rows_of(segmenter: SubwordSegmenter, lines: list[str]) -> list[list[int]]:

@@ -55,10 +55,10 @@ class Letters:
         return [chr(piece) for piece in ids]
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        texts = ["".join(self.pieces(self.turned(row))) for row in rows]
+        texts = ["".join(self.pieces(self.in_text_order(row))) for row in rows]
         return ["".join(letter for letter in text if not letter.isupper()) for text in texts]
 
-    def turned(self, values: Sequence[Any]) -> list[Any]:
+    def in_text_order(self, values: Sequence[Any]) -> list[Any]:
         return list(reversed(values)) if self.right_to_left else list(values)
 
 

@@ -59,7 +59,7 @@ def test_pieces_that_spell_a_word_get_its_vector(tmp_path: Path, model: SubwordM
         assert table[number].tolist() == present.get(piece, before[number].tolist()), piece
     assert coverage.matched == len(present)
     assert coverage.lowercased == (f"{WORD_START}The" in pieces)
-    assert coverage.pieces == sum(map(model.is_ordinary, range(model.size)))
+    assert coverage.pieces == sum(map(model.is_learned, range(model.size)))
 
 
 @pytest.mark.parametrize("header", [(), ("4 3",)])
@@ -165,7 +165,7 @@ def test_new_rows_are_the_mean_of_the_parents_pieces(kind: str) -> None:
         if piece in ids:
             kept += 1
             assert used == [ids[piece]]
-        elif new.is_ordinary(number) and all(character in ids for character in piece):
+        elif new.is_learned(number) and all(character in ids for character in piece):
             text = {tuple(old.pieces([part])[0]) for part in used}
             assert set(piece) == {character for part in text for character in part}, piece
     assert found.counts == (kept, new.size - kept, old.size - kept)

@@ -209,7 +209,7 @@ class SubwordSegmenter(Protocol):
 
 def make_segmenter(model: SubwordModel, *, threads: int) -> SubwordSegmenter:
     """Make the fastest segmenter for a model. `threads` affect only speed."""
-    segment = functools.partial(model.encode_many, threads=threads)
+    segment = functools.partial(model.encode, threads=threads)
     return LineSegmenter(segment) if model.has_pieces_across_spaces() else WordSegmenter(segment)
 
 
