@@ -43,21 +43,22 @@ class Attention(nn.Module):
         self.heads = heads
         self.context_size = memory_size
         self.needs_coverage = coverage
+        """Whether `forward` requires `coverage`."""
+        self.needs_position = isinstance(window, MonotonicWindow)
+        """Whether `forward` requires `positions`."""
         self.value_projection = Linear(memory_size, memory_size, bias=False) if heads > 1 else None
         self.dropout = Dropout(dropout)
 
-    @property
-    def needs_position(self) -> bool:
-        """Whether `forward` requires `positions`."""
-        return isinstance(self.window, MonotonicWindow)
+    def keys_and_values(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Project `states` [B, S, M] once for each sentence.
 
-    def keys(self, states: Tensor) -> Tensor:
-        """Return the keys of `states` [B, S, M] for `Memory`: [B, S, A], with several heads [B, N, S, A/N]."""
-        return self.score.keys(states)
-
-    def values(self, states: Tensor) -> Tensor | None:
-        """Return the values [B, N, S, M/N] of several heads for `Memory`; None with one head."""
-        return None if self.value_projection is None else split_heads(self.value_projection(states), self.heads)
+        Returns:
+            Keys [B, S, A] and None, or with several heads keys [B, N, S, A/N] and values [B, N, S, M/N].
+        """
+        keys = self.score.keys(states)
+        if self.value_projection is None:
+            return keys, None
+        return keys, split_heads(self.value_projection(states), self.heads)
 
     def forward(
         self,

@@ -46,7 +46,8 @@ class Seq2Seq(nn.Module):
         if attention is None:
             return Memory(states, states, mask, final)
         lexical_inputs = None if self.lexical_model is None else embeddings
-        return Memory(states, attention.keys(states), mask, final, attention.values(states), lexical_inputs)
+        keys, values = attention.keys_and_values(states)
+        return Memory(states, keys, mask, final, values, lexical_inputs)
 
     def init_state(self, memory: Memory) -> DecoderState:
         """Return the initial decoder state, one row for each sentence of `memory`."""

@@ -127,7 +127,7 @@ def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
         torch.from_numpy(batch.target_input).to(device),
         torch.from_numpy(batch.target_output).to(device),
         mask.to(device),
-        batch.target_tokens,
+        int(lengths.sum()),
         None if batch.links is None else _link_tensors(batch.links, device),
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,26 +13,12 @@ from nmt.config.schema import TrainingConfig
 from nmt.data.batching import Batch
 from nmt.model import Seq2Seq
 from nmt.training.averaging import Weights, make_average
-from nmt.training.batch_tensors import TensorBatch, to_tensors
-from nmt.training.objectives import LossOutput, build_objective
+from nmt.training.batch_tensors import to_tensors
+from nmt.training.objectives import build_objective
 from nmt.training.objectives.auxiliary_losses import ParentL2
 from nmt.training.objectives.minimum_risk import SentenceScorer
 from nmt.training.optimizer import LearningRate, make_optimizer, set_learning_rate
-
-
-class UpdateStats(NamedTuple):
-    """The numbers of one update."""
-
-    negative_log_likelihood: float
-    """Sum over the target pieces, in nats."""
-    tokens: int
-    """Number of target pieces."""
-    gradient_norm: float
-    """Before clipping."""
-    applied: bool
-    """False when a gradient was infinite or undefined: the weights have not changed."""
-    components: dict[str, tuple[float, int]]
-    """Other components of the loss, by name: the sum and the count of its mean."""
+from nmt.training.state import UpdateStats, add_components
 
 
 class Learner:
@@ -87,11 +72,12 @@ class Learner:
         accumulation gives the gradient of one large batch.
         """
         self.model.train()
-        units = sum(self.objective.units(batch) for batch in group)
+        batches = [to_tensors(batch, self.device) for batch in group]
+        units = sum(self.objective.units(batch) for batch in batches)
         total, components = 0.0, dict[str, tuple[float, int]]()
-        for batch in group:
-            for part in self.objective.split(to_tensors(batch, self.device)):
-                output = self.loss(part, number)
+        for batch in batches:
+            for part in self.objective.split(batch):
+                output = self.objective.loss(part, number)
                 (output.loss / units).backward()  # type: ignore[no-untyped-call]
                 total += float(output.negative_log_likelihood)
                 sums = {name: (float(each.total), each.num_terms) for name, each in output.components.items()}
@@ -107,7 +93,7 @@ class Learner:
             self.optimizer.step()
             self.average.after_update(self.weights, number)
         self.optimizer.zero_grad(set_to_none=True)
-        tokens = sum(batch.target_tokens for batch in group)
+        tokens = sum(batch.target_tokens for batch in batches)
         return UpdateStats(total, tokens, norm, applied, components)
 
     def dry_run(self, batch: Batch) -> None:
@@ -115,13 +101,9 @@ class Learner:
         generator = torch.get_rng_state()
         self.model.train()
         largest = self.objective.split(to_tensors(batch, self.device))[0]
-        self.loss(largest).loss.backward()  # type: ignore[no-untyped-call]
+        self.objective.loss(largest, 1).loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
         torch.set_rng_state(generator)
-
-    def loss(self, batch: TensorBatch, number: int = 1) -> LossOutput:
-        """Return the loss of `batch` at update `number`, without padding."""
-        return self.objective.loss(batch, number)
 
     def restart(self, weights: Weights) -> None:
         """Continue from `weights`, with a new optimizer and a new average."""
@@ -146,10 +128,3 @@ class Learner:
             if isinstance(module, nn.RNNBase):
                 module.flatten_parameters()  # cuDNN needs them in one block: a copy on a GPU, nothing on a CPU.
         return self._shadow_model
-
-
-def add_components(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
-    """Add `more` to `sums`: loss components by name, each a sum and a count."""
-    for name, (total, count) in more.items():
-        old_total, old_count = sums.get(name, (0.0, 0))
-        sums[name] = (old_total + total, old_count + count)

@@ -1,14 +1,32 @@
-"""The state of a training run, except for the learner and the random generators."""
+"""The counters of a training run: the numbers of one update, of a report, and of the whole run.
+
+A checkpoint keeps a `TrainState` beside the learner and the random generators.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nmt.data.batching import Position
 from nmt.training.diagnosis import TextFacts, ValidationRecord
-from nmt.training.learner import UpdateStats, add_components
+
+
+class UpdateStats(NamedTuple):
+    """The numbers of one update."""
+
+    negative_log_likelihood: float
+    """Sum over the target pieces, in nats."""
+    tokens: int
+    """Number of target pieces."""
+    gradient_norm: float
+    """Before clipping."""
+    applied: bool
+    """False when a gradient was infinite or undefined: the weights have not changed."""
+    components: dict[str, tuple[float, int]]
+    """Other components of the loss, by name: the sum and the count of its mean."""
 
 
 @dataclass
@@ -40,7 +58,7 @@ class LogWindow:
 
 @dataclass
 class TrainState:
-    """The counters and records of a run. A checkpoint keeps all of them."""
+    """The counters and records of a run."""
 
     update: int = 0
     position: Position = field(default_factory=lambda: Position(0, 0, 0))
@@ -92,3 +110,10 @@ class TrainState:
         ]
         nested = {"position": Position(**saved["position"]), "window": LogWindow(**saved["window"]), "history": history}
         return cls(**{**saved, **nested})
+
+
+def add_components(sums: dict[str, tuple[float, int]], more: Mapping[str, tuple[float, int]]) -> None:
+    """Add `more` to `sums`: loss components by name, each a sum and a count."""
+    for name, (total, count) in more.items():
+        old_total, old_count = sums.get(name, (0.0, 0))
+        sums[name] = (old_total + total, old_count + count)

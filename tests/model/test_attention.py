@@ -41,9 +41,8 @@ def make(score: str, **options: Any) -> Attention:
 
 
 def remember(attention: Attention, states: Tensor, mask: Tensor = MASK) -> Memory:
-    return Memory(
-        states, attention.keys(states), mask, (CellState(states[:, 0], states[:, 0]),), attention.values(states)
-    )
+    keys, values = attention.keys_and_values(states)
+    return Memory(states, keys, mask, (CellState(states[:, 0], states[:, 0]),), values)
 
 
 def random_inputs() -> tuple[Tensor, Tensor, Tensor]:

@@ -19,8 +19,8 @@ from nmt.config.schema import Config, ScheduleConfig
 from nmt.data.batch import make_batch
 from nmt.data.batching import Position
 from nmt.training.diagnosis import DiagnosisContext, TextFacts, ValidationRecord, diagnose, still_improving, text_facts
-from nmt.training.learner import Learner, UpdateStats
-from nmt.training.state import TrainState
+from nmt.training.learner import Learner
+from nmt.training.state import TrainState, UpdateStats
 from nmt.training.validation import unigram_loss
 from toy_experiments import write_toy_experiment
 from toy_runs import records, run

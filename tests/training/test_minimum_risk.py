@@ -146,7 +146,7 @@ def test_risk_and_gradient_are_those_of_enumeration(among: bool) -> None:
     pairs = [([5, 6], (4, 5, 6)), ([4], (6, 6, 5, 4)), ([6, 4, 5], (5,))]
     learner = make_learner(model, reference=among)
     batch = to_tensors(make_batch([source for source, _ in pairs], [target for _, target in pairs]), CPU)
-    found = learner.loss(batch, 3)
+    found = learner.objective.loss(batch, 3)
     expected = torch.stack([naive_risk(model, *pair, 0.7, among) for pair in pairs]).sum()
     torch.testing.assert_close(found.loss, expected)
     nll = -sum(log_probability(model, source, target) for source, target in pairs)
@@ -160,7 +160,9 @@ def test_risk_and_gradient_are_those_of_enumeration(among: bool) -> None:
 def test_likelihood_joins_in_by_its_weight() -> None:
     model = tiny_model()
     batch = to_tensors(make_batch([[5, 6], [4]], [[4, 5, 6], [6]]), CPU)
-    plain, mixed = (make_learner(model, likelihood_weight=weight).loss(batch, 1).loss for weight in (0.0, 0.5))
+    plain, mixed = (
+        make_learner(model, likelihood_weight=weight).objective.loss(batch, 1).loss for weight in (0.0, 0.5)
+    )
     means = [-log_probability(model, *pair) / (len(pair[1]) + 1) for pair in (([5, 6], (4, 5, 6)), ([4], (6,)))]
     torch.testing.assert_close(mixed, plain + 0.5 * sum(means))
 

@@ -164,7 +164,7 @@ def test_the_loss_is_the_sum_of_its_terms(r_drop: float) -> None:
     options = {"coverage_loss": 0.3, "guided_alignment": {"weight": 0.7}, "label_smoothing": 0.1, "r_drop": r_drop}
     learner = make_learner(model, dtype=torch.float64, **options)
     batch = to_tensors(random_batch(5, links=True), CPU)
-    found = learner.loss(batch, 1)
+    found = learner.objective.loss(batch, 1)
     likelihood, alignment, coverage = naive_terms(batch, *naive_run(model, batch))
     expected = likelihood + 0.7 * alignment + 0.3 * coverage  # Without dropout, R-Drop's two passes are one.
     torch.testing.assert_close(found.loss.double(), expected, rtol=1e-6, atol=1e-6)
@@ -184,10 +184,10 @@ def test_r_drop_runs_each_sentence_under_two_masks() -> None:
     model = tiny_model(dropout=0.4)
     learner = make_learner(model, r_drop=1.0)
     torch.manual_seed(3)
-    divergence = float(learner.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)
+    divergence = float(learner.objective.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)
     model.eval()
     assert divergence > 0.1
-    assert abs(float(learner.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)) < 1e-4
+    assert abs(float(learner.objective.loss(to_tensors(random_batch(6), CPU), 1).components["r_drop"].total)) < 1e-4
 
 
 def test_target_pieces_without_links_take_no_part() -> None:
@@ -220,9 +220,9 @@ def test_the_alignment_weight_goes_in_a_line_and_then_stays() -> None:
 def test_a_weight_of_nothing_asks_for_nothing() -> None:
     learner = make_learner(tiny_model(), guided_alignment={"weight": 0.5, "final_weight": 0.0, "decay_updates": 2})
     batch = to_tensors(random_batch(3, links=True), CPU)
-    assert "guided_alignment" in learner.loss(batch, 1).components
-    assert learner.loss(batch, 2).components == {}
-    assert make_learner(tiny_model()).loss(batch, 1).components == {}
+    assert "guided_alignment" in learner.objective.loss(batch, 1).components
+    assert learner.objective.loss(batch, 2).components == {}
+    assert make_learner(tiny_model()).objective.loss(batch, 1).components == {}
 
 
 def test_coverage_term_is_bounded_by_the_pieces() -> None:

@@ -162,7 +162,7 @@ def test_all_pieces_are_predictions_of_a_first_pass(decoder: str, r_drop: float)
     fed = naive_feed(model, batch)
     assert (fed != batch.target_input)[batch.target_mask].float().mean() > 0.4
     learner = make_learner(model, dtype=torch.float64, label_smoothing=0.1, r_drop=r_drop, **sampling(1.0))
-    found = learner.loss(batch, 1)
+    found = learner.objective.loss(batch, 1)
     log_probs, _ = model(batch.source, batch.source_lengths, fed)
     real = log_probs[batch.target_mask]
     picked = real.gather(1, batch.target_output[batch.target_mask].unsqueeze(1))
@@ -203,7 +203,7 @@ def test_nothing_but_the_second_pass_leaves_a_graph(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(model, "decode", watched)
     batch = random_batch(6)
-    make_learner(model, r_drop=1.0, **sampling(0.5)).loss(batch, 1)
+    make_learner(model, r_drop=1.0, **sampling(0.5)).objective.loss(batch, 1)
     (first, first_graph), (second, second_graph) = fed
     assert (first_graph, second_graph) == (False, True)
     assert torch.equal(first, batch.target_input)

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from nmt.data.batching import Batch
 from nmt.training.batch_tensors import TensorBatch
 
 
@@ -34,7 +33,7 @@ class LossOutput(NamedTuple):
 class Objective(Protocol):
     """An objective of training. An update minimizes the sum of `loss` over its batches, divided by all `units`."""
 
-    def units(self, batch: Batch) -> int:
+    def units(self, batch: TensorBatch) -> int:
         """Return the weight of `batch` in the mean loss."""
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:

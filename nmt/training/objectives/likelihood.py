@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batching import Batch
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch
@@ -77,7 +76,7 @@ class Likelihood:
         self.dtype = dtype
         self.attention_losses = attention_losses
 
-    def units(self, batch: Batch) -> int:
+    def units(self, batch: TensorBatch) -> int:
         """Return the number of target pieces."""
         return batch.target_tokens
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.data.batching import Batch
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch
 from nmt.training.fused_r_drop import r_drop_loss
@@ -36,7 +35,7 @@ class RDrop:
         self.dtype = dtype
         self.attention_losses = attention_losses
 
-    def units(self, batch: Batch) -> int:
+    def units(self, batch: TensorBatch) -> int:
         """Return the number of target pieces, counted once for both passes."""
         return batch.target_tokens
 
