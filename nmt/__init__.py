@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from nmt.api import LoadedModel
     from nmt.inference.attention import LineAttention
     from nmt.inference.attention_map import AttentionMap
-    from nmt.inference.constraints import SourceLine
     from nmt.inference.output.quality_flags import find_flags
     from nmt.inference.results import Hypothesis, Translation, TranslationScore
+    from nmt.inference.streaming import SourceLine
 
 __version__ = "0.1.0"
 
@@ -47,7 +47,7 @@ _HOMES = {
     "AttentionMap": "nmt.inference.attention_map",
     "Hypothesis": "nmt.inference.results",
     "LoadedModel": "nmt.api",
-    "SourceLine": "nmt.inference.constraints",
+    "SourceLine": "nmt.inference.streaming",
     "TranslationScore": "nmt.inference.results",
     "Translation": "nmt.inference.results",
     "find_flags": "nmt.inference.output.quality_flags",

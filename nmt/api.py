@@ -66,10 +66,11 @@ from nmt.config.schema import Config, DecodingConfig
 from nmt.errors import DataError, UsageError
 from nmt.inference.aligner import Aligned
 from nmt.inference.attention import AttentionExtractor, LineAttention
-from nmt.inference.constraints import SourceLine, Terminology, read_terminology
+from nmt.inference.constraints import Terminology, read_terminology
 from nmt.inference.model_file import ModelFile
 from nmt.inference.results import SentencePair, Translation, TranslationScore
 from nmt.inference.scorer import Scorer
+from nmt.inference.streaming import SourceLine
 from nmt.inference.translator import Translator
 
 Terms = Mapping[str, str] | Path | str

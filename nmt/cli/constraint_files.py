@@ -12,7 +12,8 @@ from nmt.data.lines import read_lines
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.inference.constraints import SourceLine, Terminology
+    from nmt.inference.constraints import Terminology
+    from nmt.inference.streaming import SourceLine
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.loading import load_models
 from nmt.errors import UsageError
-from nmt.inference.constraints import SourceLine
 from nmt.inference.output.formats import Layout, format_translation
+from nmt.inference.streaming import SourceLine
 from nmt.inference.translator import Translator
 
 

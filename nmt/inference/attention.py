@@ -16,12 +16,11 @@ from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
 from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.attention_map import AttentionMap
-from nmt.inference.constraints import SourceLine, number_lines
 from nmt.inference.forced_decoding import IdPair
 from nmt.inference.model_file import ModelFile
 from nmt.inference.results import Translation
 from nmt.inference.segmentation import clean, max_segment_pieces, one_line
-from nmt.inference.streaming import window_size, windows
+from nmt.inference.streaming import SourceLine, number_lines, window_size, windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
 

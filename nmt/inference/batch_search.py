@@ -18,7 +18,7 @@ from nmt.device import autocast
 from nmt.inference.constraints import ConstraintCompiler, SearchJob
 from nmt.inference.search_options import SearchBatch, SearchRunner
 from nmt.inference.shortlist import Shortlist
-from nmt.inference.workers import count_workers, halve_on_oom, map_in_threads
+from nmt.inference.workers import run_in_batches
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis
 
 # A batch has its full number of sentences up to this length. Batches of longer sentences are smaller.
@@ -62,34 +62,14 @@ class BatchSearcher:
         Raises:
             NMTError: A single sentence does not fit into memory.
         """
-        workers = count_workers(self._device, len(jobs))
-        size = min(self._decoding.batch_sentences, -(-len(jobs) // workers))
-        indices = list(self._batches(jobs, size))
-        batches = [[jobs[index] for index in batch] for batch in indices]
-        results: list[list[TokenHypothesis]] = [[]] * len(jobs)
-        for batch, hypotheses in zip(indices, map_in_threads(self._search, batches, workers), strict=True):
-            for index, row in zip(batch, hypotheses, strict=True):
-                results[index] = row
-        return results
-
-    def _batches(self, jobs: Sequence[SearchJob], size: int) -> Iterator[list[int]]:
-        """Split the jobs into batches of similar length, as indices; the longest first, so that failures come early."""
-        room = size * REFERENCE_LENGTH
-        batch: list[int] = []
-        width = 0
-        for index in sorted(range(len(jobs)), key=lambda index: -len(jobs[index].ids)):
-            if batch and (len(batch) == size or (len(batch) + 1) * width > room):
-                yield batch
-                batch = []
-            if not batch:
-                width = len(jobs[index].ids) + 1
-            batch.append(index)
-        if batch:
-            yield batch
-
-    def _search(self, jobs: Sequence[SearchJob]) -> list[list[TokenHypothesis]]:
-        """Search one batch, or its halves if memory runs out."""
-        return halve_on_oom(self._search_batch, jobs, device=self._device, explain=self._out_of_memory)
+        return run_in_batches(
+            jobs,
+            work=self._search_batch,
+            make_batches=_make_batches,
+            batch_size=self._decoding.batch_sentences,
+            device=self._device,
+            explain=self._out_of_memory,
+        )
 
     def _out_of_memory(self, job: SearchJob) -> str:
         return (
@@ -116,3 +96,19 @@ class BatchSearcher:
             if self._shortlist is None:
                 return self._runner.search(self._model, batch)
             return self._runner.search_with_shortlist(self._shortlist, batch)
+
+
+def _make_batches(jobs: Sequence[SearchJob], size: int) -> Iterator[list[int]]:
+    """Split jobs into batches of similar length, as indices; the longest first, so that failures come early."""
+    room = size * REFERENCE_LENGTH
+    batch: list[int] = []
+    width = 0
+    for index in sorted(range(len(jobs)), key=lambda index: -len(jobs[index].ids)):
+        if batch and (len(batch) == size or (len(batch) + 1) * width > room):
+            yield batch
+            batch = []
+        if not batch:
+            width = len(jobs[index].ids) + 1
+        batch.append(index)
+    if batch:
+        yield batch

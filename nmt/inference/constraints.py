@@ -1,14 +1,13 @@
 """Constraints on translations: a prefix, required phrases, avoided phrases, terminology.
 
-`SourceLine` holds the constraints of one line as text. The avoided phrases and the terminology hold for all lines of a
-translator. `ConstraintCompiler` turns both into the token ids and phrase automata that a search works with.
+A `SourceLine` holds the constraints of one line as text. The avoided phrases and the terminology hold for all lines of
+a translator. `ConstraintCompiler` turns both into the token ids and phrase automata that a search works with.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,45 +16,12 @@ from nmt.data.lines import read_lines
 from nmt.data.special_tokens import UNK
 from nmt.data.tokenizer import SubwordModel
 from nmt.errors import DataError, UsageError
-from nmt.search.constraints import can_be_written
+from nmt.inference.streaming import SourceLine
 from nmt.search.phrase_automaton import Automaton, Phrase, TokenSymbols, compile_phrases
 
 MAX_AVOIDED_ENTRIES = 100_000_000
 """Largest transition table of the avoided phrases: 400 megabytes."""
 CACHED_AUTOMATA = 256
-
-
-@dataclass(frozen=True)
-class SourceLine:
-    """A line to translate, with its number and the constraints on its translation."""
-
-    text: str
-    prefix: str = ""
-    """The beginning of the translation. Models that write from right to left do not accept a prefix."""
-    required: tuple[str, ...] = ()
-    """Words or phrases that the translation must contain."""
-    number: int = field(default=0, compare=False)
-    """Line number from 1, for messages and output. 0: not numbered yet, see `number_lines`."""
-
-    def __len__(self) -> int:
-        """Return the number of characters of the line."""
-        return len(self.text)
-
-
-def number_lines(lines: Iterable[str | SourceLine]) -> list[SourceLine] | Iterator[SourceLine]:
-    """Number lines from 1 by their position; a line that has a number keeps it.
-
-    Returns:
-        A list for a list or tuple. Anything else is read lazily.
-    """
-    numbered = (_numbered(line, number) for number, line in enumerate(lines, 1))
-    return list(numbered) if isinstance(lines, (list, tuple)) else numbered
-
-
-def _numbered(line: str | SourceLine, number: int) -> SourceLine:
-    if isinstance(line, str):
-        return SourceLine(line, number=number)
-    return line if line.number else replace(line, number=number)
 
 
 class Constraints(NamedTuple):
@@ -156,7 +122,7 @@ class ConstraintCompiler:
             UsageError: The phrase is empty after tokenization, or the vocabulary cannot write it.
         """
         phrase = self._phrase(text)
-        if not can_be_written(self.automaton(phrase)):
+        if not self.automaton(phrase).can_be_written:
             raise UsageError(f"{text!r} cannot be required: the vocabulary of the model cannot write it")
         return phrase
 

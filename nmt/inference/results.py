@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nmt.log import logger
-
-SHOWN_LINES = 10
-
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -50,37 +46,6 @@ class Translation:
     """Line number from 1."""
     source: str = field(default="", compare=False)
     """The line that was translated."""
-
-
-class LongLines:
-    """Warns of lines that were translated in segments: of the first at once, of all in a summary."""
-
-    def __init__(self, text: str = "") -> None:
-        """Take the name of the text for messages, such as "validation set"; empty if there is only one text."""
-        self._prefix = text and f"{text}: "
-        self._count = 0
-        self._first: list[int] = []
-
-    def report(self, number: int, *, pieces: int, segments: int) -> None:
-        """Record that line `number` was too long."""
-        if not self._count:
-            logger.warning(
-                "%sline %d has %d pieces, more than the model was trained on: translated in %d segments",
-                self._prefix,
-                number,
-                pieces,
-                segments,
-            )
-        self._count += 1
-        if len(self._first) < SHOWN_LINES:
-            self._first.append(number)
-
-    def summarize(self) -> None:
-        """Log the number of long lines if there was more than one."""
-        if self._count > 1:
-            shown = ", ".join(map(str, self._first))
-            more = ", ..." if self._count > len(self._first) else ""
-            logger.warning("%s%d long lines were translated in segments: %s%s", self._prefix, self._count, shown, more)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.results import SentencePair, TranslationScore
 from nmt.inference.segmentation import clean, max_segment_pieces, one_line
 from nmt.inference.streaming import window_size, windows
-from nmt.inference.workers import count_workers, halve_on_oom, map_in_threads
+from nmt.inference.workers import run_in_batches
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import make_length_normalization
@@ -143,14 +143,14 @@ class Scorer:
             CheckpointError: The model gives undefined probabilities.
             NMTError: A single pair does not fit into memory.
         """
-        workers = count_workers(self._device, len(pairs))
-        indices = list(length_batches(pairs, min(self._batch_sentences, max(1, -(-len(pairs) // workers)))))
-        batches = [[pairs[index] for index in batch] for batch in indices]
-        results: list[list[float]] = [[]] * len(pairs)
-        for batch, rows in zip(indices, map_in_threads(self._batch, batches, workers), strict=True):
-            for index, row in zip(batch, rows, strict=True):
-                results[index] = row
-        return results
+        return run_in_batches(
+            pairs,
+            work=self._log_probs,
+            make_batches=length_batches,
+            batch_size=self._batch_sentences,
+            device=self._device,
+            explain=_out_of_memory,
+        )
 
     def _score_window(
         self, numbered: Sequence[tuple[int, SentencePair]], long_lines: _LongLines
@@ -186,9 +186,6 @@ class Scorer:
             pieces=self._tokenizers.target.in_text_order(self._tokenizers.target.pieces(ids.target)),
             piece_log_probabilities=[*self._tokenizers.target.in_text_order(log_probs[:-1]), log_probs[-1]],
         )
-
-    def _batch(self, pairs: Sequence[IdPair]) -> list[list[float]]:
-        return halve_on_oom(self._log_probs, pairs, device=self._device, explain=_out_of_memory)
 
     def _log_probs(self, pairs: Sequence[IdPair]) -> list[list[float]]:
         batch = collate(pairs)

@@ -24,7 +24,7 @@ from nmt.errors import UsageError
 from nmt.inference.constraints import ConstraintCompiler, Constraints
 from nmt.inference.shortlist import Shortlist
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, beam_search, greedy_search
-from nmt.search.constraints import AvoidedPhraseProcessor, RequiredPhraseSelector, required_length
+from nmt.search.constraints import AvoidedPhraseProcessor, RequiredPhraseSelector
 from nmt.search.coverage_penalty import CoveragePenalty
 from nmt.search.phrase_automaton import Automaton
 from nmt.search.processed_model import LogitsProcessor, Prefix, ProcessedModel, Selector, TopK
@@ -181,8 +181,13 @@ class SearchRunner:
         limits = batch.max_lengths
         if self._decoding.max_length is not None:
             limits = limits.clamp_max(self._decoding.max_length)
-        required = [len(each.prefix) + required_length(self._automata(each)) for each in batch.constraints]
-        return torch.maximum(limits, torch.tensor(required, dtype=limits.dtype)) if any(required) else limits  # [B]
+        if not any(each.prefix or each.required for each in batch.constraints):
+            return limits
+        required = [
+            len(each.prefix) + sum(automaton.required_length for automaton in self._automata(each))
+            for each in batch.constraints
+        ]
+        return torch.maximum(limits, torch.tensor(required, dtype=limits.dtype))  # [B]
 
     def _automata(self, constraints: Constraints) -> list[Automaton]:
         assert self._compiler is not None or not constraints.required

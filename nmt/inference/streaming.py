@@ -1,4 +1,4 @@
-"""Groups lines into windows that are translated together, in bounded memory.
+"""Numbers the lines of a text, and groups them into windows that are translated together, in bounded memory.
 
 Long windows are faster, because sentences of similar length share a batch. But a person who types a line waits for its
 translation, so a window ends if the next line has not arrived yet.
@@ -10,8 +10,42 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """A line to translate, with its number and the constraints on its translation."""
+
+    text: str
+    prefix: str = ""
+    """The beginning of the translation. Models that write from right to left do not accept a prefix."""
+    required: tuple[str, ...] = ()
+    """Words or phrases that the translation must contain."""
+    number: int = field(default=0, compare=False)
+    """Line number from 1, for messages and output. 0: not numbered yet, see `number_lines`."""
+
+    def __len__(self) -> int:
+        """Return the number of characters of the line."""
+        return len(self.text)
+
+
+def number_lines(lines: Iterable[str | SourceLine]) -> list[SourceLine] | Iterator[SourceLine]:
+    """Number lines from 1 by their position; a line that has a number keeps it.
+
+    Returns:
+        A list for a list or tuple. Anything else is read lazily.
+    """
+    numbered = (_numbered(line, number) for number, line in enumerate(lines, 1))
+    return list(numbered) if isinstance(lines, (list, tuple)) else numbered
+
+
+def _numbered(line: str | SourceLine, number: int) -> SourceLine:
+    if isinstance(line, str):
+        return SourceLine(line, number=number)
+    return line if line.number else replace(line, number=number)
+
 
 LineT = TypeVar("LineT", bound=Sized)
 """A line, or anything else whose `len` is its number of characters."""

@@ -18,16 +18,16 @@ from nmt.device import choose_device, choose_dtype, choose_precision, set_thread
 from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
 from nmt.inference.batch_search import BatchSearcher
-from nmt.inference.constraints import ConstraintCompiler, SearchJob, SourceLine, Terminology, number_lines
+from nmt.inference.constraints import ConstraintCompiler, SearchJob, Terminology
 from nmt.inference.ensemble import Ensemble, RestrictableEnsemble, check_compatible, checked_weights
 from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.nbest import NBestBuilder, RestoredTexts
 from nmt.inference.packing import ready_to_search
 from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegment, distribute, mask
-from nmt.inference.results import Hypothesis, LongLines, Translation
+from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import Segmenter, clean, max_segment_pieces, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
-from nmt.inference.streaming import window_size, windows
+from nmt.inference.streaming import SourceLine, number_lines, window_size, windows
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
@@ -35,7 +35,41 @@ from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_len
 if TYPE_CHECKING:
     from nmt.inference.mbr import MbrReranker
 
+SHOWN_LINES = 10
+"""Line numbers in a summary."""
+
 SearchResults = Mapping[SearchJob, Sequence[TokenHypothesis]]
+
+
+class LongLines:
+    """Warns of lines that were translated in segments: of the first at once, of all in a summary."""
+
+    def __init__(self, text: str = "") -> None:
+        """Take the name of the text for messages, such as "validation set"; empty if there is only one text."""
+        self._prefix = text and f"{text}: "
+        self._count = 0
+        self._first: list[int] = []
+
+    def report(self, number: int, *, pieces: int, segments: int) -> None:
+        """Record that line `number` was too long."""
+        if not self._count:
+            logger.warning(
+                "%sline %d has %d pieces, more than the model was trained on: translated in %d segments",
+                self._prefix,
+                number,
+                pieces,
+                segments,
+            )
+        self._count += 1
+        if len(self._first) < SHOWN_LINES:
+            self._first.append(number)
+
+    def summarize(self) -> None:
+        """Log the number of long lines if there was more than one."""
+        if self._count > 1:
+            shown = ", ".join(map(str, self._first))
+            more = ", ..." if self._count > len(self._first) else ""
+            logger.warning("%s%d long lines were translated in segments: %s%s", self._prefix, self._count, shown, more)
 
 
 class Translator:

@@ -1,8 +1,8 @@
-"""Batches side by side on all cores, and in halves when memory runs out."""
+"""Runs batches in parallel threads, and in halves when memory runs out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,28 +15,57 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-def count_workers(device: torch.device, most: int) -> int:
-    """Return how many batches to work on at once, at most `most`: one for each processor thread, which has one thread.
+def run_in_batches(
+    items: Sequence[ItemT],
+    *,
+    work: Callable[[Sequence[ItemT]], list[ResultT]],
+    make_batches: Callable[[Sequence[ItemT], int], Iterable[list[int]]],
+    batch_size: int,
+    device: torch.device,
+    explain: Callable[[ItemT], str],
+) -> list[ResultT]:
+    """Return the result of each item. On a CPU, as many batches run at once as there are threads, with one thread each.
 
-    The products of decoding are small: two threads that share each one wait for each other most of the time.
+    The products of decoding are small: two threads that share a product wait for each other most of the time.
+
+    Args:
+        items: Any number.
+        work: Returns the result of each item of a batch.
+        make_batches: Splits the items into batches of at most this size, as indices.
+        batch_size: Most items of a batch; batches are smaller if there are few items for many threads.
+        device: Where the work happens.
+        explain: Returns a message for a single item that does not fit into memory.
+
+    Raises:
+        NMTError: A single item does not fit into memory.
     """
-    return max(1, min(torch.get_num_threads(), most)) if device.type == "cpu" else 1
+    workers = max(1, min(torch.get_num_threads(), len(items))) if device.type == "cpu" else 1
+    indices = list(make_batches(items, min(batch_size, max(1, -(-len(items) // workers)))))
+    batches = [[items[index] for index in batch] for batch in indices]
+
+    def run(batch: Sequence[ItemT]) -> list[ResultT]:
+        return halve_on_oom(work, batch, device=device, explain=explain)
+
+    rows = list(map(run, batches)) if workers == 1 else _map_in_threads(run, batches, workers)
+    results = {
+        index: result
+        for batch, row in zip(indices, rows, strict=True)
+        for index, result in zip(batch, row, strict=True)
+    }
+    return [results[index] for index in range(len(items))]
 
 
-def map_in_threads(
+def _map_in_threads(
     work: Callable[[Sequence[ItemT]], list[ResultT]], batches: Sequence[Sequence[ItemT]], workers: int
-) -> Iterator[list[ResultT]]:
-    """Give the results of each batch, in order of the batches, with `workers` of them being worked on at once."""
-    if workers == 1:
-        yield from map(work, batches)
-        return
+) -> list[list[ResultT]]:
+    """Return the results of each batch, in order of the batches."""
     threads = torch.get_num_threads()
     with ThreadPoolExecutor(workers, "nmt-worker", initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
-            yield from pool.map(work, batches)
+            return list(pool.map(work, batches))
         finally:
             pool.shutdown(cancel_futures=True)
-            # A worker's setting is its own, but also what threads that start later begin with.
+            # A worker's setting is its own, but threads that start later inherit it.
             torch.set_num_threads(threads)
 
 
@@ -47,23 +76,23 @@ def halve_on_oom(
     device: torch.device,
     explain: Callable[[ItemT], str],
 ) -> list[ResultT]:
-    """Do the work for one batch; if memory runs out, for its halves.
+    """Run one batch, or its halves if memory runs out.
 
     Args:
-        work: Gives a result for each item.
+        work: Returns the result of each item.
         items: At least one.
-        device: Where it happens.
-        explain: Says that there is not enough memory for this item alone, and what to do.
+        device: Where the work happens.
+        explain: Returns a message for a single item that does not fit into memory.
 
     Raises:
-        NMTError: One item alone does not fit into memory.
+        NMTError: A single item does not fit into memory.
     """
     try:
         return work(items)
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not is_out_of_memory(error):
             raise
-    # Outside of the handler, where the traceback no longer keeps the batch's tensors alive.
+    # Outside of the handler, because the traceback keeps the batch's tensors alive.
     if device.type == "cuda":
         torch.cuda.empty_cache()
     if len(items) == 1:
@@ -75,7 +104,7 @@ def halve_on_oom(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error means that memory ran out, on whatever device."""
+    """Return whether an error means that memory ran out, on any device."""
     text = str(error).lower()
     return (
         isinstance(error, (MemoryError, torch.OutOfMemoryError))

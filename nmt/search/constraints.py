@@ -25,7 +25,7 @@ from torch import Tensor
 
 from nmt.data.special_tokens import EOS
 from nmt.search.interface import Continuations
-from nmt.search.phrase_automaton import INFINITE, MATCHED, Automaton
+from nmt.search.phrase_automaton import MATCHED, Automaton
 from nmt.search.top_k import top_k_continuations
 
 
@@ -96,7 +96,7 @@ class RequiredPhraseSelector:
 
         Args:
             automata: One for each phrase of each sentence; the same object for the same phrase.
-            limits: Length limit of each sentence [B] in pieces, at least its `required_length`.
+            limits: Length limit of each sentence [B] in pieces, at least the sum of its `Automaton.required_length`.
             device: The device of the model.
             allowed: The ids of the pieces of the search [V]. None: pieces are ids. The pieces that a sentence may use
                 must include `Automaton.nearest` of its phrases.
@@ -107,7 +107,7 @@ class RequiredPhraseSelector:
             distances = automaton.distances
             tables.append(_transitions(automaton, allowed) + np.int32(offset))
             needs.append(distances)
-            full.append(np.full(len(distances), full_distance(distances), np.int16))
+            full.append(np.full(len(distances), automaton.required_length, np.int16))
             starts[id(automaton)] = offset
             offset += len(distances)
         width = tables[0].shape[1]
@@ -173,21 +173,6 @@ class RequiredPhraseSelector:
 def _transitions(automaton: Automaton, allowed: NDArray[np.int64] | None) -> NDArray[np.int32]:
     """Return the next state of an automaton by state and piece of the search."""
     return automaton.next_state if allowed is None else automaton.next_state[:, allowed]
-
-
-def full_distance(distances: NDArray[np.int16]) -> int:
-    """Return a number of pieces that is enough for a phrase from every state."""
-    return int(distances.max())
-
-
-def can_be_written(automaton: Automaton) -> bool:
-    """Return whether the vocabulary has the pieces for a phrase."""
-    return full_distance(automaton.distances) < INFINITE
-
-
-def required_length(automata: Sequence[Automaton]) -> int:
-    """Return a length limit, in pieces, that is enough for all these phrases."""
-    return sum(full_distance(automaton.distances) for automaton in automata)
 
 
 def _allocate(possible: Tensor, progress: Tensor, totals: Tensor, need_after: Tensor, count: int) -> Continuations:

@@ -123,6 +123,16 @@ class Automaton:
                 return distance
             distance = shorter
 
+    @property
+    def required_length(self) -> int:
+        """A number of pieces that is enough for a phrase from every state."""
+        return int(self.distances.max())
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether the vocabulary has the pieces for a phrase."""
+        return self.required_length < INFINITE
+
     @cached_property
     def nearest(self) -> NDArray[np.int64]:
         """Pieces that are enough to complete a phrase with the fewest pieces, from every state."""

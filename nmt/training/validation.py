@@ -18,9 +18,8 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.errors import TrainingError
 from nmt.inference.packing import ready_to_search
-from nmt.inference.results import LongLines
 from nmt.inference.segmentation import max_segment_pieces, sentence_separator
-from nmt.inference.translator import Translator
+from nmt.inference.translator import LongLines, Translator
 from nmt.log import logger
 from nmt.metrics.corpus import score
 from nmt.model import Seq2Seq

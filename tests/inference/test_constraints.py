@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nmt.errors import DataError, UsageError
-from nmt.inference.constraints import SourceLine, Terminology, read_terminology
+from nmt.inference.constraints import Terminology, read_terminology
+from nmt.inference.streaming import SourceLine
 from nmt.inference.translator import Translation, Translator
 from tiny_translator import WORDS, tiny_translator
 

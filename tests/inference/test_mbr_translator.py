@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from nmt.errors import UsageError
-from nmt.inference.constraints import SourceLine, Terminology
+from nmt.inference.constraints import Terminology
 from nmt.inference.model_file import ModelFile, load_model
+from nmt.inference.streaming import SourceLine
 from nmt.inference.translator import Translator
 from nmt.metrics.sentence import make_utility
 from tiny_translator import save_tiny_model

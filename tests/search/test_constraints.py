@@ -12,7 +12,8 @@ from fake_subwords import PIECES, SENTENCES, SIZE, FakeSubwords, check_exact, ha
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, UNK
 from nmt.errors import UsageError
-from nmt.inference.constraints import ConstraintCompiler, Constraints, SourceLine
+from nmt.inference.constraints import ConstraintCompiler, Constraints
+from nmt.inference.streaming import SourceLine
 
 
 def test_a_prefix() -> None:

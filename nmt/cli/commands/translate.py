@@ -37,7 +37,7 @@ from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.constraints import SourceLine
+    from nmt.inference.streaming import SourceLine
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 
@@ -178,7 +178,7 @@ def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes:
 
 def _read_lines(constraints: ConstraintFiles, file: Path, skipped: int, output: Path) -> Iterator[SourceLine]:
     """Return the numbered lines of a text with their constraints, after the first `skipped` lines."""
-    from nmt.inference.constraints import number_lines
+    from nmt.inference.streaming import number_lines
 
     lines = iter(constraints.attach(number_lines(read_lines(file, keep_broken=False))))
     if skipped:

@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from nmt import log
 from nmt.errors import NMTError
-from nmt.inference.constraints import SourceLine
-from nmt.inference.streaming import WINDOW_CHARACTERS, WindowSize
+from nmt.inference.streaming import WINDOW_CHARACTERS, SourceLine, WindowSize
 
 Work = Callable[[Sequence[SourceLine]], list[str]]
 """Returns the output of a window of lines."""

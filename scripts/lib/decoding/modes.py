@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nmt.inference.constraints import SourceLine
+from nmt.inference.streaming import SourceLine
 
 Steered = Literal["prefixes", "required", "avoid", "terminology"]
 

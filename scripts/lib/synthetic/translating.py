@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from nmt.data.corpus import inspect_file
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
-from nmt.inference.constraints import SourceLine, number_lines
 from nmt.inference.model_file import load_models
 from nmt.inference.output.processes import WINDOW, in_processes
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.output.writer import continue_file, with_progress, write_blocks
 from nmt.inference.results import Translation
-from nmt.inference.streaming import windows
+from nmt.inference.streaming import SourceLine, number_lines, windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
 
