@@ -1,9 +1,9 @@
-"""Forced decoding: known translations through the decoder, all positions at once or, where they are many, in slices.
+"""Forced decoding: runs known translations through the decoder, all positions at once, or in slices if there are many.
 
-B pairs, T target length, S source length (both with EOS), O output size.
+B pairs, T target length, T' positions of a slice, S source length (both with EOS), O output size.
 
-Search keeps neither the weights of attention nor the log-probabilities of what it did not choose. Both come from
-running a known translation through the decoder once more, which computes the same numbers as the steps of a search.
+A search keeps neither attention weights nor the log-probabilities of other pieces. Forced decoding computes both, and
+gives the same numbers as the steps of a search.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch import Tensor
 from nmt.data.batch import Batch, make_batch
 from nmt.model import Seq2Seq
 
-# Most positions (B x T x S) at once: attention has at least a number for each, and a network that makes vectors of
-# them, of 512 features say, needs 0.3 GB.
-POSITIONS = 160_000
+# Most positions (B x T x S) at once. Attention has at least one number for each, and a score function with vectors of
+# 512 features needs 0.3 GB.
+MAX_POSITIONS = 160_000
 
 
 class IdPair(NamedTuple):
@@ -30,27 +30,27 @@ class IdPair(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Some positions of the targets of a batch."""
+    """The decoder output at some positions of a batch."""
 
     start: int
-    """The first of them, counted from 0."""
+    """The first position, counted from 0."""
     states: Tensor
-    """What the output layer reads [B, T', O]."""
+    """Attentional states, the input of the output layer [B, T', O]."""
     weights: Tensor | None
     """Attention weights [B, T', S]; None without attention."""
 
 
-def length_batches(pairs: Sequence[IdPair], most: int) -> Iterator[list[int]]:
-    """Cut pairs into batches of like length, the longest first, with at most `most` rows and POSITIONS in each.
+def length_batches(pairs: Sequence[IdPair], size: int) -> Iterator[list[int]]:
+    """Split pairs into batches of similar length, as indices, the longest first.
 
-    A pair that has more is a batch of its own.
+    A batch has at most `size` pairs and MAX_POSITIONS positions. A longer pair is a batch of its own.
     """
     batch: list[int] = []
     widths = (0, 0)
     for index in sorted(range(len(pairs)), key=lambda index: (-len(pairs[index].source), -len(pairs[index].target))):
         source, target = len(pairs[index].source) + 1, len(pairs[index].target) + 1
         wider = (max(widths[0], source), max(widths[1], target))
-        if batch and (len(batch) == most or (len(batch) + 1) * wider[0] * wider[1] > POSITIONS):
+        if batch and (len(batch) == size or (len(batch) + 1) * wider[0] * wider[1] > MAX_POSITIONS):
             yield batch
             batch, wider = [], (source, target)
         batch.append(index)
@@ -60,24 +60,24 @@ def length_batches(pairs: Sequence[IdPair], most: int) -> Iterator[list[int]]:
 
 
 def collate(pairs: Sequence[IdPair]) -> Batch:
-    """Return a batch of these pairs, in this order."""
+    """Return the pairs as a batch, in this order."""
     return make_batch([pair.source for pair in pairs], [pair.target for pair in pairs])
 
 
 def decode_slices(network: Seq2Seq, batch: Batch, device: torch.device) -> Iterator[Slice]:
-    """Run the targets of a batch through the decoder: each slice has at most POSITIONS, or is one position long.
+    """Run the targets of a batch through the decoder in slices of at most MAX_POSITIONS, or of one target position.
 
     Args:
         network: In evaluation mode on `device`. The caller sets inference mode and number format.
         batch: The pairs.
-        device: Where.
+        device: The device of the network.
     """
     source, lengths, target_input = (
         torch.from_numpy(array).to(device) for array in (batch.source, batch.source_lengths, batch.target_input)
     )
     memory = network.encode(source, lengths)
     state = network.init_state(memory)
-    width = max(1, POSITIONS // batch.source.size)
+    width = max(1, MAX_POSITIONS // batch.source.size)
     for start in range(0, target_input.shape[1], width):
         decoded = network.attentional_states(target_input[:, start : start + width], state, memory)
         state = decoded.state

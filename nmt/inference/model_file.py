@@ -1,16 +1,16 @@
-"""The model file: one safetensors file with all that it takes to translate raw text.
+"""The model file: one safetensors file with everything that is needed to translate raw text.
 
-Weights (a tensor that several layers share is there once), and in the metadata, as strings:
+It has the weights (a tensor that several layers share is stored once), and in the metadata, as strings:
 
     format_version     "1"
     config             JSON: the resolved configuration
     source_tokenizer   base64: the SentencePiece model of the source
-    target_tokenizer   base64: that of the target; left out when both are one
-    provenance         JSON: where the model comes from
+    target_tokenizer   base64: the SentencePiece model of the target; left out if both sides share one
+    provenance         JSON: how the model was made
 
-and the shortlist table, where there is one, as the tensors shortlist.translations and shortlist.frequent (int32).
+A shortlist table, if there is one, is stored as the tensors shortlist.translations and shortlist.frequent (int32).
 
-No pickle, so that loading a file never runs code from it. The same content always makes the same bytes.
+There is no pickle, so loading a file never runs code from it. Equal content is written as equal bytes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ModelFile:
     config: Config
     tokenizers: Tokenizers
     weights: dict[str, Tensor]
-    """By the names of the network's parameters; each shared one under its first name only."""
+    """By parameter name; a shared parameter has only its first name."""
     provenance: dict[str, Any]
     format_version: int
     shortlist: ShortlistTable | None = None
@@ -62,7 +62,7 @@ class ModelFile:
         return replace(self, config=self.config.model_copy(update={"decoding": decoding}))
 
     def network(self, device: torch.device) -> Seq2Seq:
-        """Return the network with these weights on `device`, ready to translate.
+        """Return the network with these weights on `device`, in evaluation mode.
 
         Raises:
             CheckpointError: The weights do not fit the network that the configuration describes.
@@ -92,15 +92,15 @@ def save_model(
     provenance: Mapping[str, Any],
     shortlist: ShortlistTable | None = None,
 ) -> None:
-    """Write a model file. It appears under its name when it is whole and on the disk.
+    """Write a model file atomically: it appears under its name when it is complete and on the disk.
 
     Args:
-        path: The file; one that is there is replaced.
+        path: The file; an existing one is replaced.
         weights: The network's parameters by name.
         config: The resolved configuration.
         tokenizers: The subword models.
-        provenance: Where the model comes from; anything that JSON can hold.
-        shortlist: Which pieces a translation may use.
+        provenance: How the model was made; must be serializable as JSON.
+        shortlist: The shortlist table. None: the file has none.
 
     Raises:
         CheckpointError: The file cannot be written.
@@ -147,7 +147,7 @@ def load_model(path: Path) -> ModelFile:
     """Read a model file.
 
     Raises:
-        CheckpointError: It is missing, no model file, damaged, or of another format version.
+        CheckpointError: The file is missing, damaged, not a model file, or has another format version.
     """
     try:
         with safe_open(path, framework="pt") as stream:
@@ -189,7 +189,7 @@ def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> Short
 
     Raises:
         KeyError: One of its tensors is missing.
-        DataError: It does not belong to these subword models.
+        DataError: The table does not fit the subword models.
     """
     if not any(name.startswith(PREFIX) for name in tensors):
         return None
@@ -199,9 +199,9 @@ def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> Short
 
 
 class _NoInitialization(TorchFunctionMode):
-    """Leaves new layers as they are: nothing is drawn at random that the file's weights will replace.
+    """Skips the random initialization of new layers, whose weights come from the file.
 
-    On the meta device that would cost nothing but for the import of torch._dynamo, which takes a second.
+    Initialization on the meta device imports torch._dynamo, which takes a second.
     """
 
     def __torch_function__(
@@ -213,7 +213,7 @@ class _NoInitialization(TorchFunctionMode):
 
 
 def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return `weights` on the CPU, without those that are the same memory as an earlier one."""
+    """Return `weights` on the CPU, without tensors that share the memory of an earlier one."""
     seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
     unique = {}
     for name, value in weights.items():
@@ -225,7 +225,7 @@ def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _serialize(weights: dict[str, Tensor], metadata: dict[str, str]) -> list[bytes | memoryview]:
-    """Return a safetensors file in parts. Its own writer puts metadata in a random order: here the order is fixed."""
+    """Return the parts of a safetensors file. The library writes metadata in random order; here the order is fixed."""
     from safetensors.torch import save
 
     plain = save(weights)
@@ -243,33 +243,33 @@ def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
     if version == str(FORMAT_VERSION):
         return
     newer = version.isdigit() and int(version) > FORMAT_VERSION
-    hint = "it was made by a newer nmt: update this one" if newer else "it cannot be converted"
+    hint = "Update nmt" if newer else "The file cannot be converted"
     raise CheckpointError(
-        f"{path}: the model file has format version {version}, this nmt reads version {FORMAT_VERSION}; {hint}."
+        f"{path}: the model file has format version {version}, but this nmt reads version {FORMAT_VERSION}. {hint}."
     )
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
-    """Return what is wrong with a file that is not a whole safetensors file, and what to do."""
+    """Return a message for a file that is not a complete safetensors file."""
     if path.is_dir():
-        return f"{path}: is a folder; a model file is needed."
+        return f"{path}: expected a model file, found a folder."
     try:
         with open(path, "rb") as stream:
             start = stream.read(16)
     except FileNotFoundError:
-        return f"{path}: there is no such file."
+        return f"{path}: no such file."
     except OSError as reason:
-        return f"{path}: cannot be read: {reason.strerror or reason}."
+        return f"{path}: the file cannot be read: {reason.strerror or reason}."
     if not start:
         return f"{path}: the file is empty."
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return (
-            f"{path}: this is a PyTorch or pickle file. It is not loaded, because that could run code from it; "
-            "nmt reads its own model files (best.safetensors)."
+            f"{path}: this is a PyTorch or pickle file. It is not loaded, because loading could run code from it. "
+            "Use a model file of nmt (best.safetensors)."
         )
     if start[8:9] == b"{":
-        return f"{path}: the model file is damaged or cut short; copy it again. ({error})"
-    return f"{path}: this is not a model file; nmt reads its own model files (best.safetensors)."
+        return f"{path}: the model file is damaged or incomplete. Copy it again. ({error})"
+    return f"{path}: this is not a model file. Use a model file of nmt (best.safetensors)."
 
 
 def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

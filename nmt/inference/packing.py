@@ -1,10 +1,10 @@
-"""Networks made ready for translation on a processor: weights laid out once, in the number format of the search.
+"""Packs the weights of networks for searches on a CPU, in the layout of its kernels and in a given number format.
 
-R rows, I input size, O output size, H hidden size, V vocabulary.
+R rows, B sentences, K rows per sentence, C continuations, I input size, O output size, H hidden size, V vocabulary.
 
-A training step multiplies a weight matrix with thousands of rows, and laying it out anew for each product costs
-nothing beside that. A search multiplies it with a few hundred rows, over and over. So here each matrix is put once
-into the layout that the processor's kernels read, in one of three number formats:
+A training step multiplies a weight matrix with thousands of rows, so laying the matrix out for each product costs
+little. A search multiplies it with a few hundred rows, many times. So each matrix is laid out once, in one of three
+number formats:
 
     fp32    as trained
     bf16    weights and inputs rounded to 8 significant bits, sums in fp32
@@ -12,7 +12,7 @@ into the layout that the processor's kernels read, in one of three number format
             bits on processors whose sums of products would overflow)
 
 Everything between the products (gates, softmax, attention) stays in fp32. In fp32 and bf16 a row's result does not
-depend on how many rows stand beside it; in int8 it does a little, through the common scale.
+depend on the number of rows. In int8 it does a little, because of the common scale.
 """
 
 from __future__ import annotations
@@ -42,33 +42,33 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Product = Callable[[Tensor], Tensor]
 """From inputs [..., I] to W x + b [..., O], both float32."""
 
-MORE_CANDIDATES = 5
-"""Continuations besides those wanted whose logits are computed again."""
+EXTRA_CONTINUATIONS = 5
+"""Continuations beyond the best C whose logits are computed again in float32."""
 
 _TYPICAL_ROWS = 256
-"""For which number of rows the layout is chosen; it is right for any."""
+"""The layout is optimized for this number of rows; it is correct for any."""
 
 
 def ready_to_search(network: Seq2Seq, setting: str, device: torch.device) -> Seq2Seq | PackedNetwork:
-    """Return `network`, in evaluation mode on `device`, in the form that a search runs fastest on.
+    """Return the form of a network that is fastest to search.
 
     Args:
-        network: It stays as it is.
-        setting: Of the option decoding.precision.
-        device: On a processor, products are packed; elsewhere the network itself comes back.
+        network: In evaluation mode on `device`; it does not change.
+        setting: The value of decoding.precision.
+        device: On a CPU the products are packed. On other devices the network itself is returned.
 
     Raises:
-        UsageError: int8 where there are no kernels for it.
+        UsageError: The precision is int8, and there are no kernels for it.
     """
     precision = choose_precision(setting, device)
     return PackedNetwork(network, precision) if device.type == "cpu" else network
 
 
 class PackedNetwork:
-    """A network with the verbs of a search; it computes in float32 but for products that `precision` rounds."""
+    """A network for searches with packed products; everything else is computed in float32."""
 
     def __init__(self, network: Seq2Seq, precision: str) -> None:
-        """Pack the decoder and the output layer of `network`, which stays as it is.
+        """Pack the decoder and the output layer of `network`, which does not change.
 
         Args:
             network: In evaluation mode, on the CPU.
@@ -78,8 +78,8 @@ class PackedNetwork:
             UsageError: This build of torch has no 8-bit kernels.
         """
         self._output = PackedOutput(network.output, precision)
-        # What rounding does to the states adds up from position to position: with a decoder in bf16, one translation
-        # in sixty was another; with the output layer alone, which is most of the work, one in a thousand.
+        # Rounding errors of states accumulate over positions: a decoder in bf16 changed one translation in sixty. The
+        # output layer alone, which is most of the work, changed one in a thousand.
         decoder = _packed(network.decoder, "int8" if precision == "int8" else "fp32")
         self._network = _with_children(network, decoder=decoder, output=self._output)
 
@@ -88,7 +88,7 @@ class PackedNetwork:
         return self._network.encode(source, lengths)
 
     def init_state(self, memory: Memory) -> DecoderState:
-        """Return the decoder's first state."""
+        """Return the decoder's initial state."""
         return self._network.init_state(memory)
 
     def step(self, ids: Tensor, state: DecoderState, memory: Memory) -> DecoderStepOutput:
@@ -120,20 +120,20 @@ class PackedLinear(nn.Module):
 
 
 class PackedLSTM(Cell):
-    """One position of an LSTM as one product: the gates of [x; h] at once, the three sigmoids side by side."""
+    """One step of an LSTM as one product: all gates of [x; h], with the three sigmoid gates next to each other."""
 
-    # Where [x; h] is the concatenation of several inputs, each is padded to the width of all, so that they add up.
+    # If x is a concatenation of several inputs, each is padded to the width of all, so that they can be added.
 
     def __init__(self, layer: LSTM, precision: str) -> None:
         super().__init__()
         self.hidden_size = layer.hidden_size
         self._input_size = layer.input_size
-        order = torch.cat([torch.arange(self.hidden_size) + gate * self.hidden_size for gate in (0, 1, 3, 2)])
-        weight = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], dim=1)[order]
+        order = torch.cat([torch.arange(self.hidden_size) + gate * self.hidden_size for gate in (0, 1, 3, 2)])  # [4H]
+        weight = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], dim=1)[order]  # [4H, I + H]
         self._gates = pack(weight, (layer.bias_ih_l0 + layer.bias_hh_l0)[order], precision)
 
     def input_gates(self, inputs: Tensor, *, start: int = 0) -> Tensor:
-        """Return the inputs themselves, in their columns: they are multiplied together with the hidden state."""
+        """Return the inputs in their columns; they are multiplied together with the hidden state."""
         rest = self._input_size - start - inputs.shape[-1]
         return inputs if rest == start == 0 else F.pad(inputs, (start, rest))
 
@@ -145,8 +145,8 @@ class PackedLSTM(Cell):
         return CellState(out * torch.tanh(cell), cell)
 
 
-class PackedCombination(nn.Module):
-    """The product of context and state (and embedding) to the attentional state, packed."""
+class PackedAttentionalLayer(nn.Module):
+    """The product that makes the attentional state, packed."""
 
     def __init__(self, layer: AttentionalLayer, precision: str) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class PackedCombination(nn.Module):
     def forward(self, context: Tensor | None, hidden: Tensor, embedded: Tensor) -> Tensor:
         """Return the attentional states [..., O]; see `AttentionalLayer`."""
         parts = [hidden, embedded] if self._kind == "deep" else [hidden]
-        combined = self._product(torch.cat(parts if context is None else [context, *parts], dim=-1))
+        combined = self._product(torch.cat(parts if context is None else [context, *parts], dim=-1))  # [..., O]
         return combined if self._kind == "linear" else torch.tanh(combined)
 
 
@@ -174,28 +174,28 @@ class PackedOutput(nn.Module):
         return torch.log_softmax(self._product(states), dim=-1)
 
     def step_top_k(self, states: Tensor, state: DecoderState, totals: Tensor, count: int) -> TopKOutput[DecoderState]:
-        """Return the best continuations of each sentence, given the attentional states [R, O] of its rows.
+        """Return the best continuations of each sentence from the attentional states [R, O] of its rows.
 
-        With rounded products, a few more candidates than wanted are found, and their logits computed again in float32:
-        rounding does not decide which of two like pieces is the better.
+        With rounded products, the logits of a few more continuations than C are computed again in float32, so that
+        rounding does not decide between pieces of similar probability.
         """
-        logits = self._product(states)
-        log_probs = torch.log_softmax(logits, dim=-1)
+        logits = self._product(states)  # [R, V]
+        log_probs = torch.log_softmax(logits, dim=-1)  # [R, V]
         if not self._rounded:
             return TopKOutput(top_k_continuations(log_probs, totals, count), log_probs[:, EOS], state)
-        found = top_k_continuations(log_probs, totals, count + MORE_CANDIDATES)
-        row = found.rows + torch.arange(len(totals)).unsqueeze(1) * totals.shape[1]
-        exact = (self._weight[found.pieces] * states[row]).sum(-1) + self._bias[found.pieces]
-        error = exact - logits[row, found.pieces]
-        # How much the sum under the softmax grows when these logits are put right.
+        approximate = top_k_continuations(log_probs, totals, count + EXTRA_CONTINUATIONS)
+        row = approximate.rows + torch.arange(len(totals)).unsqueeze(1) * totals.shape[1]  # [B, C + 5]
+        exact = (self._weight[approximate.pieces] * states[row]).sum(-1) + self._bias[approximate.pieces]  # [B, C + 5]
+        error = exact - logits[row, approximate.pieces]  # [B, C + 5]
+        # The growth [R] of the softmax denominator with the exact logits.
         growth = torch.zeros(len(states)).index_add_(
-            0, row.flatten(), (found.log_probs.exp() * torch.expm1(error)).flatten()
+            0, row.flatten(), (approximate.log_probs.exp() * torch.expm1(error)).flatten()
         )
-        normalizer = torch.log1p(growth.clamp_min(-0.999))
-        log_prob = found.log_probs + error - normalizer[row]
-        order = (log_prob + totals.gather(1, found.rows)).argsort(dim=1, descending=True)[:, :count]
-        right = Continuations(*(each.gather(1, order) for each in (log_prob, found.rows, found.pieces)))
-        return TopKOutput(right, log_probs[:, EOS] - normalizer, state)
+        normalizer = torch.log1p(growth.clamp_min(-0.999))  # [R]
+        log_prob = approximate.log_probs + error - normalizer[row]  # [B, C + 5]
+        order = (log_prob + totals.gather(1, approximate.rows)).argsort(dim=1, descending=True)[:, :count]  # [B, C]
+        best = Continuations(*(each.gather(1, order) for each in (log_prob, approximate.rows, approximate.pieces)))
+        return TopKOutput(best, log_probs[:, EOS] - normalizer, state)
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Product:
@@ -213,7 +213,7 @@ def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Product:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16(), _TYPICAL_ROWS)
         linear = torch.ops.mkldnn._linear_pointwise
         return lambda inputs: linear(inputs.bfloat16(), packed, offset, "none", [], "").float()
-    if precision == "bf16":  # where there are no kernels: the same rounding, and products in float32
+    if precision == "bf16":  # without kernels: the same rounding, and products in float32
         product = _packed_fp32(weight.bfloat16().float(), bias)
         return lambda inputs: product(inputs.bfloat16().float())
     return _packed_fp32(weight, bias)
@@ -231,31 +231,31 @@ def _eight_bit(weight: Tensor, bias: Tensor | None) -> Product:
     engines = torch.backends.quantized.supported_engines
     engine = next((name for name in ("x86", "fbgemm", "onednn", "qnnpack") if name in engines), None)
     if engine is None:
-        raise UsageError("precision int8: this build of torch has no 8-bit kernels; use bf16 or fp32")
+        raise UsageError("precision int8: this build of torch has no 8-bit kernels. Use bf16 or fp32")
     torch.backends.quantized.engine = engine
     scales = weight.abs().amax(dim=1).clamp_min(1e-8).double() / 127
     zeros = torch.zeros(len(weight), dtype=torch.long)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch advises another interface, which has no kernels of its own.
+        warnings.simplefilter("ignore")  # torch recommends another interface, which has no kernels.
         integers = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
         packed = torch.ops.quantized.linear_prepack(integers, bias)
-    seven_bits = not exact_int8()  # of the inputs: then no sum of two products is too large for 16 bits
+    seven_bits = not exact_int8()  # with 7-bit inputs no sum of two products overflows 16 bits
     return lambda inputs: torch.ops.quantized.linear_dynamic(inputs.float(), packed, seven_bits)
 
 
 def _packed(module: nn.Module, precision: str) -> nn.Module:
-    """Return a copy of `module` with packed layers in place of linear ones, LSTMs and combinations."""
+    """Return a copy of `module` whose linear layers, LSTMs and attentional layers are packed."""
     if isinstance(module, LSTM):
         return PackedLSTM(module, precision)
     if isinstance(module, AttentionalLayer) and module.gate is None:
-        return PackedCombination(module, precision)
+        return PackedAttentionalLayer(module, precision)
     if isinstance(module, nn.Linear) and module.out_features > 1:
         return PackedLinear(module.weight, module.bias, precision)
     return _with_children(module, **{name: _packed(child, precision) for name, child in module.named_children()})
 
 
 def _with_children(module: ModuleT, **children: nn.Module) -> ModuleT:
-    """Return a copy of `module` that shares its parameters and has `children` in place of its own of those names."""
+    """Return a copy of `module` that shares its parameters, with `children` as its submodules of these names."""
     clone = copy.copy(module)
     clone._modules = {**module._modules, **children}
     return clone

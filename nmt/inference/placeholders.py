@@ -1,9 +1,9 @@
-"""Tags, placeholders and URLs on their way through translation: taken out of the source, put back unchanged.
+"""Protects tags, placeholders and URLs: they are masked in the source and put back unchanged into the translation.
 
-A model that has symbols for them (`tokenizer.user_symbols`) reads and writes one in place of each. Another reads the
-text without them. Whatever has no symbol in the translation is put where the attention says: between what was
-translated from the text before it, and what was translated from the text behind it. Closing punctuation corresponds to
-closing punctuation.
+A model with placeholder symbols (`tokenizer.user_symbols`) reads and writes one symbol for each item. Other models read
+the text without the items. An item without a symbol in the translation is put where the attention points: between the
+translation of the text before it and the translation of the text after it. Closing punctuation stays closing
+punctuation.
 
 S source pieces, T target pieces.
 """
@@ -26,7 +26,7 @@ from nmt.inference.segmentation import one_line
 
 Kind = Literal["tag", "placeholder", "url"]
 
-# Each can be read in one pass from left to right, so that hostile lines take no longer than others.
+# Each pattern needs one pass from left to right, so that hostile lines take no longer than others.
 URL = r"(?:https?|ftp)://[!#-;=?-~]+|(?<![\w.])www\.[!#-;=?-~]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"
 TAG = r"<!--[^<>]*-->|</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>"
 PLACEHOLDER = (
@@ -35,48 +35,48 @@ PLACEHOLDER = (
     r"|&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});|(?<!\w)__[A-Za-z][A-Za-z0-9_]{0,80}__(?!\w)"
 )
 PROTECTED = re.compile(f"(?P<url>{URL})|(?P<tag>{TAG})|(?P<placeholder>{PLACEHOLDER})")
-BEHIND_URL = ".,;:!?'’…*_~)]}"
+URL_PUNCTUATION = ".,;:!?'’…*_~)]}"
 BRACKETS = {")": "(", "]": "[", "}": "{"}
 
-# Tags that stand inside of words and between them; all others part the words on their two sides.
+# Tags that may be inside a word. All other tags separate the words on their two sides.
 INLINE = re.compile(r"</?(?:a|abbr|b|code|em|font|g|i|kbd|mark|s|small|span|strong|sub|sup|u|x)\b", re.IGNORECASE)
 BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")
 
 
 class ProtectedSpan(NamedTuple):
-    """Something that must come through unchanged."""
+    """An item of the source that must be unchanged in the translation."""
 
     text: str
     kind: Kind
     offset: int
-    """How many visible characters of the masked text are before it."""
+    """Number of visible characters of the masked text before it."""
     symbol: str | None
-    """What stands for it in the masked text; None: nothing does."""
+    """Its symbol in the masked text. None: it has none."""
     space_before: bool
     space_after: bool
 
 
 class Masked(NamedTuple):
-    """A text as the model reads it, and what was taken out of it, in order."""
+    """A text as the model reads it, and its protected items in order."""
 
     text: str
     spans: list[ProtectedSpan]
 
 
 def find_protected(text: str) -> list[tuple[str, Kind, int]]:
-    """Return what must come through translation unchanged: its text, its kind, and where it starts."""
-    found: list[tuple[str, Kind, int]] = []
+    """Return the items of a text to protect: text, kind and start."""
+    items: list[tuple[str, Kind, int]] = []
     for match in PROTECTED.finditer(text):
         kind: Kind = "url" if match["url"] else "tag" if match["tag"] else "placeholder"
         span = _without_punctuation(match[0]) if kind == "url" else match[0]
-        found.append((span, kind, match.start()))
-    return found
+        items.append((span, kind, match.start()))
+    return items
 
 
 def _without_punctuation(url: str) -> str:
-    """Return a URL without the punctuation of the sentence it stands in."""
+    """Return a URL without the punctuation of its sentence."""
     end = len(url)
-    while end > 1 and url[end - 1] in BEHIND_URL:
+    while end > 1 and url[end - 1] in URL_PUNCTUATION:
         opening = BRACKETS.get(url[end - 1])
         if opening is not None and url.count(opening, 0, end) >= url.count(url[end - 1], 0, end):
             break
@@ -85,25 +85,25 @@ def _without_punctuation(url: str) -> str:
 
 
 def mask(text: str, symbols: Sequence[str]) -> Masked:
-    """Take out of a text what must come through unchanged.
+    """Mask the items of a text that must be protected.
 
     Args:
         text: One line.
-        symbols: Strings that are one piece of the model each; one that is in the text anyway stands for nothing else.
+        symbols: Placeholder symbols, each one piece of the model. Symbols that occur in the text are not used.
     """
-    found = find_protected(text)
-    if not found:
+    items = find_protected(text)
+    if not items:
         return Masked(text, [])
     free = iter([symbol for symbol in symbols if symbol not in text])
     spans: list[ProtectedSpan] = []
     kept: list[str] = []
-    place = visible = 0
-    for span, kind, start in found:
-        between = text[place:start]
+    end = visible = 0
+    for span, kind, start in items:
+        between = text[end:start]
         _append(kept, between)
         visible += visible_length(between)
-        place = start + len(span)
-        after = text[place : place + 1]
+        end = start + len(span)
+        after = text[end : end + 1]
         symbol = next(free, None)
         spans.append(
             ProtectedSpan(
@@ -115,12 +115,12 @@ def mask(text: str, symbols: Sequence[str]) -> Masked:
             visible += len(symbol)
         elif kept and kept[-1][-1].isalnum() and after.isalnum() and not INLINE.match(span):
             kept.append(" ")
-    _append(kept, text[place:])
+    _append(kept, text[end:])
     return Masked("".join(kept).strip(), spans)
 
 
 def _append(kept: list[str], text: str) -> None:
-    """Close the gap that a span has left: one space, and none in front of punctuation."""
+    """Append text, and close the gap of a removed item: one space, or none before punctuation."""
     if kept and kept[-1][-1].isspace() and (text[:1].isspace() or text[:1] in tuple(".,;:!?…")):
         kept[-1:] = filter(None, [kept[-1].rstrip()])
     if text:
@@ -133,65 +133,65 @@ def visible_length(text: str) -> int:
 
 
 class PieceTranslation(NamedTuple):
-    """A translation, as pieces, with what it was made from."""
+    """A translation as pieces, with its source pieces and attention."""
 
     source: list[str]
     """Source pieces."""
     ids: list[int]
-    """Target pieces, without EOS."""
+    """Target ids, without EOS."""
     weights: NDArray[np.float32]
-    """[T, S]: how much each target piece looks at each source piece, EOS left out on both sides."""
+    """Attention weights [T, S], without EOS on both sides."""
 
 
 def restore(
     text: str, spans: Sequence[ProtectedSpan], target: PieceTranslation, subwords: SubwordModel, *, spaces: bool
 ) -> str:
-    """Return a translation with the spans of its source in it, each of them once.
+    """Return the text of a translation with each protected item of its source once.
 
     Args:
         text: The masked source.
-        spans: What was taken out of it, in order, with offsets that are those in `text`.
-        target: Its translation.
-        subwords: Of the target side.
+        spans: The protected items in order, with offsets in `text`.
+        target: The translation.
+        subwords: The subword model of the target side.
         spaces: Whether the target language puts spaces between words.
     """
     pieces = subwords.pieces(target.ids)
-    carried = {span.symbol for span in spans if span.symbol is not None and pieces.count(span.symbol) == 1}
-    stray = {span.symbol for span in spans if span.symbol is not None} - carried
-    rest = [span for span in spans if span.symbol not in carried]
+    translated = {span.symbol for span in spans if span.symbol is not None and pieces.count(span.symbol) == 1}
+    unmatched = {span.symbol for span in spans if span.symbol is not None} - translated
+    missing = [span for span in spans if span.symbol not in translated]
     ends = _piece_ends(target.source, visible_length(text))
-    allowed = [place for place in range(len(pieces) + 1) if _may_part(pieces, place, spaces=spaces)]
-    gaps = [_pieces_before(ends, span.offset) for span in rest]
+    allowed = [index for index in range(len(pieces) + 1) if _is_boundary(pieces, index, spaces=spaces)]
+    gaps = [_pieces_before(ends, span.offset) for span in missing]
     closing = _closing(target.source)
     if closing < len(target.source):
-        closed = max(place for place in allowed if place <= _closing(pieces))
-        sides = [_side(allowed, closed, behind=gap - closing) for gap in gaps]
+        target_closing = max(index for index in allowed if index <= _closing(pieces))
+        candidates = [_same_side(allowed, target_closing, distance=gap - closing) for gap in gaps]
     else:
-        sides = [allowed for _ in gaps]
-    places = [_separate(target.weights, gap, side) for gap, side in zip(gaps, sides, strict=True)]
+        candidates = [allowed for _ in gaps]
+    places = [_split_point(target.weights, gap, each) for gap, each in zip(gaps, candidates, strict=True)]
     restored = ""
     bounds = sorted({0, *places, len(pieces)})
     for start, end in pairwise([*bounds, len(pieces)]):
-        here = zip(target.ids[start:end], pieces[start:end], strict=True)
-        decoded = subwords.decode([[number for number, piece in here if piece not in stray]])[0].strip()
-        run = [span for span, place in zip(rest, places, strict=True) if place == start]
-        parted = start in (0, len(pieces)) or pieces[start].startswith(WORD_START)
-        restored = _put(restored, run, decoded, parted=parted, spaces=spaces)
+        between = zip(target.ids[start:end], pieces[start:end], strict=True)
+        decoded = subwords.decode([[id for id, piece in between if piece not in unmatched]])[0].strip()
+        run = [span for span, place in zip(missing, places, strict=True) if place == start]
+        word_boundary = start in (0, len(pieces)) or pieces[start].startswith(WORD_START)
+        restored = _insert(restored, run, decoded, word_boundary=word_boundary, spaces=spaces)
     for span in spans:
-        if span.symbol in carried:
+        if span.symbol in translated:
             restored = restored.replace(str(span.symbol), span.text, 1)
     return restored
 
 
 def _piece_ends(pieces: Sequence[str], visible: int) -> NDArray[np.float64]:
-    """Return how many visible characters of the text there are up to the end of each piece.
+    """Return the number of visible characters of the text up to the end of each piece.
 
-    Normalisation may have made a few more or less of them: the count is stretched to fit.
+    Normalization may change the number of characters a little: the counts are scaled to fit.
     """
     lengths = []
     for piece in pieces:
         byte = BYTE_PIECE.fullmatch(piece)
-        # Of the bytes of a character the first counts for all.
+        # The first byte of a character counts for all of its bytes.
         inside = byte is not None and 0x80 <= int(byte[1], 16) < 0xC0
         lengths.append(int(not inside) if byte else visible_length(piece.replace(WORD_START, " ")))
     ends = np.cumsum(lengths, dtype=np.float64)
@@ -199,25 +199,25 @@ def _piece_ends(pieces: Sequence[str], visible: int) -> NDArray[np.float64]:
 
 
 def _pieces_before(ends: NDArray[np.float64], offset: int) -> int:
-    """Return how many pieces end at or before `offset`."""
+    """Return the number of pieces that end at or before `offset`."""
     return int(np.searchsorted(ends, offset + 0.5)) if offset else 0
 
 
-def _may_part(pieces: Sequence[str], place: int, *, spaces: bool) -> bool:
-    """Whether something may be put between two pieces: not into a word."""
-    if place in (0, len(pieces)) or pieces[place].startswith(WORD_START):
+def _is_boundary(pieces: Sequence[str], index: int, *, spaces: bool) -> bool:
+    """Return whether an item may be inserted before a piece, because it would not split a word."""
+    if index in (0, len(pieces)) or pieces[index].startswith(WORD_START):
         return True
-    if BYTE_PIECE.fullmatch(pieces[place]) or BYTE_PIECE.fullmatch(pieces[place - 1]):
+    if BYTE_PIECE.fullmatch(pieces[index]) or BYTE_PIECE.fullmatch(pieces[index - 1]):
         return False
-    return not spaces or not (pieces[place][0].isalnum() and pieces[place - 1][-1].isalnum())
+    return not spaces or not (pieces[index][0].isalnum() and pieces[index - 1][-1].isalnum())
 
 
 def _closing(pieces: Sequence[str]) -> int:
-    """Return where the punctuation that ends a text begins."""
-    place = len(pieces)
-    while place > 0 and _is_punctuation(pieces[place - 1]):
-        place -= 1
-    return place
+    """Return the index where the closing punctuation of a text begins."""
+    index = len(pieces)
+    while index > 0 and _is_punctuation(pieces[index - 1]):
+        index -= 1
+    return index
 
 
 def _is_punctuation(piece: str) -> bool:
@@ -225,44 +225,43 @@ def _is_punctuation(piece: str) -> bool:
     return bare != "" and not any(map(str.isalnum, bare))
 
 
-def _side(allowed: Sequence[int], closing: int, *, behind: int) -> Sequence[int]:
-    """Return the `allowed` places before, at or behind the one where the closing punctuation of the target begins.
+def _same_side(allowed: Sequence[int], closing: int, *, distance: int) -> Sequence[int]:
+    """Return the `allowed` indices on the same side of the closing punctuation as in the source.
 
-    What stands in front of that of the source, right in front of it or behind it, shall do so in the target. Attention
-    alone does not tell: a full stop may look at anything.
+    Attention alone is not reliable there: the attention of a full stop is often arbitrary.
 
     Args:
-        allowed: Places where something may be put, `closing` among them.
-        closing: Where closing punctuation begins.
-        behind: Negative for what comes before it, 0 for what is right in front of it.
+        allowed: Indices where an item may be inserted, including `closing`.
+        closing: The index where the closing punctuation of the target begins.
+        distance: The item's distance from the closing punctuation of the source: negative before it, 0 right before it.
     """
-    if behind == 0:
+    if distance == 0:
         return [closing]
-    return [place for place in allowed if (place <= closing if behind < 0 else place >= closing)]
+    return [index for index in allowed if (index <= closing if distance < 0 else index >= closing)]
 
 
-def _separate(weights: NDArray[np.float32], gap: int, allowed: Sequence[int]) -> int:
-    """Return where in the target to put what stands in front of source piece `gap`.
+def _split_point(weights: NDArray[np.float32], gap: int, allowed: Sequence[int]) -> int:
+    """Return the index in the target for an item before source piece `gap`.
 
-    It is where the least attention crosses over: of the target before it to the source behind the gap, and of the
-    target behind it to the source before the gap. A later gap never has an earlier place: the order stays, and so
+    At this index the least attention crosses: from the target before it to the source after the gap, and from the
+    target after it to the source before the gap. A later gap never has an earlier index, so items keep their order and
     tags stay nested.
     """
     if gap == 0 or gap >= weights.shape[1]:
         return allowed[0 if gap == 0 else -1]
-    left, right = weights[:, :gap].sum(axis=1), weights[:, gap:].sum(axis=1)
-    costs = np.concatenate([[0.0], np.cumsum(right - left, dtype=np.float64)])
+    left, right = weights[:, :gap].sum(axis=1), weights[:, gap:].sum(axis=1)  # [T] each
+    costs = np.concatenate([[0.0], np.cumsum(right - left, dtype=np.float64)])  # [T + 1]
     return allowed[int(np.argmin(np.round(costs[list(allowed)], 6)))]
 
 
-def _put(left: str, run: Sequence[ProtectedSpan], right: str, *, parted: bool, spaces: bool) -> str:
-    """Write neighbouring spans between two texts, with spaces where they belong.
+def _insert(left: str, run: Sequence[ProtectedSpan], right: str, *, word_boundary: bool, spaces: bool) -> str:
+    """Join two texts with adjacent items between them, with the spaces that they need.
 
     Args:
-        left: What is there so far.
-        run: At least one span, or none if `left` is empty.
-        right: What comes behind them.
-        parted: Whether there is a space between the texts without the spans.
+        left: The text so far.
+        run: At least one item, or none if `left` is empty.
+        right: The text after the items.
+        word_boundary: Whether there is a space between the texts without the items.
         spaces: Whether the target language puts spaces between words.
     """
     if not run:
@@ -271,8 +270,8 @@ def _put(left: str, run: Sequence[ProtectedSpan], right: str, *, parted: bool, s
     for span, following in pairwise(run):
         inner += (" " if span.space_after or following.space_before else "") + following.text
     before = spaces and left != "" and _space_before(run[0], left)
-    after = spaces and right != "" and _space_after(run[-1], right, parted=parted)
-    if left and right and parted and spaces and not (before or after):
+    after = spaces and right != "" and _space_after(run[-1], right, word_boundary=word_boundary)
+    if left and right and word_boundary and spaces and not (before or after):
         before, after = not run[-1].text.startswith("</"), run[-1].text.startswith("</")
     return left + " " * before + inner + " " * after + right
 
@@ -281,8 +280,8 @@ def _space_before(span: ProtectedSpan, left: str) -> bool:
     return span.space_before or (span.kind != "tag" and left[-1].isalnum())
 
 
-def _space_after(span: ProtectedSpan, right: str, *, parted: bool) -> bool:
-    return (span.space_after and (parted or right[0].isalnum())) or (span.kind != "tag" and right[0].isalnum())
+def _space_after(span: ProtectedSpan, right: str, *, word_boundary: bool) -> bool:
+    return (span.space_after and (word_boundary or right[0].isalnum())) or (span.kind != "tag" and right[0].isalnum())
 
 
 class SourceSegment(NamedTuple):

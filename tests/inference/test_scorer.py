@@ -103,7 +103,7 @@ def test_neighbours_batches_and_slices_change_nothing(model: dict[str, Any], mon
     expected = [one.log_probability for one in scored(tiny_scorer(model=model).score(pairs))]
     alone = tiny_scorer(model=model, batch_sentences=1)
     assert [one.log_probability for one in scored(alone.score(pairs[::-1]))] == pytest.approx(expected[::-1], abs=1e-4)
-    monkeypatch.setattr(forced, "POSITIONS", 50)
+    monkeypatch.setattr(forced, "MAX_POSITIONS", 50)
     monkeypatch.setattr(scorer, "MAX_LOGITS", 1000)
     sliced = tiny_scorer(model=model)
     assert [one.log_probability for one in scored(sliced.score(iter(pairs)))] == pytest.approx(expected, abs=1e-4)
