@@ -102,7 +102,7 @@ def test_scores_of_one_several_and_a_stream() -> None:
         model.score(["a", "b"], ["c"])
     with pytest.raises(DataError, match="more translations than lines, after 1 pairs"):
         list(model.score(iter(["a"]), iter(["c", "d"])))
-    with pytest.raises(UsageError, match="two strings"):
+    with pytest.raises(UsageError, match="both be strings"):
         model.score("a", ["b"])
 
 

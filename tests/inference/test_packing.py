@@ -115,7 +115,7 @@ def test_where_there_are_no_kernels_for_bf16_training_computes_in_fp32(
 ) -> None:
     monkeypatch.setattr("nmt.device.bf16_kernels", lambda: False)
     assert choose_dtype("bf16", torch.device("cpu")) == torch.float32
-    assert "computing in fp32" in caplog.text
+    assert "Computing in fp32" in caplog.text
 
 
 def test_search_asks_a_packed_network_for_the_best_alone() -> None:
