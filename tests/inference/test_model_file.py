@@ -134,7 +134,7 @@ def set_option(metadata: dict[str, str]) -> None:
     ("change", "message"),
     [
         (lambda weights, metadata: metadata.clear(), "not a model file of nmt"),
-        (lambda weights, metadata: metadata.update(format_version="2"), "format version 2.*newer"),
+        (lambda weights, metadata: metadata.update(format_version="2"), "format version 2.*Update nmt"),
         (lambda weights, metadata: metadata.update(format_version="0"), "format version 0"),
         (lambda weights, metadata: metadata.pop("config"), "has no config"),
         (lambda weights, metadata: metadata.pop("source_tokenizer"), "has no source_tokenizer"),
