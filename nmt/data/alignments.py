@@ -1,9 +1,9 @@
 """Word alignments: links between words in a file, links between pieces in a batch.
 
-A word is what white space separates in the raw line, as in the Pharaoh format; a line of a script without spaces is
-one long word. The subword model may see words a little differently (it takes a zero-width space for a space), so links
-are stored between the words that its pieces spell: each piece that starts with U+2581 begins one. That holds for every
-segmentation of the same text, so links of words become links of pieces when a batch is made, whatever was sampled.
+In the Pharaoh format, words are separated by white space in the raw line, so a line of a script without spaces is one
+word. The subword model may separate words differently (it reads a zero-width space as a space). So links are stored
+between the words of its pieces: each piece that starts with U+2581 begins a word. All segmentations of a text have the
+same words, so links of words become links of pieces when a batch is made, also with subword sampling.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 @dataclass(frozen=True)
 class Links:
-    """Links between the pieces of a batch, one entry each. Pieces without a link have no entry.
+    """N links between the pieces of a batch.
 
     Attributes:
-        rows: Row of the batch; int64.
-        targets: Position in the target, without BOS; int64.
-        sources: Position in the source; int64.
-        shares: 1 / (links of this target piece): those of one piece sum to 1; float32.
+        rows: Row of the batch; int64 [N].
+        targets: Position in the target, without BOS; int64 [N].
+        sources: Position in the source; int64 [N].
+        shares: 1 / (number of links of this target piece), so the shares of a piece sum to 1; float32 [N].
     """
 
     rows: NDArray[np.int64]
@@ -45,7 +45,7 @@ class Links:
 
     @property
     def linked(self) -> int:
-        """Target pieces that have links."""
+        """Number of target pieces with links."""
         return round(float(self.shares.sum(dtype=np.float64)))
 
 
@@ -62,17 +62,17 @@ def inspect_alignment(file: str, corpus: CorpusConfig, pairs: int) -> FileFacts:
 
 
 def parse_links(line: str, *, source_words: int, target_words: int) -> list[tuple[int, int]]:
-    """The links of one line, each once, in order.
+    """Return the links of one line, sorted and without repetitions.
 
     Raises:
-        ValueError: A link is no `i-j`, or names a word that is not there.
+        ValueError: A link is not of the form `i-j`, or names a word beyond the end of the line.
     """
     links = set()
     for text in line.split():
-        found = LINK.fullmatch(text)
-        if found is None:
-            raise ValueError(f"{text!r} is no link; a link is two numbers from 0 with a dash between, such as 3-4")
-        source, target = int(found[1]), int(found[2])
+        match = LINK.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a link. A link is two numbers from 0 with a dash, such as 3-4")
+        source, target = int(match[1]), int(match[2])
         for side, word, words in (("source", source, source_words), ("target", target, target_words)):
             if word >= words:
                 raise ValueError(
@@ -83,17 +83,18 @@ def parse_links(line: str, *, source_words: int, target_words: int) -> list[tupl
 
 
 class PieceWords:
-    """Tells which word each piece belongs to."""
+    """Finds the words of pieces."""
 
     def __init__(self, model: SubwordModel) -> None:
         self._model = model
         self._starts = np.array([piece.startswith(WORD_START) for piece in model.pieces(range(model.size))])
 
     def spans(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The words of rows that lie one after another, none empty.
+        """Find the words of rows that follow each other without gaps, none empty.
 
         Returns:
-            The number of each row's first word among all words; each word's first piece in its row; each word's pieces.
+            The number of each row's first word among all words [rows], the position of each word's first piece in its
+            row [words], and each word's number of pieces [words].
         """
         begins = self._starts[rows.ids]
         begins[rows.starts] = True
@@ -104,22 +105,22 @@ class PieceWords:
         return words_before, first - rows.starts[row_of_word], pieces
 
     def counts(self, rows: Rows) -> NDArray[np.int64]:
-        """How many words each row has."""
+        """Return the number of words of each row."""
         before, first, _ = self.spans(rows)
         counts: NDArray[np.int64] = np.diff(np.append(before, len(first)))
         return counts
 
     def match(self, tokens: Sequence[str], words: int) -> list[range] | None:
-        """The words that each white-space token of a line became; None if the line's `words` are not made of these."""
+        """Return the words of each white-space token of a line; None if they are not the line's `words` words."""
         if len(tokens) == words:
             return [range(word, word + 1) for word in range(words)]
-        sizes = [self._alone(ids) for ids in self._model.encode(tokens)]
+        sizes = [self._count(ids) for ids in self._model.encode(tokens)]
         if sum(sizes) != words:
             return None
         ends = np.cumsum(sizes).tolist()
         return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
-    def _alone(self, ids: list[int]) -> int:
+    def _count(self, ids: list[int]) -> int:
         return int(np.count_nonzero(self._starts[ids][1:])) + 1 if ids else 0
 
 
@@ -141,12 +142,12 @@ class LinkReader:
     """Reads the alignment of one corpus beside its pairs."""
 
     def __init__(self, file: str, words: tuple[PieceWords, PieceWords], *, tagged: bool) -> None:
-        """Opens the file.
+        """Open the file.
 
         Args:
             file: The alignment file.
-            words: Of source and target.
-            tagged: A tag stands before each source line, and is no word of the alignment.
+            words: Find the words of source and target.
+            tagged: Whether a tag precedes each source line. The alignment does not count it as a word.
         """
         self._file = file
         self._words = words
@@ -158,27 +159,27 @@ class LinkReader:
     def read(
         self, numbers: NDArray[np.int64], sources: Sequence[str], targets: Sequence[str], rows: tuple[Rows, Rows]
     ) -> Rows:
-        """The links of the pairs at these lines of the corpus.
+        """Return the links of the pairs at these lines of the corpus.
 
         Args:
-            numbers: Line numbers from 1, ascending, and greater than those of the last call.
+            numbers: Line numbers from 1, ascending, and greater than the numbers of the last call.
             sources: Raw source lines, with their tag.
             targets: Raw target lines.
-            rows: Their pieces.
+            rows: The pieces of both sides.
 
         Returns:
             A row for each pair: source word, target word, source word, ...
 
         Raises:
-            DataError: A line cannot be read, or does not fit its pair.
+            DataError: A line cannot be read, or has a link to a word that its pair does not have.
         """
         counts = [words.counts(side).tolist() for words, side in zip(self._words, rows, strict=True)]
-        found = []
-        for place, number in enumerate(numbers.tolist()):
-            tokens = sources[place].split(), targets[place].split()
+        rows_of_links = []
+        for index, number in enumerate(numbers.tolist()):
+            tokens = sources[index].split(), targets[index].split()
             links = self._parse(number, tokens)
             spans = [
-                words.match(side, count[place]) for words, side, count in zip(self._words, tokens, counts, strict=True)
+                words.match(side, count[index]) for words, side, count in zip(self._words, tokens, counts, strict=True)
             ]
             if spans[0] is None or spans[1] is None:
                 self._unmatched += bool(links)
@@ -186,8 +187,8 @@ class LinkReader:
             spread = {(s, t) for i, j in links for s in (spans[0] or [])[i] for t in (spans[1] or [])[j]}
             self._links += len(links)
             self._aligned += bool(links)
-            found.append(list(chain.from_iterable(sorted(spread))))
-        return make_rows(found, np.int64)
+            rows_of_links.append(list(chain.from_iterable(sorted(spread))))
+        return make_rows(rows_of_links, np.int64)
 
     def counts(self) -> LinkCounts:
         """Return the counts of what was read so far."""
@@ -204,27 +205,25 @@ class LinkReader:
 
 
 class _Expanded(NamedTuple):
-    """The words of the links: their first pieces and how many they have."""
+    """The words of links: the position of their first pieces, and their numbers of pieces."""
 
     first: NDArray[np.int64]
     pieces: NDArray[np.int64]
 
 
 class Linker:
-    """Turns stored links of words into links of the pieces of a batch."""
+    """Converts stored links of words into links of the pieces of a batch."""
 
     def __init__(self, tokenizers: Tokenizers) -> None:
         self._words = PieceWords(tokenizers.source), PieceWords(tokenizers.target)
 
     def link(self, words: Rows, sources: Rows, targets: Rows) -> Links:
-        """Link pieces.
-
-        All pieces of a source word are linked with all pieces of a target word.
+        """Link all pieces of a source word with all pieces of a target word, for each link of words.
 
         Args:
             words: The stored links of each pair.
-            sources: The source pieces of the same pairs, one row after another.
-            targets: The target pieces.
+            sources: The source pieces of the same pairs, without gaps between rows.
+            targets: The target pieces of the same pairs.
         """
         pairs = words.select(np.arange(len(words.lengths))).ids.reshape(-1, 2).astype(np.int64)
         rows = np.repeat(np.arange(len(words.lengths)), words.lengths // 2)
@@ -249,5 +248,5 @@ class Linker:
 
 
 def no_links(pairs: int) -> Rows:
-    """Rows of no links, for pairs of a corpus without alignment."""
+    """Return empty rows, for the pairs of a corpus without an alignment."""
     return make_rows([[]] * pairs, np.int64)

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PREFIX = ".building"
 
 @contextlib.contextmanager
 def atomic_folder(final: Path) -> Iterator[Path]:
-    """Gives a temporary folder that gets its final name, in place of an older one, when the block ends well.
+    """Yield a temporary folder that replaces `final` when the block ends without an error.
 
-    If the block does not, nothing is left of it, nor of parent folders made for it. What processes left behind that
-    were killed is removed as well.
+    After an error, the folder and the parent folders made for it are removed. Temporary folders of killed processes are
+    removed too.
 
     Raises:
         OSError: The folder cannot be made or renamed.
     """
-    made = _make_parents(final.parent)
+    created = _make_parents(final.parent)
     _remove_abandoned(final.parent)
     temporary = final.parent / f"{PREFIX}-{_host()}-{os.getpid()}-{final.name}"
     try:
@@ -32,14 +32,14 @@ def atomic_folder(final: Path) -> Iterator[Path]:
         _replace(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        for folder in made:
-            with contextlib.suppress(OSError):  # others may be using it by now
+        for folder in created:
+            with contextlib.suppress(OSError):  # other processes may use it by now
                 folder.rmdir()
         raise
 
 
 def _make_parents(folder: Path) -> list[Path]:
-    """Makes a folder and its parents; gives those that were missing, innermost first."""
+    """Make a folder and its parents, and return those that were missing, innermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
@@ -63,7 +63,7 @@ def _sync(folder: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
-        return  # elsewhere a folder cannot be opened
+        return  # other systems cannot open a folder
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -72,9 +72,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Removes the temporary folders of processes of this machine that are no more."""
+    """Remove the temporary folders of processes of this machine that have ended."""
     if os.name != "posix":
-        return  # elsewhere there is no harmless way to ask whether a process lives
+        return  # other systems have no harmless way to check whether a process is alive
     for folder in parent.glob(f"{PREFIX}-{_host()}-*"):
         process = folder.name.removeprefix(f"{PREFIX}-{_host()}-").split("-")[0]
         if process.isdecimal() and not _is_alive(int(process)):

@@ -1,8 +1,8 @@
 r"""The line contract, for every text file that is read or written.
 
-A line is UTF-8 and ends at ``\n``, nothing else. One ``\r`` before it and a byte order mark at the start of the file
-are dropped; all the rest is text. (Python's own readers also break lines at U+2028, U+0085, form feeds or a lone
-carriage return, which pulls the two sides of a parallel corpus apart.)
+A line is UTF-8 and ends only at ``\n``. One ``\r`` before it and a byte order mark at the start of the file are
+dropped. All other characters are text. (Python's own readers also end lines at U+2028, U+0085, form feeds or a lone
+carriage return, so the two sides of a parallel corpus would no longer match.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 from nmt.data.streams import describe, open_whole, read_bytes
 from nmt.errors import DataError
 
-MAX_LINE_BYTES = 1 << 26  # a longer "line" is not text, and would be read into memory whole
+MAX_LINE_BYTES = 1 << 26  # a longer line is not text, and would be read into memory as a whole
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -37,7 +37,7 @@ def read_lines(path: Path | str, *, keep_broken: bool, digest: Digest | None = N
         digest: Updated with all unpacked bytes of the file, if given.
 
     Raises:
-        DataError: The file cannot be read, or has a line that is not UTF-8 (named with its number and byte offset).
+        DataError: The file cannot be read, or has a line that is not UTF-8. The message names the line and the offset.
     """
     return chain.from_iterable(read_blocks(path, keep_broken=keep_broken, digest=digest))
 
@@ -67,7 +67,7 @@ def read_blocks(path: Path | str, *, keep_broken: bool, digest: Digest | None = 
 
 
 def write_lines(path: Path | str, lines: Iterable[str]) -> None:
-    r"""Writes each string and a ``\n``, as UTF-8, packed by suffix; the file appears when it is whole.
+    r"""Write each string and a ``\n`` as UTF-8, packed by suffix. The file appears when it is complete.
 
     Raises:
         DataError: The file cannot be written.
@@ -78,7 +78,7 @@ def write_lines(path: Path | str, lines: Iterable[str]) -> None:
 
 
 def is_blank(line: str) -> bool:
-    """True if nothing in the line can be seen: only spaces of any kind, zero-width and control characters."""
+    """Return whether a line is invisible: only spaces of any kind, zero-width and control characters."""
     if not line or line.isspace():
         return True
     if line.isprintable():
@@ -87,7 +87,7 @@ def is_blank(line: str) -> bool:
 
 
 def _whole_lines(path: Path | str) -> Iterator[bytes]:
-    r"""Cuts the bytes of a file into blocks of whole lines; only the last block may lack its ``\n``."""
+    r"""Yield the bytes of a file in blocks of whole lines. Only the last block may lack its ``\n``."""
     rest: list[bytes] = []
     rest_size = 0
     line = 1

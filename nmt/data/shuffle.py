@@ -1,7 +1,7 @@
-"""The order in which an epoch shows the pairs: mixed by weight, shuffled, and known at any place without a list.
+"""The order of the pairs in an epoch: mixed by weight, shuffled, and computed for any position without a list.
 
-All randomness here is a hash of numbers, so that an order can be entered anywhere (to resume) and takes no memory
-however big the corpus.
+All randomness is a hash of numbers. So a run can resume at any position, and the order needs no memory for a corpus of
+any size.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ROUNDS = 6  # of the Feistel network; four make it a pseudo-random permutation (
 
 
 def make_key(*numbers: int) -> int:
-    """A 64-bit key that differs for different numbers."""
+    """Return a 64-bit key that differs for different numbers."""
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little")
 
 
 def hash64(values: NDArray[Any], key: int) -> NDArray[np.uint64]:
-    """Random-looking 64-bit numbers, one for each value and key (the finaliser of SplitMix64)."""
+    """Return pseudo-random 64-bit numbers, a function of each value and the key (the finaliser of SplitMix64)."""
     mixed = values.astype(np.uint64) + np.uint64(key)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -31,12 +31,12 @@ def hash64(values: NDArray[Any], key: int) -> NDArray[np.uint64]:
 
 
 def uniform(values: NDArray[Any], key: int) -> NDArray[np.float64]:
-    """Random-looking numbers from 0 to 1 (1 excluded)."""
+    """Return pseudo-random numbers from 0 to 1 (1 excluded), a function of each value and the key."""
     return (hash64(values, key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 class Permutation:
-    """A random order of the numbers below `size`: a Feistel network that walks until it is back in the range."""
+    """A random permutation of the numbers below `size`: a Feistel network, repeated until the result is in range."""
 
     def __init__(self, size: int, key: int) -> None:
         self._size = size
@@ -44,9 +44,9 @@ class Permutation:
         self._mask = (np.uint64(1) << self._half) - np.uint64(1)
         self._keys = [make_key(key, number) for number in range(ROUNDS)]
 
-    def __call__(self, places: NDArray[Any]) -> NDArray[np.int64]:
-        """The numbers at these places."""
-        numbers = self._step(places.astype(np.uint64))
+    def __call__(self, positions: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the numbers at these positions."""
+        numbers = self._step(positions.astype(np.uint64))
         while len(outside := np.flatnonzero(numbers >= self._size)):
             numbers[outside] = self._step(numbers[outside])
         return numbers.astype(np.int64)
@@ -59,19 +59,19 @@ class Permutation:
 
 
 class EpochOrder:
-    """Which pair stands at which place of an epoch.
+    """The pair at each position of an epoch.
 
-    A corpus of weight 2.3 has each pair twice, and three tenths of its pairs once more: a share that moves on from
+    A corpus of weight 2.3 has each pair twice, and three tenths of its pairs a third time. These tenths change from
     epoch to epoch, so that all pairs are shown equally often in the long run.
     """
 
     def __init__(self, bounds: Sequence[int], weights: Sequence[float], *, seed: int, epoch: int) -> None:
-        """Plans one epoch.
+        """Plan one epoch.
 
         Args:
             bounds: Where each corpus starts, and where the last one ends.
-            weights: One for each corpus.
-            seed: Another seed, another order.
+            weights: The weight of each corpus.
+            seed: Seed of the order.
             epoch: Counted from 0.
         """
         self._starts = np.array(bounds[:-1], dtype=np.int64)
@@ -88,17 +88,17 @@ class EpochOrder:
         return int(self._ends[-1])
 
     def pairs(self, first: int, last: int) -> NDArray[np.int64]:
-        """The pairs at the places from `first` to `last` (excluded)."""
-        drawn = self._shuffle(np.arange(first, last))
-        corpora = np.searchsorted(self._ends, drawn, side="right")
-        found = np.empty(len(drawn), dtype=np.int64)
+        """Return the pairs at the positions from `first` to `last` (excluded)."""
+        shuffled = self._shuffle(np.arange(first, last))
+        corpora = np.searchsorted(self._ends, shuffled, side="right")
+        pairs = np.empty(len(shuffled), dtype=np.int64)
         for corpus in np.unique(corpora):
             here = np.flatnonzero(corpora == corpus)
             size = self._sizes[corpus]
-            number = drawn[here] - (self._ends[corpus - 1] if corpus else 0)
+            number = shuffled[here] - (self._ends[corpus - 1] if corpus else 0)
             extra = number - self._whole[corpus]
             shared = np.flatnonzero(extra >= 0)
             number %= size
             number[shared] = self._shares[corpus]((extra[shared] + self._moved[corpus]) % size)
-            found[here] = self._starts[corpus] + number
-        return found
+            pairs[here] = self._starts[corpus] + number
+        return pairs

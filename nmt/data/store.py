@@ -1,4 +1,4 @@
-"""The store: the ids of all training pairs on disk, memory-mapped, so that memory does not grow with the corpus."""
+"""The store: the ids of all training pairs in memory-mapped files, so that memory does not grow with the corpus."""
 
 from __future__ import annotations
 
@@ -17,50 +17,56 @@ from nmt.errors import DataError
 
 SIDES = ("source", "target")
 LINKS = "links"
-LARGEST_SHORT_VOCABULARY = 1 << 16  # ids of a larger one take four bytes
+MAX_SHORT_VOCABULARY = 1 << 16  # ids of a larger vocabulary take four bytes
 COUNTED_IDS = 1 << 22  # ids that are counted at once; bounds memory
-GATHER_ROWS = 1 << 16  # rows whose positions are computed at once; bounds memory
+GATHERED_ROWS = 1 << 16  # rows whose positions are computed at once; bounds memory
 
 
 class Rows(NamedTuple):
-    """Rows of ids of unequal length, one after another in one array."""
+    """Rows of ids of unequal length in one array.
+
+    Attributes:
+        ids: The ids of all rows.
+        starts: Position of the first id of each row; int64 [rows].
+        lengths: Number of ids of each row; int64 [rows].
+    """
 
     ids: NDArray[Any]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
     def select(self, indices: NDArray[Any]) -> Rows:
-        """Copies these rows together, in this order."""
+        """Copy the rows with these numbers into one array without gaps, in this order."""
         starts, lengths = self.starts[indices], self.lengths[indices].astype(np.int64)
         ends = np.cumsum(lengths)
         pieces = [np.zeros(0, dtype=self.ids.dtype)]
-        for first in range(0, len(indices), GATHER_ROWS):
-            part = slice(first, first + GATHER_ROWS)
-            before = ends[part] - lengths[part]  # where each row starts in the copy
-            positions = np.repeat(starts[part] - (before - before[0]), lengths[part])
+        for first in range(0, len(indices), GATHERED_ROWS):
+            part = slice(first, first + GATHERED_ROWS)
+            new_starts = ends[part] - lengths[part]
+            positions = np.repeat(starts[part] - (new_starts - new_starts[0]), lengths[part])
             positions += np.arange(len(positions))
             pieces.append(self.ids[positions])
         return Rows(np.concatenate(pieces), ends - lengths, lengths)
 
 
 def make_rows(rows: Sequence[Sequence[int]], dtype: type[np.generic]) -> Rows:
-    """Puts lists of ids into one array."""
+    """Copy lists of ids into one array."""
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     ids = np.fromiter(chain.from_iterable(rows), dtype=dtype, count=int(lengths.sum()))
     return Rows(ids, np.cumsum(lengths) - lengths, lengths)
 
 
 class StoreWriter:
-    """Writes a store, block by block."""
+    """Writes a store block by block."""
 
     def __init__(self, folder: Path, *, source_size: int, target_size: int, link_size: int | None = None) -> None:
-        """Starts an empty store in an existing folder.
+        """Start an empty store in an existing folder.
 
         Args:
-            folder: Where the files go.
-            source_size: Number of source pieces there are.
-            target_size: Number of target pieces there are.
-            link_size: Most words of a sentence, if pairs come with links between words.
+            folder: The folder of the files.
+            source_size: Size of the source vocabulary.
+            target_size: Size of the target vocabulary.
+            link_size: Most words of a sentence, if pairs have links between words.
         """
         self._folder = folder
         self._dtypes = [_id_type(source_size), _id_type(target_size)]
@@ -89,7 +95,7 @@ class StoreWriter:
         return self._pairs
 
     def add(self, ids: tuple[Rows, Rows], links: Rows | None = None) -> None:
-        """Appends pairs: ids of sources and targets, and the links (source word, target word, ...) if there are any."""
+        """Append pairs: ids of sources and targets, and links (source word, target word, ...) if the store has them."""
         for number, rows in enumerate(ids if links is None else (*ids, links)):
             self._ids[number].add(rows.ids)
             self._lengths[number].add(rows.lengths)
@@ -98,10 +104,10 @@ class StoreWriter:
         self._pairs += len(ids[0].lengths)
 
     def close(self, bounds: Sequence[int]) -> None:
-        """Syncs to disk.
+        """Write all files to disk.
 
         Args:
-            bounds: Where each corpus starts, and where the last one ends.
+            bounds: The first pair of each corpus, then the number of pairs.
         """
         for arrays in (*self._ids, *self._offsets, *self._lengths):
             arrays.close()
@@ -122,11 +128,11 @@ class Store:
     Attributes:
         source_lengths: Pieces of each source, without EOS; int32.
         target_lengths: Pieces of each target, without EOS; int32.
-        bounds: Where each corpus starts, and where the last one ends; the pairs of a corpus are together.
+        bounds: The first pair of each corpus, then the number of pairs. The pairs of a corpus are consecutive.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Opens a store.
+        """Open a store.
 
         Raises:
             DataError: Files are missing or damaged.
@@ -138,28 +144,32 @@ class Store:
             pairs, ids = facts["pairs"], facts["ids"]
             links: dict[str, Any] | None = facts.get("links")
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder}: is not a complete store of training pairs.") from error
+            raise DataError(
+                f"{folder}: is not a complete store of training pairs. Run `nmt preprocess` again."
+            ) from error
         self._ids = [map_array(folder / f"{side}.ids", kind) for side, kind in zip(SIDES, id_types, strict=True)]
         self._offsets = [map_array(folder / f"{side}.offsets", np.int64) for side in SIDES]
         self.source_lengths, self.target_lengths = (map_array(folder / f"{side}.lengths", np.int32) for side in SIDES)
         sizes = [len(self.source_lengths), len(self.target_lengths)]
         if [*map(len, self._ids)] != ids or {*sizes, *(len(offsets) - 1 for offsets in self._offsets)} != {pairs}:
-            raise DataError(f"{folder}: is damaged; its files do not have the sizes they were written with.")
+            raise DataError(
+                f"{folder}: is damaged, because its files have other sizes than written. Run `nmt preprocess` again."
+            )
         self._links = None if links is None else _read_links(folder, links, pairs)
 
     def __len__(self) -> int:
         return len(self.source_lengths)
 
     def source_ids(self, index: int) -> NDArray[Any]:
-        """The ids of one source, without EOS."""
+        """Return the ids of one source, without EOS."""
         return self._row(0, index)
 
     def target_ids(self, index: int) -> NDArray[Any]:
-        """The ids of one target, without BOS and EOS."""
+        """Return the ids of one target, without BOS and EOS."""
         return self._row(1, index)
 
     def rows(self, indices: NDArray[Any]) -> tuple[Rows, Rows]:
-        """Copies the ids of these pairs into memory: sources and targets. Ascending numbers are read fastest."""
+        """Copy the ids of these pairs into memory: sources and targets. Ascending numbers are read fastest."""
         source, target = (
             Rows(ids, offsets, lengths).select(indices)
             for ids, offsets, lengths in zip(
@@ -169,11 +179,11 @@ class Store:
         return source, target
 
     def links(self, indices: NDArray[Any]) -> Rows | None:
-        """Copies the links of these pairs into memory: source word, target word, ...; None if none are kept."""
+        """Copy the links of these pairs into memory (source word, target word, ...); None if the store has no links."""
         return None if self._links is None else self._links.select(indices)
 
     def count_target_pieces(self, size: int) -> NDArray[np.int64]:
-        """How often each of `size` pieces stands in all targets, EOS at the end of each."""
+        """Count each of `size` pieces in all targets, with one EOS for each target."""
         counts = np.zeros(size, dtype=np.int64)
         ids = self._ids[1]
         for first in range(0, len(ids), COUNTED_IDS):
@@ -191,48 +201,50 @@ def _read_links(folder: Path, facts: dict[str, Any], pairs: int) -> Rows:
     offsets = map_array(folder / f"{LINKS}.offsets", np.int64)
     lengths = map_array(folder / f"{LINKS}.lengths", np.int32)
     if (len(ids), len(offsets) - 1, len(lengths)) != (facts["numbers"], pairs, pairs):
-        raise DataError(f"{folder}: is damaged; its files do not have the sizes they were written with.")
+        raise DataError(
+            f"{folder}: is damaged, because its files have other sizes than written. Run `nmt preprocess` again."
+        )
     return Rows(ids, offsets[:-1], lengths)
 
 
 def _id_type(size: int) -> type[np.generic]:
-    return np.uint16 if size <= LARGEST_SHORT_VOCABULARY else np.uint32
+    return np.uint16 if size <= MAX_SHORT_VOCABULARY else np.uint32
 
 
 class ArrayWriter:
-    """Appends to a file of numbers of one type."""
+    """Appends numbers of one type to a file."""
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
         self._stream = open(path, "wb")  # noqa: SIM115 (closed by `close`)
 
     def add(self, values: NDArray[Any]) -> None:
-        """Appends numbers, converted to the file's type."""
+        """Append numbers, converted to the type of the file."""
         self._stream.write(np.ascontiguousarray(values, dtype=self._dtype).data)
 
     def close(self) -> None:
-        """Syncs to disk."""
+        """Write to disk and close."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
 
     def discard(self) -> None:
-        """Closes the file as it is; does nothing after `close`."""
+        """Close the file without syncing it. No effect after `close`."""
         self._stream.close()
 
 
 def map_array(path: Path, dtype: DTypeLike) -> NDArray[Any]:
-    """The numbers in a file, memory-mapped for reading.
+    """Map the numbers of a file into memory for reading.
 
     Raises:
-        DataError: The file is missing or does not hold whole numbers of this type.
+        DataError: The file is missing, or its size is not a multiple of the size of the type.
     """
     item = np.dtype(dtype).itemsize
     try:
         size = path.stat().st_size
         if size % item:
-            raise DataError(f"{path}: is damaged; its size is not a multiple of {item} bytes.")
-        if size == 0:  # which cannot be mapped
+            raise DataError(f"{path}: is damaged, because its size is not a multiple of {item} bytes.")
+        if size == 0:  # an empty file cannot be mapped
             return np.zeros(0, dtype=dtype)
         return np.memmap(path, dtype=dtype, mode="r")
     except OSError as error:
@@ -244,7 +256,7 @@ OFFSETS_NAME = "{name}.text_offsets"
 
 
 class TextWriter:
-    """Appends lines."""
+    """Writes lines of text for `TextReader`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._bytes = ArrayWriter(folder / BYTES_NAME.format(name=name), np.uint8)
@@ -253,7 +265,7 @@ class TextWriter:
         self._end = 0
 
     def add(self, lines: Sequence[str]) -> None:
-        """Appends lines."""
+        """Append lines."""
         encoded = [line.encode() for line in lines]
         sizes = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         self._bytes.add(np.frombuffer(b"".join(encoded), dtype=np.uint8))
@@ -261,16 +273,16 @@ class TextWriter:
         self._end += int(sizes.sum())
 
     def close(self) -> None:
-        """Syncs to disk."""
+        """Write to disk and close."""
         self._bytes.close()
         self._offsets.close()
 
 
 class TextReader:
-    """Lines that a `TextWriter` wrote, for passes from first to last."""
+    """Reads the lines of a `TextWriter`, in passes from first to last."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """Opens them.
+        """Open the files.
 
         Raises:
             DataError: Files are missing or damaged.
@@ -283,18 +295,18 @@ class TextReader:
 
     @property
     def size(self) -> int:
-        """Bytes of all lines."""
+        """Size of all lines in bytes."""
         return int(self._offsets[-1])
 
     def sizes(self, indices: NDArray[Any]) -> NDArray[np.int64]:
-        """The bytes of the lines with these numbers."""
+        """Return the sizes in bytes of the lines with these numbers."""
         sizes: NDArray[np.int64] = self._offsets[indices + 1] - self._offsets[indices]
         return sizes
 
     def lines(self, indices: NDArray[Any]) -> list[str]:
-        """The lines with these numbers, which ascend and are close together: all between them is read at once.
+        """Return the lines with these numbers, which ascend and are close together: all lines between them are read.
 
-        The bytes are not memory-mapped, since a pass over the whole corpus would fill memory with it.
+        The bytes are not memory-mapped, because a pass over the whole corpus would fill the memory.
         """
         if not len(indices):
             return []

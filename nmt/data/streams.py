@@ -1,4 +1,4 @@
-"""Bytes from and to files, unpacked and packed by their suffix; ``-`` is a standard stream."""
+"""Read and write bytes of files, packed or unpacked by their suffix. ``-`` is a standard stream."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from nmt.errors import DataError
 
 STANDARD_STREAM = "-"
 CHUNK_BYTES = 1 << 20
-PACKED_CHUNK_BYTES = 1 << 14  # of .zst, unpacked whole: keeps what comes out of one chunk small
+PACKED_CHUNK_BYTES = 1 << 14  # small, because a chunk of .zst is unpacked as a whole
 
 
 def describe(path: Path | str) -> str:
-    """How messages call this input file."""
+    """Return the name of an input file in messages."""
     return "standard input" if str(path) == STANDARD_STREAM else str(path)
 
 
 def read_bytes(path: Path | str) -> Iterator[bytes]:
-    """Gives the unpacked bytes of a file in chunks; from standard input as soon as there are any.
+    """Yield the unpacked bytes of a file in chunks. Standard input is yielded as it arrives.
 
     Args:
-        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst; ``-`` is standard input.
+        path: A file, unpacked if its name ends in .gz, .bz2, .xz or .zst. ``-`` is standard input.
 
     Raises:
-        DataError: The file is missing, a folder, unreadable, or its packed data is damaged or cut short.
+        DataError: The file is missing, a folder or unreadable, or its packed data is damaged or incomplete.
     """
     with _errors_named(path), contextlib.ExitStack() as stack:
         if str(path) == STANDARD_STREAM:
             if sys.stdin is None:
-                raise DataError("There is no standard input to read from.")
+                raise DataError("Standard input is closed. Name a file instead.")
             yield from _chunks(cast(io.BufferedReader, sys.stdin.buffer).read1)
             return
         raw = stack.enter_context(open(path, "rb"))
@@ -56,7 +56,7 @@ def read_bytes(path: Path | str) -> Iterator[bytes]:
 
 
 def salvage_bytes(path: Path | str) -> Iterator[bytes]:
-    """Gives the unpacked bytes of a file in chunks, up to where its packed data is cut short or damaged.
+    """Yield the unpacked bytes of a file in chunks, up to the place where its packed data is damaged or ends.
 
     Raises:
         DataError: The file is missing, a folder or unreadable.
@@ -81,18 +81,18 @@ def salvage_bytes(path: Path | str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def open_output(path: Path | str, *, append: bool = False) -> Iterator[IO[bytes]]:
-    """Opens a file to write to as results come, packed by suffix; what is written stays if the writer fails.
+    """Open a file for results that are written as they arrive, packed by suffix. They stay if the writer fails.
 
     Args:
-        path: The file; ``-`` is standard output.
-        append: Write behind what is there, which (packed) must be whole.
+        path: The file. ``-`` is standard output.
+        append: Whether to write after the existing content. A packed file must be complete.
 
     Raises:
         DataError: The file cannot be written.
     """
     if str(path) == STANDARD_STREAM:
         if sys.stdout is None:
-            raise DataError("There is no standard output to write to.")
+            raise DataError("Standard output is closed. Name a file instead.")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -107,10 +107,10 @@ def open_output(path: Path | str, *, append: bool = False) -> Iterator[IO[bytes]
 
 @contextlib.contextmanager
 def open_whole(path: Path | str) -> Iterator[IO[bytes]]:
-    """Opens a file that appears under its name only when the block ends well; packed by suffix.
+    """Open a file that appears under its name only when the block ends without an error; packed by suffix.
 
-    Until then the bytes are in a temporary file beside it, so that a failure or an interruption leaves what was there
-    before.
+    The bytes are in a temporary file beside it until then. A failure or an interruption leaves an earlier file
+    unchanged.
 
     Raises:
         DataError: The file cannot be written.
@@ -137,20 +137,20 @@ def open_whole(path: Path | str) -> Iterator[IO[bytes]]:
 def _check_folder(path: Path | str) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
-        raise DataError(f"{path}: there is no folder {folder}.")
+        raise DataError(f"{path}: no such folder: {folder}.")
 
 
 @contextlib.contextmanager
 def _errors_named(path: Path | str) -> Iterator[None]:
-    """Turns what can go wrong with a file into an error that names it."""
+    """Turn the errors of the system and of the packers into errors that name the file."""
     try:
         yield
     except BrokenPipeError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"{describe(path)}: there is no such file.") from error
+        raise DataError(f"{describe(path)}: no such file.") from error
     except IsADirectoryError as error:
-        raise DataError(f"{describe(path)}: is a folder; a file is needed.") from error
+        raise DataError(f"{describe(path)}: is a folder, not a file.") from error
     except PermissionError as error:
         raise DataError(f"{describe(path)}: permission denied.") from error
     except (EOFError, zlib.error, lzma.LZMAError, _DamagedError) as error:
@@ -162,11 +162,11 @@ def _errors_named(path: Path | str) -> Iterator[None]:
 
 
 def _damaged(path: Path | str, error: Exception) -> DataError:
-    return DataError(f"{describe(path)}: the packed data is damaged or cut short ({error}).")
+    return DataError(f"{describe(path)}: the packed data is damaged or incomplete ({error}).")
 
 
 class _DamagedError(Exception):
-    """Packed data that cannot be unpacked."""
+    """Packed data that zstandard cannot unpack."""
 
 
 def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -175,7 +175,7 @@ def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 class _Unpacker(Protocol):
-    """What `compression.zstd` (Python 3.14) and the zstandard package have in common."""
+    """The common interface of `compression.zstd` (Python 3.14) and the zstandard package."""
 
     @property
     def eof(self) -> bool: ...
@@ -185,7 +185,7 @@ class _Unpacker(Protocol):
 
 
 def _unpack_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
-    """Unpacks frame by frame. The zstandard package's own readers take a file cut short for a whole one."""
+    """Unpack frame by frame. The readers of the zstandard package accept incomplete files without an error."""
     unpacker: _Unpacker | None = None
     while packed := raw.read(PACKED_CHUNK_BYTES):
         while packed:
@@ -221,7 +221,7 @@ _UNPACKERS: dict[str, Callable[[], _Unpacker]] = {
 
 @contextlib.contextmanager
 def _packed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
-    """The stream that packs into `raw`; the same text always gives the same bytes (no names or times inside)."""
+    """Yield a stream that packs into `raw`. The same text gives the same bytes, without names or times."""
     if suffix == ".gz":
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as stream:
             yield stream  # type: ignore[misc]

@@ -176,9 +176,9 @@ def test_the_fingerprint_knows_the_alignment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("0-0 1:1", "'1:1' is no link"),
-        ("0-0 -1-1", "'-1-1' is no link"),
-        ("0-0 1-1-1", "is no link"),
+        ("0-0 1:1", "'1:1' is not a link"),
+        ("0-0 -1-1", "'-1-1' is not a link"),
+        ("0-0 1-1-1", "is not a link"),
         ("0-99", r"target word 99, but the target has \d words"),
         ("99-0", r"source word 99, but the source has \d words"),
     ],

@@ -46,7 +46,7 @@ def test_a_small_text_is_kept_whole(tmp_path: Path) -> None:
 def test_of_a_large_text_every_so_many_th_pair_is_kept(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "MOST_PAIRS", 100)
+    monkeypatch.setattr(sampling, "MAX_PAIRS", 100)
     sample = take_sample(write(tmp_path, numbered(count)))
     assert sample.total == count
     assert min(count, 50) <= len(sample.pairs) <= 100
@@ -56,7 +56,7 @@ def test_of_a_large_text_every_so_many_th_pair_is_kept(
 
 
 def test_long_lines_are_kept_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "MOST_CHARACTERS", 10_000)
+    monkeypatch.setattr(sampling, "MAX_CHARACTERS", 10_000)
     pairs = [(f"{number} " + "x" * 200, "y" * 200) for number in range(300)]
     sample = take_sample(write(tmp_path, pairs))
     kept = sum(len(source) + len(target) for source, target in sample.pairs)
@@ -69,7 +69,7 @@ def test_long_lines_are_kept_in_bounded_memory(tmp_path: Path, monkeypatch: pyte
 def test_repeated_pairs_are_counted_in_the_whole_text(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "MOST_HASHES", most)
+    monkeypatch.setattr(sampling, "MAX_HASHES", most)
     pairs = [*numbered(3000), *numbered(1000)]
     random.Random(1).shuffle(pairs)
     share = take_sample(write(tmp_path, pairs)).duplicates
@@ -77,7 +77,7 @@ def test_repeated_pairs_are_counted_in_the_whole_text(
 
 
 def test_hashes_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "MOST_HASHES", 64)
+    monkeypatch.setattr(sampling, "MAX_HASHES", 64)
     counts = sampling._RepetitionCounter()
     for source, target in numbered(2000):
         counts.add(source, target)

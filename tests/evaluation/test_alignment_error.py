@@ -100,8 +100,8 @@ def test_reads_sure_and_possible_links(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("0-0\n0-0\n", "has 2 lines, but the text has 3"),
-        ("0-0\n0:0\n\n", "line 2: '0:0' is no link"),
-        ("0-0\n-1\n\n", "line 2: '-1' is no link"),
+        ("0-0\n0:0\n\n", "line 2: '0:0' is not a link"),
+        ("0-0\n-1\n\n", "line 2: '-1' is not a link"),
         ("3-0\n\n\n", "line 1: the link 3-0 names a word that is not there; the source has 3 words, the target 2"),
         ("\n\n0-0\n", "line 3: the link 0-0"),
     ],

@@ -151,7 +151,7 @@ def test_what_cannot_work_is_told_before_anything_is_written(toy: Path, caplog: 
     assert run("--self-training", "--model", "reverse.safetensors", "--monolingual", "mono.en") == 2
     assert "reverse.safetensors translates de to en, but --model must translate en to de" in caplog.text
     assert run(*REVERSE, "--monolingual", "nowhere.de") == 1
-    assert "nowhere.de: there is no such file" in caplog.text
+    assert "nowhere.de: no such file" in caplog.text
     assert run(*REVERSE, "--monolingual", "mono.de", "--tag", "two words") == 2
     assert "holds a space" in caplog.text
     start = ("--init-from", "forward.safetensors", "--tag", "<bt>")
