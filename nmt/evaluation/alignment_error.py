@@ -117,7 +117,7 @@ def _parse(line: str, source_words: int, target_words: int, *, where: str) -> Go
         match = GOLD_LINK.fullmatch(text)
         if match is None:
             raise DataError(
-                f"{where}: {text!r} is no link; a link is two numbers from 0 with a dash between, such as 3-4, or "
+                f"{where}: {text!r} is not a link. A link is two numbers from 0 with a dash, such as 3-4, or "
                 "with a question mark, 3?4, if it is only possible."
             )
         link = int(match[1]), int(match[3])
