@@ -1,6 +1,6 @@
-"""IBM Model 1: which target pieces translate which source piece, learnt from pairs alone (Brown et al. 1993).
+"""IBM Model 1: the translation probabilities of pieces, trained on pairs without alignments (Brown et al. 1993).
 
-Each target piece t_j of a pair comes from one source piece s_i or from none (s_0), all equally likely beforehand:
+Each target piece t_j of a pair comes from one source piece s_i or from none (s_0), with equal prior probability:
 
     p(t_1..t_n | s_1..s_m)  ~  prod_j sum_i p(t_j | s_i)
 
@@ -9,8 +9,8 @@ Expectation maximisation, from uniform p(t | s):
     c(t, s)   = sum over pairs and j with t_j = t of the share p(t | s) / sum_i p(t | s_i)
     p(t | s)  = c(t, s) / sum_t' c(t', s)
 
-A *link* is one (i, j) of one pair, a *cell* one (s, t) that occurs together. Links are kept in chunks as places in a
-chunk's own list of cells, so that an iteration is a few numpy operations on each chunk.
+A *link* is one (i, j) of one pair. A *cell* is one (s, t) that occurs in a pair. A chunk stores its links as positions
+in its own list of cells, so an iteration is a few numpy operations on each chunk.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 NULL_WORD = 0
-"""The source piece s_0 that stands for none: the id of PAD, which no text has."""
+"""The id of s_0: that of PAD, which no text has."""
 
 ITERATIONS = 5
-MAX_PIECES = 64  # pairs with a longer side are passed over: links grow with the square of the length
-MAX_LINKS = 50_000_000  # of all pairs looked at, about 8 bytes of memory each
-MAX_CELLS = 8_000_000  # beyond, the rarest are forgotten; about 30 bytes each
+MAX_PIECES = 64  # pairs with a longer side are skipped: links grow with the square of the length
+MAX_LINKS = 50_000_000  # of all pairs used, about 8 bytes of memory each
+MAX_CELLS = 8_000_000  # the rarest cells are dropped beyond this; about 30 bytes each
 CHUNK_LINKS = 2_000_000
 
 
 class TranslationTable(NamedTuple):
-    """p(target piece | source piece) of all cells, ordered by source and then target; `NULL_WORD` is a source too."""
+    """p(target piece | source piece) of C cells, ordered by source and then target. `NULL_WORD` is a source too."""
 
     sources: IntArray
     """Source piece of each cell [C]."""
@@ -49,31 +49,31 @@ class TranslationTable(NamedTuple):
 
 
 class _LinkChunk(NamedTuple):
-    """The links of some pairs: grouped by target position, in each group one link for each source position."""
+    """The links of some pairs, grouped by target position. A group has a link for each source position."""
 
     cells: IntArray
-    """The cells that occur here, ascending: first as keys, later as places in the list of all [c]."""
+    """The cells of the chunk, ascending: first as keys, later as positions in the list of all cells [c]."""
     links: NDArray[np.int32]
-    """The place of each link's cell in `cells` [N]."""
+    """Position of each link's cell in `cells` [N]."""
     starts: IntArray
-    """Where each group starts [G]."""
+    """Position of the first link of each group [G]."""
 
 
 def train_ibm_model1(
     sources: Rows, targets: Rows, *, target_size: int, iterations: int = ITERATIONS, max_cells: int = MAX_CELLS
 ) -> TranslationTable:
-    """Learns p(t | s) from pairs of ids, both sides of which have at least one piece.
+    """Train p(t | s) on pairs of ids with at least one piece on both sides.
 
     Args:
         sources: Source ids, without EOS.
         targets: Target ids, without EOS; pair by pair with `sources`.
-        target_size: Number of target pieces there are; V.
-        iterations: Of expectation maximisation.
-        max_cells: Where more pairs of pieces occur together, those that do so least often are forgotten.
+        target_size: Size of the target vocabulary.
+        iterations: Iterations of expectation maximisation.
+        max_cells: Most cells. The rarest ones beyond it are dropped.
     """
     chunks = [_chunk(sources, targets, pairs, target_size) for pairs in _chunked_pairs(sources, targets)]
     keys = _kept_cells(chunks, target_size, max_cells)
-    # The first cell stands for all that are forgotten: its probability is 0, so its links get no share.
+    # Cell 0 represents all dropped cells. Its probability is 0, so its links have no weight.
     chunks = [chunk._replace(cells=_positions(keys, chunk.cells)) for chunk in chunks]
     cell_sources, cell_targets = np.divmod(keys, target_size)
     probabilities = np.ones(len(keys))
@@ -88,9 +88,9 @@ def train_ibm_model1(
 
 
 def sample_pairs(store: Store, *, max_links: int = MAX_LINKS) -> tuple[Rows, Rows]:
-    """Copies pairs that are spread evenly over a store into memory, as many as have `max_links` links.
+    """Copy a sample of pairs into memory, spread evenly over a store, with about `max_links` links.
 
-    Pairs with more than `MAX_PIECES` pieces on a side are passed over, if that leaves any.
+    Pairs with more than `MAX_PIECES` pieces on a side are skipped, if other pairs remain.
     """
     longest = np.maximum(store.source_lengths, store.target_lengths)
     pairs = np.flatnonzero(longest <= MAX_PIECES)
@@ -104,7 +104,7 @@ def sample_pairs(store: Store, *, max_links: int = MAX_LINKS) -> tuple[Rows, Row
 
 
 def _chunked_pairs(sources: Rows, targets: Rows) -> Iterator[slice]:
-    """Cuts the pairs into chunks of about CHUNK_LINKS links."""
+    """Split the pairs into chunks of about CHUNK_LINKS links."""
     links = np.cumsum((sources.lengths + 1) * targets.lengths)
     ends = np.searchsorted(links, np.arange(CHUNK_LINKS, links[-1], CHUNK_LINKS))
     bounds = np.unique(np.concatenate([[0], ends, [len(links)]]))
@@ -113,12 +113,12 @@ def _chunked_pairs(sources: Rows, targets: Rows) -> Iterator[slice]:
 
 
 def _chunk(sources: Rows, targets: Rows, pairs: slice, target_size: int) -> _LinkChunk:
-    """Lists all links of some pairs."""
+    """List all links of some pairs."""
     target_ids, target_pairs = _flat(targets, pairs)
     widths = sources.lengths[pairs][target_pairs] + 1  # links of each target position
     ends = np.cumsum(widths)
     starts = ends - widths
-    # The place of a link in its group is its source position; 0 is s_0, so s_1 is at `first`.
+    # The position of a link in its group is its source position. Position 0 is s_0, so s_1 is at `first`.
     first = sources.starts[pairs][target_pairs]
     places = np.arange(ends[-1]) + np.repeat(first - starts - 1, widths)
     places[starts] = 0
@@ -130,13 +130,13 @@ def _chunk(sources: Rows, targets: Rows, pairs: slice, target_size: int) -> _Lin
 
 
 def _flat(rows: Rows, pairs: slice) -> tuple[IntArray, IntArray]:
-    """The ids of some rows one after another, and which of these rows each belongs to."""
+    """Return the ids of some rows in one array, and the row of each id."""
     part: NDArray[Any] = rows.select(np.arange(pairs.start, pairs.stop)).ids
     return part.astype(np.int64), np.repeat(np.arange(pairs.stop - pairs.start), rows.lengths[pairs])
 
 
 def _kept_cells(chunks: list[_LinkChunk], target_size: int, max_cells: int) -> IntArray:
-    """The keys of the most frequent cells, ascending, behind a -1 for all others. Those of `NULL_WORD` all stay."""
+    """Return the keys of the most frequent cells, ascending, after a -1 for all others. Cells of `NULL_WORD` stay."""
     keys = np.unique(np.concatenate([chunk.cells for chunk in chunks]))
     if len(keys) > max_cells:
         counts = np.zeros(len(keys), dtype=np.int64)
@@ -148,13 +148,13 @@ def _kept_cells(chunks: list[_LinkChunk], target_size: int, max_cells: int) -> I
 
 
 def _positions(keys: IntArray, cells: IntArray) -> IntArray:
-    """Where `cells` are in `keys`; 0 for those that are not."""
+    """Return the positions of `cells` in `keys`; 0 for cells that are not in it."""
     places = np.searchsorted(keys, cells).clip(max=len(keys) - 1)
     return np.where(keys[places] == cells, places, 0)
 
 
 def _probabilities(chunk: _LinkChunk, probabilities: FloatArray) -> FloatArray:
-    """What the links of each cell of a chunk add up to: c(t, s) [c]."""
+    """Return the expected counts c(t, s) of the cells of a chunk [c]."""
     values = probabilities[chunk.cells][chunk.links]
     sums = np.add.reduceat(values, chunk.starts)
     values /= np.repeat(sums, np.diff(chunk.starts, append=len(values)))

@@ -1,7 +1,7 @@
-"""The shortlist table: for each source piece the target pieces that may be needed to translate it.
+"""The shortlist table: for each source piece, the target pieces that may be needed to translate it.
 
-A translation looks at these alone instead of the whole vocabulary (Jean et al. 2015, L'Hostis et al. 2016). It is
-made of a lexicon (`nmt.data.ibm_model1`) that is learnt from the training pairs.
+The decoder computes only these pieces instead of the whole vocabulary (Jean et al. 2015, L'Hostis et al. 2016). The
+table comes from the translation probabilities of IBM Model 1, trained on the training pairs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ FILE = "shortlist-{translations}-{frequent}.safetensors"
 
 @dataclass(frozen=True)
 class ShortlistTable:
-    """Which target pieces a translation may use.
+    """The target pieces that a translation may use.
 
     Attributes:
-        translations: For each source piece the piece itself, if it is written in the target language too, then its
-            likely translations, best first, padded with PAD; int32 [source vocabulary, 1 + translations].
+        translations: For each source piece, the target piece of the same text if there is one, then its most likely
+            translations, best first, padded with PAD; int32 [source vocabulary, 1 + translations].
         frequent: The most frequent target pieces, which every translation may use; int32 [frequent].
     """
 
@@ -40,28 +40,28 @@ class ShortlistTable:
     frequent: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        """Checks the shapes.
+        """Check the shapes.
 
         Raises:
-            DataError: They are not those of a table.
+            DataError: The arrays do not have the shapes of a table.
         """
         if self.translations.ndim != 2 or self.frequent.ndim != 1 or not self.translations.shape[1]:
-            raise DataError("the shortlist table is damaged: its arrays have other shapes than they should")
+            raise DataError("the shortlist table is damaged: its arrays have wrong shapes")
 
     def check(self, tokenizers: Tokenizers) -> None:
-        """Makes sure that the table belongs to these vocabularies.
+        """Check that the table belongs to these vocabularies.
 
         Raises:
-            DataError: It does not.
+            DataError: It belongs to others.
         """
         largest = max(int(self.translations.max(initial=0)), int(self.frequent.max(initial=0)))
         smallest = min(int(self.translations.min(initial=0)), int(self.frequent.min(initial=0)))
         if len(self.translations) != tokenizers.source.size or smallest < 0 or largest >= tokenizers.target.size:
-            raise DataError("the shortlist table is that of another vocabulary")
+            raise DataError("the shortlist table belongs to another vocabulary")
 
 
 def shortlist_of(folder: Path, store: Store, tokenizers: Tokenizers, options: ShortlistConfig) -> ShortlistTable | None:
-    """Reads the table from a prepared folder, or makes it and keeps it there; None if none is wanted."""
+    """Read the table from a folder of preprocessed data, or make and store it. None if `options` disable it."""
     if not options.translations:
         return None
     path = folder / FILE.format(translations=options.translations, frequent=options.frequent)
@@ -69,24 +69,25 @@ def shortlist_of(folder: Path, store: Store, tokenizers: Tokenizers, options: Sh
         try:
             return _read(path, tokenizers)
         except DataError as error:
-            logger.warning("%s; making it again.", error)
+            logger.warning("%s. It is made again.", error)
     table = make_shortlist(store, tokenizers, translations=options.translations, frequent=options.frequent)
     try:
         with open_whole(path) as stream:
             stream.write(save({"translations": table.translations, "frequent": table.frequent}))
     except DataError as error:
-        logger.warning("The shortlist table is made each time anew: %s", error)
+        logger.warning("The shortlist table cannot be stored and is made each time: %s", error)
     return table
 
 
 def make_shortlist(store: Store, tokenizers: Tokenizers, *, translations: int, frequent: int) -> ShortlistTable:
-    """Learns a table from training pairs.
+    """Make a table from training pairs.
 
     Args:
         store: The training pairs.
         tokenizers: The subword models of both sides.
-        translations: Target pieces for each source piece, besides itself and the frequent ones; at least 1.
-        frequent: Target pieces that are in every shortlist.
+        translations: Target pieces for each source piece, in addition to the same piece and the frequent ones; at
+            least 1.
+        frequent: Number of frequent target pieces, which are in every shortlist.
     """
     sources, targets = sample_pairs(store)
     lexicon = train_ibm_model1(sources, targets, target_size=tokenizers.target.size)
@@ -106,9 +107,9 @@ def make_shortlist(store: Store, tokenizers: Tokenizers, *, translations: int, f
 def _same_pieces(
     tokenizers: Tokenizers, source_counts: NDArray[np.int64], target_counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """For each source piece the target piece of the same text, PAD where there is none.
+    """Return the target piece with the same text for each source piece, PAD if there is none [source vocabulary].
 
-    Nor is there one where the training text has the piece on the source side alone: no copy of it was ever seen.
+    The result is PAD too if only the source side of the training text has the piece, because it was never copied.
     """
     source, target = (model.pieces(range(model.size)) for model in (tokenizers.source, tokenizers.target))
     ids = {piece: number for number, piece in enumerate(target)}
@@ -120,7 +121,7 @@ def _same_pieces(
 def _best_translations(
     lexicon: TranslationTable, count: int, *, source_size: int, left_out: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The `count` most probable targets of each source, best first, PAD where there are fewer [source_size, count]."""
+    """Return the `count` most probable targets of each source, best first, padded with PAD [source_size, count]."""
     wanted = (lexicon.sources != NULL_WORD) & ~np.isin(lexicon.targets, left_out)
     sources, targets = lexicon.sources[wanted], lexicon.targets[wanted]
     order = np.lexsort((-lexicon.probabilities[wanted], sources))

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.config.schema import FiltersConfig, PairConfig
 from nmt.data import sample as sampling
-from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, in_words
+from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, length_in_words
 from nmt.data.sample import Sample, take_sample
 from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of, shared_script
 from nmt.errors import DataError
@@ -176,7 +176,7 @@ def test_how_much_two_texts_share() -> None:
 
 def test_words_types_and_lengths_of_each_side() -> None:
     text = seen([("The cat, the dog.", "Die Katze, der Hund."), ("A cat!", "Eine große Katze!")])
-    assert (text.pairs, text.looked_at) == (2, 2)
+    assert (text.pairs, text.sampled) == (2, 2)
     source, target = text.source, text.target
     assert (source.language, source.words, source.types) == ("en", 6, 4), "the, cat, dog, a: no case, no punctuation"
     assert source.once == pytest.approx(2 / 4)
@@ -184,7 +184,7 @@ def test_words_types_and_lengths_of_each_side() -> None:
     assert (target.words, target.types) == (7, 6)
     assert source.characters == len(set("Thecat,dog.A!"))
     assert source.scripts == {"Latin": 1.0}
-    assert text.left_out == {}
+    assert text.filtered == {}
     assert not source.by_character
 
 
@@ -196,10 +196,10 @@ def test_text_without_spaces_is_counted_in_characters() -> None:
     assert text.ratio == pytest.approx(2, abs=0.1), "8 to 6 and 2 to 1 characters"
 
 
-def test_what_was_looked_at_stands_for_the_whole() -> None:
+def test_what_was_was_sampled_represents_the_whole() -> None:
     sample = Sample(files=("a", "b"), total=1000, duplicates=0.3, pairs=[("one two", "eins zwei drei")] * 10)
     text = corpus_stats(sample, source_language="en", target_language="de")
-    assert (text.pairs, text.looked_at, text.duplicates) == (1000, 10, 0.3)
+    assert (text.pairs, text.sampled, text.duplicates) == (1000, 10, 0.3)
     assert (text.source.words, text.target.words) == (2000, 3000)
     assert text.ratio == 1.5
 
@@ -214,7 +214,7 @@ def test_what_is_left_out_and_why() -> None:
         ("word " * 2000, "Wort " * 2000),
     ]
     text = seen([*good, *bad])
-    assert text.left_out == {
+    assert text.filtered == {
         "empty": 3 / 20,
         "wrong encoding": 2 / 20,
         "identical sides": 1 / 20,
@@ -228,16 +228,16 @@ def test_what_is_left_out_and_why() -> None:
 def test_nothing_readable_is_no_error() -> None:
     text = seen([("", ""), ("\udcff", "x")])
     assert (text.source.words, text.source.types, text.source.lengths.longest, text.ratio) == (0, 0, 0, 1.0)
-    assert sum(text.left_out.values()) == 1
+    assert sum(text.filtered.values()) == 1
 
 
 def test_filters_are_wide_enough_for_what_is_usual() -> None:
     assert seen([("a line", "eine Zeile")]).filters == FiltersConfig()
     paragraphs = [("word " * (300 + number), "Wort " * (300 + number)) for number in range(50)]
     text = seen(paragraphs)
-    assert in_words(text.source) == 349
+    assert length_in_words(text.source) == 349
     assert text.filters.max_words == 698
-    assert text.left_out == {}, "nothing that training will not leave out"
+    assert text.filtered == {}, "nothing that training will not leave out"
 
 
 def test_rubbish_does_not_open_the_filters() -> None:
@@ -245,14 +245,14 @@ def test_rubbish_does_not_open_the_filters() -> None:
     text = seen([("a good line", "eine gute Zeile")] * 80 + rubbish)
     assert text.filters.max_length_ratio <= 12
     assert text.filters.max_words <= 1000
-    assert text.left_out == {"length ratio": 0.1, "too long": 0.1}
+    assert text.filtered == {"length ratio": 0.1, "too long": 0.1}
 
 
 def test_by_character_a_word_is_four_characters() -> None:
     text = seen([("猫" * 2000, "cat " * 300)] * 3, ("ja", "en"))
-    assert in_words(text.source) == 500
+    assert length_in_words(text.source) == 500
     assert text.filters.max_words == 1000
-    assert "too long" not in text.left_out
+    assert "too long" not in text.filtered
 
 
 def test_copied_words_are_names_and_numbers() -> None:

@@ -49,7 +49,7 @@ def filters(text: CorpusStats) -> list[YamlEntry]:
     source, target = text.source.lengths, text.target.lengths
     usual = max(_pieces(source.percentile_99, text.source), _pieces(target.percentile_99, text.target))
     pieces = min(MOST_PIECES, max(standard.max_pieces, 2 * math.ceil(usual)))
-    identical = text.left_out.get("identical sides", 0.0)
+    identical = text.filtered.get("identical sides", 0.0)
     return [
         YamlEntry(("data", "filters"), "", "Training pairs that are left out."),
         _choice(

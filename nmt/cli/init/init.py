@@ -14,7 +14,7 @@ from nmt.config.dump import one_line
 from nmt.config.inheritance import recipe_file, recipe_names
 from nmt.config.schema import PairConfig
 from nmt.data.languages import find_language
-from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, in_words
+from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, length_in_words
 from nmt.data.sample import take_sample
 from nmt.data.writing_systems import language_of_scripts
 from nmt.errors import DataError, UsageError
@@ -133,7 +133,7 @@ def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> CorpusS
         )
     )
     text = corpus_stats(sample, source_language=source, target_language=target)
-    if "wrong encoding" in text.left_out and text.left_out["wrong encoding"] > BROKEN:
+    if "wrong encoding" in text.filtered and text.filtered["wrong encoding"] > BROKEN:
         train.read_through()
     return text
 
@@ -196,10 +196,10 @@ def _warn(text: CorpusStats) -> None:
             "text, or start from a model that has learnt from other text (nmt train --init-from)",
             *(f"{text.pairs:,}", f"{FEW_PAIRS:,}"),
         )
-    for reason, share in [*text.left_out.items(), ("duplicate", text.duplicates)]:
+    for reason, share in [*text.filtered.items(), ("duplicate", text.duplicates)]:
         if share > 0.1:
             logger.warning("%s of the pairs will be left out in training: %s", f"{share:.0%}", reason)
-    longest = max(in_words(text.source), in_words(text.target))
+    longest = max(length_in_words(text.source), length_in_words(text.target))
     if longest > LONG:
         logger.warning(
             "one line in 100 has some %s words or more: translations are better of single sentences", longest
@@ -248,7 +248,7 @@ def starting_yaml(files: ExperimentFiles, *, text: CorpusStats | None, recipe: s
 
 def _seen(text: CorpusStats) -> str:
     """What the text is like, as comments."""
-    parts = "" if text.looked_at == text.pairs else f" ({text.looked_at:,} of them looked at)"
+    parts = "" if text.sampled == text.pairs else f" ({text.sampled:,} of them looked at)"
     files = " and ".join("".join(each if each.isprintable() else "?" for each in file) for file in text.files)
     lines = [f"What was seen in {files}:", f"  {text.pairs:,} pairs{parts}"]
     for side in (text.source, text.target):
@@ -257,7 +257,7 @@ def _seen(text: CorpusStats) -> str:
         lines.append(
             f"  {side.language}: {count(side.words, side)}, half of the lines up to {half}; letters: {scripts}"
         )
-    left_out = ", ".join(f"{percent(share)} {reason}" for reason, share in text.left_out.items())
+    left_out = ", ".join(f"{percent(share)} {reason}" for reason, share in text.filtered.items())
     lines.append(f"  left out in training: {left_out or 'nothing'}; {percent(text.duplicates)} repeated")
     return "".join(f"# {line}\n" for line in ["", *lines]).replace("# \n", "#\n")
 

@@ -1,4 +1,4 @@
-"""What a parallel text is like: how much of it there is, how long, how varied, how clean."""
+"""Statistics of a parallel text: size, sentence lengths, vocabulary, and what the filters leave out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from nmt.data.sample import Sample
 from nmt.data.writing_systems import characters_of, scripts_of, shared_script
 
 UNREADABLE = ("wrong encoding", "control characters", "empty")
-"""Reasons for which a pair says nothing about a language."""
-LOOSEST = FiltersConfig(max_words=1_000, max_length_ratio=12.0)
-"""What goes beyond this is broken and not unusual, however much of it there is."""
+"""Pairs that were filtered for these reasons are not part of the statistics."""
+WIDEST = FiltersConfig(max_words=1_000, max_length_ratio=12.0)
+"""Pairs beyond these limits are taken for broken, even if there are many."""
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Of the sentences of one side, in words, or in characters where words are not between spaces."""
+    """Sentence lengths of one side, in the unit of its language: words or characters."""
 
     median: int
     percentile_99: int
@@ -38,13 +38,13 @@ class SideStats:
 
     Attributes:
         language: Its code, with the script of the text if the code is not in the table of languages.
-        by_character: Whether all counts are of characters, because spaces do not part its words.
-        words: Of the whole text (reckoned from the pairs that were looked at).
-        lengths: Of the sentences.
-        types: Different words.
-        once: The share of these that came only once.
-        characters: Different characters.
-        scripts: The share of each script in the letters, the most frequent first.
+        by_character: Whether the unit of all counts is the character, not the word.
+        words: Words of the whole text, estimated from the sample.
+        lengths: Sentence lengths.
+        types: Number of different words.
+        once: Share of the types that occur only once.
+        characters: Number of different characters.
+        scripts: Share of each script in the letters, the most frequent script first.
     """
 
     language: str
@@ -59,28 +59,28 @@ class SideStats:
 
 @dataclass(frozen=True)
 class CorpusStats:
-    """What a parallel text is like.
+    """The statistics of a parallel text.
 
     Attributes:
         files: Its files.
-        pairs: All of them.
-        looked_at: How many were looked at; evenly from all over the text, if not all.
-        duplicates: The share of pairs that came before, word for word.
-        filters: The filters as they are by default, or wider where sentences are longer or less alike in length.
-        left_out: The share of pairs that these filters leave out for each reason.
-        ratio: In 99 of 100 pairs the longer side is at most so many times as long as the shorter one.
+        pairs: Number of pairs.
+        sampled: Number of pairs in the sample, which is spread evenly over the text.
+        duplicates: Share of pairs with the same words as an earlier pair.
+        filters: The default filters, or wider ones if sentences are longer or their length ratios larger.
+        filtered: Share of pairs that these filters leave out, by reason.
+        ratio: 99th percentile of the ratio of the longer to the shorter side.
         source: The source side.
         target: The target side.
-        shared_script: How much of both sides is written in the same scripts, from 0 to 1.
-        copied: The share of the target's words that stand in their source too, such as names and numbers.
+        shared_script: Overlap of the script shares of both sides, from 0 to 1.
+        copied: Share of the target words that are in the source too, such as names and numbers.
     """
 
     files: tuple[str, ...]
     pairs: int
-    looked_at: int
+    sampled: int
     duplicates: float
     filters: FiltersConfig
-    left_out: dict[Reason, float]
+    filtered: dict[Reason, float]
     ratio: float
     source: SideStats
     target: SideStats
@@ -89,29 +89,29 @@ class CorpusStats:
 
 
 def corpus_stats(sample: Sample, *, source_language: str, target_language: str) -> CorpusStats:
-    """Describe a parallel text by a sample of it, its languages known."""
+    """Compute the statistics of a parallel text from a sample and its language codes."""
     sources, targets = sample.sides()
     source_language = with_detected_script(source_language, sources)
     target_language = with_detected_script(target_language, targets)
     languages = (source_language, target_language)
     reasons = _reasons(sample.pairs, _pair_filter(FiltersConfig(), languages))
     readable = [pair for pair, reason in zip(sample.pairs, reasons, strict=True) if reason not in UNREADABLE]
-    looked_at = len(sample.pairs)
-    scale = sample.total / max(1, looked_at)
+    sampled = len(sample.pairs)
+    scale = sample.total / max(1, sampled)
     source = _side_stats([source for source, _ in readable], source_language, scale)
     target = _side_stats([target for _, target in readable], target_language, scale)
     ratio = _ratio(readable, by_character=source.by_character or target.by_character)
-    filters = _fitting(source, target, ratio)
+    filters = _filters_for(source, target, ratio)
     if filters != FiltersConfig():
         reasons = _reasons(sample.pairs, _pair_filter(filters, languages))
-    left_out = Counter(reason for reason in reasons if reason is not None)
+    filtered = Counter(reason for reason in reasons if reason is not None)
     return CorpusStats(
         files=sample.files,
         pairs=sample.total,
-        looked_at=looked_at,
+        sampled=sampled,
         duplicates=sample.duplicates,
         filters=filters,
-        left_out={reason: count / looked_at for reason, count in left_out.most_common()},
+        filtered={reason: count / sampled for reason, count in filtered.most_common()},
         ratio=ratio,
         source=source,
         target=target,
@@ -120,17 +120,19 @@ def corpus_stats(sample: Sample, *, source_language: str, target_language: str) 
     )
 
 
-def in_words(side: SideStats) -> int:
-    """The 99th percentile of the lengths, in the unit of `data.filters.max_words`."""
+def length_in_words(side: SideStats) -> int:
+    """Return the 99th percentile of the lengths in the unit of `data.filters.max_words`."""
     return math.ceil(side.lengths.percentile_99 / (CHARACTERS_PER_WORD if side.by_character else 1))
 
 
-def _fitting(source: SideStats, target: SideStats, ratio: float) -> FiltersConfig:
-    """Filters that leave in what is usual in a text, and never narrower than they are by default."""
-    standard = FiltersConfig()
+def _filters_for(source: SideStats, target: SideStats, ratio: float) -> FiltersConfig:
+    """Return filters that keep the usual pairs of a text. They are never narrower than the default."""
+    default = FiltersConfig()
     return FiltersConfig(
-        max_words=min(LOOSEST.max_words, max(standard.max_words, 2 * max(in_words(source), in_words(target)))),
-        max_length_ratio=min(LOOSEST.max_length_ratio, max(standard.max_length_ratio, float(math.ceil(1.5 * ratio)))),
+        max_words=min(
+            WIDEST.max_words, max(default.max_words, 2 * max(length_in_words(source), length_in_words(target)))
+        ),
+        max_length_ratio=min(WIDEST.max_length_ratio, max(default.max_length_ratio, float(math.ceil(1.5 * ratio)))),
     )
 
 
@@ -168,7 +170,7 @@ def _side_stats(lines: Sequence[str], language: str, scale: float) -> SideStats:
 
 
 def _words_of(lines: Iterable[str], characters: Iterable[str]) -> Counter[str]:
-    """How often lines have each word, without regard to case and to the punctuation around it."""
+    """Count each word, ignoring case and the punctuation around it."""
     marks = "".join(each for each in characters if unicodedata.category(each)[0] in "PS")
     words = chain.from_iterable(line.casefold().split() for line in lines)
     counts = Counter(word.strip(marks) for word in words)
@@ -184,13 +186,14 @@ def _lengths(sizes: Sequence[int]) -> Lengths:
 
 
 def _ratio(pairs: Sequence[tuple[str, str]], *, by_character: bool) -> float:
-    """The 99th percentile of longer side over shorter side, in the unit of `data.filters.max_length_ratio`."""
+    """Return the 99th percentile of the length ratio, in the unit of `data.filters.max_length_ratio`."""
     sizes = [tuple(len("".join(side.split()) if by_character else side.split()) for side in pair) for pair in pairs]
     ratios = [max(pair) / min(pair) for pair in sizes if min(pair)]
     return float(np.quantile(ratios, 0.99)) if ratios else 1.0
 
 
 def _copied(pairs: Iterable[tuple[str, str]]) -> float:
+    """Return the share of target words that are in the source too."""
     total = copied = 0
     for source, target in pairs:
         known, words = set(source.split()), [word for word in target.split() if word[0].isalnum()]
