@@ -1,4 +1,4 @@
-"""Training: the loop, the loss, optimisation, averaging, checkpoints, reports."""
+"""Training: the loop, objectives, fused losses, optimizer, averaging, checkpoints, reports."""
 
 from nmt.training.train import train
 

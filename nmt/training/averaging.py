@@ -216,7 +216,7 @@ def base_model(path: Path) -> ModelFile:
     """Return the model that gives an average its configuration, tokenizers and shortlist.
 
     Args:
-        path: A model file, or the folder of a run or of a checkpoint, which stand for the best model of the run.
+        path: A model file, or the folder of a run or of a checkpoint. For a folder, the best model of the run.
     """
     if path.is_dir():
         path = path / MODEL_NAME if (path / MODEL_NAME).exists() else path.parent.parent / MODEL_NAME

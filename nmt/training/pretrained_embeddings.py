@@ -46,8 +46,8 @@ def load_vectors(file: str, model: SubwordModel, table: Tensor) -> EmbeddingCove
     Raises:
         DataError: The file cannot be read, a line is malformed, or the vectors have another size.
     """
-    ordinary = [piece for piece in range(model.size) if model.is_learned(piece)]
-    strings = dict(zip(ordinary, model.pieces(ordinary), strict=True))
+    learned = [piece for piece in range(model.size) if model.is_learned(piece)]
+    strings = dict(zip(learned, model.pieces(learned), strict=True))
     wanted = {form for piece in strings.values() for form in _forms(piece, of_pieces=True)}
     wanted |= {form for piece in strings.values() for form in _forms(piece, of_pieces=False)}
     found, of_pieces = _read(file, wanted, table.shape[1])
@@ -62,7 +62,7 @@ def load_vectors(file: str, model: SubwordModel, table: Tensor) -> EmbeddingCove
             matched += 1
             lowercased += form != forms[0]
             lengths += float(np.linalg.norm(found[form]))
-    return EmbeddingCoverage(matched, lowercased, len(ordinary), lengths / max(matched, 1))
+    return EmbeddingCoverage(matched, lowercased, len(learned), lengths / max(matched, 1))
 
 
 def _forms(piece: str, *, of_pieces: bool) -> list[str]:

@@ -48,7 +48,7 @@ def train(
     Args:
         config: The configuration. Its data is preprocessed if it has not been.
         resume: Resume the run from its newest checkpoint, bit for bit.
-        overwrite: Start anew where a run of that name exists.
+        overwrite: Replace an existing run of the same name.
         init_from: Model file with the initial weights and the tokenizers of a new run.
         new_vocabulary: With `init_from`: train new tokenizers, and keep the embeddings of common pieces.
 
