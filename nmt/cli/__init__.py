@@ -1,4 +1,4 @@
-"""The command line: each command parses, calls an inner room and reports. Nothing heavy is imported before its time."""
+"""The command line. Each command parses its options, calls the library and prints the result."""
 
 from __future__ import annotations
 

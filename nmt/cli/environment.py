@@ -15,7 +15,7 @@ def set_up_threads() -> None:
 def limit_kernel_caches() -> None:
     """Let oneDNN keep the kernels of 128 operand shapes instead of 1,024, and torch's layer above it those of 8.
 
-    Training batches have so many shapes that the default caches grow by gigabytes. 128 shapes cover the last few
+    With the many shapes of training batches, the default caches grow by gigabytes. 128 shapes cover the last few
     batches, whose rounded shapes repeat (see `nmt.model.layers`). 256 shapes saved 2% of the time and cost 250 MB.
     Search has few shapes and is a tenth faster with all of them in the cache.
     """

@@ -1,4 +1,4 @@
-"""The command `nmt`: its subcommands, what all of them share, and how errors leave it."""
+"""The program `nmt`: its commands, exit codes, signals and streams."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
 
 BROKEN_PIPE = 128 + 13
-"""The exit code of a program whose output nobody reads any more, as the shell counts it (SIGPIPE)."""
+"""The exit code of a program whose output is closed, as in the shell (SIGPIPE)."""
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""More than Python's 700, as importing torch alone makes hundreds of thousands, none of them garbage."""
+"""Threshold of garbage collection instead of 700: importing torch creates hundreds of thousands of objects."""
 
 
 COMMANDS = {
@@ -57,7 +57,7 @@ class Program(Group):
             self.commands[name] = LazyCommand(name, f"nmt.cli.commands.{target}", short_help)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the subcommand."""
+        """Run a command, and convert errors to exit codes."""
         try:
             return super().invoke(ctx)
         except Interrupted as error:
@@ -119,7 +119,7 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     set_up_threads()
-    _speak_utf8()
+    _set_utf8()
     signal.signal(signal.SIGTERM, _terminate)
     code = 0
     try:
@@ -129,7 +129,7 @@ def main() -> NoReturn:
     except Exception as error:
         log.logger.error(
             "unexpected %s: %s\n"
-            "This should not happen. Please report it, with what the same command prints when given --verbose.",
+            "This is a bug. Please report it, with the output of the same command with --verbose and of nmt doctor.",
             type(error).__name__,
             error,
             exc_info=True,
@@ -137,27 +137,27 @@ def main() -> NoReturn:
         code = 1
     code = _flush() or code
     if threading.active_count() > 1:
-        # A thread may be waiting for a line of standard input that never comes, and holds what Python needs to end.
+        # A thread that waits for a line of standard input would keep Python from ending.
         logging.shutdown()
         os._exit(code)
-    gc.freeze()  # before it ends, Python would look at every object once more, of which torch makes many
+    gc.freeze()  # so that Python does not visit every object again when it ends
     sys.exit(code)
 
 
-def _speak_utf8() -> None:
-    """Make both output streams UTF-8, whatever the locale says; bytes of odd file names go out as they came in."""
+def _set_utf8() -> None:
+    """Make both output streams UTF-8 in any locale. Undecodable bytes of file names are written unchanged."""
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors=errors, newline="\n")
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave through all `finally` blocks, so that no temporary file stays behind."""
+    """Exit through all `finally` blocks, so that temporary files are removed."""
     raise SystemExit(128 + number)
 
 
 def _flush() -> int:
-    """Write out what is left; return the exit code if that fails, else 0."""
+    """Flush standard output. Return an exit code if that fails, otherwise 0."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -172,7 +172,7 @@ def _flush() -> int:
 
 
 def _ignore_output() -> None:
-    """Let the interpreter's own flush at exit go nowhere, so that it does not complain."""
+    """Redirect standard output to the null device, so that the final flush of the interpreter cannot fail."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What `nmt repl` answers to a line: a translation, or what a command says."""
+"""The session of `nmt repl`: translates sentences and executes commands."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from nmt.inference.results import Translation
 from nmt.plots.terminal import LEGEND, text_heatmap
 
 LEVELS = ("words", "pieces", "off")
-MOST_UNITS = 100
-"""Target pieces or words above which attention is not shown."""
+MAX_UNITS = 100
+"""Number of target pieces or words above which attention is not shown."""
 
 HELP = """\
-A sentence        is translated
+TEXT              translate a sentence
 :target TEXT      score a translation of the last sentence, and show its attention
-:beam N           hypotheses kept at each step
-:alternatives N   translations shown
-:attention WHAT   words, pieces or off
-:set NAME VALUE   any other decoding option, such as :set length_normalization gnmt; null is the model's own
-:options          what all of them are
-:model PATH ...   another model; several translate together
-:help             this
-:quit             ends, as Ctrl-D does"""
+:beam N           set the beam size
+:alternatives N   set the number of hypotheses shown
+:attention UNITS  show attention between words or pieces, or turn it off
+:set NAME VALUE   set a decoding option, such as :set length_normalization gnmt
+                  null restores the value stored in the model
+:options          show all decoding options
+:model PATH ...   load another model, or an ensemble of several
+:help             show this help
+:quit             end the session, like Ctrl-D"""
 
 
 class Session:
-    """A model, how to ask it, and where to show what it says."""
+    """Loaded models, decoding options, and the terminal."""
 
     def __init__(
         self,
@@ -50,25 +51,25 @@ class Session:
         attention: str,
         decoding: Mapping[str, Any],
     ) -> None:
-        """Loads the model.
+        """Loads the models.
 
         Args:
-            models: Its file, or the folder of a run, or several; None: what `find_model` finds.
-            weights: How much each of several models counts.
-            alternatives: Most translations shown.
+            models: model files or run folders. None means the model that `find_model` finds.
+            weights: weights of the models in the ensemble.
+            alternatives: maximum number of hypotheses shown.
             attention: "words", "pieces" or "off".
-            decoding: Options in place of the model's own; None is the model's own.
+            decoding: decoding options. None means the value stored in the model.
 
         Raises:
-            UsageError: There is no such model, or the options cannot be used.
-            CheckpointError: The file is no model file, or it is damaged.
+            UsageError: a model does not exist, or the options conflict.
+            CheckpointError: a file is not a model file, or is damaged.
         """
         self._alternatives = alternatives
         self._attention = attention
         self._options = {name: value for name, value in decoding.items() if value is not None}
         self._loaded = load_models(models or None)
         self._weights = weights or None
-        self._model = self._made(self._loaded, self._options, alternatives)
+        self._model = self._make(self._loaded, self._options, alternatives)
         self._last = ""
         self._console = Console(highlight=False) if sys.stdout is not None and sys.stdout.isatty() else None
         self._commands: dict[str, Callable[[str], None]] = {
@@ -84,18 +85,18 @@ class Session:
         }
 
     def answer(self, line: str) -> None:
-        """Do what a line says.
+        """Translate a sentence or execute a command.
 
         Raises:
-            EOFError: It says that this is the end.
-            NMTError: It cannot be done; the session goes on as it was.
+            EOFError: the command ends the session.
+            NMTError: the command failed. The session is unchanged.
         """
         line = line.strip()
         if line.startswith(":"):
             name, _, given = line[1:].partition(" ")
             matching = [command for command in self._commands if name and command.startswith(name)]
             if name not in self._commands and len(matching) != 1:
-                raise UsageError(f":{name} is no command; :help shows them")
+                raise UsageError(f":{name}: unknown command. :help lists all commands.")
             self._commands[name if name in self._commands else matching[0]](given.strip())
         elif not is_blank(line):
             self._last = line
@@ -104,53 +105,53 @@ class Session:
     def _translate(self, line: str) -> None:
         translation = self._model.translate(line)
         self._show([Text(translation.text, style="bold"), *_alternatives(translation)])
-        if self._sees_attention():
+        if self._shows_attention():
             self._show_attention(self._model.attention(line))
 
     def _score(self, target: str) -> None:
         if not self._last:
-            raise UsageError(":target is for a translation of the last sentence, and there is none yet")
+            raise UsageError(":target requires a sentence before it.")
         score = self._model.score(self._last, target)
         if score is None:
-            raise UsageError("there is nothing to score in the last sentence")
+            raise UsageError("the last sentence is blank and has no score.")
         self._show([f"log-probability {score.log_probability:.4f}, mean {score.mean:.4f}, score {score.score:.4f}"])
         numbers = zip([*score.pieces, "</s>"], score.piece_log_probabilities, strict=True)
         self._show(f"  {value:9.4f}  {piece}" for piece, value in numbers)
-        if self._sees_attention():
+        if self._shows_attention():
             self._show_attention(self._model.attention(self._last, target))
 
-    def _sees_attention(self) -> bool:
-        own = len(self._loaded) == 1 and self._model.config.model.attention.score != "none"
-        return own and self._attention != "off"
+    def _shows_attention(self) -> bool:
+        available = len(self._loaded) == 1 and self._model.config.model.attention.score != "none"
+        return available and self._attention != "off"
 
     def _show_attention(self, attended: LineAttention | None) -> None:
         if attended is None:
             return
         attention = attended.words if self._attention == "words" else attended.pieces
-        if len(attention.target.texts) > MOST_UNITS:
-            self._show(["(too long to show its attention)"])
+        if len(attention.target.texts) > MAX_UNITS:
+            self._show(["(attention is not shown for long translations)"])
             return
         width = None if self._console is None else self._console.width
         self._show([Text(), *text_heatmap(attention, width=width), Text(LEGEND, style="dim"), Text()])
 
     def _set_alternatives(self, given: str) -> None:
-        wanted = _number(given, "alternatives")
-        self._model = self._made(self._loaded, self._options, wanted)
-        self._alternatives = wanted
+        count = _number(given, "alternatives")
+        self._model = self._make(self._loaded, self._options, count)
+        self._alternatives = count
 
     def _set_attention(self, given: str) -> None:
         if given not in LEVELS:
-            raise UsageError(f":attention takes one of {', '.join(LEVELS)}")
+            raise UsageError(f":attention {given}: expected one of {', '.join(LEVELS)}")
         self._attention = given
 
     def _set_model(self, given: str) -> None:
         try:
             paths = shlex.split(given)
         except ValueError:
-            raise UsageError(":model takes the paths of models; a quotation mark is left open") from None
+            raise UsageError(":model: a quotation mark is not closed.") from None
         if paths:
             models = load_models(paths)
-            self._model = self._made(models, self._options, self._alternatives)
+            self._model = self._make(models, self._options, self._alternatives)
             self._loaded, self._weights = models, None
         data = self._model.config.data
         names = ", ".join(str(model.path) for model in self._loaded)
@@ -159,11 +160,11 @@ class Session:
     def _set_option(self, given: str) -> None:
         name, _, value = given.partition(" ")
         if not (name and value):
-            raise UsageError(":set takes the name of an option and its value; :options shows them")
+            raise UsageError(":set requires the name of an option and its value. :options lists all options.")
         try:
             self._change({name.replace("-", "_"): yaml.safe_load(value)})
         except yaml.YAMLError:
-            raise UsageError(f":set {name}: {value} is no value") from None
+            raise UsageError(f":set {name}: {value} is not a valid value.") from None
 
     def _show_options(self, given: str) -> None:
         decoding = self._model.decoding
@@ -174,13 +175,13 @@ class Session:
         raise EOFError
 
     def _change(self, options: Mapping[str, Any]) -> None:
-        """Use other options from now on, if they can be used."""
+        """Change decoding options, if the new ones are valid."""
         changed = {**self._options, **options}
-        self._model = self._made(self._loaded, changed, self._alternatives)
+        self._model = self._make(self._loaded, changed, self._alternatives)
         self._options = changed
 
-    def _made(self, models: Sequence[ModelFile], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
-        """Return a model with these options, and as many alternatives as its beam has room for."""
+    def _make(self, models: Sequence[ModelFile], options: Mapping[str, Any], alternatives: int) -> LoadedModel:
+        """Return a model with these options, and with as many alternatives as the beam has hypotheses."""
         beam = options.get("beam_size") or models[0].config.decoding.beam_size
         room = max(1, min(alternatives, beam)) if isinstance(beam, int) else 1
         weights = self._weights if models is self._loaded else None
@@ -199,10 +200,10 @@ class Session:
 def _alternatives(translation: Translation) -> list[str]:
     if len(translation.hypotheses) < 2:
         return []
-    return [f"  {candidate.score:9.4f}  {candidate.text}" for candidate in translation.hypotheses]
+    return [f"  {hypothesis.score:9.4f}  {hypothesis.text}" for hypothesis in translation.hypotheses]
 
 
 def _number(given: str, name: str) -> int:
     if not given.isdecimal() or int(given) < 1:
-        raise UsageError(f":{name} takes a whole number from 1, such as :{name} 5")
+        raise UsageError(f":{name} {given}: expected a whole number of at least 1, such as :{name} 5")
     return int(given)

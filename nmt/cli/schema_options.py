@@ -26,7 +26,7 @@ COMPUTATION = ("batch_sentences", "device", "threads")
 def with_options(
     parameter: str, section: type[Section], names: Sequence[str] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command the options of a section.
+    """Return a decorator that adds the options of a section to a command.
 
     Name, type, limits, choices, help and default of each option come from the schema.
 
@@ -55,7 +55,7 @@ def with_options(
 
 
 def with_decoding(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command decoding options, in its parameter `decoding`.
+    """Return a decorator that adds decoding options to a command, for its parameter `decoding`.
 
     Args:
         names: the keys of the options. None means all of them.

@@ -158,14 +158,14 @@ def test_init_without_files_is_for_the_exercise_corpus() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--source", "train.en"], ["--source and --target go together"]),
-        (["--valid-source", "valid.en"], ["--valid-source and --valid-target go together"]),
+        (["--source", "train.en"], ["--source requires --target"]),
+        (["--valid-source", "valid.en"], ["--valid-source requires --valid-target"]),
         (["--valid-source", "valid.en", "--valid-target", "valid.de"], ["--source and --target"]),
-        (["--source", "lone.en", "--target", "lone.de"], ["no validation text", "--valid-source", "--hold-out"]),
+        (["--source", "lone.en", "--target", "lone.de"], ["no validation text", "--valid-source"]),
         (["--source", "train.en", "--target", "nowhere.de"], ["nowhere.de"]),
         (["--source", "train.en", "--target", ".", "--target-language", "de"], [".: is a folder"]),
         (["--source", "train.en", "--target", "long.de"], ["train.en has 1 line", "long.de has 9"]),
-        (["--source", "text", "--target", "train.de"], ["text: the name", "--source-language"]),
+        (["--source", "text", "--target", "train.de"], ["text: the suffix", "--source-language"]),
         (["--source", "train.en", "--target", "train.de", "-o", "good.yaml"], ["good.yaml exists", "--overwrite"]),
         (["--source", "train.en", "--target", "train.de", "-o", "nowhere/x.yaml"], ["nowhere"]),
         (["--source", "train.en", "--target", "train.de", "--hold-out", "1"], ["train.en has 1 pairs, too few"]),

@@ -103,7 +103,7 @@ def average(
         after = validation.measure(Translator.from_models([averaged], decoding=decoding))
         _print(before, after, validation)
     averaging.save_average(averaged, output, scores=None if after is None else after.scores)
-    logger.info("wrote %s; next: nmt translate --model %s", output, output)
+    logger.info("wrote %s, next step: nmt translate --model %s", output, output)
 
 
 def _output(paths: list[Path], given: Path | None) -> Path:
@@ -145,4 +145,4 @@ def _print(before: TrialScores, after: TrialScores, validation: TuningSet) -> No
         typer.echo(line)
     typer.echo(f"on {len(validation.sources):,} sentences")
     if all(after.scores[name] < before.scores[name] for name in before.scores):
-        logger.warning("the averaged model scores lower than the model before; it is written anyway")
+        logger.warning("the averaged model scores lower than the model before")

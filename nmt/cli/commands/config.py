@@ -152,4 +152,4 @@ def init(
         typer.echo(text, nl=False)
     else:
         write_new(output, text, overwrite=overwrite)
-        typer.echo(f"wrote {output}; next: nmt config check {output}", err=True)
+        typer.echo(f"wrote {output}, next step: nmt config check {output}", err=True)

@@ -220,7 +220,7 @@ def _read_weights(path: Path | None, names: Sequence[str]) -> dict[str, float]:
     from nmt.evaluation.reranking import equal_weights
 
     if path is None:
-        logger.info("all models have equal weights; --reference finds better ones")
+        logger.info("All models have equal weights. --reference finds better ones.")
         return equal_weights(names)
     try:
         weights = {str(name): float(weight) for name, weight in json.loads(path.read_text(encoding="utf-8")).items()}

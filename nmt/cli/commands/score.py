@@ -117,8 +117,8 @@ def _open(models: Sequence[Path] | None, weights: Sequence[float] | None, decodi
     loaded = load_models(models)
     if loaded[0].config.decoding.shortlist:
         logger.info(
-            "scores are computed over the whole vocabulary; nmt translate uses the shortlist of this model and prints "
-            "higher log-probabilities"
+            "Scores are computed over the whole vocabulary. nmt translate uses the shortlist of this model and prints "
+            "higher log-probabilities."
         )
     from nmt.inference.scorer import Scorer
 

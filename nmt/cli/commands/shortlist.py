@@ -45,4 +45,4 @@ def shortlist(
 
     written = output if output is not None else path
     add_shortlist(load_model(path), written, **table)
-    logger.info("wrote %s; next: nmt translate --model %s --shortlist", written, written)
+    logger.info("wrote %s, next step: nmt translate --model %s --shortlist", written, written)

@@ -145,7 +145,7 @@ def _print(trials: list[Trial], best: Trial, *, sentences: int) -> None:
     changed = changes(trials[0].decoding, best.decoding)
     shown = " ".join(f"{name}={'null' if value is None else value}" for name, value in changed.items())
     typer.echo("")
-    typer.echo(f"on {sentences:,} sentences; best: {shown or 'no change'}")
+    typer.echo(f"on {sentences:,} sentences, best: {shown or 'no change'}")
     _warn_of_length(trials[0].measured.length, best.measured.length)
 
 
@@ -189,4 +189,4 @@ def _write(model: ModelFile, best: Trial, metric: str, sentences: int, output: P
         provenance={**model.provenance, "tuned": tuned},
         shortlist=model.shortlist,
     )
-    logger.info("wrote %s; nmt translate now uses these options", path)
+    logger.info("wrote %s with these options as the defaults of nmt translate", path)

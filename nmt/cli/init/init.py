@@ -1,4 +1,4 @@
-"""A configuration to start from, made for given text files."""
+"""Creates a configuration for given text files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nmt.config.dump import one_line
 from nmt.config.inheritance import recipe_file, recipe_names
 from nmt.config.schema import PairConfig
 from nmt.data.languages import find_language
+from nmt.data.lines import write_lines
 from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, length_in_words
 from nmt.data.sample import take_sample
 from nmt.data.writing_systems import language_of_scripts
@@ -23,7 +24,7 @@ from nmt.log import logger
 
 @dataclass(frozen=True)
 class InitFiles:
-    """The files that a configuration is made for, as far as they are given."""
+    """The given text files. None means that a file was not given."""
 
     train: TextFiles | None
     valid: TextFiles | None
@@ -31,38 +32,39 @@ class InitFiles:
 
     @classmethod
     def given(cls, **sides: tuple[Path | None, Path | None]) -> InitFiles:
-        """Pair the files given on the command line as `train`, `valid` and `test`.
+        """Pair the files of the command line for `train`, `valid` and `test`.
 
         Raises:
-            UsageError: one side is given without the other, or there is no training text for them.
+            UsageError: one side is given without the other, or the training text is missing.
         """
         pairs: dict[str, TextFiles | None] = {}
         for purpose, (source, target) in sides.items():
             if (source is None) != (target is None):
                 prefix = "--" if purpose == "train" else f"--{purpose}-"
-                raise UsageError(f"{prefix}source and {prefix}target go together; give both")
+                given, missing = ("source", "target") if target is None else ("target", "source")
+                raise UsageError(f"{prefix}{given} requires {prefix}{missing}.")
             if source is not None and source == target:
-                raise UsageError(f"{source} is given as both sides; name the file of each")
+                raise UsageError(f"{source} is the file of both sides. Use a different file for each side.")
             pairs[purpose] = None if source is None or target is None else TextFiles(source, target)
         if pairs["train"] is None and (pairs["valid"] or pairs["test"]):
-            raise UsageError("the training text is missing; give it with --source and --target")
+            raise UsageError("validation and test files require the training text. Use --source and --target.")
         return cls(**pairs)
 
 
 EXERCISE = TextFiles(Path("data/exercise/train.en"), Path("data/exercise/train.de"))
 FEW_PAIRS = 5_000
-"""With fewer pairs even the recipe for little text has little to work with."""
+"""Minimum number of pairs of the recipe for the smallest corpora."""
 RECIPES = ((70_000, "low-resource"), (1_000_000, "medium"))
-"""How many pairs each recipe is for at most. Between the ranges that their headings name, the middle decides."""
+"""Maximum number of pairs of each recipe for a GPU: the middle between the ranges in their headings."""
 CPU_RECIPES = ((15_000, "low-resource-cpu"), (70_000, "small-cpu"))
-"""The same of those for a machine without GPU; for more pairs they are the same."""
+"""Maximum number of pairs of the recipes for a machine without GPU. Larger corpora have the same recipes as above."""
 LONG = 100
-"""More words than sentences have."""
+"""Number of words above which lines are probably paragraphs."""
 BROKEN = 0.5
-"""Share of pairs in another encoding: so many are no accident, and there is no use in leaving them out."""
+"""Fraction of pairs with encoding errors above which a file is refused, because its encoding is not UTF-8."""
 HELD_OUT = 1_000
 HELD_OUT_SHARE = 20
-"""Where no validation text is found, 1,000 pairs become it, or one in 20 of a smaller text; and as many the test."""
+"""Without validation text, 1,000 pairs, or 1 in 20 of a smaller text, are held out for validation and for testing."""
 
 
 def write_config(
@@ -74,46 +76,46 @@ def write_config(
     output: Path | None,
     overwrite: bool,
 ) -> str:
-    """Look at the text, find what is not given, hold out text if there is none, and return the configuration.
+    """Inspect the text, find files that were not given, or split the text, and return the configuration.
 
     Raises:
-        UsageError: something needed is neither given nor found, or a file to be written is there.
-        DataError: a file cannot be read, or two sides are of unequal length.
+        UsageError: a required file was neither given nor found, or an output file exists already.
+        DataError: a file cannot be read, or two sides have unequal lengths.
     """
     _check_output(output, overwrite=overwrite)
     for language, side in zip(languages, ("source", "target"), strict=True):
         if language is not None and not LANGUAGE.match(language):
-            raise UsageError(f"--{side}-language: {language!r} is no language code; write one such as en, pt-BR or zh")
+            raise UsageError(f"--{side}-language {language}: expected a language code, such as en, pt-BR or zh.")
     if recipe is not None and recipe_file(recipe) is None:
-        raise UsageError(f"there is no recipe {recipe}; recipes are: {', '.join(recipe_names())}")
+        raise UsageError(f"--recipe {recipe}: expected one of {', '.join(recipe_names())}")
     if given.train is None:
         return _exercise(recipe)
     if held_out is not None and (given.valid or given.test):
-        raise UsageError("--hold-out makes validation and test files; it does not go with given ones")
+        raise UsageError("--hold-out excludes --valid-source and --test-source: it creates validation and test files.")
     for files in (given.valid, given.test):
         if files is not None:
             files.read()
-    text = _look(given.train, languages)
+    text = _inspect(given.train, languages)
     _warn(text)
     experiment = _split(given, text, held_out, overwrite=overwrite)
     return starting_yaml(experiment, text=text, recipe=recipe or _fitting_here(text.pairs))
 
 
 def _check_output(output: Path | None, *, overwrite: bool) -> None:
-    """Find what keeps the configuration from being written before any text is split."""
+    """Check that the configuration can be written, before any text is split."""
     if output is None:
         return
     require_new_file(output, overwrite=overwrite)
     if output.is_dir():
-        raise UsageError(f"{output} is a folder; name the file to be written")
+        raise UsageError(f"-o {output} is a folder. Name a file.")
     if not output.parent.is_dir():
-        raise UsageError(f"{output}: there is no folder {output.parent}")
+        raise UsageError(f"-o {output}: no such folder: {output.parent}.")
 
 
 def _exercise(recipe: str | None) -> str:
-    """The configuration for the exercise corpus, which need not be there yet."""
+    """Return the configuration for the exercise corpus, which need not exist yet."""
     valid, test = (EXERCISE.renamed("train", part) for part in ("valid", "test"))
-    text = _look(EXERCISE, ("en", "de")) if EXERCISE.exist() else None
+    text = _inspect(EXERCISE, ("en", "de")) if EXERCISE.exist() else None
     return starting_yaml(
         ExperimentFiles(languages=("en", "de"), train=EXERCISE, valid=valid, tests=[("test", test)]),
         text=text,
@@ -121,11 +123,11 @@ def _exercise(recipe: str | None) -> str:
     )
 
 
-def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> CorpusStats:
-    """See what the training text is like."""
+def _inspect(train: TextFiles, languages: tuple[str | None, str | None]) -> CorpusStats:
+    """Return statistics of the training text."""
     sample = take_sample(PairConfig(source=str(train.source), target=str(train.target)))
     if not sample.total:
-        raise DataError(f"{train.source} and {train.target} have no lines")
+        raise DataError(f"{train.source} and {train.target} are empty.")
     source, target = (
         language or language_of(path, side, lines)
         for path, language, side, lines in zip(
@@ -139,26 +141,26 @@ def _look(train: TextFiles, languages: tuple[str | None, str | None]) -> CorpusS
 
 
 def fitting(pairs: int, *, gpu: bool) -> str:
-    """The name of the recipe for so many training pairs, on a machine with a GPU or without."""
+    """Return the name of the recipe for a number of training pairs, with or without a GPU."""
     recipes = RECIPES if gpu else (*CPU_RECIPES, *RECIPES)
-    return next((name for most, name in recipes if pairs <= most), "large")
+    return next((name for limit, name in recipes if pairs <= limit), "large")
 
 
 def _fitting_here(pairs: int) -> str:
-    """The name of the recipe for so many training pairs and this machine."""
+    """Return the name of the recipe for a number of training pairs and this machine."""
     large, small = fitting(pairs, gpu=True), fitting(pairs, gpu=False)
     if small == large:
         return large
-    from nmt.device import choose_device  # takes seconds: it imports torch
+    from nmt.device import choose_device  # imports torch
 
     gpu = choose_device("auto").type == "cuda"
-    found, here, others, there = (large, "a GPU", small, "none") if gpu else (small, "no GPU", large, "one")
-    logger.info("there is %s here: the recipe %s; for a machine with %s: --recipe %s", here, found, there, others)
-    return found
+    recipe, here, other, there = (large, "a", small, "no") if gpu else (small, "no", large, "a")
+    logger.info("recipe %s for a machine with %s GPU (with %s GPU, use --recipe %s)", recipe, here, there, other)
+    return recipe
 
 
 def _split(given: InitFiles, text: CorpusStats, held_out: int | None, *, overwrite: bool) -> ExperimentFiles:
-    """The files of the experiment: given ones, those beside the training text, or new ones that are split from it."""
+    """Return the files of the experiment: given ones, files beside the training text, or new parts of it."""
     train = given.train
     assert train is not None
     languages = (text.source.language, text.target.language)
@@ -166,58 +168,65 @@ def _split(given: InitFiles, text: CorpusStats, held_out: int | None, *, overwri
         train, valid, test = hold_out(train, held_out, overwrite=overwrite)
         return ExperimentFiles(languages=languages, train=train, valid=valid, tests=[("test", test)])
     tests = [("test", given.test)] if given.test else find_tests(train)
-    found = given.valid or find_valid(train)
-    for files in (found, *(test for _, test in tests)):
+    valid_files = given.valid or find_valid(train)
+    for files in (valid_files, *(test for _, test in tests)):
         if files is not None:
             files.read()
-    if found is not None:
-        return ExperimentFiles(languages=languages, train=train, valid=found, tests=tests)
+    if valid_files is not None:
+        return ExperimentFiles(languages=languages, train=train, valid=valid_files, tests=tests)
     held_out = min(HELD_OUT, max(1, text.pairs // HELD_OUT_SHARE))
     if text.pairs <= 2 * held_out:
         raise UsageError(
-            f"no validation text was given, nor found beside {train.source}, which is too short to set some aside: "
-            "give it with --valid-source and --valid-target (--hold-out needs more lines)"
+            f"no validation text was given or found beside {train.source}, which is too short to be split. Use "
+            "--valid-source and --valid-target."
         )
-    # --overwrite is for the configuration: files that were not asked for replace nothing.
+    # --overwrite applies to the configuration only, because the user did not request a split.
     rest, valid, test = hold_out(train, held_out, overwrite=False)
     logger.info(
-        "no validation text was given, nor found beside %s: %s pairs are set aside in %s and %s, and as many for a "
-        "test in %s and %s",
+        "no validation text was given or found beside %s: split off %s pairs for validation (%s, %s) and the same "
+        "number for testing (%s, %s)",
         *(train.source, f"{held_out:,}", valid.source, valid.target, test.source, test.target),
     )
     return ExperimentFiles(languages=languages, train=rest, valid=valid, tests=[*tests, ("held_out", test)])
 
 
 def _warn(text: CorpusStats) -> None:
-    """Say what about a text is likely to spoil the result."""
+    """Warn about properties of a text that lower the quality of translations."""
     if text.pairs < FEW_PAIRS:
         logger.warning(
-            "%s pairs are too few to learn a translation from; the recipes are made for %s and more. Look for more "
-            "text, or start from a model that has learnt from other text (nmt train --init-from)",
+            "%s pairs are too few for useful translations. The recipes are for %s pairs and more. Add text, or start "
+            "from a model trained on other text (nmt train --init-from).",
             *(f"{text.pairs:,}", f"{FEW_PAIRS:,}"),
         )
-    for reason, share in [*text.filtered.items(), ("duplicate", text.duplicates)]:
-        if share > 0.1:
-            logger.warning("%s of the pairs will be left out in training: %s", f"{share:.0%}", reason)
+    for reason, fraction in [*text.filtered.items(), ("duplicate", text.duplicates)]:
+        if fraction > 0.1:
+            logger.warning("%s of the pairs will be filtered out: %s", f"{fraction:.0%}", reason)
     longest = max(length_in_words(text.source), length_in_words(text.target))
     if longest > LONG:
         logger.warning(
-            "one line in 100 has some %s words or more: translations are better of single sentences", longest
+            "1%% of the lines have about %s words or more. Models translate single sentences better.", longest
         )
     for file, side in zip(text.files, (text.source, text.target), strict=True):
         guess, declared = language_of_scripts(side.scripts), find_language(side.language)
         seen = find_language(guess or side.language)
         if (seen.unit, seen.bleu_tokenizer) != (declared.unit, declared.bleu_tokenizer):
             logger.warning(
-                "%s looks like %s and is said to be %s; words, lengths and BLEU depend on it. Give its language with "
-                "--source-language or --target-language",
+                "%s looks like %s, but its language is %s, which affects word counts and BLEU. Use --source-language "
+                "or --target-language.",
                 *(file, guess, side.language),
             )
 
 
 @dataclass(frozen=True)
 class ExperimentFiles:
-    """The text of an experiment; each test set has a name."""
+    """The text files of an experiment.
+
+    Attributes:
+        languages: language codes of source and target.
+        train: the training text.
+        valid: the validation text.
+        tests: name and files of each test set.
+    """
 
     languages: tuple[str, str]
     train: TextFiles
@@ -226,39 +235,37 @@ class ExperimentFiles:
 
 
 def starting_yaml(files: ExperimentFiles, *, text: CorpusStats | None, recipe: str) -> str:
-    """A configuration for these files: a recipe, and what the text decides, if it has been looked at."""
+    """Return the configuration: a recipe, with the options that depend on the text, if there are statistics of it."""
     file = recipe_file(recipe)
     assert file is not None
     options = recipe_entries(file)
     if text is not None:
         options = changed(options, choices(text, options))
-    seen = "" if text is None else _seen(text)
+    facts = "" if text is None else _facts(text)
     return f"""\
-# An experiment, from the recipe {recipe} (docs/recipes.md).
+# An experiment, made from the recipe {recipe} (docs/guide/recipes.md).
 # `nmt config show FILE --comments` explains every option.
 #
-#   nmt config check FILE     is everything right?
-#   nmt train FILE            train; the run is called like this file
+#   nmt config check FILE     check this file
+#   nmt train FILE            train a model; the run has the name of this file
 #   nmt translate < text      translate with the newest run
-#   nmt evaluate              translate the test sets and score them
-{seen}
+#   nmt evaluate              translate the test sets and compute scores
+{facts}
 {_data(files, text)}
 {render(options)}"""
 
 
-def _seen(text: CorpusStats) -> str:
-    """What the text is like, as comments."""
-    parts = "" if text.sampled == text.pairs else f" ({text.sampled:,} of them looked at)"
+def _facts(text: CorpusStats) -> str:
+    """Return the statistics of the text as comments."""
+    parts = "" if text.sampled == text.pairs else f" ({text.sampled:,} of them in a sample)"
     files = " and ".join("".join(each if each.isprintable() else "?" for each in file) for file in text.files)
-    lines = [f"What was seen in {files}:", f"  {text.pairs:,} pairs{parts}"]
+    lines = [f"Statistics of {files}:", f"  {text.pairs:,} pairs{parts}"]
     for side in (text.source, text.target):
         scripts = ", ".join(f"{script} {percent(share)}" for script, share in list(side.scripts.items())[:3])
         half = count(side.lengths.median, side)
-        lines.append(
-            f"  {side.language}: {count(side.words, side)}, half of the lines up to {half}; letters: {scripts}"
-        )
+        lines.append(f"  {side.language}: {count(side.words, side)}, median length {half}, letters: {scripts}")
     left_out = ", ".join(f"{percent(share)} {reason}" for reason, share in text.filtered.items())
-    lines.append(f"  left out in training: {left_out or 'nothing'}; {percent(text.duplicates)} repeated")
+    lines.append(f"  filtered out: {left_out or 'nothing'}, duplicates: {percent(text.duplicates)}")
     return "".join(f"# {line}\n" for line in ["", *lines]).replace("# \n", "#\n")
 
 
@@ -269,23 +276,21 @@ def _data(files: ExperimentFiles, text: CorpusStats | None) -> str:
 data:
   source_language: {one_line(files.languages[0])}
   target_language: {one_line(files.languages[1])}
-  train: # one entry for each corpus; `weight: 2` shows its pairs twice
+  train: # one entry per corpus; with `weight: 2` its pairs occur twice per epoch
     -{_sides(files.train, "      ")[5:]}\
-  valid: # chooses the best model; never trained on
+  valid: # selects the best model, not used for training
 {_sides(files.valid, "    ")}\
-  test: {"" if files.tests else "[] "}# measured by `nmt evaluate`, never looked at before
+  test: {"" if files.tests else "[] "}# used by `nmt evaluate` only
 {test_lines}{filter_lines}"""
 
 
 def write_new(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a small text file that was not there before, or may be replaced.
+    """Write a configuration to a new file, or replace an existing one if that is allowed.
 
     Raises:
-        UsageError: the file is there, and may not be replaced.
+        UsageError: the file exists and `overwrite` is false.
         DataError: the file cannot be written.
     """
-    from nmt.data.lines import write_lines
-
     require_new_file(path, overwrite=overwrite)
     write_lines(path, text.removesuffix("\n").split("\n"))
 

@@ -1,4 +1,4 @@
-"""A configuration as its lines: options with the comments that say why, to be changed one by one and written out."""
+"""A configuration as a list of options with comments, which can be changed and written as YAML."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class YamlEntry:
-    """An option of a configuration, or the head of a section.
+    """An option of a configuration, or the heading of a section.
 
     Attributes:
-        path: Its keys.
-        value: Its value as YAML; nothing for a section.
-        comment: What is said about it.
+        path: its keys.
+        value: its value as YAML, empty for a section.
+        comment: the comment.
     """
 
     path: KeyPath
@@ -29,7 +29,7 @@ class YamlEntry:
 
 
 def recipe_entries(file: Path) -> list[YamlEntry]:
-    """The options of a recipe with their comments, those of its bases among them."""
+    """Return the options of a recipe and its bases, with their comments."""
     entries = _read(file.read_text(encoding="utf-8"))
     base = next((entry.value for entry in entries if entry.path == ("base",)), None)
     if base is None:
@@ -39,9 +39,9 @@ def recipe_entries(file: Path) -> list[YamlEntry]:
 
 
 def changed(entries: Sequence[YamlEntry], changes: Iterable[YamlEntry]) -> list[YamlEntry]:
-    """The entries with others in the place of those of the same path, and new ones at the end of their section.
+    """Return the entries with changes: replace entries of the same path, and add new ones at the end of their section.
 
-    A section keeps its comment unless the change has one.
+    A section keeps its comment if the change has none.
     """
     result = list(entries)
     for change in changes:
@@ -57,7 +57,7 @@ def changed(entries: Sequence[YamlEntry], changes: Iterable[YamlEntry]) -> list[
 
 
 def render(entries: Iterable[YamlEntry]) -> str:
-    """YAML, with a comment behind each option, or above it where that would be too long, and above each section."""
+    """Return the YAML. Comments of sections, and long comments of options, are above them, other comments behind."""
     lines: list[str] = []
     for entry in entries:
         margin = "  " * (len(entry.path) - 1)
@@ -73,14 +73,14 @@ def render(entries: Iterable[YamlEntry]) -> str:
 
 
 def _end(entries: Sequence[YamlEntry], section: KeyPath) -> int:
-    """Where a section ends."""
+    """Return the position after the last entry of a section."""
     return max((place + 1 for place, entry in enumerate(entries) if entry.path[: len(section)] == section), default=0)
 
 
 def _read(text: str) -> list[YamlEntry]:
-    """The entries of a recipe: an option a line, two spaces a level, comments above or behind.
+    """Return the entries of a recipe, with one option per line, two spaces per level, and comments above or behind.
 
-    A comment that a blank line follows belongs to the file.
+    A comment before a blank line belongs to the file.
     """
     entries: list[YamlEntry] = []
     above: list[str] = []
