@@ -26,12 +26,12 @@ def needs_links(options: TrainingConfig) -> bool:
     return guided.weight > 0 or (guided.final_weight or 0.0) > 0
 
 
-def make_batches(config: Config, prepared: PreprocessedData) -> Batches:
+def make_batches(config: Config, data: PreprocessedData) -> Batches:
     """Return the stream of training batches of `config`."""
     options = config.training
     return Batches(
-        prepared.train,
-        prepared.tokenizers,
+        data.train,
+        data.tokenizers,
         batch_tokens=options.batch_tokens,
         batch_sentences=options.batch_sentences,
         shuffle_window=options.shuffle_window,

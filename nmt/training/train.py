@@ -1,4 +1,4 @@
-"""Train the model of a configuration: prepare data, build the model, run the trainer."""
+"""Train the model of a configuration: preprocess the data, build the model, run the trainer."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def train(
         parent = ParentModel(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
         check_parent(config, parent)
         run.check_new(overwrite=overwrite)
-    prepared = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
-    config = _with_length_limits(config, prepared)
-    checkpoint = run.reopen(config, fingerprint=prepared.fingerprint) if resume else None
+    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
+    config = _with_length_limits(config, data)
+    checkpoint = run.reopen(config, fingerprint=data.fingerprint) if resume else None
     _seed(config.seed)
-    initial = make_initial(config, prepared.tokenizers, parent, resumed=resume)
+    initial = make_initial(config, data.tokenizers, parent, resumed=resume)
     if not resume:
         run.start(config)
         if parent is not None:
-            save_initial(run.initial, initial.model, config, prepared.tokenizers, parent)
+            save_initial(run.initial, initial.model, config, data.tokenizers, parent)
     run.mark_latest()
     log.add_file(run.log)
     for note in initial.notes:
@@ -92,14 +92,14 @@ def train(
         "%s: %s parameters, %s in %s on %s",
         run.path,
         f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        f"{len(prepared.train):,} pairs",
+        f"{len(data.train):,} pairs",
         {torch.bfloat16: "bf16", torch.float32: "fp32"}[dtype],
         device,
     )
     with Reporter(
         metrics=run.metrics, tensorboard=run.tensorboard if config.training.tensorboard else None
     ) as reporter:
-        trainer = _make_trainer(config, prepared, model, run, reporter, device, dtype)
+        trainer = _make_trainer(config, data, model, run, reporter, device, dtype)
         if checkpoint is not None:
             trainer.resume(checkpoint)
         else:
@@ -108,12 +108,12 @@ def train(
     return run.path
 
 
-def _with_length_limits(config: Config, prepared: PreprocessedData) -> Config:
+def _with_length_limits(config: Config, data: PreprocessedData) -> Config:
     """Return `config` with values from the training text for the limits it leaves open.
 
     These are the longest source segment and the length ratio of the longest translation.
     """
-    decoding, train = config.decoding, prepared.train
+    decoding, train = config.decoding, data.train
     limits: dict[str, float] = {}
     if decoding.max_source_pieces is None:
         longest, concatenation = longest_source(train.source_lengths), config.data.concatenation
@@ -135,24 +135,24 @@ def _seed(seed: int) -> None:
 
 def _make_trainer(
     config: Config,
-    prepared: PreprocessedData,
+    data: PreprocessedData,
     model: Seq2Seq,
     run: RunFolder,
     reporter: Reporter,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Trainer:
-    options, tokenizers = config.training, prepared.tokenizers
-    batches = make_batches(config, prepared)
+    options, tokenizers = config.training, data.tokenizers
+    batches = make_batches(config, data)
     validation_batches = fixed_batches(
-        tokenizers.source.encode([source for source, _ in prepared.valid]),
-        tokenizers.target.encode([target for _, target in prepared.valid]),
+        tokenizers.source.encode([source for source, _ in data.valid]),
+        tokenizers.target.encode([target for _, target in data.valid]),
         batch_tokens=_VALIDATION_TOKENS,
         batch_sentences=None,
     )
     validator = Validator(
         config=config,
-        pairs=prepared.valid,
+        pairs=data.valid,
         batches=validation_batches,
         tokenizers=tokenizers,
         device=device,
@@ -179,13 +179,13 @@ def _make_trainer(
         tokenizers=tokenizers,
         run=run,
         reporter=reporter,
-        fingerprint=prepared.fingerprint,
-        shortlist=prepared.shortlist,
+        fingerprint=data.fingerprint,
+        shortlist=data.shortlist,
         diagnosis=DiagnosisContext(
             metric=options.validation.metric,
             peak=options.optimizer.learning_rate,
             schedule=options.schedule,
-            unigram_loss=unigram_loss(prepared.train.count_target_pieces(tokenizers.target.size), validation_batches),
+            unigram_loss=unigram_loss(data.train.count_target_pieces(tokenizers.target.size), validation_batches),
         ),
     )
 
