@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
-from cli_tools import ROOT
+from cli_tools import ROOT, all_commands
+from nmt.config.introspection import walk
+from nmt.config.problems import dotted
 
 PHRASES = {
     r"anew": "again",
@@ -76,6 +80,100 @@ PAGES = [
 @pytest.mark.parametrize("page", sorted(str(page.relative_to(ROOT)) for page in PAGES))
 def test_a_text_for_users_has_no_phrase_that_is_avoided(page: str) -> None:
     assert not find_phrases((ROOT / page).read_text("utf-8"))
+
+
+# ------------------------------------------------------------------------------------------- help, schema, messages
+
+LOG_METHODS = ("debug", "info", "warning", "error")
+MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "nmt").rglob("*.py") if "exercise" not in path.parts)
+MAX_WORDS = 25
+
+
+def help_texts() -> Iterator[tuple[str, str]]:
+    """The description of each command and the help of each argument and option, with its place."""
+    for name, command in all_commands().items():
+        yield f"nmt {name}", f"{command.help or ''}\n\n{command.short_help or ''}"
+        for parameter in command.params:
+            yield f"nmt {name}: {parameter.name}", parameter.help or ""
+
+
+def schema_texts() -> Iterator[tuple[str, str]]:
+    """The documentation of each option and section of the configuration, with its place."""
+    for path, entry in walk():
+        yield dotted(path), entry.doc
+        if entry.section is not None:
+            yield dotted(path), entry.section.__doc__ or ""
+
+
+def messages(source: str) -> Iterator[tuple[int, str]]:
+    """The string literals in `raise` statements and calls of the logger, with their lines. Values become `x`."""
+    for node in ast.walk(ast.parse(source)):
+        logged = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in LOG_METHODS
+            and ast.unparse(node.func.value).endswith("logger")
+        )
+        if (isinstance(node, ast.Raise) and node.exc is not None) or logged:
+            yield from _strings(node)
+
+
+def _strings(node: ast.AST) -> Iterator[tuple[int, str]]:
+    if isinstance(node, ast.JoinedStr):
+        parts = [str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values]
+        yield node.lineno, "".join(parts)
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            yield node.lineno, node.value
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _strings(child)
+
+
+def long_sentences(text: str) -> list[str]:
+    """The sentences of more than `MAX_WORDS` words. An indented paragraph is an example, a citation is one word."""
+    prose = "\n\n".join(one for one in text.split("\n\n") if not one.startswith(" "))
+    flat = re.sub(r"\([^()]*\d{4}[^()]*\)", "(citation)", " ".join(prose.split()))
+    sentences = re.split(r"(?<=[.:!?])\s+", flat)
+    return [sentence for sentence in sentences if len(sentence.split()) > MAX_WORDS]
+
+
+def test_help_is_plain() -> None:
+    for place, text in help_texts():
+        assert not find_phrases(text), place
+        assert ";" not in text, place
+        assert not long_sentences(text), place
+
+
+def test_the_documentation_of_options_is_plain() -> None:
+    for place, text in schema_texts():
+        assert text.endswith("."), place
+        assert not find_phrases(text), place
+        assert ";" not in text, place
+        assert not long_sentences(text), place
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_errors_and_log_lines_are_plain(module: str) -> None:
+    for line, text in messages((ROOT / module).read_text("utf-8")):
+        assert not find_phrases(text), f"{module}:{line}"
+        assert "; " not in text, f"{module}:{line}"
+
+
+def test_messages_are_found() -> None:
+    source = (
+        "raise UsageError(f'{name} is told' if x else 'likewise')\n"
+        "log.logger.warning('%s stands', 'anew')\n"
+        "print('whatever')\n"
+    )
+    assert list(messages(source)) == [(1, "x is told"), (1, "likewise"), (2, "%s stands"), (2, "anew")]
+
+
+def test_long_sentences_are_found() -> None:
+    words = " ".join(["word"] * 25)
+    assert long_sentences(f"Short. Also short.\n\n{words}.\n\n  an example {words}") == []
+    assert long_sentences(f"{words} (Name et al. 2016).") != []
+    assert long_sentences(f"Short. One {words}.") == [f"One {words}."]
 
 
 def test_the_check_names_line_and_words() -> None:

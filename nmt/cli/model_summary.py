@@ -16,7 +16,7 @@ PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "betw
 
 
 def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names and values that summarize a configuration with the bases `bases`."""
+    """Yield names and values that summarise a configuration with the bases `bases`."""
     data = config.data
     for index, base in enumerate(bases):
         yield "base" if index == 0 else "", base

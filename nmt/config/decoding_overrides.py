@@ -18,7 +18,7 @@ def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> Dec
     """Replace the decoding options of a model by the given ones that are not None.
 
     Options of the model that conflict with given ones return to their defaults: its `alpha` with another length
-    normalization, its `n_best` with a smaller beam, its `temperature` without sampling, and so on.
+    normalisation, its `n_best` with a smaller beam, its `temperature` without sampling, and so on.
 
     Args:
         decoding: the options stored in the model.

@@ -157,13 +157,13 @@ class TokenizerConfig(Section):
     byte_fallback: bool = True
     """Write characters that are not in the vocabulary as bytes, so that no input is unknown."""
     normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
-    """Unicode normalization before segmentation. The rules that end in `_cf` also fold case."""
+    """Unicode normalisation before segmentation. The rules that end in `_cf` also fold case."""
     user_symbols: list[str] = []
     """Strings that are always one piece, such as placeholders."""
     max_training_lines: PositiveInt = 1_000_000
     """Maximum number of lines, sampled evenly, for training the subword model."""
     sampling: Probability = 0.0
-    """Subword regularization: sample a new segmentation of the training text in each epoch. 0 turns it off.
+    """Subword regularisation: sample a new segmentation of the training text in each epoch. 0 turns it off.
 
     For bpe it is the dropout probability of BPE-dropout (Provilkov et al. 2020). For unigram it is the smoothing
     parameter alpha of Kudo (2018), where smaller values vary the segmentation more."""
@@ -177,7 +177,7 @@ class EncoderConfig(Section):
 
     cell: Cell = "lstm"
     """Recurrent cell: tanh RNN (Elman 1990), GRU (Cho et al. 2014), LSTM (Hochreiter & Schmidhuber 1997), or LSTM with
-    layer normalization of each gate (RNMT+, Chen et al. 2018). The last one takes about twice as long."""
+    layer normalisation of each gate (RNMT+, Chen et al. 2018). The last one takes about twice as long."""
     layers: PositiveInt = 1
     """Number of recurrent layers."""
     hidden_size: PositiveInt = 256
@@ -216,8 +216,8 @@ class DecoderConfig(Section):
     output: Literal["attentional", "deep", "linear"] = "attentional"
     """Layer before the softmax, from context c, decoder state h and target embedding e.
 
-    attentional: tanh(W[c;h]) (Luong et al. 2015). deep: tanh(W[c;h;e]+b) (Bahdanau et al. 2015, as in Nematus).
-    linear: W[c;h]."""
+    attentional: tanh(W[c, h]) (Luong et al. 2015). deep: tanh(W[c, h, e]+b) (Bahdanau et al. 2015, as in Nematus).
+    linear: W[c, h]."""
 
 
 class AttentionConfig(Section):
@@ -227,7 +227,7 @@ class AttentionConfig(Section):
     """Attention score of query q and key k.
 
     none: no attention. dot: q.k. scaled_dot: q.k/sqrt(size) (Vaswani et al. 2017). general: q.Wk. concat:
-    v.tanh(W[q;k]) (Luong et al. 2015). additive: v.tanh(Wq+Uk+b) (Bahdanau et al. 2015)."""
+    v.tanh(W[q, k]) (Luong et al. 2015). additive: v.tanh(Wq+Uk+b) (Bahdanau et al. 2015)."""
     heads: PositiveInt = 1
     """Number of attention heads, each over an equal part of the features (Vaswani et al. 2017)."""
     scope: Literal["global", "local_m", "local_p"] = "global"
@@ -235,7 +235,7 @@ class AttentionConfig(Section):
 
     global: all. local_m: a window around the target position. local_p: a window around a predicted position."""
     window: PositiveInt = 10
-    """Number of positions on either side of the center of a local window."""
+    """Number of positions on either side of the centre of a local window."""
     coverage: bool = False
     """Add the accumulated attention of each position to the input of the score (Tu et al. 2016, See et al. 2017)."""
     placement: Literal["top", "bottom", "conditional"] = "top"
@@ -424,7 +424,7 @@ class MinimumRiskConfig(Section):
     samples: PositiveInt = 20
     """Number of sampled translations per sentence. Equal ones are counted once."""
     sharpness: PositiveFloat = 0.005
-    """Exponent of the probabilities before normalization over the samples (alpha in the paper)."""
+    """Exponent of the probabilities before normalisation over the samples (alpha in the paper)."""
     reference: bool = True
     """Include the reference among the samples."""
     likelihood_weight: NonNegativeFloat = 0.0
@@ -521,7 +521,7 @@ class DecodingConfig(Section):
     length_normalization: Annotated[Literal["none", "average", "gnmt"], LENGTHS] = "average"
     """Divisor of the log-probability of n pieces. none: 1. average: n^alpha. gnmt: ((5+n)/6)^alpha (Wu et al. 2016)."""
     alpha: Annotated[NonNegativeFloat | None, LENGTHS] = None
-    """Exponent of the length normalization. Default: 1 for average, 0.6 for gnmt."""
+    """Exponent of the length normalisation. Default: 1 for average, 0.6 for gnmt."""
     max_source_pieces: Annotated[PositiveInt | None, LENGTHS] = None
     """Maximum number of source pieces translated at once. Longer lines are split into sentences, longer sentences into
     parts. Default: set by training.
@@ -543,7 +543,7 @@ class DecodingConfig(Section):
     coverage_penalty: Annotated[NonNegativeFloat, PENALTIES] = 0.0
     """Penalty for source pieces with little attention (beta of Wu et al. 2016, 0.2 in the paper). 0 turns it off.
 
-    beta * sum of log(min(attention to a source piece, 1)) is added to the score. With the length normalization
+    beta * sum of log(min(attention to a source piece, 1)) is added to the score. With the length normalisation
     `average` the sum is a mean over source pieces, because the score is a mean over target pieces."""
     repetition_penalty: Annotated[float, Field(ge=1), PENALTIES] = 1.0
     """Factor of the log-probability of pieces that already occur in the translation (theta of Keskar et al. 2019). 1

@@ -74,7 +74,7 @@ def paths(pair: PairConfig) -> tuple[str, ...]:
         raise DataError("Parallel text cannot come from standard input (`-`): it is read more than once.")
     for file in files:
         if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
-            raise DataError(f"{file}: is not a regular file; parallel text is read more than once.")
+            raise DataError(f"{file} is not a regular file. Parallel text is read more than once.")
     return files
 
 
@@ -118,8 +118,8 @@ def _columns(file: str, number: int, line: str) -> tuple[str, str]:
     source, tab, target = line.partition("\t")
     if not tab or "\t" in target:
         raise DataError(
-            f"{file}, line {number}: {line.count(chr(9)) + 1} columns; a line must have two, source and target, with "
-            "one tab between them."
+            f"{file}, line {number}: {line.count(chr(9)) + 1} columns, expected two: source and target with a tab "
+            "between them."
         )
     return source, target
 

@@ -160,8 +160,8 @@ def checked_weights(weights: Sequence[float] | None, models: Sequence[ModelFile]
         return [1.0] * len(models)
     if len(weights) != len(models):
         raise UsageError(
-            f"--model-weight is given {len(weights)} times for {len(models)} model{'s' * (len(models) > 1)}. Give it "
-            "once for each model, or leave it out"
+            f"--model-weight is given {len(weights)} times for {len(models)} model{'s' * (len(models) > 1)}. Repeat "
+            "it once for each model, or leave it out."
         )
     for weight, model in zip(weights, models, strict=True):
         if not 0 < weight < float("inf"):

@@ -289,4 +289,4 @@ def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if names
     ]
     if problems:
-        raise CheckpointError("The weights do not fit the model's configuration. " + "; ".join(problems) + ".")
+        raise CheckpointError("The weights do not fit the model's configuration. " + ", ".join(problems) + ".")

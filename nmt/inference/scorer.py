@@ -140,7 +140,7 @@ class Scorer:
         """Return, for each pair of ids, the log-probability of each target piece and of EOS.
 
         Raises:
-            CheckpointError: The model gives undefined probabilities.
+            CheckpointError: The model computes undefined probabilities.
             NMTError: A single pair does not fit into memory.
         """
         return run_in_batches(
@@ -197,7 +197,7 @@ class Scorer:
         values: NDArray[np.float64] = log_probs.double().cpu().numpy()
         rows = [row[:length].tolist() for row, length in zip(values, batch.target_lengths, strict=True)]
         if any(np.isnan(row).any() for row in rows):
-            raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
+            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
         return rows
 
     def _target_log_probs(self, network: Seq2Seq, batch: Batch) -> torch.Tensor:

@@ -155,7 +155,7 @@ class SearchRunner:
         if any(constraints.required for constraints in batch.constraints):
             raise UsageError(
                 "sampling cannot be combined with required phrases or terminology, because a sample is drawn piece by "
-                "piece without a plan. Use beam search; --beam-groups makes its translations diverse"
+                "piece without a plan. Use beam search, with --beam-groups for diverse translations."
             )
         # The seed depends on the sentence alone, so that its samples do not depend on its position.
         sources = zip(batch.source.tolist(), batch.lengths.tolist(), strict=True)

@@ -158,7 +158,7 @@ class _Beams:
         log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)  # [b, C] each
         totals = self._totals[sentence, rows] + log_probs  # [b, C]
         if np.isnan(totals).any():
-            raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
+            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
         order = sentence, np.lexsort((pieces, rows, -totals), axis=1)[:, : self._beam_size]
         totals, parents, pieces = totals[order], rows[order], pieces[order]  # [b, K] each
         values = (log_probs if best.model_log_probs is None else to_host(best.model_log_probs))[order]  # [b, K]

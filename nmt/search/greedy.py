@@ -84,7 +84,7 @@ class _Record:
             The pieces to feed next [b'], and the indices in the batch of the sentences that stay [b'].
         """
         if np.isnan(log_probs).any():
-            raise CheckpointError("The model gives undefined probabilities (NaN): its weights are damaged.")
+            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
         step, sentences = len(self._steps), self._sentences
         live = self._lengths[sentences] < 0  # [b]
         at_limit = live & (self._limits[sentences] <= step) & (pieces != EOS)  # [b]

@@ -106,7 +106,7 @@ def _entries(file: str, size: int) -> Iterator[tuple[int, str, list[str]]]:
         extra = len(fields) - 1 - size
         if extra < 0 or (extra > 0 and _are_numbers(fields[1 : extra + 1])):
             if fields == [""]:
-                raise DataError(f"{file}, line {number}: the line is empty; expected a word and {size} numbers.")
+                raise DataError(f"{file}, line {number}: empty line, expected a word and {size} numbers.")
             raise _wrong_size(file, number, len(fields) - 1, size)
         yield number, " ".join(fields[: extra + 1]), fields[extra + 1 :]
 

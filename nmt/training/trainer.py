@@ -146,7 +146,7 @@ class Trainer:
         if math.isfinite(state.best_score):
             metric = self.options.validation.metric
             logger.info(
-                "best %s %.2f at update %d, after %s of training; the model is %s",
+                "best %s %.2f at update %d, after %s of training. The model is %s",
                 metric,
                 abs(state.best_score),
                 state.best_update,
@@ -291,7 +291,7 @@ class Trainer:
     def _interrupt(self, signal_number: int) -> None:
         self.save()
         raise Interrupted(
-            f"interrupted after update {self.state.update}; the run can be resumed with --resume",
+            f"interrupted after update {self.state.update}. Resume the run with --resume.",
             signal_number=signal_number,
         )
 

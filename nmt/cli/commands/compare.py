@@ -95,7 +95,7 @@ def compare(
     ] = 1000,
     trials: Annotated[
         int,
-        option("--trials", metavar="<int>", min=1, help="Number of randomization trials. Default: 10000."),
+        option("--trials", metavar="<int>", min=1, help="Number of randomisation trials. Default: 10000."),
     ] = 10_000,
     as_json: AsJson = False,
     html: Annotated[
@@ -111,7 +111,7 @@ def compare(
     """Compare systems on a test set: scores, significance, sentence lengths, rare words and examples.
 
     Models translate the test set as in nmt evaluate. Text files are scored as they are. Each system is tested against
-    the first one with the paired bootstrap and approximate randomization of sacreBLEU.
+    the first one with the paired bootstrap and approximate randomisation of sacreBLEU.
 
     For example:
 

@@ -70,7 +70,7 @@ def score(
         option(
             "--format",
             help="Output format. text: log-probability, tab and mean log-probability per piece, on one line per "
-            "translation. jsonl: also the normalized score and the log-probability of each piece. Default: jsonl for "
+            "translation. jsonl: also the normalised score and the log-probability of each piece. Default: jsonl for "
             "jsonl input, otherwise text.",
         ),
     ] = None,
@@ -91,7 +91,7 @@ def score(
     from those of nmt translate for lines that were translated in parts, with protected items or with a shortlist.
 
     Sampling options, repetition penalty, blocked n-grams and constraints do not change a log-probability. The score in
-    jsonl is the log-probability after length normalization, without the penalties of the search.
+    jsonl is the log-probability after length normalisation, without the penalties of the search.
 
     For example:
 

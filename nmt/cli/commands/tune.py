@@ -52,7 +52,7 @@ def tune(
         option(
             "--try",
             metavar="OPTION=VALUE,...",
-            help="Decoding option and the values to try. Repeat it for several options. Default: length normalization, "
+            help="Decoding option and the values to try. Repeat it for several options. Default: length normalisation, "
             "alpha, beam size and coverage penalty, and for ensembles first the average of the models.",
         ),
     ] = None,
@@ -75,7 +75,7 @@ def tune(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Choose beam size, length normalization and other decoding options on the validation set.
+    """Choose beam size, length normalisation and other decoding options on the validation set.
 
     Options are tuned one after another, each with the best values of the earlier ones. The best values are written
     into the model file and become the defaults of nmt translate. For an ensemble, which has no file of its own, the

@@ -78,7 +78,7 @@ def attention_terms(config: Config) -> Iterator[Conflict]:
 
 
 def embeddings(config: Config) -> Iterator[Conflict]:
-    """Check that one embedding table is not initialized from two files."""
+    """Check that one embedding table is not initialised from two files."""
     given = config.model.initialization
     if (
         config.model.tying == "three_way"

@@ -140,7 +140,7 @@ def warn_of_memory(metrics: Mapping[str, Sequence[Counts]], *, samples: int, tri
     need = sentences * max(samples * (8 + 4 * columns), trials * (2 + 8))
     if need > LARGE_MEMORY:
         logger.warning(
-            "the tests of significance on %s sentences need about %d GB; with lower --samples and --trials less",
+            "the significance tests on %s sentences require about %d GB. Lower --samples and --trials reduce this.",
             f"{sentences:,}",
             need >> 30,
         )
