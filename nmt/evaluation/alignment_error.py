@@ -1,10 +1,10 @@
-"""Alignment error rate: how far word alignments are from gold ones (Och & Ney 2003, section 6).
+"""Alignment error rate (AER): the error of word alignments against gold alignments (Och & Ney 2003, section 6).
 
-With the links A that were found, the sure gold links S, and the possible ones P, the sure ones among them:
+A are the predicted links, S the sure gold links, and P the possible gold links, which include S:
 
     precision = |A and P| / |A|     recall = |A and S| / |S|     AER = 1 - (|A and S| + |A and P|) / (|A| + |S|)
 
-Counts are summed over all sentences first. Where every gold link is sure, AER is 1 - F1. Needs no torch.
+Counts are summed over all sentences. If every gold link is sure, AER is 1 - F1. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nmt.data.lines import read_lines
 from nmt.errors import LINK_RULE, DataError, UnequalLines
 
 Link = tuple[int, int]
-"""A source word and a target word, both counted from 0."""
+"""The indices of a source word and a target word, from 0."""
 GOLD_LINK = re.compile(r"(\d{1,9})([-?p])(\d{1,9})")
 
 
@@ -28,63 +28,62 @@ class Gold(NamedTuple):
 
     sure: frozenset[Link]
     possible: frozenset[Link]
-    """The sure links among them."""
+    """Includes the sure links."""
 
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """How alignments compare with gold ones; all counts are sums over sentences."""
+    """The counts behind AER, summed over sentences."""
 
-    found: int
-    """Links that were found."""
+    predicted: int
+    """Predicted links."""
     sure: int
-    """Gold links that are sure."""
-    found_and_sure: int
-    found_and_possible: int
+    """Sure gold links."""
+    predicted_and_sure: int
+    predicted_and_possible: int
 
     @property
     def precision(self) -> float:
-        """Share of the found links that are possible; 1 if none was found."""
-        return self.found_and_possible / self.found if self.found else 1.0
+        """Share of the predicted links that are possible; 1 without predicted links."""
+        return self.predicted_and_possible / self.predicted if self.predicted else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the sure links that were found; 1 if there is none."""
-        return self.found_and_sure / self.sure if self.sure else 1.0
+        """Share of the sure links that were predicted; 1 without sure links."""
+        return self.predicted_and_sure / self.sure if self.sure else 1.0
 
     @property
     def error_rate(self) -> float:
-        """AER, 0 to 1, less being better; 0 if there is nothing to find and nothing was found."""
-        every = self.found + self.sure
-        return 1.0 - (self.found_and_sure + self.found_and_possible) / every if every else 0.0
+        """AER, from 0 to 1, lower is better; 0 without any links."""
+        every = self.predicted + self.sure
+        return 1.0 - (self.predicted_and_sure + self.predicted_and_possible) / every if every else 0.0
 
 
-def score_alignments(found: Sequence[Collection[Link]], gold: Sequence[Gold]) -> AlignmentScore:
-    """Score alignments against gold ones.
+def score_alignments(predicted: Sequence[Collection[Link]], gold: Sequence[Gold]) -> AlignmentScore:
+    """Score alignments against gold alignments.
 
     Args:
-        found: The links of each sentence. One that is given twice counts once.
-        gold: The gold links of as many sentences.
+        predicted: The links of each sentence; duplicates count once.
+        gold: The gold links of each sentence.
 
     Raises:
-        DataError: There are not as many.
+        DataError: The numbers of sentences differ.
     """
-    if len(found) != len(gold):
-        raise DataError(f"There are {len(found)} alignments, but {len(gold)} gold ones. Each line needs its own.")
-    links = [set(sentence) for sentence in found]
+    if len(predicted) != len(gold):
+        raise DataError(f"There are {len(predicted)} alignments but {len(gold)} gold alignments. Each line needs one.")
+    links = [set(sentence) for sentence in predicted]
     return AlignmentScore(
-        found=sum(map(len, links)),
+        predicted=sum(map(len, links)),
         sure=sum(len(sentence.sure) for sentence in gold),
-        found_and_sure=sum(len(mine & right.sure) for mine, right in zip(links, gold, strict=True)),
-        found_and_possible=sum(len(mine & right.possible) for mine, right in zip(links, gold, strict=True)),
+        predicted_and_sure=sum(len(mine & right.sure) for mine, right in zip(links, gold, strict=True)),
+        predicted_and_possible=sum(len(mine & right.possible) for mine, right in zip(links, gold, strict=True)),
     )
 
 
 def best_single_links(gold: Gold) -> set[Link]:
-    """Return the best alignment that has at most one link for each target word.
+    """Return the best alignment with at most one link per target word.
 
-    This is what attention could reach when a target word is linked with the source word it looks at most: a target word
-    that belongs to several source words cannot be linked with all of them.
+    It is the upper bound for attention that links each target word with its most attended source word.
     """
     best: dict[int, Link] = {}
     for link in (*sorted(gold.sure), *sorted(gold.possible)):
@@ -97,10 +96,10 @@ def read_gold(path: Path | str, pairs: Sequence[tuple[str, str]]) -> list[Gold]:
 
     Args:
         path: The file.
-        pairs: Source and target of each line. Words are what white space separates.
+        pairs: Source and target of each line. Words are separated by white space.
 
     Raises:
-        DataError: The file cannot be read, has another number of lines, or a link that cannot be.
+        DataError: The file cannot be read, has another number of lines, or has an invalid link.
     """
     lines = list(read_lines(path, keep_broken=False))
     if len(lines) != len(pairs):
@@ -117,14 +116,14 @@ def _parse(line: str, source_words: int, target_words: int, *, where: str) -> Go
         match = GOLD_LINK.fullmatch(text)
         if match is None:
             raise DataError(
-                f"{where}: {text!r} is not a link. A link is two numbers from 0 with a dash, such as 3-4, or "
-                "with a question mark, 3?4, if it is only possible."
+                f"{where}: {text!r} is not a link. A sure link is two numbers from 0 with a dash, such as 3-4. A "
+                "possible link has a question mark, such as 3?4."
             )
         link = int(match[1]), int(match[3])
         if link[0] >= source_words or link[1] >= target_words:
             raise DataError(
-                f"{where}: the link {text} names a word that is not there; the source has {source_words} words, the "
-                f"target {target_words}, counted from 0."
+                f"{where}: the link {text} is out of range. The source has {source_words} words and the target has "
+                f"{target_words}, counted from 0."
             )
         possible.add(link)
         if match[2] == "-":

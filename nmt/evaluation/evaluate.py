@@ -1,4 +1,4 @@
-"""Test sets translated and scored, or translations that are there already scored."""
+"""Translates and scores test sets, or scores existing translations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
 from nmt.metrics.corpus import MetricScore, make_bleu, resolve_tokenizer, score
 
-# Named in every result, so that whoever reads it as JSON finds the same keys whatever was measured.
+# The keys of every JSON result; a metric that was not computed is null.
 METRICS = ("bleu", "chrf", "ter")
 
 
@@ -28,10 +28,10 @@ class HasText(Protocol):
 
 
 class TextTranslator(Protocol):
-    """What evaluation needs of a translator."""
+    """The translator interface that evaluation requires."""
 
     def translate(self, lines: Iterable[str], /) -> Iterator[HasText]:
-        """Give the translation of each line, in order."""
+        """Yield the translation of each line, in order."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Result:
     scores: dict[str, MetricScore]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the result as `nmt evaluate --json` prints it; a metric that was not measured is None."""
+        """Return the result as `nmt evaluate --json` prints it; a metric that was not computed is None."""
         values = {name: self.scores[name].value if name in self.scores else None for name in METRICS}
-        signatures = {name: found.signature for name, found in self.scores.items()}
+        signatures = {name: score.signature for name, score in self.scores.items()}
         return {"test": self.test, **values, "sentences": self.sentences, "signatures": signatures}
 
 
@@ -58,20 +58,20 @@ def evaluate_tests(
     output_folder: Path | None,
     overwrite: bool,
 ) -> Iterator[Result]:
-    """Translate test sets and score them, one by one. All that can be wrong is found before the first translation.
+    """Translate and score test sets one by one. Files and options are checked before the first translation.
 
     Args:
-        translator: Turns source lines into translations.
-        tests: The test sets, each with a name of its own.
-        options: Metrics and how they are computed.
+        translator: Translates the sources.
+        tests: The test sets, with unique names.
+        options: The metrics and their options.
         target_language: Code of the target language.
-        output_folder: Where to keep the translations, as `<test>.translated.<language>`; None: nowhere.
-        overwrite: Replace translations that are there.
+        output_folder: The folder for translations, named `<test>.translated.<language>`. None: they are not written.
+        overwrite: Whether to replace existing translations.
 
     Raises:
-        DataError: If a file cannot be read or the sides of a test set are of unequal length.
-        UsageError: If translations are there and may not be replaced.
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        DataError: A file cannot be read, or the sides of a test set have different numbers of lines.
+        UsageError: Translations exist, and `overwrite` is not set.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     _check_tokenizer(options, target_language)
     outputs = [_output(output_folder, test.name, target_language, overwrite=overwrite) for test in tests]
@@ -91,8 +91,8 @@ def evaluate_file(
     """Score a file of translations against a file of references.
 
     Raises:
-        DataError: If a file cannot be read or they are of unequal length.
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        DataError: A file cannot be read, or the files have different numbers of lines.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     _check_tokenizer(options, target_language)
     hypotheses, references = read_with_references(hypothesis, reference)
@@ -100,15 +100,15 @@ def evaluate_file(
 
 
 def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], list[str]]:
-    """Read translations and their references, line by line the same sentences.
+    """Read translations and their references.
 
     Raises:
-        DataError: If a file cannot be read or they are of unequal length.
+        DataError: A file cannot be read, or the files have different numbers of lines.
     """
     hypotheses = list(read_lines(hypothesis, keep_broken=False))
     references = list(read_lines(reference, keep_broken=False))
     if len(hypotheses) != len(references):
-        rule = "Each line of one must be the translation that the same line of the other is the reference of."
+        rule = "Each line must be a translation of the same sentence as the same line of the other file."
         raise UnequalLines(hypothesis, len(hypotheses), reference, len(references), rule=rule)
     return hypotheses, references
 
@@ -123,7 +123,7 @@ def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -
         return None
     path = folder / f"{name}.translated.{language}"
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already. Move it away, choose another folder, or replace it with --overwrite.")
+        raise UsageError(f"{path} exists. Use another folder, or replace the file with --overwrite.")
     return path
 
 
@@ -138,43 +138,43 @@ def _result(
         lowercase=options.lowercase,
         target_language=target_language,
     )
-    for remark in sanity_warnings(hypotheses, references, scores):
-        logger.warning("%s: %s", name, remark)
+    for warning in sanity_warnings(hypotheses, references, scores):
+        logger.warning("%s: %s", name, warning)
     return Result(test=name, sentences=len(references), scores=scores)
 
 
-# What a tokenizer leaves behind: free-standing full stops and commas, Moses escapes, subword marks.
-TOKENISED = re.compile(r"\s[.,](?:\s|$)|&(?:apos|quot|#91|#93|#124);|@-@|@@(?:\s|$)|▁")
-TOKENISED_SHARE = 0.2
+# Traces of tokenization: separate full stops and commas, Moses escapes, subword marks.
+TOKENIZED = re.compile(r"\s[.,](?:\s|$)|&(?:apos|quot|#91|#93|#124);|@-@|@@(?:\s|$)|▁")
+TOKENIZED_SHARE = 0.2
 SHORTEST_RATIO = 0.9
 LONGEST_RATIO = 1.15
 
 
 def sanity_warnings(hypotheses: Sequence[str], references: Sequence[str], scores: dict[str, MetricScore]) -> list[str]:
-    """Return a sentence for each thing that whoever reads the scores should know."""
+    """Return warnings of properties that make scores unreliable."""
     ratio = scores["bleu"].length_ratio if "bleu" in scores else None
     return [
-        *_tokenised("hypotheses", hypotheses),
-        *_tokenised("references", references),
+        *_tokenized("hypotheses", hypotheses),
+        *_tokenized("references", references),
         *_blank(hypotheses, references),
         *_repeated(hypotheses, references),
         *([] if ratio is None else _length(ratio)),
     ]
 
 
-def _tokenised(side: str, lines: Sequence[str]) -> Iterator[str]:
-    marked = sum(1 for line in lines if TOKENISED.search(line.rstrip()))
-    if marked >= TOKENISED_SHARE * len(lines):
+def _tokenized(side: str, lines: Sequence[str]) -> Iterator[str]:
+    marked = sum(1 for line in lines if TOKENIZED.search(line.rstrip()))
+    if marked >= TOKENIZED_SHARE * len(lines):
         yield (
-            f"{marked} of {len(lines)} {side} look tokenised. Scores of tokenised text compare with no others: "
-            "use plain text on both sides."
+            f"{marked} of {len(lines)} {side} look tokenized. Scores of tokenized text are not comparable. "
+            "Use plain text on both sides."
         )
 
 
 def _blank(hypotheses: Sequence[str], references: Sequence[str]) -> Iterator[str]:
-    unknown = [number for number, line in enumerate(references, 1) if not line.strip()]
-    if unknown:
-        yield f"{len(unknown)} of {len(references)} references are blank, the first in line {unknown[0]}."
+    blank = [number for number, line in enumerate(references, 1) if not line.strip()]
+    if blank:
+        yield f"{len(blank)} of {len(references)} references are blank, the first in line {blank[0]}."
     pairs = zip(hypotheses, references, strict=True)
     missing = [number for number, (line, other) in enumerate(pairs, 1) if other.strip() and not line.strip()]
     if missing:
@@ -183,7 +183,7 @@ def _blank(hypotheses: Sequence[str], references: Sequence[str]) -> Iterator[str
 
 def _repeated(hypotheses: Sequence[str], references: Sequence[str]) -> Iterator[str]:
     if len(set(hypotheses)) == 1 and len(set(references)) > 1:
-        yield f"All {len(hypotheses)} hypotheses are the same."
+        yield f"All {len(hypotheses)} hypotheses are equal."
 
 
 def _length(ratio: float) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _length(ratio: float) -> Iterator[str]:
     if ratio < SHORTEST_RATIO:
         yield (
             f"The hypotheses have only {percent} of the length of the references, so BLEU's brevity penalty lowers the "
-            "score. decoding.length_normalization and decoding.alpha change the length of translations."
+            "score. decoding.length_normalization and decoding.alpha affect the length of translations."
         )
     if ratio > LONGEST_RATIO:
-        yield f"The hypotheses have {percent} of the length of the references. Do they repeat themselves?"
+        yield f"The hypotheses have {percent} of the length of the references. They may contain repetitions."

@@ -1,7 +1,7 @@
-"""Decoding options chosen on held-out sentences.
+"""Tunes decoding options on held-out sentences.
 
-One option after another: each of its values is tried with the best of the options before it, and the best value stays.
-That takes as many translations of the set as there are values, not as there are combinations.
+Options are tuned one after the other: each value is tried with the best values of the options before it. This takes one
+translation of the set per value, not per combination of values.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import Config, DecodingConfig, PairConfig
 from nmt.data.corpus import read_parallel
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.compare.words import length_ratio, make_cutter
+from nmt.evaluation.compare.words import length_ratio, make_word_splitter
 from nmt.evaluation.evaluate import TextTranslator
 from nmt.metrics.corpus import score
 
 NOT_TUNED = frozenset({"batch_sentences", "device", "threads", "n_best", "precision"})
-"""Options that change speed, or what is written, and not which translation is best."""
+"""Options that affect speed or output, not translation quality."""
 
 
 class SearchSpace(NamedTuple):
-    """An option and the values to try."""
+    """A decoding option and the values to try."""
 
     option: str
     values: list[Any]
@@ -39,57 +39,57 @@ PLAN = (
     SearchSpace("beam_size", [1, 2, 5, 8, 12]),
     SearchSpace("coverage_penalty", [0.05, 0.1, 0.2, 0.3]),
 )
-"""What is tried when nothing else is asked for."""
+"""The default search spaces of a single model."""
 ENSEMBLE_PLAN = (SearchSpace("ensemble_average", ["probabilities", "log_probabilities"]), *PLAN)
-"""What is tried then with several models."""
+"""The default search spaces of an ensemble."""
 
 
 class Trial(NamedTuple):
-    """Options that were tried, and what came of it."""
+    """Decoding options and their scores."""
 
     option: str
     value: Any
     decoding: DecodingConfig
     measured: TrialScores
     best: bool
-    """Better than all before."""
+    """Whether it is better than all trials before it."""
 
 
-def possible(plan: Sequence[SearchSpace], *, attention: bool) -> list[SearchSpace]:
-    """What of a plan can be tried with models of which one has `attention`, or none: a coverage penalty needs it."""
-    return [choice for choice in plan if attention or choice.option != "coverage_penalty"]
+def applicable(plan: Sequence[SearchSpace], *, attention: bool) -> list[SearchSpace]:
+    """Return the search spaces that apply to models with or without `attention`; a coverage penalty requires it."""
+    return [space for space in plan if attention or space.option != "coverage_penalty"]
 
 
-def parse_choice(text: str) -> SearchSpace:
+def parse_search_space(text: str) -> SearchSpace:
     """Read `OPTION=VALUE,VALUE,...`, such as `beam_size=2,5,10`.
 
     Raises:
-        UsageError: It is no such text, or there is no such option to tune.
+        UsageError: The text has another form, or the option is unknown.
     """
     option, equals, listed = text.partition("=")
     values = [yaml.safe_load(value) for value in listed.split(",") if value.strip()]
     if not equals or not values:
-        raise UsageError(f"--try {text}: expected an option and the values to try, such as beam_size=2,5,10")
+        raise UsageError(f"--try {text}: expected an option and its values, such as beam_size=2,5,10.")
     known = [name for name in DecodingConfig.model_fields if name not in NOT_TUNED]
     name = option.strip().replace("-", "_").removeprefix("decoding.")
     if name not in known:
-        raise UsageError(f"--try {text}: there is no option {name} to tune; there are {', '.join(known)}")
+        raise UsageError(f"--try {text}: unknown option {name!r}. The options are {', '.join(known)}.")
     return SearchSpace(name, values)
 
 
 def tune(
     start: DecodingConfig, plan: Sequence[SearchSpace], *, metric: str, measure: Callable[[DecodingConfig], TrialScores]
 ) -> Iterator[Trial]:
-    """Try options, one after another; the last trial that is `best` has the best ones.
+    """Try options one after the other; the last trial marked `best` has the best options.
 
-    A value replaces another only if it scores higher: of equals, that of `start` stays, or the one tried first. An
-    alpha is not tried where there is no normalisation, nor a coverage penalty where there is nothing to choose from.
+    A value replaces another only if it scores higher, so the value of `start` or an earlier value wins a tie. alpha is
+    skipped without length normalization, and the coverage penalty if the search finds a single hypothesis.
 
     Args:
-        start: The options to begin with; they are tried first.
-        plan: What to try.
-        metric: What is to be high: `bleu` or `chrf`.
-        measure: Translates the held-out set with some options.
+        start: The first trial.
+        plan: The search spaces, in order.
+        metric: The metric to maximize: `bleu` or `chrf`.
+        measure: Translates the held-out set with the given options, and scores the result.
 
     Raises:
         UsageError: A value cannot be used.
@@ -107,11 +107,11 @@ def tune(
             if decoding in tried:
                 continue
             tried.append(decoding)
-            found = measure(decoding)
-            better = found.scores[metric] > measured.scores[metric]
-            yield Trial(option, value, decoding, found, best=better)
+            scores = measure(decoding)
+            better = scores.scores[metric] > measured.scores[metric]
+            yield Trial(option, value, decoding, scores, best=better)
             if better:
-                best, measured = decoding, found
+                best, measured = decoding, scores
 
 
 METRICS = ("bleu", "chrf")
@@ -119,23 +119,23 @@ METRICS = ("bleu", "chrf")
 
 @dataclass(frozen=True)
 class TrialScores:
-    """How well, and how fast, a set was translated."""
+    """Quality and speed of the translation of a set."""
 
     scores: dict[str, float]
     """`bleu` and `chrf`."""
     sentences_per_second: float
     length: float | None = None
-    """Words of the translations for each word of the references; None if it was not measured."""
+    """Words of the translations per word of the references. None: not measured."""
 
 
 @dataclass(frozen=True)
 class TuningSet:
-    """Sentences, their translations by people, and how a translation of them is scored."""
+    """Sentences with references, and the options of scoring."""
 
     sources: Sequence[str]
     references: Sequence[str]
     config: Config
-    """Of the model: the language, and the options of scoring."""
+    """The configuration of the model: language and scoring options."""
 
     def measure(self, translator: TextTranslator) -> TrialScores:
         """Translate the set and score the result."""
@@ -145,10 +145,12 @@ class TuningSet:
         return TrialScores(self.score(hypotheses), len(hypotheses) / max(seconds, 1e-9), self.length(hypotheses))
 
     def length(self, hypotheses: Sequence[str]) -> float | None:
-        """Return the words of translations for each word of the references; None if those have none."""
+        """Return the words of translations per word of the references; None if the references have no words."""
         options = self.config.evaluation
-        cut = make_cutter(options.bleu_tokenizer, self.config.data.target_language, lowercase=options.lowercase)
-        return length_ratio([cut(line) for line in hypotheses], [cut(line) for line in self.references])
+        split = make_word_splitter(
+            options.bleu_tokenizer, self.config.data.target_language, lowercase=options.lowercase
+        )
+        return length_ratio([split(line) for line in hypotheses], [split(line) for line in self.references])
 
     def score(self, hypotheses: Sequence[str]) -> dict[str, float]:
         """Score translations of the set."""
@@ -164,14 +166,16 @@ class TuningSet:
 
 
 def read_tuning_set(config: Config, source: Path | None, reference: Path | None) -> TuningSet:
-    """Read a given set, or the validation set of a model's configuration, as much of it as training translated.
+    """Read the given files, or the part of the validation set that training translated.
 
     Raises:
-        UsageError: One of the two files is given without the other.
-        DataError: A file cannot be read, or they are of unequal length.
+        UsageError: Only one of the two files is given.
+        DataError: A file cannot be read, or the files have different numbers of lines.
     """
     if (source is None) != (reference is None):
-        raise UsageError("--source and --reference go together; give both, or neither for the validation set")
+        raise UsageError(
+            f"{'--source requires --reference' if reference is None else '--reference requires --source'}."
+        )
     if source is not None and reference is not None:
         pairs = read_parallel(PairConfig(source=str(source), target=str(reference)))
     else:
@@ -179,7 +183,7 @@ def read_tuning_set(config: Config, source: Path | None, reference: Path | None)
             pairs = read_parallel(config.data.valid)[: config.training.validation.max_sentences]
         except DataError as error:
             raise DataError(
-                f"{error} This is the validation set that the model was trained with; go to the folder of its "
-                "training, or give another set with --source and --reference."
+                f"{error} The file belongs to the validation set of the model's training. Run the command in the "
+                "folder of the training, or use another set with --source and --reference."
             ) from error
     return TuningSet([source for source, _ in pairs], [target for _, target in pairs], config)

@@ -1,6 +1,6 @@
-"""BLEU, chrF and TER by sacreBLEU: the same numbers, to the last digit, as its command gives for the same files.
+"""BLEU, chrF and TER of test sets, computed by sacreBLEU. The numbers equal those of its command to the last digit.
 
-Lines are stripped of trailing white space, as that command does. sacreBLEU is imported only when something is scored.
+Trailing white space is stripped from lines, as the command does. sacreBLEU is imported on first use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
     from sacrebleu.metrics.bleu import BLEU
 
-# sacreBLEU's extra that brings the tokenizer.
+# The extra of sacreBLEU that installs the tokenizer.
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
 # The tokenizers of languages whose characters sacreBLEU's TER can separate.
 TER_BY_CHARACTER = ("zh", "ja-mecab")
@@ -24,14 +24,14 @@ TER_BY_CHARACTER = ("zh", "ja-mecab")
 
 @dataclass(frozen=True)
 class MetricScore:
-    """One metric's score of a whole test set."""
+    """The score of a test set by one metric."""
 
     value: float
-    """0 to 100; for TER, which counts errors, more is possible and less is better."""
+    """0 to 100. TER is an error rate: lower is better, and more than 100 is possible."""
     signature: str
-    """sacreBLEU's signature: all that is needed to compute the number again."""
+    """sacreBLEU's signature, which makes the score reproducible."""
     length_ratio: float | None = None
-    """BLEU: tokens of the hypotheses over tokens of the references."""
+    """Tokens of the hypotheses over tokens of the references; BLEU only."""
 
 
 def score(
@@ -50,16 +50,16 @@ def score(
         references: As many references, untouched.
         metrics: Any of `bleu`, `chrf` and `ter`.
         bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the one that `nmt.data.languages` has for the language.
-        lowercase: Score without regard to case (TER never regards it).
+        lowercase: Whether to ignore case; TER always ignores it.
         target_language: Code of the language of both texts, such as `de` or `zh-TW`. For a code that is not in the
             table of languages, the script of the references decides.
 
     Returns:
-        The score of each metric, by its name.
+        The score of each metric, by name.
 
     Raises:
-        DataError: If the counts differ or there is nothing to score.
-        NMTError: If the tokenizer that the language needs is not installed.
+        DataError: The numbers of lines differ, or are 0.
+        NMTError: The tokenizer that the language needs is not installed.
     """
     check_counts(len(hypotheses), len(references))
     hypotheses = [line.rstrip() for line in hypotheses]
@@ -76,7 +76,7 @@ def make_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_langu
     """Make one of sacreBLEU's metrics: `bleu`, `chrf` or `ter`; see `score` for the options.
 
     Raises:
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     makers: dict[str, Callable[[], Metric]] = {
         "bleu": lambda: make_bleu(resolve_tokenizer(bleu_tokenizer, target_language), lowercase=lowercase),
@@ -87,18 +87,18 @@ def make_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_langu
 
 
 def check_counts(hypotheses: int, references: int) -> None:
-    """Make sure that each hypothesis has its reference.
+    """Make sure that each hypothesis has a reference.
 
     Raises:
-        DataError: If the counts differ or are 0.
+        DataError: The counts differ, or are 0.
     """
     if hypotheses != references:
         raise DataError(
-            f"There are {hypotheses} hypotheses but {references} references. "
-            "Line n of one must belong to line n of the other: check that the files are of the same test set."
+            f"There are {hypotheses} hypotheses but {references} references. Each hypothesis needs one reference. "
+            "Check that the files belong to the same test set."
         )
     if references == 0:
-        raise DataError("There is nothing to score: the references are empty.")
+        raise DataError("There is nothing to score: the references have no lines.")
 
 
 def resolve_tokenizer(bleu_tokenizer: str, target_language: str) -> str:
@@ -112,12 +112,12 @@ def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp", ef
     """Make sacreBLEU's BLEU with one of its tokenizers; `effective_order` is for single sentences.
 
     Raises:
-        NMTError: If the tokenizer is not installed, or its model cannot be downloaded.
+        NMTError: The tokenizer is not installed, or its model cannot be downloaded.
     """
     from sacrebleu.metrics.bleu import BLEU
 
     try:
-        # `force` silences sacreBLEU's own warning of tokenised text: nmt.evaluation.evaluate has a better one.
+        # `force` silences sacreBLEU's warning of tokenized text: nmt.evaluation.evaluate has a better one.
         return BLEU(
             tokenize=tokenizer,
             lowercase=lowercase,
@@ -131,12 +131,12 @@ def make_bleu(tokenizer: str, *, lowercase: bool, smooth_method: str = "exp", ef
         raise NMTError(
             f"BLEU with the tokenizer {tokenizer} needs MeCab, which is not installed. "
             f'Install it with: pip install "sacrebleu[{EXTRAS[tokenizer]}]"\n'
-            "Or set evaluation.bleu_tokenizer to another one, such as char; its scores compare with no others."
+            "Or set evaluation.bleu_tokenizer to another tokenizer, such as char. Its scores are not comparable."
         ) from error
     except OSError as error:
         raise NMTError(
             f"sacreBLEU's tokenizer {tokenizer} needs a model that could not be downloaded: {error}\n"
-            "Try again with a connection, or choose another tokenizer with evaluation.bleu_tokenizer."
+            "Try again with an internet connection, or set evaluation.bleu_tokenizer to another tokenizer."
         ) from error
 
 

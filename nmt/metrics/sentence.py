@@ -1,9 +1,9 @@
-"""How good each candidate translation of a sentence is if another one is right: chrF or BLEU between all pairs at once.
+"""Sentence scores: chrF or BLEU of one pair, or of all pairs of N texts at once (the utilities of minimum Bayes risk).
 
-N candidates, G different n-grams.
+N texts, G different n-grams.
 
-The same numbers as sacreBLEU's sentence scores, over 100. It would count the n-grams of each candidate N times; here
-they are counted once, and what two candidates share is a sum of minima.
+The numbers equal sacreBLEU's sentence scores, divided by 100. For all pairs sacreBLEU would count the n-grams of each
+text N times. Here they are counted once, and the overlap of two texts is a sum of minima.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 Utility = Callable[[Sequence[str]], FloatArray]
-"""From N texts to how good each is [N, N]: in row i and column j that of i with j as the reference, 0 to 1."""
+"""Returns the scores [N, N] of N texts: row i, column j is text i with text j as the reference, from 0 to 1."""
 
 UTILITIES = ("chrf", "bleu")
-"""Names that `make_utility` knows."""
+"""The names that `make_utility` accepts."""
 CHRF_ORDER, CHRF_BETA = 6, 2
 BLEU_ORDER = 4
 
 
 def make_utility(name: str, *, bleu_tokenizer: str, lowercase: bool, target_language: str) -> Utility:
-    """Make a utility.
+    """Make a function that scores all pairs of texts.
 
     Args:
         name: `chrf` or `bleu`.
         bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the target language's.
-        lowercase: Score without regard to case.
+        lowercase: Whether to ignore case.
         target_language: Code of the language, such as `de`.
 
     Raises:
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     if name == "chrf":
         return lambda texts: chrf([text.lower() if lowercase else text for text in texts])
@@ -55,18 +55,18 @@ def make_utility(name: str, *, bleu_tokenizer: str, lowercase: bool, target_lang
 
 
 def chrf(texts: Sequence[str]) -> FloatArray:
-    """Return the chrF of each text with each as the reference [N, N] (Popovic 2015).
+    """Return the chrF of each text with each other text as the reference [N, N] (Popovic 2015).
 
-    With P and R the precision and recall of character n-grams, averaged over the orders 1 to 6 that both texts are long
-    enough for, and beta = 2:  chrF = (1 + beta^2) P R / (beta^2 P + R).
+    P and R are the precision and recall of character n-grams, averaged over the orders 1 to 6 for which both texts are
+    long enough. With beta = 2:  chrF = (1 + beta^2) P R / (beta^2 P + R).
     """
     size = (len(texts), len(texts))
     precision, recall, orders = np.zeros(size), np.zeros(size), np.zeros(size)
     squeezed = ["".join(text.split()) for text in texts]
     for order in range(1, CHRF_ORDER + 1):
-        shared, own = _overlap([[text[i : i + order] for i in range(len(text) - order + 1)] for text in squeezed])
-        both = (own > 0)[:, None] & (own > 0)[None, :]
-        counts = np.maximum(own, 1)
+        shared, totals = _overlap([[text[i : i + order] for i in range(len(text) - order + 1)] for text in squeezed])
+        both = (totals > 0)[:, None] & (totals > 0)[None, :]  # [N, N]
+        counts = np.maximum(totals, 1)  # [N]
         precision += np.where(both, shared / counts[:, None], 0.0)
         recall += np.where(both, shared / counts[None, :], 0.0)
         orders += both
@@ -76,7 +76,7 @@ def chrf(texts: Sequence[str]) -> FloatArray:
 
 
 def bleu(tokens: Sequence[Sequence[str]]) -> FloatArray:
-    """Return the BLEU of each text, given as words, with each as the reference [N, N], smoothed for sentences."""
+    """Return the smoothed sentence BLEU of each text, given as words, with each other text as the reference [N, N]."""
     from sacrebleu.metrics.bleu import BLEU
 
     overlaps = [
@@ -89,7 +89,7 @@ def bleu(tokens: Sequence[Sequence[str]]) -> FloatArray:
         for other, reference in enumerate(lengths):
             score = BLEU.compute_bleu(
                 correct=[int(overlap.shared[one, other]) for overlap in overlaps],
-                total=[int(overlap.own[one]) for overlap in overlaps],
+                total=[int(overlap.totals[one]) for overlap in overlaps],
                 sys_len=length,
                 ref_len=reference,
                 smooth_method="exp",
@@ -103,37 +103,37 @@ class _Overlap(NamedTuple):
     """The n-grams of N texts."""
 
     shared: NDArray[np.int64]
-    """How many two texts have in common, repetitions counted [N, N]."""
-    own: NDArray[np.int64]
-    """How many each has [N]."""
+    """N-grams that two texts have in common, with repetitions [N, N]."""
+    totals: NDArray[np.int64]
+    """N-grams of each text [N]."""
 
 
 def _overlap(grams: Sequence[Sequence[Hashable]]) -> _Overlap:
     numbers: dict[Hashable, int] = {}
-    rows = [[numbers.setdefault(gram, len(numbers)) for gram in own] for own in grams]
-    counts = np.zeros((len(grams), len(numbers)), dtype=np.int64)
-    for row, own in zip(counts, rows, strict=True):
-        np.add.at(row, own, 1)
-    shared = np.array([np.minimum(row, counts).sum(axis=1) for row in counts]).reshape(len(grams), len(grams))
+    rows = [[numbers.setdefault(gram, len(numbers)) for gram in text] for text in grams]
+    counts = np.zeros((len(grams), len(numbers)), dtype=np.int64)  # [N, G]
+    for row, columns in zip(counts, rows, strict=True):
+        np.add.at(row, columns, 1)
+    shared = np.array([np.minimum(row, counts).sum(axis=1) for row in counts]).reshape(len(grams), len(grams))  # [N, N]
     return _Overlap(shared, counts.sum(axis=1))
 
 
 SentenceMetric = Callable[[str, str], float]
-"""Scores a translation against its reference, 0 to 1, more being better."""
+"""Scores a translation against its reference, from 0 to 1."""
 
 
 def make_sentence_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_language: str) -> SentenceMetric:
-    """Make a metric that can score a sentence.
+    """Make a function that scores one sentence.
 
     Args:
         name: `bleu`: BLEU smoothed as sacreBLEU smooths sentences (exponentially, over the n-gram orders that the
             sentence is long enough for), or `chrf`.
         bleu_tokenizer: A tokenizer of sacreBLEU, or `auto` for the target language's.
-        lowercase: Score without regard to case.
+        lowercase: Whether to ignore case.
         target_language: Code of the language, such as `de`.
 
     Raises:
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     metric: Metric
     if name == "bleu":

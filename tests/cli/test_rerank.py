@@ -40,7 +40,7 @@ def test_tuned_weights_find_the_feature_that_knows() -> None:
     ]
     tuned = tune_weights(sentences, texts, metric="chrf", **SCORING)
     assert tuned.score == pytest.approx(100)
-    assert tuned.own < 30
+    assert tuned.score_before < 30
     assert [ranking(sentence, tuned.weights)[0] for sentence in sentences] == [1, 1, 1]
 
 
@@ -108,7 +108,7 @@ def test_features_are_the_scores_of_the_models(models: Path) -> None:
             assert there is not None
             assert back is not None
             own = one["log_probability"] / len(one["piece_log_probabilities"])
-            assert list(found) == ["own score", "model 1", "reverse 1"]
+            assert list(found) == ["search", "model 1", "reverse 1"]
             assert list(found.values()) == pytest.approx([own, there.mean, back.mean], abs=1e-4)
             assert one["score"] == pytest.approx(sum(found.values()) / 3, abs=1e-4)
 
@@ -132,7 +132,7 @@ def test_weights_are_found_kept_and_used(models: Path, tmp_path: Path) -> None:
     assert f"{json.loads(scored.stdout)[0]['chrf']:.2f}" == shown["reranked"]
     assert_explained(nmt(*common, "--reference", str(reference)), "exists already", codes=(2,))
     fewer = nmt("rerank", "text.jsonl", *JUDGES[:2], "--weights", str(weights))
-    assert_explained(fewer, "own score, reverse 1", codes=(2,))
+    assert_explained(fewer, "reverse 1, search", codes=(2,))
 
 
 def test_what_cannot_be_reranked_is_said(tmp_path: Path) -> None:

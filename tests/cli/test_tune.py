@@ -11,7 +11,7 @@ from cli_tools import assert_explained, contents, nmt
 from nmt.cli.commands.tune import _flags, _warn_of_length
 from nmt.config.schema import DecodingConfig
 from nmt.errors import UsageError
-from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, SearchSpace, TrialScores, parse_choice, possible, tune
+from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, SearchSpace, TrialScores, applicable, parse_search_space, tune
 from nmt.inference.model_file import load_model
 from tiny_translator import save_tiny_model
 
@@ -68,17 +68,17 @@ def test_no_coverage_penalty_where_nothing_can_be_chosen(start: DecodingConfig) 
 @pytest.mark.parametrize("ensemble", [True, False])
 @pytest.mark.parametrize("attention", [True, False])
 def test_what_is_tried_is_what_the_models_can_do(ensemble: bool, attention: bool) -> None:
-    options = [choice.option for choice in possible(ENSEMBLE_PLAN if ensemble else PLAN, attention=attention)]
+    options = [choice.option for choice in applicable(ENSEMBLE_PLAN if ensemble else PLAN, attention=attention)]
     assert ("coverage_penalty" in options, "ensemble_average" in options) == (attention, ensemble)
     assert options[-3 if attention else -2 :][:2] == ["alpha", "beam_size"]
 
 
 def test_choices_are_read_from_text() -> None:
-    assert parse_choice("beam_size=2,5") == SearchSpace("beam_size", [2, 5])
-    assert parse_choice("max-length-ratio=1.5, null") == SearchSpace("max_length_ratio", [1.5, None])
+    assert parse_search_space("beam_size=2,5") == SearchSpace("beam_size", [2, 5])
+    assert parse_search_space("max-length-ratio=1.5, null") == SearchSpace("max_length_ratio", [1.5, None])
     for wrong in ("beam_size", "beam_size=", "beam=3", "device=cpu"):
         with pytest.raises(UsageError, match="--try"):
-            parse_choice(wrong)
+            parse_search_space(wrong)
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [(0.97, 1.01, True), (1.0, 0.98, True), (1.0, 1.005, False)])

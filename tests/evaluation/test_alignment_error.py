@@ -31,7 +31,7 @@ def test_scores_are_those_of_och_and_ney(sentences: list[tuple[set, set, set]]) 
         for link in found:
             a_and_s += link in sure
             a_and_p += link in sure or link in possible
-    assert (score.found, score.sure) == (a, s)
+    assert (score.predicted, score.sure) == (a, s)
     if a:
         assert score.precision == pytest.approx(a_and_p / a)
     if s:

@@ -232,7 +232,7 @@ def test_without_a_metric_there_is_nothing_to_compare_by() -> None:
 def test_remarks_of_all_systems_are_made_once(references: list[str]) -> None:
     result = run({"one": ["x"] * 60, "other": references}, [*references[:-1], ""])
     assert "1 of 60 references are blank, the first in line 60." in result.notes
-    assert "one: All 60 hypotheses are the same." in result.notes
+    assert "one: All 60 hypotheses are equal." in result.notes
 
 
 # --------------------------------------------------------------------------------------------------- counted by hand

@@ -195,7 +195,11 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.safetensors"
     text.write_text("This is only a text, but a long one.\n" * 50)
-    for path, message in ((text, "not a model file"), (tmp_path / "none", "no such file"), (tmp_path, "found a folder")):
+    for path, message in (
+        (text, "not a model file"),
+        (tmp_path / "none", "no such file"),
+        (tmp_path, "found a folder"),
+    ):
         with pytest.raises(CheckpointError, match=message):
             load_model(path)
 

@@ -121,7 +121,7 @@ def test_rows_are_scored_with_what_other_lines_have_chosen(capsys: pytest.Captur
     assert average["bleu"] < average["same_lines"]["bleu"]  # or the test would say little
 
     weights = found["rows"]["rerank"]["weights"]
-    assert list(weights) == ["own score", "right-to-left 1", "reverse 2"]
+    assert list(weights) == ["search", "right-to-left 1", "reverse 2"]
     assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
 
 

@@ -148,7 +148,7 @@ def _check(
 
 def _open(models: Sequence[Path], reverse: Sequence[Path], decoding: dict[str, Any]) -> _Models:
     paths = [*map(find_model, models), *map(find_model, reverse)]
-    from nmt.evaluation.reranking import OWN, RerankModel
+    from nmt.evaluation.reranking import SEARCH_FEATURE, RerankModel
     from nmt.inference.model_file import load_model
     from nmt.inference.scorer import Scorer
 
@@ -168,7 +168,7 @@ def _open(models: Sequence[Path], reverse: Sequence[Path], decoding: dict[str, A
             f"the models do not have the same languages: {listed}. A --reverse model translates in the opposite "
             "direction."
         )
-    return _Models(scorers, files[0], [OWN, *(scorer.name for scorer in scorers)], directions[0][1])
+    return _Models(scorers, files[0], [SEARCH_FEATURE, *(scorer.name for scorer in scorers)], directions[0][1])
 
 
 def _nbest_list(item: Item) -> NBestList:
@@ -209,7 +209,7 @@ def _tune(items: list[Item], reference: Path, models: _Models, metric: str, path
     )
     weights = {name: round(float(weight), 4) for name, weight in zip(models.names, tuned.weights, strict=True)}
     shown = {"bleu": "BLEU", "chrf": "chrF"}[metric]
-    rows = [["", shown], ["before", f"{tuned.own:.2f}"], ["reranked", f"{tuned.score:.2f}"]]
+    rows = [["", shown], ["before", f"{tuned.score_before:.2f}"], ["reranked", f"{tuned.score:.2f}"]]
     for line in (*table(rows), "", *table([[name, f"{weight:.2f}"] for name, weight in weights.items()])):
         typer.echo(line)
     write_lines(path, [json.dumps(weights)])
@@ -253,7 +253,7 @@ def _write(items: Iterator[Item], models: _Models, weights: dict[str, float], ou
 def _render(
     item: Item, scored: RerankScores, order: Sequence[int], scores: Any, names: Sequence[str], format: Format
 ) -> str:
-    texts = scored.candidates.texts
+    texts = scored.nbest.texts
     best = texts[order[0]] if order else ""
     if format == "text":
         return best + "\n"

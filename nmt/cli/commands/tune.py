@@ -25,7 +25,15 @@ from nmt.cli.text_table import table
 from nmt.config.introspection import flag
 from nmt.config.schema import Config, DecodingConfig
 from nmt.errors import UsageError
-from nmt.evaluation.tuning import ENSEMBLE_PLAN, PLAN, Trial, TrialScores, parse_choice, possible, read_tuning_set
+from nmt.evaluation.tuning import (
+    ENSEMBLE_PLAN,
+    PLAN,
+    Trial,
+    TrialScores,
+    applicable,
+    parse_search_space,
+    read_tuning_set,
+)
 from nmt.evaluation.tuning import tune as run_trials
 from nmt.log import logger
 
@@ -95,8 +103,8 @@ def tune(
     loaded = load_models(models)
     several = len(loaded) > 1
     attention = any(model.config.model.attention.score != "none" for model in loaded)
-    usual = possible(ENSEMBLE_PLAN if several else PLAN, attention=attention)
-    plan = [parse_choice(text) for text in tries] if tries else usual
+    usual = applicable(ENSEMBLE_PLAN if several else PLAN, attention=attention)
+    plan = [parse_search_space(text) for text in tries] if tries else usual
     for choice in plan:
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null cannot be passed to nmt translate for an ensemble.")

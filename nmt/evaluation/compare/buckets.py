@@ -1,4 +1,4 @@
-"""Numbers in buckets: sentences by their length, words by how often they were seen in training."""
+"""Groups sentences by length, and words by their frequency in training."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from nmt.errors import UsageError
 from nmt.evaluation.compare.significance import Counts
 
 LENGTHS = (10, 20, 30, 40)
-"""Where buckets of lengths begin, after the one that begins at 0."""
+"""Lower bounds of the length buckets, after the first one from 0."""
 FREQUENCIES = (1, 2, 5, 10, 100)
-"""Where buckets of training counts begin, after that of words never seen."""
+"""Lower bounds of the frequency buckets, after the one of unseen words."""
 
 
 @dataclass(frozen=True)
 class LengthBucket:
-    """The sentences of some lengths, and the scores of each system on them."""
+    """The sentences in a range of lengths, with the scores of each system."""
 
     length: str
-    """The lengths, such as `10-19`."""
+    """The range, such as `10-19`."""
     sentences: int
     scores: dict[str, dict[str, float | None]]
-    """By system and metric; None where there are no sentences."""
+    """By system and metric; None without sentences."""
 
 
 def check_bounds(bounds: Sequence[int]) -> None:
-    """Make sure that buckets can begin at `bounds`.
+    """Make sure that bounds are positive and increasing.
 
     Raises:
-        UsageError: They cannot.
+        UsageError: They are not.
     """
     if not bounds or bounds[0] < 1 or any(after <= before for before, after in pairwise(bounds)):
         given = ",".join(map(str, bounds))
-        raise UsageError(f"buckets begin at whole numbers above 0, each larger than the one before; this was {given}")
+        raise UsageError(f"the bounds of buckets must be increasing whole numbers above 0, found {given}")
 
 
 def bucket_names(bounds: Sequence[int]) -> list[str]:
-    """What buckets are called: `0-9`, `10-19`, ... `40+` for the bounds 10, 20, 30, 40."""
+    """Return the names of buckets: `0-9`, `10-19`, ... `40+` for the bounds 10, 20, 30, 40."""
     starts = [0, *bounds]
     ends = [str(bound - 1) for bound in bounds]
     whole = [str(start) if str(start) == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=False)]
@@ -48,12 +48,12 @@ def bucket_names(bounds: Sequence[int]) -> list[str]:
 
 
 def bucket_of(number: int, bounds: Sequence[int]) -> int:
-    """The index of the bucket that a number falls in."""
+    """Return the index of the bucket of a number."""
     return bisect_right(bounds, number)
 
 
 def length_of(line: str, language: str) -> int:
-    """The length of a sentence in words between spaces, or in characters where a language is not written in those."""
+    """Return the length of a sentence in words, or in characters for languages without spaces between words."""
     words = line.split()
     return sum(map(len, words)) if find_language(language).by_character else len(words)
 
@@ -61,12 +61,12 @@ def length_of(line: str, language: str) -> int:
 def score_by_length(
     lengths: Sequence[int], counts: dict[str, dict[str, Counts]], bounds: Sequence[int]
 ) -> list[LengthBucket]:
-    """Score the sentences of each bucket of lengths as a test set of its own.
+    """Score the sentences of each length bucket as a test set of its own.
 
     Args:
-        lengths: Of each sentence.
+        lengths: The length of each sentence.
         counts: By system and metric.
-        bounds: Where buckets begin.
+        bounds: Lower bounds of the buckets.
     """
     members: list[list[int]] = [[] for _ in range(len(bounds) + 1)]
     for sentence, length in enumerate(lengths):

@@ -109,12 +109,12 @@ def _svg(height: int, title: str, parts: Sequence[str]) -> str:
 
 
 def _short(name: str) -> str:
-    """The end of a long name, which tells files apart better than the beginning."""
+    """Return the end of a long name, which distinguishes files better than the beginning."""
     return name if len(name) <= LABEL_CHARACTERS else "…" + name[1 - LABEL_CHARACTERS :]
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
-    """Beginning, end and step of an axis with about five round steps that holds `low` to `high`."""
+    """Return start, end and step of an axis from `low` to `high` with about five round steps."""
     spread = (high - low) or max(1.0, abs(high) * 0.1)
     power = 10.0 ** math.floor(math.log10(spread / 5))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= spread / 5)

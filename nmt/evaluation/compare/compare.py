@@ -1,4 +1,4 @@
-"""Compares translations of one test set: everything that `nmt compare` shows, computed from lines of text."""
+"""Compares translations of one test set: computes the results that `nmt compare` shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nmt.evaluation.compare.words import (
     Words,
     count_words,
     length_ratio,
-    make_cutter,
+    make_word_splitter,
     measure_repetition,
     score_by_frequency,
 )
@@ -34,7 +34,7 @@ class TestText:
     __test__ = False  # not a test of pytest's
     name: str
     sources: Sequence[str] | None
-    """None if only the references are there: sentences are then measured by those."""
+    """None if there are only references, which then determine sentence lengths."""
     references: Sequence[str]
     source_language: str | None
     target_language: str
@@ -42,18 +42,18 @@ class TestText:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """How to compare."""
+    """The options of a comparison."""
 
     evaluation: EvaluationConfig
     """Metrics, tokenizer and case."""
     samples: int
-    """Test sets drawn by the bootstrap."""
+    """Number of bootstrap samples."""
     trials: int
-    """Trials of approximate randomisation."""
+    """Number of trials of approximate randomization."""
     bounds: Sequence[int]
-    """Where buckets of lengths begin, after 0."""
+    """Lower bounds of the length buckets, after 0."""
     examples: int
-    """Sentences shown each way."""
+    """Example sentences for each direction."""
 
 
 def compare(
@@ -64,20 +64,20 @@ def compare(
     Args:
         test: The test set.
         systems: The translations by the names of the systems; the first is the baseline.
-        options: How to compare.
-        training: The target side of the training text, line by line; None: words are not looked at by frequency.
+        options: The options.
+        training: The lines of the target side of the training text. None: words are not grouped by frequency.
 
     Raises:
-        DataError: If a system has too many or too few lines, or there are none.
-        UsageError: If the buckets do not rise, or there is no metric.
-        NMTError: If the tokenizer that BLEU needs is not installed.
+        DataError: A system has a different number of lines, or there are no lines.
+        UsageError: The bounds are not increasing, or there is no metric.
+        NMTError: The tokenizer that BLEU needs is not installed.
     """
     for name, lines in systems.items():
         check_lines(name, lines, test)
     check_bounds(options.bounds)
     metrics: list[str] = list(options.evaluation.metrics)
     if not metrics:
-        raise UsageError("there is no metric to compare by: evaluation.metrics of the model is empty")
+        raise UsageError("no metric to compare: evaluation.metrics of the model is empty")
     with progress((len(systems) + 2) * len(metrics), "comparing", "steps") as bar:
         counts = {name: _count(lines, test, options.evaluation, bar) for name, lines in systems.items()}
         by_metric = {metric: [counted[metric] for counted in counts.values()] for metric in metrics}
@@ -90,13 +90,13 @@ def compare(
 
 
 def check_lines(name: str, lines: Sequence[str], test: TestText) -> None:
-    """Make sure that a system has one line for each of the test set.
+    """Make sure that a system has one line for each line of the test set.
 
     Raises:
-        DataError: It has not, or there are none.
+        DataError: The numbers of lines differ, or are 0.
     """
     if len(lines) != len(test.references):
-        rule = "Each line of a translation must be that of the same line of the test set."
+        rule = "Each line must be the translation of the same line of the test set."
         raise UnequalLines(name, len(lines), f"the test set {test.name}", len(test.references), rule=rule)
     check_counts(len(lines), len(test.references))
 
@@ -127,9 +127,9 @@ def _assemble(
     training: Iterable[str] | None,
 ) -> Comparison:
     evaluation = options.evaluation
-    cut = make_cutter(evaluation.bleu_tokenizer, test.target_language, lowercase=evaluation.lowercase)
-    references = list(map(cut, test.references))
-    words = {name: list(map(cut, lines)) for name, lines in systems.items()}
+    split = make_word_splitter(evaluation.bleu_tokenizer, test.target_language, lowercase=evaluation.lowercase)
+    references = list(map(split, test.references))
+    words = {name: list(map(split, lines)) for name, lines in systems.items()}
     examples = _find_examples(test, systems, counts, options)
     return Comparison(
         test=test.name,
@@ -147,23 +147,23 @@ def _assemble(
         length_side="reference" if test.sources is None else "source",
         length_unit=find_language(_length_language(test)).unit,
         by_length=score_by_length(_lengths(test), counts, options.bounds),
-        by_frequency=None if training is None else _by_frequency(training, words, references, cut),
+        by_frequency=None if training is None else _by_frequency(training, words, references, split),
         notes=_notes(test, systems, counts),
     )
 
 
 def _by_frequency(
-    training: Iterable[str], systems: dict[str, list[Words]], references: list[Words], cut: Callable[[str], Words]
+    training: Iterable[str], systems: dict[str, list[Words]], references: list[Words], split: Callable[[str], Words]
 ) -> list[FrequencyBucket]:
     wanted = {word for lines in (references, *systems.values()) for line in lines for word in line}
     with progress(None, "counting words", "lines") as bar:
 
-        def cut_all() -> Iterator[Words]:
+        def split_all() -> Iterator[Words]:
             for line in training:
-                yield cut(line)
+                yield split(line)
                 bar.update(1)
 
-        seen = count_words(cut_all(), wanted)
+        seen = count_words(split_all(), wanted)
     return score_by_frequency(systems, references, seen, FREQUENCIES)
 
 
@@ -179,7 +179,7 @@ def _length_language(test: TestText) -> str:
 def _find_examples(
     test: TestText, systems: dict[str, Sequence[str]], counts: dict[str, dict[str, Counts]], options: CompareOptions
 ) -> dict[str, ComparedSentences]:
-    """Examples of each system but the first, by chrF, whether it was asked for or not: it serves single sentences."""
+    """Find examples of each system except the baseline, always by chrF, which works for single sentences."""
     baseline, *others = systems
     if not others:
         return {}
@@ -215,7 +215,7 @@ def _result(
 
 
 def _notes(test: TestText, systems: dict[str, Sequence[str]], counts: dict[str, dict[str, Counts]]) -> list[str]:
-    """What `nmt evaluate` would warn of, with the names of the systems it holds of, unless those are all."""
+    """Return the warnings of `nmt evaluate`, with the names of the systems unless all are concerned."""
     names: dict[str, list[str]] = {}
     for name, lines in systems.items():
         scores = {metric: counted.score() for metric, counted in counts[name].items()}

@@ -1,4 +1,4 @@
-"""What a comparison finds."""
+"""The result of a comparison."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nmt.evaluation.compare.significance import Difference, Interval
 from nmt.evaluation.compare.words import FrequencyBucket, Repetition
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
-"""What metrics are called."""
+"""Display names of metrics."""
 
 
 @dataclass(frozen=True)
 class SystemResult:
-    """What is found of one system alone, and beside the baseline."""
+    """The results of one system, alone and against the baseline."""
 
     name: str
     scores: dict[str, float]
@@ -25,15 +25,15 @@ class SystemResult:
     differences: dict[str, Difference] | None
     """From the baseline, by metric; None for the baseline itself."""
     length_ratio: float | None
-    """Words for each word of the reference."""
+    """Words per word of the reference."""
     repetition: Repetition
     examples: ComparedSentences | None
-    """Sentences that differ most from the baseline's; None for the baseline itself."""
+    """Sentences that differ most from the baseline; None for the baseline itself."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is found."""
+    """The results of all systems."""
 
     test: str
     target_language: str
@@ -47,15 +47,15 @@ class Comparison:
     """The first is the baseline."""
     reference_repetition: Repetition
     length_side: str
-    """What the lengths are of: `source` or `reference`."""
+    """The side whose length is measured: `source` or `reference`."""
     length_unit: str
-    """What lengths count: `words`, or `characters` for languages that are not written in words."""
+    """The unit of lengths: `words`, or `characters` for languages without spaces between words."""
     by_length: list[LengthBucket]
     by_frequency: list[FrequencyBucket] | None
-    """None if there was no training text."""
+    """None without training text."""
     notes: list[str]
-    """What a reader should know of the numbers."""
+    """Warnings that concern the scores."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as `nmt compare --json` prints it."""
+        """Return the object that `nmt compare --json` prints."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The sentences in which a system differs most from the baseline, for better and for worse."""
+"""Finds the sentences in which a system differs most in quality than the baseline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nmt.evaluation.compare.significance import Counts
 
 @dataclass(frozen=True)
 class ComparedSentence:
-    """One sentence of the test set, as two systems translate it."""
+    """A sentence of the test set with the translations of two systems."""
 
     line: int
-    """Number of the line in the test set; the first is 1."""
+    """Line number in the test set, from 1."""
     source: str | None
     reference: str
     baseline: str
@@ -24,18 +24,18 @@ class ComparedSentence:
 
 @dataclass(frozen=True)
 class ComparedSentences:
-    """Where a system does better and worse than the baseline, largest difference first."""
+    """Sentences in which a system is better or worse than the baseline, largest difference first."""
 
     better: list[ComparedSentence]
     worse: list[ComparedSentence]
     sentences_better: int
-    """Of all sentences, those with a higher chrF than the baseline's."""
+    """Number of sentences with a higher chrF than the baseline."""
     sentences_worse: int
 
 
 @dataclass(frozen=True)
 class ComparedTexts:
-    """A test set and two translations of it, line by line."""
+    """A test set and two translations."""
 
     sources: Sequence[str] | None
     references: Sequence[str]
@@ -47,10 +47,10 @@ def find_examples(texts: ComparedTexts, baseline: Counts, system: Counts, *, lim
     """Find the sentences whose chrF differs most.
 
     Args:
-        texts: What the sentences are.
-        baseline: chrF's counts of the baseline.
-        system: chrF's counts of the system.
-        limit: At most this many sentences each way.
+        texts: The sentences.
+        baseline: The chrF counts of the baseline.
+        system: The chrF counts of the system.
+        limit: Most sentences for each direction.
     """
     examples = [
         ComparedSentence(

@@ -1,6 +1,6 @@
-"""What becomes of words: rare and frequent ones, repeated ones, and how many there are.
+"""Word statistics: accuracy by training frequency, repetition, and length.
 
-A word here is what BLEU compares: the text is cut by the same tokenizer.
+Words are the tokens of BLEU's tokenizer.
 """
 
 from __future__ import annotations
@@ -23,59 +23,59 @@ ORDERS = (1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How well the words of a bucket are found."""
+    """The accuracy of the words of a bucket."""
 
     precision: float | None
-    """Share of the hypotheses' words that the reference has too; None if the hypotheses have none."""
+    """Share of the words of the hypotheses that are in the reference; None without such words."""
     recall: float | None
-    """Share of the reference's words that the hypotheses have too; None if the reference has none."""
+    """Share of the words of the references that are in the hypothesis; None without such words."""
     f1: float | None
-    """Harmonic mean of the two; None if there are no words at all."""
+    """Harmonic mean of precision and recall; None without words."""
 
 
 @dataclass(frozen=True)
 class FrequencyBucket:
-    """The words seen so often in training, and how well each system finds them."""
+    """The words with a certain training frequency, and the accuracy of each system."""
 
     count: str
-    """Times in the training text, such as `2-4`."""
+    """Number of occurrences in the training text, such as `2-4`."""
     reference_words: int
     systems: dict[str, Accuracy]
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """How much a text repeats itself."""
+    """The repetition in a text."""
 
     ngrams: dict[str, float | None]
-    """By n: percent of the n-grams that came before in the same sentence (seq-rep-n, Welleck et al. 2020; here of the
-    whole text at once). None if there are no n-grams."""
+    """By n: percentage of the n-grams that occur earlier in the same sentence (seq-rep-n, Welleck et al. 2020; here
+    over the whole text). None without n-grams."""
     loops: int
-    """Sentences in which one to four words are followed by the same words at once, as in `in the in the`."""
+    """Sentences in which one to four words are immediately repeated, as in `in the in the`."""
 
 
-def make_cutter(bleu_tokenizer: str, target_language: str, *, lowercase: bool) -> Callable[[str], Words]:
-    """A function that cuts a line of the target language into words as BLEU does.
+def make_word_splitter(bleu_tokenizer: str, target_language: str, *, lowercase: bool) -> Callable[[str], Words]:
+    """Return a function that splits a line into the words of BLEU.
 
     Raises:
-        NMTError: If the tokenizer is not installed.
+        NMTError: The tokenizer is not installed.
     """
     tokenize = make_bleu(resolve_tokenizer(bleu_tokenizer, target_language), lowercase=lowercase).tokenizer
 
-    def cut(line: str) -> Words:
+    def split(line: str) -> Words:
         return list(tokenize((line.lower() if lowercase else line).rstrip()).split())
 
-    return cut
+    return split
 
 
 def length_ratio(hypotheses: Sequence[Words], references: Sequence[Words]) -> float | None:
-    """Words of the hypotheses for each word of the references; None if those have none."""
+    """Return the words of the hypotheses per word of the references; None if the references have no words."""
     length = sum(map(len, references))
     return sum(map(len, hypotheses)) / length if length else None
 
 
 def count_words(lines: Iterable[Words], wanted: set[str]) -> Counter[str]:
-    """Count how often each of the wanted words is in a text."""
+    """Count the occurrences of the wanted words in a text."""
     counts: Counter[str] = Counter()
     for words in lines:
         counts.update(word for word in words if word in wanted)
@@ -85,11 +85,11 @@ def count_words(lines: Iterable[Words], wanted: set[str]) -> Counter[str]:
 def score_by_frequency(
     systems: dict[str, list[Words]], references: Sequence[Words], seen: Counter[str], bounds: Sequence[int]
 ) -> list[FrequencyBucket]:
-    """Score words by how often they were seen in training, as compare-mt does (Neubig et al. 2019).
+    """Score words by their training frequency, as compare-mt does (Neubig et al. 2019).
 
-    A word of a hypothesis is right if its reference has it too, as often: sentence by sentence, a bucket's words are
-    counted in hypothesis, reference and both (the lower count of the two). Sums over the sentences give precision,
-    recall and F1.
+    A word of a hypothesis is correct if its reference has it too, as often. For each sentence, the words of a bucket
+    are counted in the hypothesis, in the reference, and in both (the lower count of the two). Sums over the sentences
+    give precision, recall and F1.
     """
     in_references = _bucket_sums(map(Counter, references), seen, bounds)
     found = {}
@@ -123,7 +123,7 @@ def _accuracy(right: int, given: int, wanted: int) -> Accuracy:
 
 
 def measure_repetition(lines: Sequence[Words]) -> Repetition:
-    """Measure how much a text repeats itself."""
+    """Measure the repetition in a text."""
     shares: dict[str, float | None] = {}
     for order in ORDERS:
         grams = [_ngrams(words, order) for words in lines]

@@ -16,7 +16,7 @@ from decoding.store import Made, Store
 from decoding.text import Text
 from nmt.config.schema import DecodingConfig
 from nmt.evaluation.compare.significance import Counts
-from nmt.evaluation.reranking import OWN, NBestList, RerankScores, rerank_scores
+from nmt.evaluation.reranking import SEARCH_FEATURE, NBestList, RerankScores, rerank_scores
 from nmt.inference.results import Translation
 from nmt.inference.translator import Translator
 from nmt.log import logger
@@ -60,7 +60,7 @@ class Bench:
     @property
     def features(self) -> list[str]:
         """What those are called that judge candidates, the models that found them first."""
-        return [OWN, *(f"{name} {number}" for number, (name, _) in enumerate(self.models.judges, 1))]
+        return [SEARCH_FEATURE, *(f"{name} {number}" for number, (name, _) in enumerate(self.models.judges, 1))]
 
     def translate(self, method: Method) -> Output:
         """Translate the text, or find its translation."""
@@ -113,7 +113,7 @@ class Bench:
         began = time.monotonic()
         judged = rerank_scores([_candidates(*pair) for pair in zip(self.text.sources, found, strict=True)], judges)
         seconds += time.monotonic() - began
-        rows = [[one.candidates.texts, one.candidates.own, one.features.tolist()] for one in judged]
+        rows = [[one.nbest.texts, one.nbest.mean_log_probabilities, one.features.tolist()] for one in judged]
         return {"candidates": rows, "seconds": [seconds]}
 
     def _timed(self, translate: Callable[[Iterable[str]], Iterator[Translation]]) -> tuple[list[Translation], float]:

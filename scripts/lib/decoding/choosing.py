@@ -14,7 +14,7 @@ from decoding.bench import Bench, Method, Output
 from decoding.rows import Row
 from nmt.config.schema import DecodingConfig
 from nmt.evaluation.reranking import FloatArray, RerankScores, in_order, ranking, tune_weights
-from nmt.evaluation.tuning import TrialScores, possible, tune
+from nmt.evaluation.tuning import TrialScores, applicable, tune
 
 
 class Chosen(NamedTuple):
@@ -69,7 +69,7 @@ def choose_decoding(row: Row, bench: Bench, lines: Sequence[int], metric: str) -
         return TrialScores({name: value or 0.0 for name, value in scores.items()}, len(output.lines) / output.seconds)
 
     attention = bench.models.first.config.model.attention.score != "none"
-    trials = tune(start.decoding, possible(row.plan, attention=attention), metric=metric, measure=measure)
+    trials = tune(start.decoding, applicable(row.plan, attention=attention), metric=metric, measure=measure)
     *_, best = [trial.decoding for trial in trials if trial.best]
     return start._replace(decoding=best)
 
@@ -110,7 +110,7 @@ def _tune_weights(bench: Bench, judged: Sequence[RerankScores], lines: Sequence[
 
 
 def _best(judged: RerankScores, weights: FloatArray) -> str:
-    return judged.candidates.texts[ranking(judged, weights)[0]] if judged.candidates.texts else ""
+    return judged.nbest.texts[ranking(judged, weights)[0]] if judged.nbest.texts else ""
 
 
 def _scores(output: Output) -> dict[str, float]:

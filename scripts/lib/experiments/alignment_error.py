@@ -92,7 +92,7 @@ def as_dict(score: AlignmentScore) -> dict[str, Any]:
         "aer": score.error_rate,
         "precision": score.precision,
         "recall": score.recall,
-        "links": score.found,
+        "links": score.predicted,
         "gold_links": score.sure,
     }
 
