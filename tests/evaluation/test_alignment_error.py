@@ -80,7 +80,7 @@ def test_no_choice_of_one_link_a_target_word_is_better_than_the_best(sentences: 
 
 
 def test_another_number_of_sentences_is_an_error() -> None:
-    with pytest.raises(DataError, match="1 alignments, but 2 gold ones"):
+    with pytest.raises(DataError, match="1 alignments but 2 gold alignments"):
         score_alignments([set()], [gold(set()), gold(set())])
 
 
@@ -102,7 +102,7 @@ def test_reads_sure_and_possible_links(tmp_path: Path) -> None:
         ("0-0\n0-0\n", "has 2 lines, but the text has 3"),
         ("0-0\n0:0\n\n", "line 2: '0:0' is not a link"),
         ("0-0\n-1\n\n", "line 2: '-1' is not a link"),
-        ("3-0\n\n\n", "line 1: the link 3-0 names a word that is not there; the source has 3 words, the target 2"),
+        ("3-0\n\n\n", "line 1: the link 3-0 is out of range. The source has 3 words and the target has 2"),
         ("\n\n0-0\n", "line 3: the link 0-0"),
     ],
 )

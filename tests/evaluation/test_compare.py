@@ -356,7 +356,7 @@ def test_the_page_is_whole_and_needs_nothing_else(found: Comparison) -> None:
 
 def test_the_page_says_what_was_left_out(systems: dict[str, Sequence[str]], references: list[str]) -> None:
     page = Page(render_page(run(systems, references)))
-    assert "there was no training text" in page.text
+    assert "There is no training text" in page.text
     assert "By length of the reference" in page.text
 
 
