@@ -6,13 +6,14 @@ import importlib.metadata
 import os
 import platform
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from nmt import __version__
+from nmt.device import bf16_kernels, choose_device, native_bf16, set_threads
 from nmt.errors import NMTError
-
-if TYPE_CHECKING:
-    import torch
+from nmt.inference.find_model import find_model
 
 PACKAGES = (
     "torch",
@@ -35,10 +36,6 @@ SECONDS = 0.3
 
 def diagnose() -> dict[str, Any]:
     """Return all facts as JSON values. Speeds are in billions of operations per second."""
-    import torch
-
-    from nmt.device import bf16_kernels, choose_device, set_threads
-
     set_threads(None)
     device = choose_device("auto")
     formats = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -61,8 +58,6 @@ def diagnose() -> dict[str, Any]:
 
 def _bf16(device: torch.device) -> str:
     """Describe the support of the device for bfloat16."""
-    from nmt.device import bf16_kernels, native_bf16
-
     if native_bf16(device):
         return "native"
     return "emulated, slower than fp32" if device.type == "cuda" or bf16_kernels() else "none: fp32 instead"
@@ -85,8 +80,6 @@ def _memory() -> float | None:
 
 def _speed(dtype: Any, device: Any) -> float:
     """Return the speed of a square matrix product, in billions of operations per second."""
-    import torch
-
     matrix = torch.ones(MATRIX_SIZE, MATRIX_SIZE, dtype=dtype, device=device)
     matrix @ matrix
     products, start = 0, time.perf_counter()
@@ -99,8 +92,6 @@ def _speed(dtype: Any, device: Any) -> float:
 
 
 def _model() -> str:
-    from nmt.inference.find_model import find_model
-
     try:
         return str(find_model(None))
     except NMTError as error:

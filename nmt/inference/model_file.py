@@ -285,8 +285,10 @@ def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     problems = [
         f"{what}: {', '.join(names[:SHOWN_NAMES])}"
         + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+        for what, names in (("Missing", missing), ("Unexpected", unexpected), ("Of another shape", reshaped))
         if names
     ]
     if problems:
-        raise CheckpointError("The weights do not fit the model's configuration. " + ", ".join(problems) + ".")
+        raise CheckpointError(
+            " ".join(["The weights do not fit the model's configuration.", *map("{}.".format, problems)])
+        )

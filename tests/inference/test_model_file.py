@@ -143,11 +143,11 @@ def set_option(metadata: dict[str, str]) -> None:
         (lambda weights, metadata: metadata.update(config="{"), "damaged"),
         (lambda weights, metadata: metadata.update(provenance="nothing"), "damaged"),
         (lambda weights, metadata: set_option(metadata), "options that this version.*model.telepathy"),
-        (lambda weights, metadata: weights.pop("output.bias"), "missing: output.bias"),
-        (lambda weights, metadata: weights.update(extra=torch.zeros(2)), "unexpected: extra"),
+        (lambda weights, metadata: weights.pop("output.bias"), "Missing: output.bias"),
+        (lambda weights, metadata: weights.update(extra=torch.zeros(2)), "Unexpected: extra"),
         (
             lambda weights, metadata: weights.update({"output.bias": torch.zeros(2)}),
-            r"of another shape: output.bias \[2\] instead of \[\d+\]",
+            r"Of another shape: output.bias \[2\] instead of \[\d+\]",
         ),
     ],
 )

@@ -33,11 +33,11 @@ from nmt.cli.schema_options import with_decoding
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.inference.find_model import find_models
+from nmt.inference.streaming import SourceLine, number_lines, windows
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.streaming import SourceLine
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 
@@ -170,7 +170,6 @@ def _translate_file(
 
 def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes: int) -> Iterator[str]:
     from nmt.inference.output.processes import WINDOW, in_processes
-    from nmt.inference.streaming import windows
 
     make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
     return in_processes(make, windows(lines, WINDOW), processes=processes)
@@ -178,8 +177,6 @@ def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes:
 
 def _read_lines(constraints: ConstraintFiles, file: Path, skipped: int, output: Path) -> Iterator[SourceLine]:
     """Return the numbered lines of a text with their constraints, after the first `skipped` lines."""
-    from nmt.inference.streaming import number_lines
-
     lines = iter(constraints.attach(number_lines(read_lines(file, keep_broken=False))))
     if skipped:
         available = sum(1 for _ in islice(lines, skipped))
