@@ -172,9 +172,14 @@ def _folder(config: Config, fingerprint: str) -> Path:
 
 
 def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | None) -> str:
-    """Hash all that the preprocessed data depends on. Test sets are not part of it: only the report has them."""
+    """Hash all that the preprocessed data depends on. Test sets are not part of it: only the report has them.
+
+    Options with their default values are left out, so that an option of a later version changes no fingerprint of an
+    earlier one. The normalisation is always included, because its default differs between versions.
+    """
     data, tokenizer = config.data, config.tokenizer
-    subwords: object = tokenizer.model_dump(mode="json", exclude={"sampling"})
+    options = tokenizer.model_dump(mode="json", exclude={"sampling", "normalization"}, exclude_defaults=True)
+    subwords: object = {**options, "normalization": tokenizer.normalization}
     if given is not None:
         subwords = [given.source.fingerprint, given.target.fingerprint]
     facts = {
@@ -185,7 +190,7 @@ def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | N
             for files, corpus, links in zip(inspected.train, data.train, inspected.alignments, strict=True)
         ],
         "valid": [file.digest for file in inspected.held_out[0].text.files],
-        "filters": data.filters.model_dump(mode="json"),
+        "filters": data.filters.model_dump(mode="json", exclude_defaults=True),
         "tokenizer": subwords,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
