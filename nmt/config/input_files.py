@@ -13,9 +13,9 @@ from nmt.config.problems import KeyPath, shorten, show
 from nmt.config.schema import Config
 
 MADE_BY = {
-    "data/exercise": "scripts/make_exercise_corpus",
+    "data/exercise": "scripts/fetch_data exercise",
     "data/multi30k": "scripts/fetch_data multi30k",
-    "data/multi30k-long": "scripts/long_sentences --corpus multi30k",
+    "data/multi30k-long": "scripts/fetch_data multi30k-long",
 }
 """Folders of corpora, and the scripts that create them."""
 

@@ -130,9 +130,9 @@ def flag(name: str, section: type[Section] = DecodingConfig) -> str:
     return (command_line.flag if command_line else None) or f"--{name.replace('_', '-')}"
 
 
-def find(path: KeyPath) -> Option | None:
+def find(path: KeyPath, root: type[Section] = WithBase) -> Option | None:
     """Return the option at a key path, or None if the schema has no such key. Items of lists are options too."""
-    current = Option(WithBase, nullable=False, bounds="", item=None, doc="", summary="", required=True, default=None)
+    current = Option(root, nullable=False, bounds="", item=None, doc="", summary="", required=True, default=None)
     for part in path:
         following: Option | None = None
         if isinstance(part, int):
@@ -221,19 +221,21 @@ ALIASES_FROM_OTHER_TOOLKITS = {
 """Names of options in other toolkits, with the names of this toolkit."""
 
 
-def meant_here(path: KeyPath) -> list[str]:
+def meant_here(path: KeyPath, root: type[Section] = WithBase) -> list[str]:
     """Return keys of the same section that are similar to the unknown key at `path`."""
-    parent = find(path[:-1])
+    parent = find(path[:-1], root)
     siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
     name = _our_name(str(path[-1]), siblings)
     return [name] if name in siblings else difflib.get_close_matches(name, siblings, n=2, cutoff=0.6)
 
 
-def unknown_key_hint(path: KeyPath) -> str:
+def unknown_key_hint(path: KeyPath, root: type[Section] = WithBase) -> str:
     """Return a hint for an unknown key: a similar key of the section, or the section where the key belongs."""
-    parent = find(path[:-1])
+    parent = find(path[:-1], root)
     siblings = list(options_of(parent.section)) if parent is not None and parent.section is not None else []
-    key, here = str(path[-1]), meant_here(path)
+    key, here = str(path[-1]), meant_here(path, root)
+    if root is not WithBase:
+        return f"did you mean {' or '.join(here)}?" if here else f"the keys here are {', '.join(siblings)}"
     if "." in key and find(tuple(key.split("."))) is not None:
         return f"sections are nested: write `{key.split('.')[0]}:` and, indented below it, the rest"
     name = _our_name(key, siblings)

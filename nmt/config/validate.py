@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from nmt.config.introspection import Option, find, meant_here, options_of, unknown_key_hint
 from nmt.config.problems import KeyPath, Problem, show
-from nmt.config.schema import Config
+from nmt.config.schema import Config, Section, WithBase
 from nmt.config.yaml_document import YamlDocument
 
 
@@ -46,7 +46,7 @@ def validate(document: YamlDocument) -> Checked:
         path = detail["loc"]
         may_be_in_base = document.incomplete and detail["type"] == "missing"
         if path not in broken and not may_be_in_base:
-            problems.append(_problem(document, path, detail))
+            problems.append(schema_problem(document, detail))
         broken.add(path)
         if detail["type"] == "extra_forbidden":
             broken.update((*path[:-1], name) for name in meant_here(path))
@@ -57,14 +57,23 @@ def validate(document: YamlDocument) -> Checked:
     return Checked(config, problems, broken)
 
 
-def _problem(document: YamlDocument, path: KeyPath, detail: ErrorDetails) -> Problem:
+def schema_problem(document: YamlDocument, detail: ErrorDetails, *, root: type[Section] = WithBase) -> Problem:
+    """Return what the schema refused as a problem with its place and a hint.
+
+    Args:
+        document: The document.
+        detail: What pydantic found.
+        root: The schema of the whole document.
+    """
+    path = detail["loc"]
     place = document.place(path)
     if detail["type"] == "extra_forbidden":
-        return Problem(place, path, "unknown key", unknown_key_hint(path))
-    option = find(path)
+        return Problem(place, path, "unknown key", unknown_key_hint(path, root))
+    option = find(path, root)
     assert option is not None, path
     if detail["type"] == "missing":
-        hint = option.doc if option.section is None else "`nmt config init` writes a configuration to start from"
+        start = "`nmt config init` writes a configuration to start from"
+        hint = option.doc if option.section is None or root is not WithBase else start
         return Problem(place, path, f"missing, expected {option.expected}", hint)
     value = detail["input"]
     return Problem(place, path, f"found {show(value)}, expected {option.expected}", value_hint(option, value))

@@ -6,13 +6,14 @@ import bz2
 import contextlib
 import gzip
 import io
+import json
 import lzma
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 from nmt.errors import DataError
 
@@ -132,6 +133,25 @@ def open_whole(path: Path | str) -> Iterator[IO[bytes]]:
             os.replace(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name when it is complete.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    with open_whole(path) as stream:
+        stream.write(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a value as JSON into a file that appears when it is complete.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _check_folder(path: Path | str) -> None:

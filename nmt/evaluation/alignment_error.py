@@ -58,6 +58,16 @@ class AlignmentScore:
         every = self.predicted + self.sure
         return 1.0 - (self.predicted_and_sure + self.predicted_and_possible) / every if every else 0.0
 
+    def as_dict(self) -> dict[str, float]:
+        """Return the score for JSON: shares between 0 and 1, and counts of links."""
+        return {
+            "aer": self.error_rate,
+            "precision": self.precision,
+            "recall": self.recall,
+            "links": self.predicted,
+            "gold_links": self.sure,
+        }
+
 
 def score_alignments(predicted: Sequence[Collection[Link]], gold: Sequence[Gold]) -> AlignmentScore:
     """Score alignments against gold alignments.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from nmt.config.schema import EvaluationConfig, TestSetConfig
 from nmt.data.corpus import read_parallel
 from nmt.data.lines import read_lines, write_lines
 from nmt.errors import UnequalLines, UsageError
+from nmt.evaluation.protocols import ProtocolName, ProtocolScore, check_protocols, score_by_protocol
 from nmt.log import logger
 from nmt.metrics.corpus import MetricScore, make_bleu, resolve_tokenizer, score
 
@@ -41,12 +42,17 @@ class Result:
     test: str
     sentences: int
     scores: dict[str, MetricScore]
+    protocols: dict[ProtocolName, ProtocolScore] = field(default_factory=dict)
+    """BLEU by protocols of the literature, where they were wanted."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as `nmt evaluate --json` prints it; a metric that was not computed is None."""
         values = {name: self.scores[name].value if name in self.scores else None for name in METRICS}
         signatures = {name: score.signature for name, score in self.scores.items()}
-        return {"test": self.test, **values, "sentences": self.sentences, "signatures": signatures}
+        found: dict[str, Any] = {"test": self.test, **values, "sentences": self.sentences, "signatures": signatures}
+        if self.protocols:
+            found["protocols"] = {name: score._asdict() for name, score in self.protocols.items()}
+        return found
 
 
 def evaluate_tests(
@@ -57,6 +63,7 @@ def evaluate_tests(
     target_language: str,
     output_folder: Path | None,
     overwrite: bool,
+    protocols: Sequence[ProtocolName] = (),
 ) -> Iterator[Result]:
     """Translate and score test sets one by one. Files and options are checked before the first translation.
 
@@ -67,6 +74,7 @@ def evaluate_tests(
         target_language: Code of the target language.
         output_folder: The folder for translations, named `<test>.translated.<language>`. None: they are not written.
         overwrite: Whether to replace existing translations.
+        protocols: Protocols of the literature to score by besides.
 
     Raises:
         DataError: A file cannot be read, or the sides of a test set have different numbers of lines.
@@ -74,6 +82,7 @@ def evaluate_tests(
         NMTError: The tokenizer that BLEU needs is not installed.
     """
     _check_tokenizer(options, target_language)
+    check_protocols(protocols)
     outputs = [_output(output_folder, test.name, target_language, overwrite=overwrite) for test in tests]
     texts = [read_parallel(test) for test in tests]
     for test, pairs, output in zip(tests, texts, outputs, strict=True):
@@ -82,11 +91,17 @@ def evaluate_tests(
             output.parent.mkdir(parents=True, exist_ok=True)
             write_lines(output, hypotheses)
         references = [reference for _, reference in pairs]
-        yield _result(test.name, hypotheses, references, options=options, target_language=target_language)
+        yield _result(test.name, hypotheses, references, options, target_language, protocols)
 
 
 def evaluate_file(
-    hypothesis: str, reference: str, *, name: str, options: EvaluationConfig, target_language: str
+    hypothesis: str,
+    reference: str,
+    *,
+    name: str,
+    options: EvaluationConfig,
+    target_language: str,
+    protocols: Sequence[ProtocolName] = (),
 ) -> Result:
     """Score a file of translations against a file of references.
 
@@ -95,8 +110,9 @@ def evaluate_file(
         NMTError: The tokenizer that BLEU needs is not installed.
     """
     _check_tokenizer(options, target_language)
+    check_protocols(protocols)
     hypotheses, references = read_with_references(hypothesis, reference)
-    return _result(name, hypotheses, references, options=options, target_language=target_language)
+    return _result(name, hypotheses, references, options, target_language, protocols)
 
 
 def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], list[str]]:
@@ -128,7 +144,12 @@ def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -
 
 
 def _result(
-    name: str, hypotheses: Sequence[str], references: Sequence[str], *, options: EvaluationConfig, target_language: str
+    name: str,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    options: EvaluationConfig,
+    target_language: str,
+    protocols: Sequence[ProtocolName],
 ) -> Result:
     scores = score(
         hypotheses,
@@ -140,7 +161,11 @@ def _result(
     )
     for warning in sanity_warnings(hypotheses, references, scores):
         logger.warning("%s: %s", name, warning)
-    return Result(test=name, sentences=len(references), scores=scores)
+    by_protocol = {
+        protocol: score_by_protocol(protocol, hypotheses, references, language=target_language)
+        for protocol in protocols
+    }
+    return Result(test=name, sentences=len(references), scores=scores, protocols=by_protocol)
 
 
 # Traces of tokenization: separate full stops and commas, Moses escapes, subword marks.

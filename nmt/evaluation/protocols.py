@@ -1,22 +1,21 @@
-"""One hypothesis file scored as two protocols of the literature do, so that numbers can be laid side by side.
+"""BLEU by the protocols of the literature, so that scores can be compared with published ones.
 
-S is sacreBLEU on the raw, cased text, with its 13a tokenizer: what this toolkit reports. L is what most papers on
-Multi30k report: lowercased text, punctuation normalised, cut into words by the Moses tokenizer, scored word by word as
-multi-bleu.perl does. The reference's length in words tells whether the text was prepared as theirs was.
-
-Run as `python -m nmt.evaluation.protocols HYPOTHESIS REFERENCE --language de`.
+`raw` is sacreBLEU on the raw, cased text with its 13a tokenizer. `moses` is what most papers on Multi30k report: text
+that is lowercased, with normalized punctuation, cut into words by the Moses tokenizer and scored word by word, as
+multi-bleu.perl does. The number of reference words shows whether a paper prepared its text in the same way.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, get_args
 
+from nmt.data.languages import find_language
 from nmt.errors import NMTError
-from nmt.evaluation.evaluate import read_with_references
 from nmt.metrics.corpus import check_counts, make_bleu
+
+ProtocolName = Literal["raw", "moses"]
+PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
 
 
 class ProtocolScore(NamedTuple):
@@ -30,13 +29,36 @@ class ProtocolScore(NamedTuple):
     """Tokens of the reference, as the protocol cuts it."""
 
 
+def check_protocols(protocols: Iterable[ProtocolName]) -> None:
+    """Make sure that the packages of protocols are installed.
+
+    Raises:
+        NMTError: sacremoses is missing.
+    """
+    if "moses" in protocols:
+        tokenise([], language="en")
+
+
+def score_by_protocol(
+    protocol: ProtocolName, hypotheses: Sequence[str], references: Sequence[str], *, language: str
+) -> ProtocolScore:
+    """Score translations by a protocol.
+
+    Raises:
+        NMTError: sacremoses is missing.
+    """
+    if protocol == "raw":
+        return score_raw(hypotheses, references)
+    return score_tokenised(hypotheses, references, language=language)
+
+
 def score_raw(hypotheses: Sequence[str], references: Sequence[str]) -> ProtocolScore:
-    """Score by protocol S: sacreBLEU on raw, cased text."""
+    """Score by the protocol `raw`."""
     return _score(hypotheses, references, tokenizer="13a", smooth_method="exp")
 
 
 def score_tokenised(hypotheses: Sequence[str], references: Sequence[str], *, language: str) -> ProtocolScore:
-    """Score by protocol L: lowercased, normalised, Moses-tokenised."""
+    """Score by the protocol `moses`."""
     prepared = (tokenise(hypotheses, language=language), tokenise(references, language=language))
     return _score(*prepared, tokenizer="none", smooth_method="none")
 
@@ -45,13 +67,15 @@ def tokenise(lines: Sequence[str], *, language: str) -> list[str]:
     """Lowercase, normalise punctuation, and cut into words, in the order of Multi30k's own script.
 
     Raises:
-        NMTError: If sacremoses, the Moses scripts in Python, is not installed.
+        NMTError: sacremoses, the Moses scripts in Python, is missing.
     """
     try:
         from sacremoses import MosesPunctNormalizer, MosesTokenizer
     except ImportError as error:
-        raise NMTError("Protocol L needs the Moses tokenizer. Install it with: pip install sacremoses") from error
-    normalizer, tokenizer = MosesPunctNormalizer(lang=language), MosesTokenizer(lang=language)
+        message = "The protocol moses requires the package sacremoses. Install it with: pip install sacremoses"
+        raise NMTError(message) from error
+    code = find_language(language).code
+    normalizer, tokenizer = MosesPunctNormalizer(lang=code), MosesTokenizer(lang=code)
     return [tokenizer.tokenize(normalizer.normalize(line.lower()), return_str=True) for line in lines]
 
 
@@ -63,38 +87,3 @@ def _score(
     result = metric.corpus_score([line.rstrip() for line in hypotheses], [[line.rstrip() for line in references]])
     details = f"{result.prec_str} (BP = {result.bp:.3f}, {result.sys_len} tokens for {result.ref_len} of the reference)"
     return ProtocolScore(result.score, str(metric.get_signature()), details, result.ref_len)
-
-
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the arguments; exit with code 2 if they make no sense."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/score_protocols", description="Score one hypothesis file by protocol S and protocol L."
-    )
-    parser.add_argument("hypothesis", help="translations, one a line, plain text ('-': standard input)")
-    parser.add_argument("reference", help="reference translations, untouched")
-    parser.add_argument("--language", required=True, help="code of the language of both files, such as de")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print both scores; return the exit code."""
-    options = parse(arguments)
-    try:
-        hypotheses, references = read_with_references(options.hypothesis, options.reference)
-        raw = score_raw(hypotheses, references)
-        tokenised = score_tokenised(hypotheses, references, language=options.language)
-    except NMTError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    _show("S", "raw, cased", raw)
-    _show("L", "lowercased, normalised, Moses-tokenised", tokenised)
-    return 0
-
-
-def _show(name: str, text: str, score: ProtocolScore) -> None:
-    print(f"{name}  {score.bleu:6.2f}  {text}  {score.details}")
-    print(f"           {score.signature}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -108,6 +108,24 @@ def train(
     return run.path
 
 
+def train_or_resume(config: Config, *, overwrite: bool = False, init_from: Path | None = None) -> Path:
+    """Resume the run of this name if it has a checkpoint, else start it, and return its folder.
+
+    A run without a checkpoint was interrupted before its first one, so that nothing is lost when it starts again.
+
+    Args:
+        config: The experiment.
+        overwrite: Start again in any case.
+        init_from: Model file whose weights a run starts with.
+
+    Raises:
+        NMTError: As `train`.
+    """
+    assert config.name is not None
+    resume = bool(RunFolder(config.name).all_checkpoints()) and not overwrite
+    return train(config, resume=resume, overwrite=not resume, init_from=None if resume else init_from)
+
+
 def _with_length_limits(config: Config, data: PreprocessedData) -> Config:
     """Return `config` with values from the training text for the limits it leaves open.
 

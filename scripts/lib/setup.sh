@@ -124,10 +124,3 @@ run_module() {
     export PYTHONPATH="$root:$root/scripts/lib${PYTHONPATH:+:$PYTHONPATH}"
     exec "$venv/bin/python" -m "$@"
 }
-
-# run_trainings MODULE ARGUMENTS...: run a module that trains, with the cache sizes of the command nmt train.
-run_trainings() {
-    export ONEDNN_PRIMITIVE_CACHE_CAPACITY="${ONEDNN_PRIMITIVE_CACHE_CAPACITY-128}"
-    export LRU_CACHE_CAPACITY="${LRU_CACHE_CAPACITY-8}"
-    run_module "$@"
-}

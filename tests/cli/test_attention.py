@@ -220,3 +220,35 @@ def test_a_text_of_blank_lines_is_no_error() -> None:
 
 def test_a_sentence_longer_than_any_file_name_is_a_sentence() -> None:
     assert attention("the dog " * 600, "--format", "pharaoh").count("\n") == 1
+
+
+# -------------------------------------------------------------------------------------------------------------- gold
+
+
+def test_gold_links_give_the_alignment_error_rate_of_the_printed_alignment(folder: Path) -> None:
+    printed = attention("text.en", "--target", "text.de", "--format", "pharaoh")
+    (folder / "own.align").write_text(printed, "utf-8")
+    found = json.loads(attention("text.en", "--target", "text.de", "--gold", "own.align", "--format", "json"))
+    assert found["lines"] == 3
+    assert found["attention"]["aer"] == 0
+    assert found["attention"]["links"] == found["attention"]["gold_links"] == len(printed.split())
+    (folder / "other.align").write_text("0-0 0-1\n\n0-0\n", "utf-8")
+    shown = attention("text.en", "--target", "text.de", "--gold", "other.align").splitlines()
+    assert [line.split("  ")[0] for line in shown[1:]] == ["attention", "best with one link"]
+    bound = json.loads(attention("text.en", "--target", "text.de", "--gold", "other.align", "--format", "json"))
+    assert bound["best_with_one_link"]["aer"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["text.en", "--gold", "gold"], "--gold requires --target"),
+        (["text.en", "--target", "text.de", "--gold", "gold", "-o", "x.png"], "--gold excludes --output"),
+        (["--gold", "gold", "--level", "words"], "--gold excludes --level"),
+        (["--gold", "gold", "--format", "svg"], "choose text or json"),
+        (["text.en", "--target", "text.de", "--gold", "gold"], "gold"),
+        (["--gold", "gold"], "Give a source file and --target"),
+    ],
+)
+def test_what_gold_links_cannot_be_used_with(arguments: list[str], message: str) -> None:
+    assert_explained(nmt("attention", "--model", "runs/tiny", *arguments), message)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from data_files import make_config, make_model, make_pairs, write_pairs, write_text
+from exercise.corpus import make_corpus
 from nmt.config.schema import Config
 from nmt.data.alignments import Linker, Links, PieceWords, parse_links
 from nmt.data.batching import Batch, Batches, Position
@@ -19,7 +20,6 @@ from nmt.data.special_tokens import EOS
 from nmt.data.store import make_rows
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import DataError
-from nmt.exercise.corpus import make_corpus
 
 PAIRS = make_pairs(120, seed=5, longest=9)
 Alignment = list[list[tuple[int, int]]]

@@ -57,6 +57,6 @@ def test_pictures_that_are_shown_are_there_and_small() -> None:
 
 
 def test_scripts_and_configurations_that_are_named_are_there() -> None:
-    named = set(re.findall(r"(?<![\w/])((?:scripts|configs)/[a-z0-9_.-]+)", SHOWN))
-    assert {"scripts/fetch_data", "configs/long-exercise.yaml"} <= named
+    named = set(re.findall(r"(?<![\w/])((?:scripts|configs)/[a-z0-9_./-]+)", SHOWN))
+    assert {"scripts/fetch_data", "configs/sweeps/long-exercise.yaml"} <= named
     assert all((ROOT / path).is_file() for path in named)

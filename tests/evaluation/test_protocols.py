@@ -1,13 +1,16 @@
-"""Protocols S and L: the published preparation of Multi30k, told by its reference length."""
+"""The protocols raw and moses: the published preparation of Multi30k has a known reference length."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from cli_tools import assert_explained, nmt
 from nmt.data.lines import read_lines
-from nmt.evaluation.protocols import main, score_raw, score_tokenised, tokenise
+from nmt.evaluation.protocols import score_raw, score_tokenised, tokenise
 
 MULTI30K = Path(__file__).parents[2].parent / "shared" / "data" / "multi30k"
 
@@ -26,25 +29,28 @@ def test_reference_length_of_multi30k(language: str, length: int) -> None:
     assert result.bleu == pytest.approx(100)
 
 
-def test_case_and_quotes_count_for_s_alone() -> None:
+def test_case_and_quotes_count_for_raw_alone() -> None:
     reference, hypothesis = ["„Der Hund“ schläft im Haus."], ['"der hund" schläft im haus.']
     assert score_tokenised(hypothesis, reference, language="de").bleu == pytest.approx(100)
     assert score_raw(hypothesis, reference).bleu < 50
 
 
-def test_the_command_prints_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_scores_by_both(tmp_path: Path) -> None:
     file = tmp_path / "x.de"
     file.write_text("Ein Mann liest ein Buch.\n", encoding="utf-8")
-    assert main([str(file), str(file), "--language", "de"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("S  100.00  raw, cased")
-    assert "\nL  100.00  lowercased" in printed
-    assert "tok:13a" in printed
-    assert "tok:none" in printed
+    arguments = ("evaluate", "--hypothesis", str(file), "--reference", str(file))
+    shown = nmt(*arguments, "--protocol", "raw", "--protocol", "moses")
+    assert shown.code == 0, shown.stderr
+    assert "  raw   BLEU 100.00" in shown.stdout
+    assert "  moses BLEU 100.00" in shown.stdout
+    (found,) = json.loads(nmt(*arguments, "--protocol", "moses", "--json").stdout)
+    assert list(found["protocols"]) == ["moses"]
+    assert found["protocols"]["moses"]["reference_length"] == 6
+    assert "tok:none" in found["protocols"]["moses"]["signature"]
+    assert "protocols" not in json.loads(nmt(*arguments, "--json").stdout)[0]
 
 
-def test_unequal_files_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "one").write_text("a\n", encoding="utf-8")
-    (tmp_path / "two").write_text("a\nb\n", encoding="utf-8")
-    assert main([str(tmp_path / "one"), str(tmp_path / "two"), "--language", "de"]) == 1
-    assert f"{tmp_path / 'one'} has 1 line, but {tmp_path / 'two'} has 2." in capsys.readouterr().err
+def test_a_missing_package_is_reported_before_the_translation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    arguments = ("--hypothesis", "nowhere", "--reference", "nowhere", "--target-language", "de")
+    assert_explained(nmt("evaluate", *arguments, "--protocol", "moses"), "requires the package sacremoses")

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from nmt.exercise.grammar.clause_kinds import dependent, infinitive, question, statement
-from nmt.exercise.grammar.clauses import Clause, Slot
-from nmt.exercise.grammar.determiners import ANY, BARE, THE, A, Degree, attribute
-from nmt.exercise.grammar.nominals import Agreement, Correction, Name, Nominal, NounPhrase, Pair, prepositional_phrase
-from nmt.exercise.grammar.pronouns import Pronoun, Question, RelativeOwner, RelativePronoun
-from nmt.exercise.grammar.verb_phrases import VerbPhrase
-from nmt.exercise.grammar.words import COMMA, Fragment, Leaf, alignment, chunks, fragment, line, phrase
-from nmt.exercise.lexicon.adjectives import ADJECTIVES
-from nmt.exercise.lexicon.nouns import NOUNS
-from nmt.exercise.lexicon.verbs import BE, MODALS, VERBS, Modal, Verb
-from nmt.exercise.morphology.german import Case, Gender
-from nmt.exercise.morphology.tense import Tense
+from exercise.grammar.clause_kinds import dependent, infinitive, question, statement
+from exercise.grammar.clauses import Clause, Slot
+from exercise.grammar.determiners import ANY, BARE, THE, A, Degree, attribute
+from exercise.grammar.nominals import Agreement, Correction, Name, Nominal, NounPhrase, Pair, prepositional_phrase
+from exercise.grammar.pronouns import Pronoun, Question, RelativeOwner, RelativePronoun
+from exercise.grammar.verb_phrases import VerbPhrase
+from exercise.grammar.words import COMMA, Fragment, Leaf, alignment, chunks, fragment, line, phrase
+from exercise.lexicon.adjectives import ADJECTIVES
+from exercise.lexicon.nouns import NOUNS
+from exercise.lexicon.verbs import BE, MODALS, VERBS, Modal, Verb
+from exercise.morphology.german import Case, Gender
+from exercise.morphology.tense import Tense
 
 PRESENT, PAST, PERFECT, PLUPERFECT, FUTURE = (
     Tense.PRESENT, Tense.PAST, Tense.PERFECT, Tense.PLUPERFECT, Tense.FUTURE

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from nmt.exercise.generator import Generator, Pair
-from nmt.exercise.lexicon.adjectives import ADJECTIVES
-from nmt.exercise.lexicon.nouns import NOUNS
-from nmt.exercise.lexicon.verbs import BE, MODALS, VERBS, WEATHER
-from nmt.exercise.morphology.german import IRREGULAR_PRESENT
-from nmt.exercise.morphology.numerals import german_cardinal, german_ordinal
+from exercise.generator import Generator, Pair
+from exercise.lexicon.adjectives import ADJECTIVES
+from exercise.lexicon.nouns import NOUNS
+from exercise.lexicon.verbs import BE, MODALS, VERBS, WEATHER
+from exercise.morphology.german import IRREGULAR_PRESENT
+from exercise.morphology.numerals import german_cardinal, german_ordinal
 
 # Which case and gender (M, F, N, P for the plural) a form can be: "nM" is the nominative masculine.
 DER = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nmt.exercise.grammar.determiners import (
+from exercise.grammar.determiners import (
     ANY,
     BARE,
     EVERY,
@@ -21,15 +21,15 @@ from nmt.exercise.grammar.determiners import (
     attribute,
     ordinal,
 )
-from nmt.exercise.grammar.nominals import Name, NounPhrase, Role, prepositional_phrase
-from nmt.exercise.grammar.pronouns import Pronoun, Question, RelativePronoun
-from nmt.exercise.lexicon.adjectives import ADJECTIVES
-from nmt.exercise.lexicon.noun_groups import GROUPS, group
-from nmt.exercise.lexicon.nouns import NOUNS
-from nmt.exercise.lexicon.verbs import BE, VERBS, Verb
-from nmt.exercise.morphology.english import genitive, indefinite_article
-from nmt.exercise.morphology.german import Case, Gender, personal_pronoun, reflexive_pronoun
-from nmt.exercise.morphology.numerals import english_cardinal, english_ordinal, german_cardinal, german_ordinal
+from exercise.grammar.nominals import Name, NounPhrase, Role, prepositional_phrase
+from exercise.grammar.pronouns import Pronoun, Question, RelativePronoun
+from exercise.lexicon.adjectives import ADJECTIVES
+from exercise.lexicon.noun_groups import GROUPS, group
+from exercise.lexicon.nouns import NOUNS
+from exercise.lexicon.verbs import BE, VERBS, Verb
+from exercise.morphology.english import genitive, indefinite_article
+from exercise.morphology.german import Case, Gender, personal_pronoun, reflexive_pronoun
+from exercise.morphology.numerals import english_cardinal, english_ordinal, german_cardinal, german_ordinal
 
 
 def text(words) -> str:

@@ -7,14 +7,19 @@ import hashlib
 import http.server
 import importlib.machinery
 import importlib.util
+import random
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from experiments.concatenation import PARTS, groups, in_every_group, in_one_group, long_part
+from small_corpora import write_corpus
 
 ROOT = Path(__file__).parents[2]
 MULTI30K = ROOT.parent / "shared" / "data" / "multi30k"
@@ -182,3 +187,40 @@ def test_unknown_corpora_are_refused_with_the_known_ones() -> None:
 def test_the_real_checksums_are_those_of_the_corpus(script: ModuleType) -> None:
     checksums = script.REAL["multi30k"].checksums
     assert {name: hashlib.sha256((MULTI30K / name).read_bytes()).hexdigest() for name in checksums} == checksums
+
+
+# --------------------------------------------------------------------------------------------------- long sentences
+
+PAIRS = [(f"s{number}", f"t{number}") for number in range(20)]
+
+
+def test_every_pair_is_alone_and_in_one_group() -> None:
+    made = list(in_one_group(PAIRS, random.Random(1)))
+    assert made[: len(PAIRS)] == PAIRS
+    rest = made[len(PAIRS) :]
+    assert Counter(word for source, _ in rest for word in source.split()) == Counter(source for source, _ in PAIRS)
+    assert {len(source.split()) for source, _ in rest} == {2, 3, 4}
+    assert all(source.replace("s", "t") == target for source, target in rest)
+
+
+def test_every_test_pair_is_in_a_group_of_each_size() -> None:
+    made = list(in_every_group(PAIRS, random.Random(1)))
+    words = Counter(word for source, _ in made for word in source.split())
+    assert set(words.values()) == {4}
+    assert list(groups(iter(PAIRS[:5]), 4)) == [("s0 s1 s2 s3", "t0 t1 t2 t3"), ("s4", "t4")]
+
+
+def test_the_long_multi30k_is_a_function_of_the_text_and_the_seed(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(script, monkeypatch, "multi30k-long") == 1
+    assert "Run scripts/fetch_data multi30k first" in capsys.readouterr().err
+    data = script.ROOT / "data"
+    write_corpus(data / "multi30k", PARTS, alignments=False)
+    assert run(script, monkeypatch, "multi30k-long") == 0
+    written = {path.name: path.read_bytes() for path in (data / "multi30k-long").iterdir()}
+    assert written.keys() == {f"{part}.{side}" for part in ("train", "valid", "test") for side in ("en", "de")}
+    before = (data / "multi30k-long" / "train.en").stat().st_mtime_ns
+    assert run(script, monkeypatch, "multi30k-long") == 0
+    assert (data / "multi30k-long" / "train.en").stat().st_mtime_ns == before
+    assert long_part("train", PAIRS, seed=1) == long_part("train", PAIRS, seed=1) != long_part("train", PAIRS, seed=2)

@@ -52,6 +52,17 @@ def test_required_phrases_are_met_whatever_the_beam_and_the_neighbours(beam_size
         assert search(model, [sentence], constraints=[required], beam_size=beam_size, longest=6) == [found]
 
 
+@pytest.mark.parametrize("beam_size", [1, 2, 5])
+def test_a_neighbour_without_phrases_reaches_the_limit_as_it_does_alone(beam_size: int) -> None:
+    compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
+    constraints = [Constraints(required=(compiler.required_phrase("b"),)), Constraints()]
+    model = HashModel(size=SIZE, seed=4, eos_bias=-6.0)
+    together = search(model, SENTENCES[:2], constraints=constraints, beam_size=beam_size, longest=6)
+    assert not together[1][0].finished
+    for sentence, own, found in zip(SENTENCES[:2], constraints, together, strict=True):
+        assert search(model, [sentence], constraints=[own], beam_size=beam_size, longest=6) == [found]
+
+
 def test_a_limit_gives_way_to_what_is_required() -> None:
     compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     [[found]] = search(

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,9 +15,6 @@ from cli_tools import untouched_logging
 from nmt.config import Config, load_config, load_with_origins
 from nmt.config.yaml_document import CoreLoader
 from nmt.training import train
-from papers.__main__ import main, parse
-from papers.results import Row
-from papers.table import markdown
 from toy_experiments import write_toy_experiment
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -110,58 +106,3 @@ def test_each_trains_and_translates(path: Path, toy: Path) -> None:
     assert math.isfinite(records[-1]["loss"])
     (translation,) = nmt.load(run).translate(["today the dog sees a cat"])
     assert isinstance(translation.text, str)
-
-
-# ------------------------------------------------------------------------------------------------------- the table
-
-
-def test_the_table_is_made_once_and_read_again(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--corpus", str(toy), "--long", "7", "--short", "5", "luong-2015-dot", *OVERRIDES]
-    with untouched_logging():
-        assert main(arguments) == 0
-    table, log = capfd.readouterr()
-    head, rule, row, blank, *_ = table.split("\n")
-    assert head.count("|") == rule.count("|") == row.count("|") == 9
-    assert row.startswith("| luong-2015-dot | ")
-    assert blank == ""
-    assert re.search(r"30 sentences, \d+ of them with up to 5 words in the source, \d+ with more than 7", table)
-    assert "nmt train" in log
-    assert (toy.parent / "runs/luong-2015-dot-toy/translations/test.de").read_text("utf-8").count("\n") == 30
-    with untouched_logging():
-        assert main([*arguments, "-o", "table.md"]) == 0
-    again, log = capfd.readouterr()
-    assert again == ""
-    assert Path("table.md").read_text("utf-8") == table
-    assert "done before" in log
-    assert "nmt train" not in log
-    with untouched_logging():
-        assert main([*arguments, "training.optimizer.learning_rate=0.5"]) == 1
-    again, log = capfd.readouterr()
-    assert "training.optimizer.learning_rate: 0.01 in the run, 0.5 now" in log
-    assert "not in the table: luong-2015-dot" in log
-
-
-def test_what_was_interrupted_goes_on(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--corpus", str(toy), "cho-2014", *OVERRIDES]
-    with untouched_logging():
-        assert main(arguments) == 0
-        (toy.parent / "runs/cho-2014-toy/papers.json").unlink()
-        capfd.readouterr()
-        assert main([*arguments, "training.max_updates=4"]) == 0
-    assert "--resume" in capfd.readouterr().err
-    state: dict[str, Any] = json.loads((toy.parent / "runs/cho-2014-toy/last/state.json").read_text("utf-8"))
-    assert state["train_state"]["update"] == 4
-
-
-def test_a_bucket_without_sentences_has_no_score() -> None:
-    row = Row("a", 1_234_567, 9876.5, 3.14159, 50.0, 60.04, 70.0, None, (5, 5, 0))
-    assert "| a | 1,234,567 | 9,876 | 3.1 | 50.0 | 60.0 | 70.0 | - |" in markdown([row], short=10, long=30)
-    assert markdown([], short=10, long=30).count("\n") == 2
-
-
-@pytest.mark.parametrize("arguments", [["nobody-1999"], ["--corpus", "nowhere"], ["--corpus", "x.yaml"], ["--odd"]])
-def test_refuses_what_makes_no_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        parse(arguments)
-    assert stop.value.code == 2
-    assert "error:" in capsys.readouterr().err

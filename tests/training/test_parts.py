@@ -260,7 +260,7 @@ def test_contradictions_name_the_options_that_differ() -> None:
     [
         ("/home/me/.venv/bin/nmt", "nmt"),
         ("/home/me/nmt/__main__.py", "nmt"),
-        ("scripts/lib/experiments/long_sentences.py", "long_sentences"),
+        ("scripts/lib/experiments/measure.py", "measure"),
     ],
 )
 def test_a_model_says_what_command_made_it(program: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

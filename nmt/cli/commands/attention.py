@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from nmt.cli.attention_output import IMAGES, SUFFIXES, AttentionFormat, Attentio
 from nmt.cli.loading import open_model
 from nmt.cli.options import Model, Overwrite, Quiet, Verbose, check_not_input, option, require_new_file
 from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.cli.text_table import table
 from nmt.data.lines import is_blank, read_lines
 from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
@@ -44,6 +46,15 @@ def attention(
             "--target",
             metavar="TEXT|FILE",
             help="Given translations, line by line. Default: translations by the model.",
+        ),
+    ] = None,
+    gold: Annotated[
+        Path | None,
+        option(
+            "--gold",
+            metavar="FILE",
+            help="Gold links in Pharaoh format: print the alignment error rate of the attention instead. Requires "
+            "--target. Default text: the first test set of the model.",
         ),
     ] = None,
     output: Annotated[
@@ -86,7 +97,12 @@ def attention(
       nmt attention --target "Der Bauer kommt." "The farmer comes."
       nmt attention news.en -o news.html
       nmt attention news.en --target news.de --format pharaoh > news.align
+      nmt attention news.en --target news.de --gold news.align
     """
+    if gold is not None:
+        _check_gold(format, output=output, level=level, beam_size=decoding["beam_size"])
+        _score(model, text, target, gold, format, decoding)
+        return
     if target is not None and decoding["beam_size"] is not None:
         raise UsageError("--beam-size excludes --target: a given translation is not searched for.")
     if text == target == "-":
@@ -110,6 +126,48 @@ def attention(
         source_language=languages.source_language,
         target_language=languages.target_language,
     )
+
+
+def _check_gold(format: AttentionFormat | None, **given: object) -> None:
+    """Check that no option of the output is given with --gold."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--gold excludes --{name.replace('_', '-')}: it prints a score.")
+    if format not in (None, "text", "json"):
+        raise UsageError(f"--gold excludes --format {format}: choose text or json.")
+
+
+def _score(
+    model: Path | None,
+    text: str,
+    target: str | None,
+    gold: Path,
+    format: AttentionFormat | None,
+    decoding: dict[str, Any],
+) -> None:
+    """Print the alignment error rate of a model's attention.
+
+    Raises:
+        UsageError: the text or its translation is missing, or the model has no attention.
+        DataError: a file cannot be read, or the files do not fit together.
+    """
+    if target is None and text != "-":
+        raise UsageError("--gold requires --target: gold links belong to a known translation.")
+    file = open_model(model)
+    from nmt.evaluation.attention_error import measure_attention, read_aligned, read_aligned_test
+
+    aligned = read_aligned_test(file.config, gold) if target is None else read_aligned(text, target, gold)
+    scores = {"attention": measure_attention(file, aligned, decoding=decoding), "best_with_one_link": aligned.bound()}
+    if format == "json":
+        found = {name: score.as_dict() for name, score in scores.items()}
+        typer.echo(json.dumps({"lines": len(aligned.pairs), **found}, indent=2))
+        return
+    rows = [["", "AER %", "precision %", "recall %"]]
+    for name, score in scores.items():
+        shares = (score.error_rate, score.precision, score.recall)
+        rows.append([name.replace("_", " "), *(f"{100 * share:.1f}" for share in shares)])
+    for line in table(rows):
+        typer.echo(line)
 
 
 def _output(output: Path | None, format: AttentionFormat | None, level: Level | None) -> AttentionOutputFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -28,11 +28,24 @@ from nmt.config.schema import DecodingConfig, EvaluationConfig, TestSetConfig
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests
+from nmt.evaluation.protocols import PROTOCOLS, ProtocolName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nmt.inference.model_file import ModelFile
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
+
+
+def _parse_protocol(name: str) -> str:
+    if name not in PROTOCOLS:
+        raise UsageError(f'--protocol: found "{name}", expected {" or ".join(PROTOCOLS)}')
+    return name
+
+
+def _complete_protocol(incomplete: str) -> list[str]:
+    return [name for name in PROTOCOLS if name.startswith(incomplete)]
 
 
 @with_decoding()
@@ -55,6 +68,17 @@ def evaluate(
             "--target-language",
             metavar="CODE",
             help="Language of --hypothesis, which selects the tokenizer of BLEU. Default: the suffix of --reference.",
+        ),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        option(
+            "--protocol",
+            metavar=f"<{'|'.join(PROTOCOLS)}>",
+            parser=_parse_protocol,
+            autocompletion=_complete_protocol,
+            help="Print BLEU by a protocol of the literature too: raw (sacreBLEU 13a on cased text) or moses "
+            "(lowercased, normalized punctuation, Moses tokens). Repeatable. Default: none.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -83,7 +107,9 @@ def evaluate(
       nmt evaluate --model runs/seed-1 --model runs/seed-2 --mbr chrf
       nmt evaluate --length-normalization gnmt --coverage-penalty 0.2
       nmt evaluate --hypothesis translated.de --reference news.de --json
+      nmt evaluate --hypothesis translated.de --reference news.de --protocol raw --protocol moses
     """
+    protocols = cast(list[ProtocolName], list(dict.fromkeys(protocol or ())))
     if hypothesis is not None:
         if source is not None or output is not None:
             raise UsageError(f"--hypothesis excludes {'--source' if source is not None else '-o'}.")
@@ -92,7 +118,7 @@ def evaluate(
         if models and len(models) > 1:
             raise UsageError("--hypothesis excludes a second --model.")
         _check_unused(decoding, mbr=mbr, avoid=avoid, terminology=terminology)
-        results = [_score(models[0] if models else None, hypothesis, reference, target_language)]
+        results = [_score(models[0] if models else None, hypothesis, reference, target_language, protocols)]
     else:
         if (source is None) != (reference is None):
             missing = "--reference" if reference is None else "--source or --hypothesis"
@@ -112,7 +138,7 @@ def evaluate(
             avoid=constraints.read_avoided(),
             terminology=constraints.read_terminology(),
         )
-        results = _translate_and_score(translator, loaded[0], given, output=output, overwrite=overwrite)
+        results = _translate_and_score(translator, loaded[0], given, protocols, output=output, overwrite=overwrite)
     _print(results, as_json=as_json)
 
 
@@ -124,7 +150,9 @@ def _check_unused(decoding: dict[str, Any], **others: Any) -> None:
             raise UsageError(f"--hypothesis excludes {used}: nothing is translated.")
 
 
-def _score(model: Path | None, hypothesis: Path, reference: Path, language: str | None) -> Result:
+def _score(
+    model: Path | None, hypothesis: Path, reference: Path, language: str | None, protocols: Sequence[ProtocolName]
+) -> Result:
     """Score a translation with the evaluation options of the model, or with the defaults."""
     from nmt.cli.init.corpus_files import language_of  # imports numpy
 
@@ -136,7 +164,12 @@ def _score(model: Path | None, hypothesis: Path, reference: Path, language: str 
         config = open_model(model).config
         language, options = language or config.data.target_language, config.evaluation
     return evaluate_file(
-        str(hypothesis), str(reference), name=hypothesis.name, options=options, target_language=language
+        str(hypothesis),
+        str(reference),
+        name=hypothesis.name,
+        options=options,
+        target_language=language,
+        protocols=protocols,
     )
 
 
@@ -144,6 +177,7 @@ def _translate_and_score(
     translator: TextTranslator,
     file: ModelFile,
     given: tuple[Path, Path] | None,
+    protocols: Sequence[ProtocolName],
     *,
     output: Path | None,
     overwrite: bool,
@@ -161,6 +195,7 @@ def _translate_and_score(
         target_language=file.config.data.target_language,
         output_folder=output,
         overwrite=overwrite,
+        protocols=protocols,
     )
     return list(results)
 
@@ -174,3 +209,6 @@ def _print(results: list[Result], *, as_json: bool) -> None:
         typer.echo(f"{result.test}: {scores}  ({result.sentences} sentences)")
         for name, score in result.scores.items():
             typer.echo(f"  {NAMES[name]:<5} {score.signature}")
+        for protocol, found in result.protocols.items():
+            typer.echo(f"  {protocol:<5} BLEU {found.bleu:.2f}  {found.details}")
+            typer.echo(f"        {found.signature}")

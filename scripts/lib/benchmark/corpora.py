@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from exercise.generator import Generator
 from nmt.config.schema import Config
 from nmt.data.lines import write_lines
-from nmt.exercise.generator import Generator
 
 DIFFERENT = 10_000
 """Beyond this many pairs the same ones come again, with a number at the end: so they are made faster."""

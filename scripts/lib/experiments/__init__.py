@@ -1,1 +1,1 @@
-"""The experiments of docs/attention.md: scripts/long_sentences, scripts/attention_scores, scripts/alignment_error."""
+"""Text that experiments of docs/concepts/attention.md need."""

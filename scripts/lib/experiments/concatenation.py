@@ -1,7 +1,8 @@
-"""Long sentences out of short ones: pairs of a corpus put one after another at random.
+"""Long sentences out of short ones: pairs of a corpus, concatenated in random order. Needs the standard library alone.
 
-Each pair is there once alone, and beside others in groups. In training and validation text each is in one group, of
-2, 3 or 4 pairs; in test text in one group of each of these sizes, so that the same text is measured at every length.
+Each pair is there once alone, and once or more in a group with others. In training and validation text each pair is in
+one group, of 2, 3 or 4 pairs. In test text it is in one group of each of these sizes, so that the same text is measured
+at every length.
 """
 
 from __future__ import annotations
@@ -9,46 +10,22 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
-
-from nmt.config.schema import PairConfig
-from nmt.data.corpus import read_parallel
-from nmt.data.lines import write_lines
-from nmt.errors import DataError
-from nmt.log import logger
 
 GROUPS = (2, 3, 4)
 """How many pairs make a long one."""
+SEED = 1
 PARTS = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
-"""What is made, and what of Multi30k it is made of."""
-
-TextPair = tuple[str, str]
+"""The parts of the long corpus, and the part of Multi30k that each is made of."""
 
 
-def make_long_multi30k(source: Path, target: Path, *, seed: int) -> None:
-    """Write the concatenated Multi30k; files that are there and right are left alone.
-
-    Args:
-        source: Folder of Multi30k.
-        target: Folder for the files train, valid and test, each .en and .de.
-        seed: Of the order.
-
-    Raises:
-        DataError: Multi30k is not there, or a file cannot be read or written.
-    """
-    if not source.is_dir():
-        raise DataError(f"{source}: there is no such folder; scripts/fetch_data multi30k makes it")
-    target.mkdir(parents=True, exist_ok=True)
-    for part, name in PARTS.items():
-        pairs = read_parallel(PairConfig(source=str(source / f"{name}.en"), target=str(source / f"{name}.de")))
-        generator = random.Random(f"{seed} {part}")
-        made = list(in_every_group(pairs, generator) if part == "test" else in_one_group(pairs, generator))
-        for side, language in enumerate(("en", "de")):
-            _write(target / f"{part}.{language}", [pair[side] for pair in made])
+def long_part(part: str, pairs: Sequence[tuple[str, str]], *, seed: int = SEED) -> list[tuple[str, str]]:
+    """Return the pairs of a part of the long corpus: the short ones first, then the groups."""
+    generator = random.Random(f"{seed} {part}")
+    return list(in_every_group(pairs, generator) if part == "test" else in_one_group(pairs, generator))
 
 
-def in_one_group(pairs: Sequence[TextPair], generator: random.Random) -> Iterator[TextPair]:
-    """Give each pair alone, and then all in groups: about as many pairs in groups of each size."""
+def in_one_group(pairs: Sequence[tuple[str, str]], generator: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield each pair alone, then all pairs in groups: about as many pairs in groups of each size."""
     yield from pairs
     shuffled = iter(generator.sample(pairs, len(pairs)))
     share = len(pairs) // len(GROUPS)
@@ -57,21 +34,17 @@ def in_one_group(pairs: Sequence[TextPair], generator: random.Random) -> Iterato
         yield from groups(shuffled if last else islice(shuffled, share), size)
 
 
-def in_every_group(pairs: Sequence[TextPair], generator: random.Random) -> Iterator[TextPair]:
-    """Give each pair alone, and in a group of each size."""
+def in_every_group(pairs: Sequence[tuple[str, str]], generator: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield each pair alone, then in a group of each size."""
     yield from pairs
     for size in GROUPS:
         yield from groups(iter(generator.sample(pairs, len(pairs))), size)
 
 
-def groups(pairs: Iterator[TextPair], size: int) -> Iterator[TextPair]:
-    """Put each `size` pairs one after another; the last group may be smaller."""
-    while group := list(islice(pairs, size)):
+def groups(pairs: Iterator[tuple[str, str]], size: int) -> Iterator[tuple[str, str]]:
+    """Concatenate `size` pairs at a time; the last group may be smaller."""
+    while True:
+        group = list(islice(pairs, size))
+        if not group:
+            return
         yield " ".join(source for source, _ in group), " ".join(target for _, target in group)
-
-
-def _write(path: Path, lines: Sequence[str]) -> None:
-    if path.exists() and path.read_text("utf-8") == "".join(f"{line}\n" for line in lines):
-        return
-    write_lines(path, lines)
-    logger.info("wrote %s, %s lines", path, f"{len(lines):,}")

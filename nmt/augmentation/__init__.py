@@ -1,0 +1,1 @@
+"""Synthetic training text: one side of each pair is the output of a model."""

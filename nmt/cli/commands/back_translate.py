@@ -1,0 +1,159 @@
+"""`nmt back-translate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from nmt.cli.augmentation_options import (
+    COMPUTATION,
+    Drop,
+    NoTrain,
+    Output,
+    Overwrite,
+    Processes,
+    positive,
+    print_result,
+    read_flags,
+)
+from nmt.cli.environment import limit_kernel_caches
+from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose, option
+from nmt.cli.schema_options import with_decoding
+
+
+@with_decoding(*COMPUTATION)
+def back_translate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    reverse: Annotated[
+        list[Path] | None,
+        option("--reverse", metavar="MODEL", help="Model of the other direction. Repeat the option for an ensemble."),
+    ] = None,
+    self_training: Annotated[
+        bool, option("--self-training", help="Translate text of the source language with --model instead.")
+    ] = False,
+    models: Annotated[
+        list[Path] | None,
+        option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="Model for --self-training. Repeat the option for an ensemble.",
+        ),
+    ] = None,
+    monolingual: Annotated[
+        list[Path] | None,
+        option(
+            "--monolingual",
+            metavar="FILE",
+            help="Text to translate, one sentence per line. Repeat the option for several files.",
+        ),
+    ] = None,
+    max_lines: Annotated[
+        int | None, option("--lines", metavar="N", min=1, help="Number of lines to translate. Default: all.")
+    ] = None,
+    search: Annotated[
+        Literal["top-k", "sampling", "beam"] | None,
+        option(
+            "--search",
+            help="Sample among the most probable pieces or among all, or search with a beam. Default: top-k, with "
+            "--self-training beam.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        option("--top-k", metavar="N", min=1, help="Pieces to sample among with --search top-k. Default: 10."),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        positive("--temperature", "Sampling temperature: below 1 more conservative, above 1 more diverse. Default: 1."),
+    ] = None,
+    seed: Annotated[int | None, option("--seed", metavar="N", min=0, help="Seed of sampling. Default: 1.")] = None,
+    beam_size: Annotated[
+        int | None,
+        option(
+            "--beam-size",
+            metavar="N",
+            min=1,
+            help="Beam size with --search beam. Default: that of the model.",
+        ),
+    ] = None,
+    length_ratio: Annotated[
+        float | None,
+        positive(
+            "--length-ratio",
+            "Largest ratio of the lengths of a pair, in words. Default: data.filters.max_length_ratio of CONFIG.",
+        ),
+    ] = None,
+    weight: Annotated[float, positive("--weight", "How many times an epoch shows each new pair. Default: 1.")] = 1.0,
+    tag: Annotated[
+        str | None,
+        option("--tag", metavar="SYMBOL", help='Symbol before each new source, such as "<bt>". Default: none.'),
+    ] = None,
+    init_from: Annotated[
+        Path | None,
+        option(
+            "--init-from",
+            metavar="MODEL",
+            help="Model file or run folder whose weights and subword model training starts from. Default: random "
+            "weights and a new subword model.",
+        ),
+    ] = None,
+    drop: Drop = None,
+    processes: Processes = 1,
+    output: Output = None,
+    no_train: NoTrain = False,
+    *,
+    decoding: dict[str, Any],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Translate monolingual text and train on it as a second corpus (back-translation, self-training).
+
+    A model of the other direction translates text of the target language (Sennrich et al. 2016). The target side of the
+    new pairs was written by people. By default translations are sampled among the ten most probable pieces, so that
+    they vary (Edunov et al. 2018). With --self-training, a model of the same direction translates source text.
+
+    Monolingual lines are dropped if the filters of CONFIG drop them, if they came before, or if they are in its
+    validation or test sets. Pairs are dropped for the flags of --drop, as copies, and for the ratio of their lengths.
+
+    The output folder has translations.jsonl, the pairs train.*, config.yaml for nmt train, and report.json with counts.
+    The run is runs/NAME-back-translated or runs/NAME-self-trained. At the end scores on the validation set are printed.
+
+    Ctrl-C saves and stops. The same command resumes.
+
+    For example:
+
+      nmt back-translate my.yaml --reverse runs/de-en --monolingual news.de --tag "<bt>"
+      nmt back-translate my.yaml --reverse runs/de-en --monolingual news.de --search beam
+      nmt back-translate my.yaml --self-training --model runs/my --monolingual news.en
+    """
+    limit_kernel_caches()
+    from nmt.augmentation.back_translate import DROPPED, BackTranslateOptions
+    from nmt.augmentation.back_translate import back_translate as run
+
+    options = BackTranslateOptions(
+        monolingual=tuple(monolingual or ()),
+        reverse=tuple(reverse or ()),
+        models=tuple(models or ()),
+        self_training=self_training,
+        max_lines=max_lines,
+        search=search,
+        top_k=top_k,
+        temperature=temperature,
+        seed=seed,
+        beam_size=beam_size,
+        length_ratio=length_ratio,
+        weight=weight,
+        tag=tag,
+        init_from=init_from,
+        drop=read_flags(drop, DROPPED),
+        output=output,
+        processes=processes,
+        train=not no_train,
+        overwrite=overwrite,
+        **decoding,
+    )
+    found = run(config, overrides or [], options)
+    print_result(found.config, found.scores)

@@ -1,0 +1,125 @@
+"""Reads the file of a sweep. All problems are reported at once, each with its line and key."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nmt.config.inheritance import recipe_file, recipe_names
+from nmt.config.problems import ConfigSyntaxError, KeyPath, Problem, config_error, show
+from nmt.config.validate import schema_problem
+from nmt.config.yaml_document import YamlDocument, read_document
+from nmt.sweep.schema import BASE, Sweep
+
+Found = tuple[KeyPath, str, str]
+"""A key, what is wrong with it, and a hint."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Read a sweep; its base, corpus and the bases of its variants become paths relative to the current folder.
+
+    Raises:
+        ConfigError: Lists every problem with file, line and key.
+    """
+    try:
+        document = read_document(path)
+    except ConfigSyntaxError as error:
+        raise config_error(str(path), [error.problem]) from None
+    problems = list(document.problems)
+    sweep = _validate(document, problems)
+    if sweep is not None:
+        problems += _contradictions(sweep, document)
+        sweep = _resolve(sweep, document, problems)
+    if problems or sweep is None:
+        raise config_error(str(path), problems)
+    return sweep if sweep.name is not None else sweep.model_copy(update={"name": path.stem})
+
+
+def _validate(document: YamlDocument, problems: list[Problem]) -> Sweep | None:
+    try:
+        return Sweep.model_validate(document.data, strict=True)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            if detail["loc"] not in document.unread:
+                problems.append(schema_problem(document, detail, root=Sweep))
+        return None
+
+
+def _contradictions(sweep: Sweep, document: YamlDocument) -> Iterator[Problem]:
+    """Yield what the schema alone cannot find."""
+    for path, text, hint in (*_variants(sweep), *_options(sweep), *_baseline(sweep), *_measurements(sweep)):
+        yield Problem(document.place(path), path, text, hint)
+
+
+def _variants(sweep: Sweep) -> Iterator[Found]:
+    counts = Counter(variant.name for variant in sweep.variants)
+    for index, variant in enumerate(sweep.variants):
+        path: KeyPath = ("variants", index)
+        if not NAME.fullmatch(variant.name) or variant.name == BASE:
+            hint = "base is the base without changes" if variant.name == BASE else "use letters, digits and - _ ."
+            yield (*path, "name"), f"{show(variant.name)} cannot be the name of a variant", hint
+        elif counts[variant.name] > 1:
+            yield (*path, "name"), f"{show(variant.name)} is the name of several variants", "rename one of them"
+        if variant.base is None and sweep.base is None:
+            yield path, "the variant has no configuration", "set base here, or base of the sweep"
+
+
+def _options(sweep: Sweep) -> Iterator[Found]:
+    lists: list[tuple[KeyPath, list[str]]] = [(("options",), sweep.options)]
+    lists += [(("variants", index, "options"), variant.options) for index, variant in enumerate(sweep.variants)]
+    for path, options in lists:
+        for index, option in enumerate(options):
+            if "=" not in option:
+                hint = "write an option and its value, such as training.max_epochs=10"
+                yield (*path, index), f"found {show(option)}, expected key.path=value", hint
+
+
+def _baseline(sweep: Sweep) -> Iterator[Found]:
+    names = [variant.name for variant in sweep.variants]
+    if sweep.baseline == BASE and sweep.base is None:
+        yield ("baseline",), "the sweep has no base to compare with", f"use null or {', '.join(names)}"
+    elif sweep.baseline not in (BASE, None, *names):
+        yield ("baseline",), f"{show(sweep.baseline)} is not a variant", f"use {BASE}, null or {', '.join(names)}"
+    for index, variant in enumerate(sweep.variants):
+        if variant.equal_parameters and sweep.baseline in (None, variant.name):
+            hint = "set baseline to another variant"
+            yield ("variants", index, "equal_parameters"), "equal_parameters requires a baseline", hint
+
+
+def _measurements(sweep: Sweep) -> Iterator[Found]:
+    if "aer" in sweep.metrics and sweep.gold is None:
+        yield ("metrics",), "aer requires gold links", "set gold to their file"
+    if "aer" not in sweep.metrics and sweep.gold is not None:
+        yield ("gold",), "gold links require the metric aer", "add aer to metrics"
+    for name in ("bounds", "figure") if sweep.by_length is not None else ():
+        bounds = getattr(sweep.by_length, name)
+        if any(after <= before for before, after in pairwise(bounds)) or (name == "bounds" and not bounds):
+            yield ("by_length", name), "the bounds must rise", "such as [10, 20, 30]"
+
+
+def _resolve(sweep: Sweep, document: YamlDocument, problems: list[Problem]) -> Sweep:
+    """Replace names of recipes and paths relative to the sweep file."""
+    folder = Path(document.file).parent
+
+    def resolved(given: str | None, path: KeyPath) -> str | None:
+        if given is None:
+            return None
+        recipe = recipe_file(given)
+        file = recipe if recipe is not None else folder / given
+        if not file.is_file():
+            hint = f"paths are relative to the folder of {document.file}. Recipes: {', '.join(recipe_names())}"
+            problems.append(Problem(document.place(path), path, f"no such file: {file}", hint))
+        return str(file)
+
+    variants = [
+        variant.model_copy(update={"base": resolved(variant.base, ("variants", index, "base"))})
+        for index, variant in enumerate(sweep.variants)
+    ]
+    files = {name: resolved(getattr(sweep, name), (name,)) for name in ("base", "corpus")}
+    return sweep.model_copy(update={**files, "variants": variants})

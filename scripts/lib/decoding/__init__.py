@@ -1,1 +1,0 @@
-"""What decoding can do, measured: scripts/decoding_table, scripts/invariance."""

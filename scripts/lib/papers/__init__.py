@@ -1,1 +1,0 @@
-"""Trains the models of configs/papers on one corpus and puts them into one table."""
