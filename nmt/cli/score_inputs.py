@@ -118,20 +118,20 @@ def _read_list(
         parsed = parse(line)
         if parsed is None:
             raise DataError(f"{describe(target)}, line {number}: expected {expected}.")
-        wanted, translation = parsed
-        if wanted < current:
+        source_line, translation = parsed
+        if source_line < current:
             raise DataError(
-                f"{describe(target)}, line {number}: translates line {wanted + 1} of the source, but follows a "
+                f"{describe(target)}, line {number}: translates line {source_line + 1} of the source, but follows a "
                 f"translation of line {current + 1}. Sort the list by line."
             )
-        while current < wanted:
+        while current < source_line:
             current, text = next(texts, (-1, ""))
             if current < 0:
                 raise DataError(
-                    f"{describe(target)}, line {number}: translates line {wanted + 1} of {describe(source)}, which has "
-                    "fewer lines."
+                    f"{describe(target)}, line {number}: translates line {source_line + 1} of {describe(source)}, "
+                    "which has fewer lines."
                 )
-        yield _item(text, translation, line=wanted + 1)
+        yield _item(text, translation, line=source_line + 1)
 
 
 def _moses(line: str) -> tuple[int, str] | None:

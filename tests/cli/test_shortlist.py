@@ -54,7 +54,7 @@ def test_the_same_training_pairs_serve_both_runs(trained: Path) -> None:
 
 def test_without_a_table_the_error_says_what_to_do() -> None:
     outcome = nmt("translate", "--model", "runs/bare", "--shortlist", "test.en")
-    assert_explained(outcome, "no table", "nmt shortlist MODEL", codes=(2,))
+    assert_explained(outcome, "has no shortlist", "nmt shortlist MODEL", codes=(2,))
 
 
 def test_a_model_gets_a_table_later(trained: Path, tmp_path: Path) -> None:

@@ -106,14 +106,14 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
     if not train.are_called("train"):
         return []
     before, _, after = _without_compression(train.source).name.partition("train")
-    found: dict[str, TextFiles] = {}
+    tests: dict[str, TextFiles] = {}
     for path in sorted(map(_without_compression, train.source.parent.glob("*"))):
         if path.name.startswith(f"{before}test") and path.name.endswith(after):
             name = path.name[len(before) : len(path.name) - len(after)]
             files = train.renamed("train", name).compressed_or_not()
             if files.exist():
-                found[name.strip("._-")] = files
-    return list(found.items())
+                tests[name.strip("._-")] = files
+    return list(tests.items())
 
 
 def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFiles, TextFiles, TextFiles]:

@@ -60,8 +60,8 @@ def attention_terms(config: Config) -> Iterator[Conflict]:
     updates, score = key("training.guided_alignment.decay_updates"), key("model.attention.score")
     links = guided.weight > 0 or (guided.final_weight or 0.0) > 0
     if config.model.attention.score == "none":
-        for path, wanted in ((key("training.coverage_loss"), training.coverage_loss > 0), (weight, links)):
-            if wanted:
+        for path, enabled in ((key("training.coverage_loss"), training.coverage_loss > 0), (weight, links)):
+            if enabled:
                 message = f"{path[-1] if len(path) == 2 else path[-2]} requires attention, but attention.score is none"
                 yield Conflict((path, score), message, "leave it out, or choose a score under model.attention")
     if links and not any(corpus.alignment is not None for corpus in config.data.train):
