@@ -36,13 +36,13 @@ def load(**options: object) -> LoadedModel:
     return nmt.load("runs/my", device="cpu", **options)
 
 
-def test_the_examples_in_the_documentation_are_true() -> None:
+def test_the_examples_in_the_documentation_run() -> None:
     failed, tried = doctest.testmod(api, optionflags=doctest.ELLIPSIS)
     assert tried > 10
     assert failed == 0
 
 
-def test_what_is_given_says_what_comes_back() -> None:
+def test_results_have_the_form_of_the_input() -> None:
     model = load()
     found = model.translate(LINES)
     assert isinstance(found, list)
@@ -61,7 +61,7 @@ def test_what_is_given_says_what_comes_back() -> None:
     assert model.translate("").text == ""
 
 
-def test_translations_and_scores_are_those_of_the_command_line() -> None:
+def test_translations_and_scores_equal_those_of_the_command_line() -> None:
     shown = command("translate", "text.en", "--format", "jsonl", "--n-best", "3", "--beam-size", "4").stdout
     rows = [json.loads(line) for line in shown.removesuffix("\n").split("\n")]
     model = load(n_best=3, beam_size=4)
@@ -83,7 +83,7 @@ def test_translations_and_scores_are_those_of_the_command_line() -> None:
             assert found.log_probability == pytest.approx(number, abs=1e-4)
 
 
-def test_scores_of_one_several_and_a_stream() -> None:
+def test_scores_of_a_line_a_list_and_a_stream() -> None:
     model = load()
     pairs = [("the dog .", "a cat ."), ("", "a cat ."), ("a man runs .", "")]
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
@@ -189,7 +189,7 @@ def test_threads_may_share_a_model() -> None:
     assert [count for _, _, count in found] == [len(line.split()) + 1 for line in lines]
 
 
-def test_errors_of_a_stream_come_where_they_happen() -> None:
+def test_errors_of_a_stream_are_raised_at_their_line() -> None:
     def lines() -> Iterator[str]:
         yield "the dog ."
         raise NMTError("the source broke")
@@ -200,7 +200,7 @@ def test_errors_of_a_stream_come_where_they_happen() -> None:
         next(found)
 
 
-def test_what_is_no_text_is_refused() -> None:
+def test_other_types_than_text_are_refused() -> None:
     model: Any = load()
     wrong = [nmt.SourceLine("a", required=None), nmt.SourceLine("a", required=(5,)), nmt.SourceLine("a", prefix=None)]  # type: ignore[arg-type]
     for request in wrong:

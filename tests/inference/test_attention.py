@@ -45,7 +45,7 @@ def seen(found: list[LineAttention | None]) -> list[LineAttention]:
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES, ids=lambda model: model["attention"]["score"])
-def test_the_weights_are_those_of_the_steps(tmp_path: Path, model: dict[str, Any]) -> None:
+def test_the_weights_equal_those_of_single_steps(tmp_path: Path, model: dict[str, Any]) -> None:
     found = seen(list(attender(tmp_path, **model).attend(LINES)))
     file = load_model(tmp_path / "model.safetensors")
     network, tokenizers = file.network(torch.device("cpu")), tiny_tokenizers()
@@ -75,7 +75,7 @@ def test_rows_sum_to_one_for_pieces_and_words(tmp_path: Path) -> None:
         assert one.words.source.texts == [*one.source.split(), END]
 
 
-def test_translations_are_those_of_the_translator(tmp_path: Path) -> None:
+def test_translations_equal_those_of_the_translator(tmp_path: Path) -> None:
     found = list(attender(tmp_path).attend(LINES))
     translator = Translator.load(tmp_path / "model.safetensors", decoding={"device": "cpu"})
     assert ["" if one is None else one.translation for one in found] == [
@@ -83,7 +83,7 @@ def test_translations_are_those_of_the_translator(tmp_path: Path) -> None:
     ]
 
 
-def test_a_given_translation_is_looked_at(tmp_path: Path) -> None:
+def test_attention_of_a_given_translation(tmp_path: Path) -> None:
     targets = ["a dog .", "x", "the cat", "y", "  "]
     found = list(attender(tmp_path).attend(LINES, targets))
     assert [one and one.translation for one in found] == ["a dog .", None, "the cat", None, None]
@@ -100,7 +100,7 @@ def test_the_weights_do_not_depend_on_neighbours(tmp_path: Path) -> None:
         assert alone.pieces.weights == pytest.approx(attended.pieces.weights, abs=1e-5)
 
 
-def test_a_long_line_is_seen_in_parts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_line_has_attention_in_segments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     line = "the red dog sleeps and the cat runs . " * 12
     with caplog.at_level(logging.WARNING, logger="nmt"):
         one = seen(list(attender(tmp_path).attend(["a dog", line])))[1]
@@ -144,7 +144,7 @@ def test_word_weights_are_sums_over_source_pieces_and_means_over_target_pieces()
     assert found.dtype == np.float32
 
 
-def test_links_leave_out_the_ends_of_sentence() -> None:
+def test_links_do_not_count_eos() -> None:
     weights = np.array([[0.1, 0.7, 0.2], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.9, 0.0, 0.1]], dtype=np.float32)
     attention = AttentionMap(units("a", "b"), units("x", "y", "z"), weights)
     # z looks most at the end of the source, the end of the target at a: neither is linked.
@@ -153,12 +153,12 @@ def test_links_leave_out_the_ends_of_sentence() -> None:
     assert pharaoh([]) == ""
 
 
-def test_links_count_on_behind_the_end_of_a_part() -> None:
+def test_links_count_over_segments() -> None:
     parts = Units(["a", END, "b", END], frozenset([1, 3]))
     assert AttentionMap(parts, parts, np.eye(4, dtype=np.float32)).links() == [(0, 0), (1, 1)]
 
 
-def test_words_are_spelt_from_bytes_too() -> None:
+def test_words_of_byte_pieces() -> None:
     subwords = tiny_tokenizers().source
     ids = [*subwords.encode(["the dög 語 ."])[0], EOS]
     pieces = piece_units(ids, subwords)

@@ -29,7 +29,7 @@ def texts(translator: Translator, lines: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_required_phrases_are_in_the_text_whatever_the_batch(beam_size: int) -> None:
+def test_required_phrases_are_in_the_text_in_any_batch(beam_size: int) -> None:
     requests = [SourceLine(line, required=REQUIRED[number % 5]) for number, line in enumerate(LINES)]
     found = texts(tiny_translator(beam_size=beam_size), requests)
     for request, text in zip(requests, found, strict=True):
@@ -39,14 +39,14 @@ def test_required_phrases_are_in_the_text_whatever_the_batch(beam_size: int) -> 
     assert found[::5] == plain[::5]
 
 
-def test_a_prefix_stands_at_the_beginning() -> None:
+def test_a_translation_starts_with_its_prefix() -> None:
     requests = [SourceLine(line, prefix="the big zebra", required=("cat",)) for line in LINES[:4]]
     for text in texts(tiny_translator(beam_size=3), requests):
         assert text.startswith("the big zebra")
         assert " cat " in words(text)
 
 
-def test_avoided_phrases_are_nowhere() -> None:
+def test_avoided_phrases_do_not_occur() -> None:
     translator = tiny_translator(beam_size=4, n_best=4)
     common = [word for word in WORDS.split() if any(f" {word} " in words(text) for text in texts(translator, LINES))]
     assert common
@@ -57,7 +57,7 @@ def test_avoided_phrases_are_nowhere() -> None:
     assert texts(translator, LINES) != [translation.text for translation in steered]
 
 
-def test_terms_of_the_source_are_translated_as_the_list_says() -> None:
+def test_terms_are_translated_by_the_terminology() -> None:
     terminology = Terminology({"dog": "Hund", "the dog": "der Hund", "green": "grün"})
     translator = tiny_translator(beam_size=3).with_constraints(terminology=terminology)
     one, two, three, four = texts(translator, ["a dog sees", "the dog sees", "hotdog", "a green dog"])
@@ -109,14 +109,14 @@ def test_samples_depend_on_the_line_and_the_seed_alone() -> None:
     assert drawn(list(tiny_translator(**options, seed=7).translate(LINES))) != drawn(found)
 
 
-def test_candidates_have_different_texts_and_are_as_many_as_wanted() -> None:
+def test_n_best_lists_have_n_different_texts() -> None:
     for translation in tiny_translator(beam_size=6, n_best=3).translate(LINES):
         found = [candidate.text for candidate in translation.hypotheses]
         assert len(found) == len(set(found)) <= 3
         assert [c.score for c in translation.hypotheses] == sorted(c.score for c in translation.hypotheses)[::-1]
 
 
-def test_long_lines_have_what_is_required_once() -> None:
+def test_long_lines_have_a_required_phrase_once() -> None:
     [text] = texts(
         tiny_translator(beam_size=2, max_source_pieces=10), [SourceLine("the dog " * 12, required=("zebra",))]
     )

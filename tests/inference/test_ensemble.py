@@ -117,7 +117,7 @@ def test_an_impossible_piece_stays_possible_only_by_probabilities() -> None:
     assert found[1] == [-math.inf, pytest.approx(0.5 * math.log(0.5))]
 
 
-def test_different_architectures_translate_together_whatever_the_batch(models: dict[str, ModelFile]) -> None:
+def test_different_architectures_form_an_ensemble_in_any_batch(models: dict[str, ModelFile]) -> None:
     members = [models[name] for name in ("dot", "concat", "wide", "blind")]
     decoding = {"beam_size": 3, "device": "cpu"}
     expected = texts(Translator.from_models(members, decoding={**decoding, "batch_sentences": 8}))

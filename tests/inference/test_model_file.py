@@ -35,7 +35,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("tying", "score"), [("none", "dot"), ("two_way", "none"), ("two_way", "additive"), ("three_way", "general")]
 )
-def test_what_is_saved_is_loaded(tmp_path: Path, tying: str, score: str) -> None:
+def test_a_saved_model_is_loaded_unchanged(tmp_path: Path, tying: str, score: str) -> None:
     path = tmp_path / "new folder" / "model.safetensors"
     network = save_tiny_model(path, tying=tying, attention={"score": score})
     file = load_model(path)
@@ -53,7 +53,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, tying: str, score: str) -> None
     assert (loaded.encoder.embeddings.table.weight is loaded.decoder.embeddings.table.weight) == (tying == "three_way")
 
 
-def test_shared_weights_are_there_once(tmp_path: Path) -> None:
+def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
     network = tiny_network(tiny_config(tying="three_way"))
     for name, weights in (("unique", dict(network.named_parameters())), ("all", network.state_dict())):
         save_model(
@@ -227,7 +227,7 @@ def test_a_given_model_is_a_file_or_a_run(runs: Path, caplog: pytest.LogCaptureF
     assert not caplog.records
 
 
-def test_without_one_it_is_the_newest_and_said(runs: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_default_model_is_the_newest_and_is_logged(runs: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     assert find_model(None) == Path("runs/new/best.safetensors")
     assert "runs/new/best.safetensors" in caplog.text.replace("\\", "/")
@@ -253,7 +253,7 @@ def test_the_environment_comes_before_the_runs(
         find_model(None)
 
 
-def test_a_model_that_is_not_there_is_a_usage_error(
+def test_a_missing_model_is_a_usage_error(
     runs: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="no such model"):

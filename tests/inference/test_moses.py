@@ -19,7 +19,7 @@ TEXTS = st.text() | BARS.map("".join)
 @example("|||")
 @example("&#124;")
 @example("&amp;#124;||||&&#124;")
-def test_every_text_comes_back_as_it_was(text: str) -> None:
+def test_every_text_is_restored(text: str) -> None:
     assert "|||" not in escape_bars(text)
     assert restore_bars(escape_bars(text)) == text
 
@@ -40,7 +40,7 @@ def test_bars_are_written_as_moses_does_and_single_ones_of_other_tools_are_read(
 
 
 @given(TEXTS.map(one_line))
-def test_a_line_of_a_list_has_its_fields_whatever_the_text(text: str) -> None:
+def test_a_line_of_a_list_has_its_fields_for_any_text(text: str) -> None:
     hypothesis = Hypothesis(text, [5], ["a"], -0.5, -1.0, [-0.25, -0.75], True)
     line = format_translation(Translation(text, [hypothesis], line=7), Layout("moses", None), None, None)  # type: ignore[arg-type]
     number, written, features, score = line.removesuffix("\n").split(" ||| ")

@@ -27,7 +27,7 @@ falling = st.lists(st.integers(-30, 0), min_size=1, max_size=5).map(lambda row: 
 
 
 @given(st.lists(falling, min_size=1, max_size=5))
-def test_combinations_come_by_falling_sum_each_once(rows: list[list[int]]) -> None:
+def test_combinations_are_generated_once_by_falling_sum(rows: list[list[int]]) -> None:
     every = list(itertools.product(*(range(len(row)) for row in rows)))
 
     def total(places: Sequence[int]) -> int:
@@ -38,7 +38,7 @@ def test_combinations_come_by_falling_sum_each_once(rows: list[list[int]]) -> No
     assert list(map(total, found)) == sorted(map(total, every), reverse=True)
 
 
-def test_only_the_combinations_that_are_asked_for_are_made() -> None:
+def test_combinations_are_generated_lazily() -> None:
     rows = [[-0.1 * place for place in range(10)]] * 1000
     found = list(itertools.islice(best_combinations(rows), 20))
     assert found[0] == [0] * 1000
@@ -79,7 +79,7 @@ def write(
     return builder.build(rows, {})
 
 
-def test_scores_are_means_and_log_probabilities_sums_of_the_parts() -> None:
+def test_scores_are_means_and_log_probabilities_sums_over_segments() -> None:
     one = [hypothesis("ab", -1.0), hypothesis("a?", -3.0)]
     other = [hypothesis("c", -1.5), hypothesis("", -2.0)]
     found = write([one, other], n_best=4)
@@ -95,7 +95,7 @@ def test_scores_are_means_and_log_probabilities_sums_of_the_parts() -> None:
         assert each.piece_log_probabilities == [value for part in parts for value in part.piece_log_probabilities]
 
 
-def test_texts_are_different_and_the_best_way_to_a_text_is_kept() -> None:
+def test_texts_are_different_and_the_best_hypothesis_of_a_text_is_kept() -> None:
     one = [hypothesis("a", -1.0), hypothesis("aX", -1.5), hypothesis("b", -2.0)]
     assert [(each.text, each.score) for each in write([one], n_best=3)] == [("a", -1.0), ("b", -2.0)]
     both = write([one, [hypothesis("c", -1.0), hypothesis("Xc", -1.1), hypothesis("d", -1.2)]], n_best=9)
@@ -112,7 +112,7 @@ def test_samples_stay_as_they_were_drawn() -> None:
     assert [each.score for each in found] == [-2.0, -2.0, -1.0]
 
 
-def test_pieces_of_a_model_that_writes_from_right_to_left_are_in_the_order_of_the_text() -> None:
+def test_pieces_of_a_right_to_left_model_are_in_the_order_of_the_text() -> None:
     [found] = write([[hypothesis("ba", -1.0)], [hypothesis("dc", -1.0)]], right_to_left=True, n_best=1)
     assert found.text == "ab cd"
     assert found.pieces == ["a", "b", "c", "d"]
@@ -120,7 +120,7 @@ def test_pieces_of_a_model_that_writes_from_right_to_left_are_in_the_order_of_th
     assert found.piece_log_probabilities == [-2.0, -1.0, -3.0, -2.0, -1.0, -3.0]  # that of EOS is the last of a part
 
 
-def test_a_line_that_says_the_same_again_and_again_does_not_take_forever() -> None:
+def test_a_repetitive_line_is_fast() -> None:
     """All ways that are equally good make the same text: to look for others among all of them would take days."""
     same = [hypothesis("x " * length, -float(length)) for length in (1, 2, 3, 4)]
     found = write([same] * 500, n_best=8)
@@ -137,7 +137,7 @@ def translator(*, right_to_left: bool, **decoding: Any) -> Translator:
 
 
 @pytest.mark.parametrize("right_to_left", [False, True])
-def test_candidates_of_a_line_in_parts_are_the_best_ways_to_combine_those_of_its_sentences(right_to_left: bool) -> None:
+def test_hypotheses_of_a_segmented_line_are_the_best_combinations_of_its_sentences(right_to_left: bool) -> None:
     model = translator(right_to_left=right_to_left, beam_size=5, n_best=5, split_sentences=True)
     [line] = model.translate([" ".join(SENTENCES)])
     assert len(line.source_segments) == 3
@@ -160,7 +160,7 @@ def test_candidates_of_a_line_in_parts_are_the_best_ways_to_combine_those_of_its
 
 
 @pytest.mark.parametrize("options", [{}, {"split_sentences": True}, {"beam_groups": 3, "beam_size": 6}], ids=str)
-def test_no_text_comes_twice(options: dict[str, Any]) -> None:
+def test_no_text_occurs_twice(options: dict[str, Any]) -> None:
     lines = [" ".join(SENTENCES), SENTENCES[0], "the big dog " * 30]
     for translation in tiny_translator(**{"beam_size": 6, "n_best": 6, **options}).translate(lines):
         texts = [one.text for one in translation.hypotheses]

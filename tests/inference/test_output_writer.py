@@ -28,7 +28,7 @@ def blocks(format: str) -> list[str]:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("format", ["text", "tsv", "moses"])
-def test_a_file_cut_anywhere_becomes_what_it_would_have_been(format: str, suffix: str, tmp_path: Path) -> None:
+def test_a_file_truncated_anywhere_is_continued_to_the_same_bytes(format: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
     every = blocks(format)
     write_blocks(every, path, append=False)

@@ -48,7 +48,7 @@ def test_rounded_networks_are_close(row: Row, precision: str) -> None:
         assert (packed - plain).abs().max() < 0.1
 
 
-def test_the_network_itself_stays_as_it_is() -> None:
+def test_the_network_itself_does_not_change() -> None:
     model = make_model(LARGER, dtype=torch.float32, spread=0.2)
     before = walk(model)
     names = [name for name, _ in model.named_modules()]
@@ -80,7 +80,7 @@ def test_the_best_continuations_are_computed_again_in_float32(precision: str, at
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_row_does_not_depend_on_how_many_stand_beside_it(precision: str) -> None:
+def test_a_row_does_not_depend_on_the_number_of_rows(precision: str) -> None:
     torch.manual_seed(1)
     weight, bias, inputs = torch.randn(301, 72), torch.randn(301), torch.randn(97, 72)
     product = pack(weight, bias, precision)
@@ -102,7 +102,7 @@ def test_no_sum_of_8_bit_products_overflows(exact: bool, monkeypatch: pytest.Mon
     torch.testing.assert_close(pack(weight, None, "int8")(inputs), torch.full((4, 8), 64.0), rtol=0.01, atol=0)
 
 
-def test_a_processor_without_kernels_for_bf16_rounds_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bf16_kernels_products_are_rounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.inference.packing.bf16_kernels", lambda: False)
     torch.manual_seed(1)
     weight, bias, inputs = torch.randn(31, 72), torch.randn(31), torch.randn(9, 72)
@@ -110,7 +110,7 @@ def test_a_processor_without_kernels_for_bf16_rounds_all_the_same(monkeypatch: p
     torch.testing.assert_close(pack(weight, bias, "bf16")(inputs).double(), rounded, rtol=1e-5, atol=1e-5)
 
 
-def test_where_there_are_no_kernels_for_bf16_training_computes_in_fp32(
+def test_without_bf16_kernels_training_computes_in_fp32(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("nmt.device.bf16_kernels", lambda: False)
@@ -118,7 +118,7 @@ def test_where_there_are_no_kernels_for_bf16_training_computes_in_fp32(
     assert "Computing in fp32" in caplog.text
 
 
-def test_search_asks_a_packed_network_for_the_best_alone() -> None:
+def test_a_search_of_a_packed_network_computes_the_top_k_alone() -> None:
     model = make_model(LARGER, dtype=torch.float32, spread=0.3)
     ids, totals = torch.full((4,), 2), torch.zeros(4, 1)
     with torch.inference_mode():

@@ -45,16 +45,16 @@ from tiny_translator import WORDS, tiny_subword_model, tiny_tokenizers, tiny_tra
         ("", []),
     ],
 )
-def test_sentences_end_where_they_end(text: str, sentences: list[str]) -> None:
+def test_sentence_boundaries(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
 
 
 @given(st.text(alphabet="aAb .!?。」\"'1Dr\u3000", max_size=60))
-def test_nothing_of_a_text_is_lost_when_it_is_split(text: str) -> None:
+def test_splitting_loses_no_text(text: str) -> None:
     assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
 
 
-def test_each_sentence_of_a_line_is_translated_by_itself() -> None:
+def test_each_sentence_of_a_line_is_translated_separately() -> None:
     lines = ["The dog runs. A cat sees the house. ", "", "the man ."]
     whole = list(tiny_translator(split_sentences=True).translate(lines))
     parts = [
@@ -70,7 +70,7 @@ def test_each_sentence_of_a_line_is_translated_by_itself() -> None:
 # -------------------------------------------------------------------------------------------------------- protection
 
 
-def test_what_is_protected() -> None:
+def test_protected_items() -> None:
     text = "<p class='x'>Go to (https://a.org/b_(c)). {name} %s %(n)d {{x}} &amp; www.a.de, me@a.de! 50% of {a b} 3 < 4"
     assert [(span, kind) for span, kind, _ in find_protected(text)] == [
         ("<p class='x'>", "tag"),
@@ -87,13 +87,13 @@ def test_what_is_protected() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["<a ", "a@", "{", "http://", "%", "&a", "</", "__a", "www.", ".", "{0} ", "A. "])
-def test_long_hostile_lines_take_no_time(hostile: str) -> None:
+def test_long_hostile_lines_are_fast(hostile: str) -> None:
     text = hostile * 20_000  # minutes, if looked at once for each place
     assert visible_length(mask(text, []).text) <= visible_length(text)
     assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
 
 
-def test_a_masked_text_reads_as_one_without_them() -> None:
+def test_a_masked_text_reads_like_a_text_without_items() -> None:
     assert mask("Click <b>here</b>, see https://x.y. Yes", []).text == "Click here, see. Yes"
     assert mask("one<br>two {n}px", []).text == "one two px"
     assert mask("Click {0} and {1}", ["<x>"]).text == "Click <x> and"
@@ -133,7 +133,7 @@ STRAIGHT = [(place, place) for place in range(9)]
         ("the dog {0} .", "a cat", STRAIGHT, "a cat {0}"),
     ],
 )
-def test_spans_are_put_where_the_attention_says(
+def test_items_are_inserted_where_the_attention_points(
     line: str, translation: str, links: list[tuple[int, int]], expected: str
 ) -> None:
     masked = mask(line, [])
@@ -143,7 +143,7 @@ def test_spans_are_put_where_the_attention_says(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_every_span_comes_through_once_and_in_order(data: st.DataObject) -> None:
+def test_every_item_is_restored_once_and_in_order(data: st.DataObject) -> None:
     tokens = [*WORDS.split(), "<b>", "</b>", "{0}", "https://x.y/z", "%s"]
     line = " ".join(data.draw(st.lists(st.sampled_from(tokens), min_size=1, max_size=12)))
     words = " ".join(data.draw(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9)))
@@ -160,7 +160,7 @@ def test_every_span_comes_through_once_and_in_order(data: st.DataObject) -> None
     assert text.split() == model.decode([ids])[0].split()
 
 
-def test_symbols_carry_spans_and_stray_ones_are_dropped() -> None:
+def test_symbols_are_replaced_by_their_items_and_unmatched_symbols_are_dropped() -> None:
     model = tiny_subword_model()
     ids = model.encode(["the dog sees a cat"])[0]
     # Any piece can be a symbol here: what counts is its string.
@@ -177,7 +177,7 @@ def replace_ids(target: PieceTranslation, ids: list[int]) -> PieceTranslation:
     return target._replace(ids=ids, weights=target.weights[: len(ids)])
 
 
-def test_spans_are_shared_out_to_parts() -> None:
+def test_items_are_distributed_over_segments() -> None:
     masked = mask("<p>One <b>two.</b> {0} Three.</p>", [])
     assert masked.text == "One two. Three."
     first, second = distribute(masked.spans, ["One two.", "Three."])
@@ -185,7 +185,7 @@ def test_spans_are_shared_out_to_parts() -> None:
     assert [(span.text, span.offset) for span in second] == [("{0}", 0), ("</p>", 6)]
 
 
-def test_without_attention_both_sides_run_at_the_same_pace() -> None:
+def test_without_attention_the_alignment_is_diagonal() -> None:
     tokenizers = tiny_tokenizers()
     masked = mask("the dog {0} runs .", [])
     source, ids = tokenizers.source.encode([masked.text, "the dog runs ."])
@@ -193,7 +193,7 @@ def test_without_attention_both_sides_run_at_the_same_pace() -> None:
     assert PlaceholderRestorer(tokenizers, None, spaces=True).texts([(part, ids)]) == ["the dog {0} runs ."]
 
 
-def test_a_protected_line_comes_through_a_translator() -> None:
+def test_a_translator_restores_protected_items() -> None:
     lines = ["the <b>dog</b> sees {name} .", "https://x.y/z", "<br>", "", "a cat . " * 30 + "{0}", "the man ."]
     translator = tiny_translator(protect=True, beam_size=3, n_best=3)
     found = list(translator.translate(lines))
@@ -245,7 +245,7 @@ def test_flags(source: str, translation: Translation, flags: list[str]) -> None:
     assert set(flags) <= set(FLAGS)
 
 
-def test_a_translation_that_was_cut_is_flagged() -> None:
+def test_a_translation_that_was_ended_at_the_limit_is_flagged() -> None:
     whole = translation_of("ein Mann")
     cut = replace(whole, hypotheses=[replace(whole.hypotheses[0], finished=False)])
     assert find_flags(replace(cut, source="a man")) == ["unfinished"]

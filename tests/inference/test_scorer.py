@@ -52,7 +52,7 @@ def scored(found: Iterator[TranslationScore | None]) -> list[TranslationScore]:
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES, ids=str)
-def test_a_translation_has_the_score_that_its_search_reported(model: dict[str, Any]) -> None:
+def test_scores_equal_those_of_the_search(model: dict[str, Any]) -> None:
     config = tiny_config(**model)
     options = config.decoding.model_copy(update={"device": "cpu", "n_best": 3, "beam_size": 4})
     translator = Translator(tiny_network(config), tiny_tokenizers(), decoding=options, device=CPU)
@@ -71,7 +71,7 @@ def test_a_translation_has_the_score_that_its_search_reported(model: dict[str, A
         assert found.mean == pytest.approx(found.log_probability / (len(found.pieces) + 1))
 
 
-def test_a_text_is_scored_in_its_best_pieces() -> None:
+def test_a_text_is_scored_in_its_best_segmentation() -> None:
     subwords = tiny_subword_model()
     found = scored(tiny_scorer().score([SentencePair("the dog sleeps .", "a cat runs .")]))[0]
     assert found.pieces == subwords.pieces(subwords.encode(["a cat runs ."])[0])
@@ -80,7 +80,7 @@ def test_a_text_is_scored_in_its_best_pieces() -> None:
     assert spelt.pieces == letters
 
 
-def test_the_numbers_are_those_of_one_step_after_another() -> None:
+def test_scores_equal_those_of_single_steps() -> None:
     network, tokenizers = tiny_network(tiny_config()), tiny_tokenizers()
     source = [*tokenizers.source.encode(["the red dog sleeps ."])[0], EOS]
     target = tokenizers.target.encode(["a cat sees the house ."])[0]
@@ -109,7 +109,7 @@ def test_neighbours_batches_and_slices_change_nothing(model: dict[str, Any], mon
     assert [one.log_probability for one in scored(sliced.score(iter(pairs)))] == pytest.approx(expected, abs=1e-4)
 
 
-def test_workers_side_by_side_give_the_same() -> None:
+def test_parallel_workers_give_equal_scores() -> None:
     texts = lines(30)
     pairs = [SentencePair(one, other) for one, other in zip(texts, texts[::-1], strict=True)]
     expected = [one.log_probability for one in scored(tiny_scorer().score(pairs))]
@@ -154,7 +154,7 @@ def test_pieces_of_another_model_are_refused() -> None:
         list(tiny_scorer().score([SentencePair("a", "a", ["▁a", "</s>"])]))
 
 
-def test_long_lines_are_scored_whole_and_told_about(caplog: pytest.LogCaptureFixture) -> None:
+def test_long_lines_are_scored_whole_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     long = "the dog sleeps . " * 30
     with caplog.at_level(logging.WARNING, logger="nmt"):
         found = scored(tiny_scorer().score([SentencePair("a", "a"), SentencePair(long, "a"), SentencePair(long, long)]))
@@ -163,7 +163,7 @@ def test_long_lines_are_scored_whole_and_told_about(caplog: pytest.LogCaptureFix
     assert "2 long lines were scored whole" in caplog.text
 
 
-def test_the_options_say_how_translations_are_ranked() -> None:
+def test_scores_depend_on_length_normalization() -> None:
     pair = SentencePair("the dog sleeps .", "a cat runs .")
     (plain,) = scored(tiny_scorer(length_normalization="none").score([pair]))
     (average,) = scored(tiny_scorer(length_normalization="average").score([pair]))
@@ -175,7 +175,7 @@ def test_the_options_say_how_translations_are_ranked() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
-def test_memory_that_runs_out(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [IdPair([5, 6, 7], [8, 9])] * 6
     expected = tiny_scorer().log_probabilities(pairs)
     most = 2
@@ -194,7 +194,7 @@ def test_memory_that_runs_out(error: type[Exception], monkeypatch: pytest.Monkey
         tiny_scorer().log_probabilities(pairs)
 
 
-def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_raised_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(several: Any) -> Any:
         raise RuntimeError("a bug")
 
@@ -203,7 +203,7 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
         tiny_scorer().log_probabilities([IdPair([5], [6])])
 
 
-def test_damaged_weights_are_told() -> None:
+def test_damaged_weights_are_reported() -> None:
     damaged = tiny_scorer()
     with torch.no_grad():
         damaged._networks[0].output.bias[7] = math.nan

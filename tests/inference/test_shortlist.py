@@ -60,7 +60,7 @@ def make_translator(network: Seq2Seq, config: Config, table: ShortlistTable | No
 
 @pytest.mark.parametrize("beam_size", [1, 4])
 @pytest.mark.parametrize("model", [{}, {"tying": "none", "attention": {"score": "none"}}, {"lexical_model": True}])
-def test_a_list_of_everything_changes_nothing(beam_size: int, model: dict[str, Any]) -> None:
+def test_a_shortlist_of_the_whole_vocabulary_changes_nothing(beam_size: int, model: dict[str, Any]) -> None:
     config = tiny_config(**model)
     network = tiny_network(config)
     plain = make_translator(network, config, None, beam_size=beam_size, n_best=beam_size)
@@ -85,7 +85,7 @@ def test_a_translation_does_not_depend_on_its_batch(beam_size: int) -> None:
                 assert (best.ids, best.log_probability) == (ids, pytest.approx(log_probability, abs=1e-4))
 
 
-def test_a_translation_uses_the_pieces_of_its_own_list_alone() -> None:
+def test_a_translation_uses_the_pieces_of_its_own_shortlist() -> None:
     config, text, table = tiny_config(), lines(30, seed=3), random_table()
     translator = make_translator(tiny_network(config), config, table, beam_size=4, n_best=4)
     plain = make_translator(tiny_network(config), config, None, beam_size=4, n_best=4)
@@ -99,7 +99,7 @@ def test_a_translation_uses_the_pieces_of_its_own_list_alone() -> None:
     assert differs
 
 
-def test_probabilities_are_those_of_the_network_shared_out_over_the_list() -> None:
+def test_probabilities_are_normalized_over_the_shortlist() -> None:
     network, table = tiny_network(tiny_config()), random_table()
     source = torch.tensor([[9, 8, 7, EOS], [30, EOS, 0, 0]])
     lengths = torch.tensor([4, 2])
@@ -135,7 +135,7 @@ def save(path: Path, table: ShortlistTable | None, **decoding: Any) -> None:
     )
 
 
-def test_the_table_travels_in_the_model_file(tmp_path: Path) -> None:
+def test_the_table_is_in_the_model_file(tmp_path: Path) -> None:
     table = random_table()
     save(tmp_path / "model", table)
     file = load_model(tmp_path / "model")
@@ -153,7 +153,7 @@ def test_the_table_travels_in_the_model_file(tmp_path: Path) -> None:
         assert [each.text for each in translator.translate(text)] == [each.text for each in reference.translate(text)]
 
 
-def test_a_model_file_may_ask_for_its_table(tmp_path: Path) -> None:
+def test_a_model_file_may_enable_its_table(tmp_path: Path) -> None:
     save(tmp_path / "model", random_table(), shortlist=True)
     text = lines(10, seed=4)
     by_default, with_it, without = (
@@ -171,7 +171,7 @@ def test_a_model_file_without_a_table_says_how_to_get_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("damage", ["missing", "rows", "pieces", "shape"])
-def test_a_damaged_table_is_told(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_table_is_reported(tmp_path: Path, damage: str) -> None:
     save(tmp_path / "model", random_table())
     from safetensors import safe_open
 
@@ -192,7 +192,7 @@ def test_a_damaged_table_is_told(tmp_path: Path, damage: str) -> None:
         load_model(tmp_path / "model")
 
 
-def test_a_table_is_learnt_where_the_data_is(tmp_path: Path) -> None:
+def test_a_table_is_learned_in_the_folder_of_the_data(tmp_path: Path) -> None:
     save(tmp_path / "model", None)
     with pytest.raises(UsageError, match=r"training data.*`nmt preprocess`"):
         add_shortlist(load_model(tmp_path / "model"), tmp_path / "other", translations=None, frequent=None)

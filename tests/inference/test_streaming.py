@@ -17,7 +17,7 @@ from nmt.inference.streaming import FIRST_LINES, WindowSize, windows
 SIZE = WindowSize(lines=32, characters=100)
 
 
-def test_windows_grow_unless_all_lines_are_there() -> None:
+def test_windows_of_a_stream_grow() -> None:
     lines = [str(number % 10) for number in range(100)]
     assert [len(window) for window in windows(lines, SIZE)] == [32, 32, 32, 4]
     assert next(len(window) for window in windows(iter(lines), SIZE)) == FIRST_LINES
@@ -34,7 +34,7 @@ def test_long_lines_end_a_window() -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.text(max_size=30), max_size=60), st.booleans())
-def test_all_lines_come_in_order(lines: list[str], arriving: bool) -> None:
+def test_windows_have_all_lines_in_order(lines: list[str], arriving: bool) -> None:
     assert list(itertools.chain(*windows(iter(lines) if arriving else lines, SIZE))) == lines
 
 
@@ -57,7 +57,7 @@ def test_no_more_is_read_than_two_windows() -> None:
     assert len(read) <= taken + SIZE.lines + 1
 
 
-def test_what_is_there_is_not_kept_waiting() -> None:
+def test_available_lines_do_not_wait() -> None:
     lines: queue.Queue[str | None] = queue.Queue()
     found: queue.Queue[list[str]] = queue.Queue()
 
@@ -75,7 +75,7 @@ def test_what_is_there_is_not_kept_waiting() -> None:
     assert not worker.is_alive()
 
 
-def test_an_error_of_the_reader_comes_after_the_lines_before_it() -> None:
+def test_an_error_of_the_reader_is_raised_after_the_lines_before_it() -> None:
     def broken() -> Iterator[str]:
         yield "first"
         yield "second"
@@ -87,7 +87,7 @@ def test_an_error_of_the_reader_comes_after_the_lines_before_it() -> None:
         next(found)
 
 
-def test_the_reader_ends_when_nobody_wants_more() -> None:
+def test_the_reader_ends_when_it_is_closed() -> None:
     def endless() -> Iterator[str]:
         yield from map(str, itertools.count())
 

@@ -67,7 +67,7 @@ def test_batch_size_neighbours_and_order_change_nothing(beam_size: int) -> None:
     ],
     ids=str,
 )
-def test_so_it_is_with_every_architecture(architecture: dict[str, Any]) -> None:
+def test_batches_and_order_change_nothing_for_every_architecture(architecture: dict[str, Any]) -> None:
     config = tiny_config(**architecture)
     network, lines = tiny_network(config), mixed_lines(26)
     found = []
@@ -136,7 +136,7 @@ def test_blank_lines_do_not_reach_the_model() -> None:
     assert texts(translator, ["", " ", "\u00a0\u2003", "\u200b", "\x00", "\u2028"]) == [""] * 6
 
 
-def test_no_lines_no_translations() -> None:
+def test_no_lines_give_no_translations() -> None:
     assert list(tiny_translator().translate([])) == []
     assert list(tiny_translator().translate(iter(()))) == []
 
@@ -157,7 +157,7 @@ def test_the_same_line_is_translated_once() -> None:
     assert calls == [1]
 
 
-def test_n_best_is_sorted_has_no_text_twice_and_begins_with_the_best() -> None:
+def test_n_best_lists_are_sorted_without_duplicates() -> None:
     best = texts(tiny_translator(beam_size=6), mixed_lines(60))
     for text, translation in zip(best, tiny_translator(beam_size=6, n_best=6).translate(mixed_lines(60)), strict=True):
         candidates = translation.hypotheses
@@ -173,7 +173,7 @@ def test_n_best_is_sorted_has_no_text_twice_and_begins_with_the_best() -> None:
             assert one.score == pytest.approx(sum(means) / len(means))
 
 
-def test_scores_are_those_of_forced_decoding() -> None:
+def test_scores_equal_those_of_forced_decoding() -> None:
     network = tiny_network(tiny_config())
     for line, translation in zip(
         lines := [line for line in mixed_lines(30) if line.strip()],
@@ -191,7 +191,7 @@ def test_scores_are_those_of_forced_decoding() -> None:
             assert candidate.log_probability == pytest.approx(float(expected), abs=1e-4)
 
 
-def test_a_line_too_long_is_translated_in_parts(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_line_is_translated_in_segments(caplog: pytest.LogCaptureFixture) -> None:
     translator = tiny_translator(max_source_pieces=12)
     sentences = ["the red dog sees a cat .", "the old man sleeps and runs .", "a big house or a small house ."]
     long = " ".join(sentences)
@@ -210,7 +210,7 @@ def test_a_line_too_long_is_translated_in_parts(caplog: pytest.LogCaptureFixture
     assert texts(translator, [found[0].text and "the dog"]) == [found[0].text]
 
 
-def test_line_numbers_count_on_over_windows(caplog: pytest.LogCaptureFixture) -> None:
+def test_line_numbers_continue_over_windows(caplog: pytest.LogCaptureFixture) -> None:
     translator = tiny_translator(max_source_pieces=12, batch_sentences=2)
     list(translator.translate(["dog"] * 20 + ["the red dog sees a cat . " * 5]))
     assert "line 21 has" in caplog.text
@@ -236,7 +236,7 @@ def test_translations_end_at_the_length_limit() -> None:
 # ---------------------------------------------------------------------------------------------------- streaming
 
 
-def test_who_waits_for_a_translation_gets_it() -> None:
+def test_a_waiting_user_gets_each_translation() -> None:
     translator = tiny_translator()
     expected = texts(translator, ["the dog", "a cat", "", "the old house"])
     reading, writing = os.pipe()
@@ -257,7 +257,7 @@ def test_who_waits_for_a_translation_gets_it() -> None:
     assert not worker.is_alive()
 
 
-def test_translations_come_before_all_is_read() -> None:
+def test_translations_start_before_the_input_ends() -> None:
     read = []
 
     def endless() -> Iterator[str]:
@@ -272,7 +272,7 @@ def test_translations_come_before_all_is_read() -> None:
     translations.close()
 
 
-def test_an_error_of_the_input_comes_through() -> None:
+def test_an_error_of_the_input_is_raised() -> None:
     def broken() -> Iterator[str]:
         yield "the dog"
         raise OSError("the disk is gone")
@@ -320,7 +320,7 @@ def test_when_memory_runs_out_batches_are_halved(error: type[RuntimeError], capl
     assert "out of memory" in caplog.text
 
 
-def test_a_line_that_never_fits_is_an_error() -> None:
+def test_a_single_line_that_does_not_fit_into_memory_is_an_error() -> None:
     translator, _ = starving(0, torch.OutOfMemoryError)
     with pytest.raises(NMTError, match="not enough memory"):
         list(translator.translate(["the dog"]))
@@ -359,7 +359,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_model_file_is_all_it_takes(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_file_is_enough_to_translate(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = mixed_lines(40)
     expected = texts(tiny_translator(), lines)
@@ -386,7 +386,7 @@ def test_options_replace_those_of_the_model(run: Path) -> None:
         {"beam_size": 0},
     ],
 )
-def test_options_that_cannot_be_are_refused(run: Path, options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(run: Path, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Translator.load(run, decoding=options)
 
@@ -396,7 +396,7 @@ def test_bfloat16_translates_too(run: Path) -> None:
     assert len(texts(translator, mixed_lines(40))) == 40
 
 
-def test_loading_does_not_wait_for_what_it_does_not_need(run: Path) -> None:
+def test_loading_imports_no_slow_module(run: Path) -> None:
     import subprocess
     import sys
 

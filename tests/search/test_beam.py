@@ -89,7 +89,7 @@ def test_stopping_early_never_changes_the_result(beam_size: int, normalization: 
             assert [one.score for one in found] == pytest.approx([score for score, _, _ in expected])
 
 
-def test_the_best_hypothesis_does_not_depend_on_how_many_are_asked_for() -> None:
+def test_the_best_hypothesis_does_not_depend_on_n() -> None:
     model = HashModel(size=50, seed=5)
     batch = sentences(20, 5)
     one = search(model, batch, beam_size=5)
@@ -132,7 +132,7 @@ def test_neighbours_and_order_change_nothing(beam_size: int, levels: int | None,
     assert shuffled == [expected[index] for index in order]
 
 
-def test_hypotheses_are_sorted_different_and_no_more_than_wanted() -> None:
+def test_hypotheses_are_sorted_and_different() -> None:
     model = HashModel(size=30, seed=2)
     for n_best in (1, 3, 6):
         for found in search(model, sentences(20, 2), beam_size=6, n_best=n_best):
@@ -143,7 +143,7 @@ def test_hypotheses_are_sorted_different_and_no_more_than_wanted() -> None:
 
 @pytest.mark.parametrize("beam_size", [0, 4])
 @pytest.mark.parametrize("normalization", ALL, ids=str)
-def test_scores_are_those_of_the_model(beam_size: int, normalization: LengthNormalization) -> None:
+def test_scores_equal_those_of_the_model(beam_size: int, normalization: LengthNormalization) -> None:
     model = HashModel(size=30, seed=4)
     batch = sentences(10, 4)
     for sentence, hypotheses in zip(
@@ -173,7 +173,7 @@ def test_pad_unk_and_bos_are_never_generated(beam_size: int) -> None:
 
 
 @pytest.mark.parametrize("beam_size", [0, 1, 4])
-def test_a_model_that_never_ends_is_cut_at_the_limit_of_each_sentence(beam_size: int) -> None:
+def test_eos_is_forced_at_the_length_limit_of_each_sentence(beam_size: int) -> None:
     log_probs = torch.full((12, 12), -30.0)
     log_probs[:, 5] = -0.001
     log_probs[:, EOS] = -60.0
@@ -186,7 +186,7 @@ def test_a_model_that_never_ends_is_cut_at_the_limit_of_each_sentence(beam_size:
     assert model.steps == 41
 
 
-def test_a_cut_hypothesis_is_given_only_where_none_has_ended() -> None:
+def test_an_unfinished_hypothesis_is_returned_only_if_no_other_ended() -> None:
     log_probs = torch.full((8, 8), -30.0)
     log_probs[:, 5] = -0.001
     log_probs[:, EOS] = -60.0
@@ -195,7 +195,7 @@ def test_a_cut_hypothesis_is_given_only_where_none_has_ended() -> None:
     assert [(one.ids, one.finished) for one in found] == [([], True)]
 
 
-def test_done_sentences_cost_nothing() -> None:
+def test_finished_sentences_are_dropped() -> None:
     log_probs = torch.full((12, 12), -30.0)
     log_probs[:, 5] = -0.001
     log_probs[:, EOS] = -60.0
@@ -204,7 +204,7 @@ def test_done_sentences_cost_nothing() -> None:
     assert model.rows == 16 + 16 * 3 + 98 * 3
 
 
-def test_a_search_ends_as_soon_as_nothing_better_can_come() -> None:
+def test_a_search_ends_when_no_better_hypothesis_is_possible() -> None:
     log_probs = torch.full((12, 12), -20.0)
     log_probs[BOS, 5] = -0.1
     log_probs[5, EOS] = -0.1

@@ -21,13 +21,13 @@ def test_a_prefix() -> None:
 
 
 @pytest.mark.parametrize("phrase", ["b", "ab", "a", "a b"])
-def test_a_required_phrase_however_it_is_cut_into_pieces(phrase: str) -> None:
+def test_a_required_phrase_in_any_segmentation(phrase: str) -> None:
     symbols = ConstraintCompiler(FakeSubwords()).required_phrase(phrase)  # type: ignore[arg-type]
     check_exact(has(phrase), constraints=Constraints(required=(symbols,)))
 
 
 @pytest.mark.parametrize("phrases", [["ab"], ["b", "ab"], ["a b"]], ids=str)
-def test_avoided_phrases_however_they_are_cut_into_pieces(phrases: list[str]) -> None:
+def test_avoided_phrases_in_any_segmentation(phrases: list[str]) -> None:
     check_exact(lambda ids: not any(has(phrase)(ids) for phrase in phrases), avoid=phrases)
 
 
@@ -38,7 +38,7 @@ def test_several_required_phrases_with_an_avoided_one() -> None:
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 5])
-def test_required_phrases_are_met_whatever_the_beam_and_the_neighbours(beam_size: int) -> None:
+def test_required_phrases_are_met_in_any_beam_and_batch(beam_size: int) -> None:
     compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     demands = [("a b", "ab"), (), (".",), ("b", "a", "ab")]
     constraints = [Constraints(required=tuple(map(compiler.required_phrase, several))) for several in demands]
@@ -53,7 +53,7 @@ def test_required_phrases_are_met_whatever_the_beam_and_the_neighbours(beam_size
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 5])
-def test_a_neighbour_without_phrases_reaches_the_limit_as_it_does_alone(beam_size: int) -> None:
+def test_a_sentence_without_phrases_is_searched_as_if_alone(beam_size: int) -> None:
     compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     constraints = [Constraints(required=(compiler.required_phrase("b"),)), Constraints()]
     model = HashModel(size=SIZE, seed=4, eos_bias=-6.0)
@@ -63,7 +63,7 @@ def test_a_neighbour_without_phrases_reaches_the_limit_as_it_does_alone(beam_siz
         assert search(model, [sentence], constraints=[own], beam_size=beam_size, longest=6) == [found]
 
 
-def test_a_limit_gives_way_to_what_is_required() -> None:
+def test_required_phrases_raise_the_length_limit() -> None:
     compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     [[found]] = search(
         HashModel(size=SIZE, seed=1),
@@ -118,7 +118,7 @@ def test_several_required_phrases_with_an_avoided_one_from_right_to_left() -> No
     check_exact(allowed, constraints=backwards(subwords, "a", "."), avoid=["b"], subwords=subwords, eos_bias=3.0)
 
 
-def test_a_prefix_cannot_be_given_from_right_to_left() -> None:
+def test_a_right_to_left_model_refuses_a_prefix() -> None:
     compiler = ConstraintCompiler(FakeSubwords(right_to_left=True))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="right to left"):
         compiler.compile(SourceLine("a", prefix="ab"), ["a"])
@@ -165,7 +165,7 @@ def test_avoided_phrases_under_a_shortlist(right_to_left: bool) -> None:
     )
 
 
-def test_a_prefix_under_a_shortlist_has_the_pieces_that_the_table_lacks() -> None:
+def test_a_shortlist_allows_the_pieces_of_a_prefix() -> None:
     required = Constraints(prefix=(8, 7))
     check_exact(
         lambda ids: ids[:2] == (8, 7), constraints=required, table=table([5, 6]), listed=[*range(EOS + 1), 5, 6, 7, 8]
@@ -197,7 +197,7 @@ def test_neighbours_change_nothing_under_a_shortlist(options: dict[str, int], ri
     assert set(together[1][0].ids) <= {4, 6, 8}
 
 
-def test_every_group_of_a_diverse_beam_has_what_is_required() -> None:
+def test_every_group_of_a_diverse_beam_has_the_required_phrases() -> None:
     compiler = ConstraintCompiler(FakeSubwords())  # type: ignore[arg-type]
     constraints = [Constraints(required=(compiler.required_phrase(phrase),)) for phrase in ("ab", "a b", "b")]
     model = HashModel(size=SIZE, seed=3)
@@ -231,7 +231,7 @@ class WithoutOmega(FakeSubwords):
         return ["ab" if piece == UNK else PIECES[piece] for piece in ids]
 
 
-def test_what_the_model_cannot_write_can_be_no_phrase_or_prefix_and_is_avoided_anyway() -> None:
+def test_text_outside_the_vocabulary_cannot_be_required_and_is_always_avoided() -> None:
     compiler = ConstraintCompiler(WithoutOmega(), avoid=["\u03a9"])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="cannot write it"):
         compiler.compile(SourceLine("a", required=("\u03a9",)), ["a"])

@@ -9,7 +9,7 @@ from nmt.errors import UsageError
 from nmt.search import LengthNormalization, make_length_normalization
 
 
-def test_none_prefers_the_higher_sum() -> None:
+def test_none_ranks_by_the_sum() -> None:
     none = make_length_normalization("none", None)
     assert none.score(-3.0, 3) == -3.0
     assert none.score(-4.0, 8) == -4.0
@@ -35,7 +35,7 @@ def test_alpha_zero_is_none(kind: str) -> None:
     assert make_length_normalization(kind, 0.0).score([-3.0, -4.0], [3, 8]).tolist() == [-3.0, -4.0]
 
 
-def test_an_alpha_that_would_do_nothing_is_refused() -> None:
+def test_an_alpha_without_effect_is_refused() -> None:
     with pytest.raises(UsageError, match="no effect"):
         make_length_normalization("none", 0.7)
     assert make_length_normalization("none", 0.0).score(-2.0, 9) == -2.0
@@ -49,7 +49,7 @@ def test_a_negative_alpha_is_refused() -> None:
 @pytest.mark.parametrize(
     "normalization", [LengthNormalization(kind=kind, alpha=1.3) for kind in ("none", "average", "gnmt")]
 )
-def test_nothing_that_follows_can_exceed_the_bound(normalization: LengthNormalization) -> None:
+def test_no_continuation_exceeds_the_bound(normalization: LengthNormalization) -> None:
     random = np.random.default_rng(1)
     for _ in range(200):
         longest, length = sorted(random.integers(1, 50, 2))[::-1]

@@ -36,7 +36,7 @@ def test_ngram_blocking(size: int) -> None:
     check_exact(allowed, no_repeat_ngram=size)
 
 
-def test_the_repetition_penalty_is_that_of_the_paper_and_scores_stay_honest() -> None:
+def test_the_repetition_penalty_follows_the_paper_and_keeps_model_scores() -> None:
     theta, model, sentence = 1.5, HashModel(size=SIZE, seed=3, eos_bias=-1.0), [5]
     [[found]] = search(model, [sentence], beam_size=400, repetition_penalty=theta)
     scores = {}
@@ -72,7 +72,7 @@ class AttendingModel(HashModel):
         ("average", lambda pieces: pieces, lambda pieces: pieces),
     ],
 )
-def test_the_coverage_penalty_is_that_of_the_paper_and_a_mean_beside_means(
+def test_the_coverage_penalty_follows_the_paper_and_is_a_mean_for_mean_scores(
     kind: str, divisor: Callable[[int], float], of_coverage: Callable[[int], float]
 ) -> None:
     beta, model = 0.7, AttendingModel(size=SIZE, seed=2, eos_bias=-1.0)
@@ -97,7 +97,7 @@ def test_a_coverage_penalty_needs_attention() -> None:
         search(HashModel(size=SIZE, seed=2), [[5]], coverage_penalty=0.2)
 
 
-def test_the_fast_rule_stops_when_nothing_is_better_now() -> None:
+def test_the_fast_rule_stops_when_no_live_hypothesis_is_better() -> None:
     steps = {}
     for stopping in ("exact", "fast"):
         model = HashModel(size=40, seed=1, eos_bias=3.0)
@@ -107,7 +107,7 @@ def test_the_fast_rule_stops_when_nothing_is_better_now() -> None:
     assert steps["fast"] < steps["exact"]
 
 
-def test_groups_without_diversity_are_all_the_same_and_the_first_is_a_plain_beam() -> None:
+def test_groups_without_diversity_are_equal_to_a_plain_beam() -> None:
     model = HashModel(size=40, seed=1)
     plain = search(model, SENTENCES, longest=6, beam_size=2, n_best=2)
     assert search(model, SENTENCES, longest=6, beam_size=6, beam_groups=3, diversity=0.0, n_best=2) == plain
@@ -128,7 +128,7 @@ def plain_diverse_steps(model: HashModel, sentence: list[int], groups: int, stre
     return [list(prefix) for prefix in prefixes]
 
 
-def test_groups_pay_for_what_the_groups_before_have_chosen() -> None:
+def test_groups_are_penalized_for_pieces_of_earlier_groups() -> None:
     model = HashModel(size=40, seed=1, eos_bias=-30.0)
     options: dict[str, Any] = {"beam_size": 3, "beam_groups": 3, "diversity": 1.5, "n_best": 3}
     together = search(model, SENTENCES, longest=3, **options)
@@ -192,7 +192,7 @@ def test_samples_pass_a_chi_square_test(options: dict[str, Any]) -> None:
     assert statistic < freedom + 4.5 * math.sqrt(2 * freedom)
 
 
-def test_samples_have_the_models_own_scores_and_another_seed_gives_others() -> None:
+def test_samples_have_the_scores_of_the_model_and_depend_on_the_seed() -> None:
     model, sentence = HashModel(size=SIZE, seed=6), [5, 6]
     options: dict[str, Any] = {"sampling": True, "n_best": 20, "temperature": 1.7, "longest": 4}
     [found] = search(model, [sentence], **options)
@@ -212,7 +212,7 @@ def test_pairs_of_options_work_together() -> None:
             assert found
 
 
-def test_rounding_does_not_draw_another_piece() -> None:
+def test_rounding_does_not_change_a_sample() -> None:
     generator = torch.Generator().manual_seed(1)
     log_probs = torch.randn(4000, 1000, generator=generator).mul(3).log_softmax(1)
     keys = np.arange(4000, dtype=np.uint64)
