@@ -234,11 +234,11 @@ class LoadedModel:
     def _constrain(self, avoid: Iterable[str], terminology: Terms | None) -> None:
         """Make the translator with the constraints on all lines."""
         if isinstance(avoid, str):
-            raise UsageError(f"avoid takes a list of words or phrases: write avoid=[{avoid!r}]")
+            raise UsageError(f"avoid takes a list of words or phrases: write avoid=[{avoid!r}].")
         self._avoid, self._terminology = tuple(avoid or ()), terminology
         for phrase in self._avoid:
             if not isinstance(phrase, str):
-                raise UsageError(f"avoid takes strings, found {phrase!r}")
+                raise UsageError(f"avoid takes strings, found {phrase!r}.")
         terms = _terms(terminology) or None
         self._translator = self._unconstrained
         if self._avoid or terms:
@@ -256,7 +256,7 @@ class LoadedModel:
         with self._lock:
             if self._attention_extractor is None:
                 if len(self._models) > 1:
-                    raise UsageError(f"attention requires a single model, found {len(self._models)}. Load one of them")
+                    raise UsageError(f"attention requires a single model, found {len(self._models)}. Load one of them.")
                 self._attention_extractor = AttentionExtractor(
                     self._models[0], decoding=self._overrides, translator=self._translator
                 )
@@ -267,7 +267,7 @@ def _check_names(decoding: Mapping[str, Any]) -> None:
     for name in decoding:
         if name not in DecodingConfig.model_fields:
             near = get_close_matches(name, DecodingConfig.model_fields, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"The options are {', '.join(DecodingConfig.model_fields)}"
+            hint = f"Did you mean {near[0]}?" if near else f"The options are {', '.join(DecodingConfig.model_fields)}."
             raise UsageError(f"unknown decoding option {name!r}. {hint}")
 
 
@@ -278,11 +278,11 @@ def _terms(given: Terms | None) -> Terminology | None:
         return read_terminology(given)
     for text in (*given, *given.values()):
         if not isinstance(text, str):
-            raise UsageError(f"terminology takes strings, found {text!r}")
+            raise UsageError(f"terminology takes strings, found {text!r}.")
     terms = {" ".join(source.split()): " ".join(target.split()) for source, target in given.items()}
     for source, target in terms.items():
         if not (source and target):
-            raise UsageError(f"terminology: {source!r} is translated as {target!r}, but neither may be blank")
+            raise UsageError(f"terminology: {source!r} is translated as {target!r}, but neither may be blank.")
     return Terminology(terms)
 
 
@@ -314,7 +314,7 @@ def pairs(source: str | Iterable[str], target: str | Iterable[str]) -> Iterator[
         DataError: The sides have different numbers of lines; raised when the shorter one ends.
     """
     if isinstance(source, str) != isinstance(target, str):
-        raise UsageError("source and target must both be strings, or both be iterables of strings")
+        raise UsageError("source and target must both be strings, or both be iterables of strings.")
     return _paired(iter(lines(source)), iter(lines(target)))
 
 
@@ -329,13 +329,13 @@ def same_shape_as(given: object, results: Iterator[ResultT]) -> ResultT | list[R
 def _each(given: Any, of_one: Callable[[Any], ResultT], expected: str) -> Iterable[ResultT]:
     """Check each item. Lists and tuples become lists, because a translator reads other iterables in a thread."""
     if not isinstance(given, Iterable) or isinstance(given, (bytes, bytearray)):
-        raise UsageError(f"expected {expected}, found {type(given).__name__}")
+        raise UsageError(f"expected {expected}, found {type(given).__name__}.")
     return [of_one(one) for one in given] if isinstance(given, (list, tuple)) else map(of_one, given)
 
 
 def _line(line: Any) -> str:
     if not isinstance(line, str):
-        raise UsageError(f"a line must be a string, found {type(line).__name__}")
+        raise UsageError(f"a line must be a string, found {type(line).__name__}.")
     return line.rstrip("\r\n")
 
 
@@ -344,13 +344,13 @@ def _source_line(line: Any) -> str | SourceLine:
         return _line(line)
     required: Any = line.required  # types are not checked at run time
     if isinstance(required, str):
-        raise UsageError(f"required takes a tuple of words or phrases: write required=({required!r},)")
+        raise UsageError(f"required takes a tuple of words or phrases: write required=({required!r},).")
     phrases = tuple(required) if isinstance(required, Iterable) else (required,)
     for phrase in phrases:
         if not isinstance(phrase, str):
-            raise UsageError(f"required takes strings, found {phrase!r}")
+            raise UsageError(f"required takes strings, found {phrase!r}.")
     if not isinstance(line.prefix, str):
-        raise UsageError(f"a prefix must be a string, found {type(line.prefix).__name__}")
+        raise UsageError(f"a prefix must be a string, found {type(line.prefix).__name__}.")
     return replace(line, text=_line(line.text), required=phrases)
 
 
@@ -362,6 +362,6 @@ def _paired(sources: Iterator[str], targets: Iterator[str]) -> Iterator[Sentence
             return
         if not (isinstance(source, str) and isinstance(target, str)):
             longer = "translations than lines" if source is END else "lines than translations"
-            raise DataError(f"there are more {longer}, after {count} pairs. Each line needs one translation")
+            raise DataError(f"there are more {longer}, after {count} pairs. Each line needs one translation.")
         count += 1
         yield SentencePair(source, target)

@@ -88,7 +88,7 @@ class Aligner:
             for network, share in zip(self._networks, self._shares, strict=True):
                 for start, states, weights in decode_slices(network, batch, self._device):
                     if weights is None:
-                        raise NMTError("the model has no attention weights")
+                        raise NMTError("the model has no attention weights.")
                     attention[:, start : start + states.shape[1]] += share * weights.float().cpu().numpy()
         lengths = zip(attention, batch.target_lengths, batch.source_lengths, strict=True)
         return [self._in_order_of_text(weights[:target, :source]) for weights, target, source in lengths]

@@ -73,7 +73,7 @@ class AttentionExtractor:
             CheckpointError: The weights do not fit the configuration.
         """
         if model.config.model.attention.score == "none":
-            raise UsageError(f"{model.path} has no attention: model.attention.score is none")
+            raise UsageError(f"{model.path} has no attention: model.attention.score is none.")
         options = override_decoding(model.config.decoding, decoding)
         if options.threads is not None:
             set_threads(options.threads)
@@ -142,7 +142,7 @@ class AttentionExtractor:
                 yield self._line_attention(job, segments) if segments else None
             except MemoryError:
                 raise NMTError(
-                    f"line {job.line}: there is not enough memory for its attention. Split the line"
+                    f"line {job.line}: there is not enough memory for its attention. Split the line."
                 ) from None
 
     def _line_attention(self, job: _AttentionJob, segments: Sequence[Weights]) -> LineAttention:

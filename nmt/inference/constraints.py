@@ -72,7 +72,7 @@ class ConstraintCompiler:
         if avoid:
             phrases = [self._phrase(text) for text in avoid]
             if sum(map(len, phrases)) * target.size > MAX_AVOIDED_ENTRIES:
-                raise UsageError(f"{len(phrases)} avoided phrases need too much memory. Keep the most important ones")
+                raise UsageError(f"{len(phrases)} avoided phrases need too much memory. Keep the most important ones.")
             self.avoided = compile_phrases(list(dict.fromkeys(phrases)), self._symbols)
         self.automaton = lru_cache(maxsize=CACHED_AUTOMATA)(self._compile_phrase)
 
@@ -106,11 +106,11 @@ class ConstraintCompiler:
             raise UsageError(
                 f"the prefix {prefix!r} cannot be used with a model that writes from right to left. Such a model "
                 "writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes from "
-                "left to right"
+                "left to right."
             )
         ids = self._target.encode([prefix])[0] if prefix else []
         if UNK in ids:
-            raise UsageError(f"{prefix!r} cannot be a prefix: the vocabulary of the model cannot write it")
+            raise UsageError(f"{prefix!r} cannot be a prefix: the vocabulary of the model cannot write it.")
         pieces = [piece for row in self._target.encode(list(phrases)) for piece in row]
         required = tuple(dict.fromkeys(map(self.required_phrase, phrases)))
         return Constraints(tuple(ids), required, tuple(dict.fromkeys(pieces)))
@@ -123,13 +123,13 @@ class ConstraintCompiler:
         """
         phrase = self._phrase(text)
         if not self.automaton(phrase).can_be_written:
-            raise UsageError(f"{text!r} cannot be required: the vocabulary of the model cannot write it")
+            raise UsageError(f"{text!r} cannot be required: the vocabulary of the model cannot write it.")
         return phrase
 
     def _phrase(self, text: str) -> Phrase:
         phrase = self._symbols.phrase(text)
         if not phrase:
-            raise UsageError(f"{text!r} cannot be a constraint: it is empty after tokenization")
+            raise UsageError(f"{text!r} cannot be a constraint: it is empty after tokenization.")
         return phrase
 
     def _compile_phrase(self, phrase: Phrase) -> Automaton:
@@ -178,10 +178,10 @@ def read_terminology(path: Path | str) -> Terminology:
             continue
         columns = [" ".join(column.split()) for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
-            raise DataError(f"{path}:{number}: expected a source term, a tab and a target term, found {line!r}")
+            raise DataError(f"{path}:{number}: expected a source term, a tab and a target term, found {line!r}.")
         source, target = columns
         if terms.setdefault(source, target) != target:
             raise DataError(
-                f"{path}:{number}: {source!r} has two translations, {terms[source]!r} and {target!r}. Keep one of them"
+                f"{path}:{number}: {source!r} has two translations, {terms[source]!r} and {target!r}. Keep one of them."
             )
     return Terminology(terms)

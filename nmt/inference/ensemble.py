@@ -141,12 +141,12 @@ def check_compatible(models: Sequence[ModelFile]) -> None:
             if getattr(model.tokenizers, side).fingerprint != getattr(first.tokenizers, side).fingerprint:
                 raise UsageError(
                     f"{first.path} and {model.path} cannot form an ensemble: their {side} subword models differ. Train "
-                    "the models on the same preprocessed data, or start the others with --init-from the first"
+                    "the models on the same preprocessed data, or start the others with --init-from the first."
                 )
         if model.config.data.right_to_left != first.config.data.right_to_left:
             raise UsageError(
                 f"{first.path} and {model.path} cannot form an ensemble: one writes from left to right, the other from "
-                "right to left. Use one of them to rerank the translations of the other with `nmt rerank`"
+                "right to left. Use one of them to rerank the translations of the other with `nmt rerank`."
             )
 
 
@@ -166,6 +166,6 @@ def checked_weights(weights: Sequence[float] | None, models: Sequence[ModelFile]
     for weight, model in zip(weights, models, strict=True):
         if not 0 < weight < float("inf"):
             raise UsageError(
-                f"--model-weight {weight:g} of {model.path}: a weight must be above 0. Leave the model out"
+                f"--model-weight {weight:g} of {model.path}: a weight must be above 0. Leave the model out."
             )
     return list(weights)

@@ -24,7 +24,7 @@ def find_models(given: Sequence[Path | str] | None) -> list[Path]:
     if given is None:
         return [find_model(None)]
     if not given:
-        raise UsageError("no model is named")
+        raise UsageError("no model is named.")
     return [find_model(Path(path)) for path in given]
 
 
@@ -57,7 +57,7 @@ def _model_at(path: Path, origin: str = "") -> Path:
             raise UsageError(f"{path}{origin}: the folder has no {MODEL_NAME}. Has its training reached a validation?")
         return model
     if not path.exists():
-        raise UsageError(f"{path}{origin}: no such model file or run folder")
+        raise UsageError(f"{path}{origin}: no such model file or run folder.")
     return path
 
 
@@ -71,6 +71,6 @@ def _newest_model() -> Path:
     if not models:
         raise UsageError(
             f"No model found: --model is not given, {VARIABLE} is not set, and no run under {RUNS}{os.sep} has a "
-            f"{MODEL_NAME}. Train a model with `nmt train`, or name one with --model"
+            f"{MODEL_NAME}. Train a model with `nmt train`, or name one with --model."
         )
     return max(models, key=lambda model: (model.stat().st_mtime_ns, str(model)))

@@ -54,11 +54,11 @@ def make_reranker(metric: str, decoding: DecodingConfig, config: Config) -> MbrR
         NMTError: The tokenizer that BLEU needs is not installed.
     """
     if metric not in UTILITIES:
-        raise UsageError(f"--mbr: found {metric!r}, expected {' or '.join(UTILITIES)}")
+        raise UsageError(f"--mbr: found {metric!r}, expected {' or '.join(UTILITIES)}.")
     count = decoding.n_best if decoding.sampling else decoding.beam_size
     if count == 1:
         option = "--n-best" if decoding.sampling else "--beam-size"
-        raise UsageError(f"--mbr requires several hypotheses, but {option} is 1. Use a larger {option}")
+        raise UsageError(f"--mbr requires several hypotheses, but {option} is 1. Use a larger {option}.")
     utility = make_utility(
         metric,
         bleu_tokenizer=config.evaluation.bleu_tokenizer,

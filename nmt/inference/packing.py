@@ -231,7 +231,7 @@ def _eight_bit(weight: Tensor, bias: Tensor | None) -> Product:
     engines = torch.backends.quantized.supported_engines
     engine = next((name for name in ("x86", "fbgemm", "onednn", "qnnpack") if name in engines), None)
     if engine is None:
-        raise UsageError("precision int8: this build of torch has no 8-bit kernels. Use bf16 or fp32")
+        raise UsageError("precision int8: this build of torch has no 8-bit kernels. Use bf16 or fp32.")
     torch.backends.quantized.engine = engine
     scales = weight.abs().amax(dim=1).clamp_min(1e-8).double() / 127
     zeros = torch.zeros(len(weight), dtype=torch.long)

@@ -172,7 +172,7 @@ class Scorer:
         except KeyError as error:
             raise DataError(
                 f"translation {number}: the target vocabulary has no piece {error.args[0]!r}. The pieces are from "
-                "another model. Score the text instead with `nmt score --texts`"
+                "another model. Score the text instead with `nmt score --texts`."
             ) from None
 
     def _score(self, pair: SentencePair, ids: IdPair, log_probs: list[float]) -> TranslationScore:

@@ -215,15 +215,15 @@ def _training_pairs(file: ModelFile) -> Store:
 
     fingerprint = file.provenance.get("data_fingerprint")
     if not isinstance(fingerprint, str):
-        raise UsageError("a shortlist cannot be learned: the model file has no fingerprint of its training data")
+        raise UsageError("a shortlist cannot be learned: the model file has no fingerprint of its training data.")
     try:
         store, tokenizers = open_preprocessed(file.config, fingerprint)
     except (DataError, OSError) as error:
         raise UsageError(
             f"the preprocessed training data of the model is not in {Path(file.config.data.preprocessed_folder)}. Run "
-            "the command in the folder where the model was trained, or make the data again with `nmt preprocess`"
+            "the command in the folder where the model was trained, or make the data again with `nmt preprocess`."
         ) from error
     for side in SIDES:
         if getattr(tokenizers, side).fingerprint != getattr(file.tokenizers, side).fingerprint:
-            raise UsageError("the preprocessed training data was encoded with other subword models than the model has")
+            raise UsageError("the preprocessed training data was encoded with other subword models than the model has.")
     return store

@@ -345,7 +345,7 @@ def _find_shortlist_table(models: Sequence[ModelFile]) -> ShortlistTable:
     missing = "the model file has no shortlist" if len(models) == 1 else "none of the model files has a shortlist"
     raise UsageError(
         f"--shortlist: {missing}. Add one with `nmt shortlist MODEL` in the folder where the model was trained, or "
-        "use --no-shortlist"
+        "use --no-shortlist."
     )
 
 

@@ -72,7 +72,7 @@ class CoveragePenalty:
             UsageError: The model has no attention.
         """
         if weights is None:
-            raise UsageError("coverage_penalty requires a model with attention, and this model has none. Leave it out")
+            raise UsageError("coverage_penalty requires a model with attention, and this model has none. Leave it out.")
         return attention._replace(sums=attention.sums + weights)
 
     def bonus(self, attention: AttentionSums) -> Tensor:

@@ -35,7 +35,7 @@ class LengthNormalization:
 
     def __post_init__(self) -> None:
         if self.alpha < 0:
-            raise UsageError(f"alpha must not be negative, found {self.alpha}")
+            raise UsageError(f"alpha must not be negative, found {self.alpha}.")
 
     def divisor(self, length: ArrayLike) -> NDArray[np.float64]:
         """Return the divisor for hypotheses of `length` pieces (EOS included)."""
@@ -66,5 +66,5 @@ def make_length_normalization(kind: Kind, alpha: float | None) -> LengthNormaliz
         UsageError: alpha is negative, or would have no effect.
     """
     if kind == "none" and alpha:
-        raise UsageError(f"alpha {alpha} has no effect with length_normalization none. Choose average or gnmt")
+        raise UsageError(f"alpha {alpha} has no effect with length_normalization none. Choose average or gnmt.")
     return LengthNormalization(kind=kind, alpha=DEFAULT_ALPHA[kind] if alpha is None else alpha)

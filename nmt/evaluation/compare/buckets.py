@@ -36,7 +36,7 @@ def check_bounds(bounds: Sequence[int]) -> None:
     """
     if not bounds or bounds[0] < 1 or any(after <= before for before, after in pairwise(bounds)):
         given = ",".join(map(str, bounds))
-        raise UsageError(f"the bounds of buckets must be increasing whole numbers above 0, found {given}")
+        raise UsageError(f"the bounds of buckets must be increasing whole numbers above 0, found {given}.")
 
 
 def bucket_names(bounds: Sequence[int]) -> list[str]:

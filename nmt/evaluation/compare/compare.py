@@ -77,7 +77,7 @@ def compare(
     check_bounds(options.bounds)
     metrics: list[str] = list(options.evaluation.metrics)
     if not metrics:
-        raise UsageError("no metric to compare: evaluation.metrics of the model is empty")
+        raise UsageError("no metric to compare: evaluation.metrics of the model is empty.")
     with progress((len(systems) + 2) * len(metrics), "comparing", "steps") as bar:
         counts = {name: _count(lines, test, options.evaluation, bar) for name, lines in systems.items()}
         by_metric = {metric: [counted[metric] for counted in counts.values()] for metric in metrics}

@@ -93,7 +93,7 @@ def _line_number(output: Path, number: int, line: bytes, format: Format) -> int:
     field = line.split(b"\t" if format == "tsv" else b" ||| ", 1)[0]
     if not field.isdigit():
         raise DataError(
-            f"{output}, line {number}: not in the format {format}. --resume requires the format of the first run"
+            f"{output}, line {number}: not in the format {format}. --resume requires the format of the first run."
         )
     return int(field)
 
