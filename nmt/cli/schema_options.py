@@ -24,7 +24,11 @@ COMPUTATION = ("batch_sentences", "device", "threads")
 
 
 def with_options(
-    parameter: str, section: type[Section], names: Sequence[str] | None = None
+    parameter: str,
+    section: type[Section],
+    names: Sequence[str] | None = None,
+    *,
+    defaults: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the options of a section to a command.
 
@@ -35,8 +39,10 @@ def with_options(
             given is None.
         section: the section.
         names: the keys of the options. None means all of them.
+        defaults: the default stated in the help of an option, for commands with another default than the schema.
     """
-    generated = {name: _annotation(section, name) for name in names or options_of(section)}
+    stated = defaults or {}
+    generated = {name: _annotation(section, name, stated.get(name)) for name in names or options_of(section)}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command, eval_str=True)
@@ -54,13 +60,16 @@ def with_options(
     return decorate
 
 
-def with_decoding(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_decoding(
+    *names: str, defaults: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds decoding options to a command, for its parameter `decoding`.
 
     Args:
         names: the keys of the options. None means all of them.
+        defaults: the default stated in the help of an option, for commands with another default than the schema.
     """
-    return with_options("decoding", DecodingConfig, names or None)
+    return with_options("decoding", DecodingConfig, names or None, defaults=defaults)
 
 
 def _insert(signature: inspect.Signature, replaced: str, generated: Mapping[str, Any]) -> Iterator[Parameter]:
@@ -73,15 +82,15 @@ def _insert(signature: inspect.Signature, replaced: str, generated: Mapping[str,
             yield Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _annotation(section: type[Section], name: str) -> Any:
-    """Return the annotation from which Typer makes an option."""
+def _annotation(section: type[Section], name: str, default: str | None) -> Any:
+    """Return the annotation from which Typer makes an option. `default` is stated in its help."""
     option, long = options_of(section)[name], flag(name, section)
     panel = option.command_line.panel if option.command_line else None
     if option.kind is bool:
         switch = f"{long}/--no-{long.removeprefix('--')}"
         return Annotated[
             bool | None,
-            typer.Option(switch, help=help_of(section, name), show_default=False, rich_help_panel=panel),
+            typer.Option(switch, help=help_of(section, name, default), show_default=False, rich_help_panel=panel),
         ]
 
     def parse(text: str) -> Any:
@@ -96,7 +105,7 @@ def _annotation(section: type[Section], name: str) -> Any:
             long,
             parser=parse,
             metavar=f"<{'|'.join(option.choices) or option.kind.__name__}>",
-            help=help_of(section, name),
+            help=help_of(section, name, default),
             show_default=False,
             autocompletion=complete,
             rich_help_panel=panel,
@@ -104,19 +113,21 @@ def _annotation(section: type[Section], name: str) -> Any:
     ]
 
 
-def help_of(section: type[Section], name: str) -> str:
+def help_of(section: type[Section], name: str, default: str | None = None) -> str:
     """Return the help of an option: the first paragraph of its documentation, with its default.
 
-    Keys of the section become names of options: `sampling` becomes --sampling.
+    Keys of the section become names of options: `sampling` becomes --sampling. A given default replaces the default
+    of the schema.
     """
     options = options_of(section)
     option = options[name]
     text = re.sub("`([a-z_]+)`", lambda key: flag(key[1], section) if key[1] in options else key[0], option.summary)
+    if default is not None:
+        return f"{text.partition('Default: ')[0].rstrip()} Default: {default}."
     if "Default: " in text or option.required:
         return text
-    default = {True: "on", False: "off"}[option.default] if option.kind is bool else option.default
-    shown = f"{default:g}" if isinstance(default, float) else str(default)
-    return f"{text} Default: {shown}."
+    value = {True: "on", False: "off"}[option.default] if option.kind is bool else option.default
+    return f"{text} Default: {value:g}." if isinstance(value, float) else f"{text} Default: {value}."
 
 
 def _parse(section: type[Section], name: str, text: str) -> Any:
