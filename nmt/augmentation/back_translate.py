@@ -213,7 +213,7 @@ def _make_text(
     monolingual = Monolingual(options.monolingual, config=config, side=side, max_lines=options.max_lines)
     monolingual.write(text)
     dropped = dict(monolingual.dropped.most_common())
-    logger.info("%s lines read; dropped: %s", f"{monolingual.read:,}", describe_counts(dropped))
+    logger.info("%s lines read, dropped: %s", f"{monolingual.read:,}", describe_counts(dropped))
     if monolingual.read == sum(dropped.values()):
         files = " and ".join(map(str, options.monolingual))
         raise DataError(f"{files}: no line is left. Dropped: {describe_counts(dropped)}.")
@@ -224,7 +224,7 @@ def _make_text(
     counts = screen.counts()
     translated = screen.kept + sum(counts["dropped"].values())
     write_json(folder.report, {"read": monolingual.read, "left_out": dropped, "translated": translated, **counts})
-    logger.info("%s pairs; dropped: %s", f"{screen.kept:,}", describe_counts(counts["dropped"]))
+    logger.info("%s pairs, dropped: %s", f"{screen.kept:,}", describe_counts(counts["dropped"]))
 
 
 def _pairs(screen: Screen, text: Path, translations: Path, side: int) -> Iterator[tuple[str, str]]:

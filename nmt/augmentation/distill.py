@@ -152,7 +152,7 @@ def _make_text(options: DistillOptions, config: Config, folder: SyntheticFolder,
     counts = screen.counts()
     write_json(folder.report, {"read": text.read, "translated": sum(text.lines), **counts})
     shown = f"{screen.kept:,}", f"{sum(text.lines):,}", describe_counts(counts["dropped"])
-    logger.info("%s of %s lines distilled; dropped: %s", *shown)
+    logger.info("%s of %s lines distilled, dropped: %s", *shown)
 
 
 def _metric(config: Config, name: str) -> SentenceMetric:

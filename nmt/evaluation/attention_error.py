@@ -47,7 +47,7 @@ def read_aligned_test(config: Config, gold: Path | str) -> AlignedText:
     for test in config.data.test[:1]:
         if test.source is not None and test.target is not None:
             return read_aligned(test.source, test.target, gold)
-    raise UsageError("The model's configuration has no test set of two files. Give a source file and --target.")
+    raise UsageError("The model's configuration has no test set of two files. Use a source file and --target.")
 
 
 def measure_attention(file: ModelFile, text: AlignedText, *, decoding: Mapping[str, Any]) -> AlignmentScore:

@@ -58,7 +58,7 @@ def fit(model: ModelConfig, sizes: tuple[int, int], *, budget: int, name: str) -
         if distance <= TOLERANCE:
             return found
     raise UsageError(
-        f"no hidden size gives {name} the {budget:,} parameters of the baseline: the closest one differs by "
+        f"no hidden size of {name} has the {budget:,} parameters of the baseline: the closest one differs by "
         f"{distance:.0%}. Make the baseline larger"
     )
 

@@ -247,7 +247,7 @@ def test_gold_links_give_the_alignment_error_rate_of_the_printed_alignment(folde
         (["--gold", "gold", "--level", "words"], "--gold excludes --level"),
         (["--gold", "gold", "--format", "svg"], "choose text or json"),
         (["text.en", "--target", "text.de", "--gold", "gold"], "gold"),
-        (["--gold", "gold"], "Give a source file and --target"),
+        (["--gold", "gold"], "Use a source file and --target"),
     ],
 )
 def test_what_gold_links_cannot_be_used_with(arguments: list[str], message: str) -> None:

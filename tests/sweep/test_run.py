@@ -322,7 +322,7 @@ def test_equal_sizes_are_equal(cell: str) -> None:
     real = build_model(found, source_size=sizes[0], target_size=sizes[1])
     assert sum(weight.numel() for weight in real.parameters()) == pytest.approx(budget, rel=TOLERANCE)
     assert found.encoder.hidden_size == found.decoder.hidden_size
-    with pytest.raises(UsageError, match="no hidden size gives lstm the 1,000 parameters"):
+    with pytest.raises(UsageError, match="no hidden size of lstm has the 1,000 parameters"):
         fit(ModelConfig.model_validate(model), sizes, budget=1000, name="lstm")
 
 
