@@ -11,7 +11,6 @@ import typer
 from nmt.cli.options import option
 from nmt.cli.text_table import table
 from nmt.errors import UsageError
-from nmt.inference.output.quality_flags import FLAGS
 
 if TYPE_CHECKING:
     from nmt.augmentation.training import SystemScore
@@ -30,7 +29,10 @@ Drop = Annotated[
 Processes = Annotated[
     int,
     option(
-        "--processes", metavar="N", min=1, help="Processes that translate, with one processor thread each. Default: 1."
+        "--processes",
+        metavar="<int>",
+        min=1,
+        help="Processes that translate, with one processor thread each. Default: 1.",
     ),
 ]
 Output = Annotated[
@@ -55,7 +57,7 @@ def above_zero(number: float | None) -> float | None:
 
 def positive(name: str, help: str) -> Any:
     """Return an option whose value is a number above 0."""
-    return option(name, metavar="NUMBER", help=help, callback=above_zero)
+    return option(name, metavar="<float>", help=help, callback=above_zero)
 
 
 def read_flags(given: str | None, default: Sequence[str]) -> tuple[str, ...]:
@@ -64,6 +66,8 @@ def read_flags(given: str | None, default: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: a name is not a flag.
     """
+    from nmt.inference.output.quality_flags import FLAGS  # imports torch
+
     flags = tuple(default) if given is None else tuple(flag for flag in given.split(",") if flag != "nothing")
     for flag in flags:
         if flag not in FLAGS:

@@ -510,7 +510,9 @@ class DecodingConfig(Section):
     beam_size: Annotated[PositiveInt, SEARCH] = 5
     """Number of hypotheses kept at each step. 1 is greedy search."""
     n_best: Annotated[PositiveInt, SEARCH] = 1
-    """Number of translations per sentence: the best of the beam or, with `sampling`, the number of samples."""
+    """Number of translations per sentence.
+
+    They are the best of the beam or, with `sampling`, samples."""
     stopping: Annotated[Literal["exact", "fast"], SEARCH] = "exact"
     """Stopping rule of beam search. exact: stop when no partial hypothesis can become the best. fast: stop when none is
     the best now."""

@@ -18,10 +18,19 @@ from nmt.cli.augmentation_options import (
 )
 from nmt.cli.environment import limit_kernel_caches
 from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose, option
-from nmt.cli.schema_options import with_decoding
+from nmt.cli.schema_options import with_decoding, with_options
+from nmt.config.schema import CorpusConfig
 
 
-@with_decoding(*COMPUTATION)
+@with_options("corpus", CorpusConfig, ("weight", "tag"), defaults={"tag": "no symbol"})
+@with_decoding(
+    "beam_size",
+    "top_k",
+    "temperature",
+    "seed",
+    *COMPUTATION,
+    defaults={"beam_size": "that of the model", "top_k": "10, with --search top-k"},
+)
 def back_translate(
     config: ConfigFile,
     overrides: Overrides = None,
@@ -50,7 +59,7 @@ def back_translate(
         ),
     ] = None,
     max_lines: Annotated[
-        int | None, option("--lines", metavar="N", min=1, help="Number of lines to translate. Default: all.")
+        int | None, option("--lines", metavar="<int>", min=1, help="Number of lines to translate. Default: all.")
     ] = None,
     search: Annotated[
         Literal["top-k", "sampling", "beam"] | None,
@@ -60,35 +69,12 @@ def back_translate(
             "--self-training beam.",
         ),
     ] = None,
-    top_k: Annotated[
-        int | None,
-        option("--top-k", metavar="N", min=1, help="Pieces to sample among with --search top-k. Default: 10."),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        positive("--temperature", "Sampling temperature: below 1 more conservative, above 1 more diverse. Default: 1."),
-    ] = None,
-    seed: Annotated[int | None, option("--seed", metavar="N", min=0, help="Seed of sampling. Default: 1.")] = None,
-    beam_size: Annotated[
-        int | None,
-        option(
-            "--beam-size",
-            metavar="N",
-            min=1,
-            help="Beam size with --search beam. Default: that of the model.",
-        ),
-    ] = None,
     length_ratio: Annotated[
         float | None,
         positive(
             "--length-ratio",
             "Largest ratio of the lengths of a pair, in words. Default: data.filters.max_length_ratio of CONFIG.",
         ),
-    ] = None,
-    weight: Annotated[float, positive("--weight", "How many times an epoch shows each new pair. Default: 1.")] = 1.0,
-    tag: Annotated[
-        str | None,
-        option("--tag", metavar="SYMBOL", help='Symbol before each new source, such as "<bt>". Default: none.'),
     ] = None,
     init_from: Annotated[
         Path | None,
@@ -104,6 +90,7 @@ def back_translate(
     output: Output = None,
     no_train: NoTrain = False,
     *,
+    corpus: dict[str, Any],
     decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -125,9 +112,9 @@ def back_translate(
 
     For example:
 
-      nmt back-translate my.yaml --reverse runs/de-en --monolingual news.de --tag "<bt>"
-      nmt back-translate my.yaml --reverse runs/de-en --monolingual news.de --search beam
-      nmt back-translate my.yaml --self-training --model runs/my --monolingual news.en
+      nmt back-translate my.yaml --reverse runs/r --monolingual m.de --tag "<bt>"
+      nmt back-translate my.yaml --reverse runs/r --monolingual m.de --search beam
+      nmt back-translate my.yaml --self-training -m runs/my --monolingual news.en
     """
     limit_kernel_caches()
     from nmt.augmentation.back_translate import DROPPED, BackTranslateOptions
@@ -140,13 +127,9 @@ def back_translate(
         self_training=self_training,
         max_lines=max_lines,
         search=search,
-        top_k=top_k,
-        temperature=temperature,
-        seed=seed,
-        beam_size=beam_size,
         length_ratio=length_ratio,
-        weight=weight,
-        tag=tag,
+        weight=corpus["weight"] or 1.0,
+        tag=corpus["tag"],
         init_from=init_from,
         drop=read_flags(drop, DROPPED),
         output=output,

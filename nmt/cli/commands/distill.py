@@ -21,7 +21,12 @@ from nmt.cli.schema_options import with_decoding
 from nmt.errors import UsageError
 
 
-@with_decoding(*COMPUTATION)
+@with_decoding(
+    "beam_size",
+    "n_best",
+    *COMPUTATION,
+    defaults={"beam_size": "that of the first teacher, or --n-best if that is larger"},
+)
 def distill(
     config: ConfigFile,
     overrides: Overrides = None,
@@ -40,16 +45,6 @@ def distill(
             help="original: train on the original pairs too. none: train on distilled pairs only. Default: original.",
         ),
     ] = "original",
-    beam_size: Annotated[
-        int | None,
-        option(
-            "--beam-size",
-            metavar="N",
-            min=1,
-            help="Beam size of the teachers. Default: that of the first teacher, or --n-best if that is larger.",
-        ),
-    ] = None,
-    n_best: Annotated[int, option("--n-best", metavar="N", min=1, help="Hypotheses for each line. Default: 1.")] = 1,
     closest: Annotated[
         Literal["bleu", "chrf"],
         option(
@@ -82,7 +77,7 @@ def distill(
 
     For example:
 
-      nmt distill my.yaml --teacher runs/a --teacher runs/b model.embedding_size=128
+      nmt distill my.yaml --teacher runs/a --teacher runs/b
       nmt distill my.yaml --teacher runs/a --beam-size 10 --n-best 10 --no-train
     """
     if not teachers:
@@ -94,8 +89,7 @@ def distill(
     options = DistillOptions(
         teachers=tuple(teachers),
         keep=keep,
-        beam_size=beam_size,
-        n_best=n_best,
+        n_best=decoding.pop("n_best") or 1,
         closest=closest,
         drop=read_flags(drop, DROPPED),
         output=output,

@@ -107,7 +107,7 @@ def evaluate(
       nmt evaluate --model runs/seed-1 --model runs/seed-2 --mbr chrf
       nmt evaluate --length-normalization gnmt --coverage-penalty 0.2
       nmt evaluate --hypothesis translated.de --reference news.de --json
-      nmt evaluate --hypothesis translated.de --reference news.de --protocol raw --protocol moses
+      nmt evaluate --hypothesis a.de --reference b.de --protocol moses
     """
     protocols = cast(list[ProtocolName], list(dict.fromkeys(protocol or ())))
     if hypothesis is not None:

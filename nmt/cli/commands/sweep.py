@@ -31,13 +31,13 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, option("--seeds", metavar="N", min=1, help="Runs of each variant. Default: seeds of FILE.")
+        int | None, option("--seeds", metavar="<int>", min=1, help="Runs of each variant. Default: seeds of FILE.")
     ] = None,
     parallel: Annotated[
         int,
         option(
             "--parallel",
-            metavar="N",
+            metavar="<int>",
             min=1,
             help="Trainings at the same time, with one processor thread each. Default: 1, with all threads.",
         ),
@@ -81,7 +81,7 @@ def sweep(
     For example:
 
       nmt sweep my-sweep.yaml
-      nmt sweep my-sweep.yaml --only no-dropout,large --seeds 1 training.max_epochs=5
+      nmt sweep my-sweep.yaml --only large --seeds 1 training.max_epochs=5
       nmt sweep my-sweep.yaml --parallel 2
     """
     limit_kernel_caches()
