@@ -211,7 +211,7 @@ MONOLINGUAL = ("--monolingual", "mono.de")
         ([*REVERSE, *MONOLINGUAL, "--self-training"], "--self-training requires --model"),
         ([*REVERSE, *MONOLINGUAL, "--search", "beam", "--top-k", "3"], "--top-k has no effect with --search beam"),
         ([*REVERSE, *MONOLINGUAL, "--beam-size", "3"], "--beam-size has no effect with --search top-k"),
-        ([*REVERSE, *MONOLINGUAL, "--weight", "0"], "0"),
+        ([*REVERSE, *MONOLINGUAL, "--weight", "0"], "found 0, expected a number above 0"),
         (
             [*REVERSE, *MONOLINGUAL, "--no-train", "--init-from", "forward.safetensors"],
             "cannot be used with --no-train",
