@@ -68,7 +68,7 @@ class Command(TyperCommand):
         write_parameters(self, ctx, formatter)
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group of commands with plain help."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nmt import __version__, log
-from nmt.cli.command_types import Group, LazyCommand
+from nmt.cli.command_types import CommandGroup, LazyCommand
 from nmt.cli.environment import set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError
@@ -50,7 +50,7 @@ COMMANDS = {
 """The function of each command in `nmt.cli.commands`, and its line in the list of commands."""
 
 
-class Program(Group):
+class Program(CommandGroup):
     """All commands. An error ends the program with its exit code and text, without a traceback."""
 
     def __init__(self, **settings: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nmt.cli.command_types import Command, Group
+from nmt.cli.command_types import Command, CommandGroup
 from nmt.cli.model_summary import describe_config
 from nmt.cli.options import ConfigFile, Overrides, Overwrite, Quiet, Verbose, option
 from nmt.cli.schema_options import with_options
@@ -16,7 +16,7 @@ from nmt.config import dump_yaml, json_schema, load_with_origins
 from nmt.config.inheritance import recipe_names
 from nmt.config.schema import DataConfig
 
-app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
