@@ -1,0 +1,67 @@
+"""Documents with translations: PO, XLIFF, TMX and SRT.
+
+A reader finds what is to be translated, and the places for it. The translations are written into the original text, so
+that everything else stays byte for byte.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from nmt.data.streams import describe, read_bytes
+from nmt.inference.documents.document import Document, Fill
+from nmt.inference.documents.languages import Languages
+
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+KINDS = {".po": "PO", ".pot": "PO", ".xlf": "XLIFF", ".xliff": "XLIFF", ".tmx": "TMX", ".srt": "SRT"}
+"""The kind of a document by the suffix of its name."""
+
+
+class _Reader(Protocol):
+    def __call__(
+        self, data: bytes, *, name: str, languages: Languages, fill: Fill, encoding: str | None
+    ) -> Document: ...
+
+
+def document_kind(path: Path) -> str | None:
+    """Return the kind of a document by its name, which may have the suffix of compression; None for text."""
+    plain = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return KINDS.get(plain.suffix.lower())
+
+
+def open_document(path: Path, *, languages: Languages, fill: Fill = "missing", encoding: str | None = None) -> Document:
+    """Read a document.
+
+    Args:
+        path: A file whose name says its kind.
+        languages: The languages of the translation.
+        fill: Which units are translated.
+        encoding: The encoding, if it is not the one that the file declares. None: the declared one, or UTF-8.
+
+    Raises:
+        DataError: The file cannot be read, is broken, or is in other languages.
+    """
+    data = b"".join(read_bytes(path))
+    return _reader(document_kind(path))(data, name=describe(path), languages=languages, fill=fill, encoding=encoding)
+
+
+def _reader(kind: str | None) -> _Reader:
+    """Import a reader when it is needed."""
+    if kind == "PO":
+        from nmt.inference.documents.po import read_po
+
+        return read_po
+    if kind == "XLIFF":
+        from nmt.inference.documents.xliff import read_xliff
+
+        return read_xliff
+    if kind == "TMX":
+        from nmt.inference.documents.tmx import read_tmx
+
+        return read_tmx
+    if kind == "SRT":
+        from nmt.inference.documents.srt import read_srt
+
+        return read_srt
+    raise ValueError(f"{kind!r} is not a kind of document")
