@@ -55,13 +55,19 @@ class WriterMaker:
             terminology=self.constraints.read_terminology(),
             alignments=align,
         )
-        return LineWriter(translator, self.layout)
+        data = models[0].config.data
+        return LineWriter(translator, self.layout, languages=(data.source_language, data.target_language))
 
 
 class LineWriter:
-    """Translates lines and formats the translations."""
+    """Translates lines and formats the translations.
 
-    def __init__(self, translator: Translator, layout: Layout) -> None:
+    Attributes:
+        languages: language codes of source and target.
+    """
+
+    def __init__(self, translator: Translator, layout: Layout, *, languages: tuple[str, str]) -> None:
+        self.languages = languages
         self._translator = translator
         self._layout = layout
 

@@ -6,7 +6,13 @@ import codecs
 import re
 
 SAMPLE_BYTES = 1 << 16
-LATIN = ("cp1250", "cp1252", "cp1254", "cp1257")
+LATIN_LETTERS = {
+    "CP1252": "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœš«»“”‘’–—…¿¡°",
+    "CP1250": "ąćęłńóśźżáčďéěíňřšťúůýžőűöüäăâîşţ„”–…",
+    "CP1254": "çğıİöşüâîû“”‘’…",
+    "CP1257": "āčēģīķļņšūžąęėįųõäöü„“–…",
+}
+"""Letters and marks beyond ASCII that are common in texts of each encoding, the most likely encoding first."""
 MARKS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 
 
@@ -26,10 +32,7 @@ def suggest_encoding(data: bytes) -> str | None:
     if best is None or best.encoding in ("utf_8", "ascii"):
         return None
     if _is_latin(sample):
-        # With few letters that are not of ASCII the guess is arbitrary.
-        found = best.encoding if best.encoding in LATIN else "cp1252"
-        same = _decoded(sample, "cp1252") == _decoded(sample, found)
-        return "CP1252" if same else found.upper()
+        return max(LATIN_LETTERS, key=lambda name: _count_letters(sample, name))
     return best.encoding.replace("_", "-").upper()
 
 
@@ -39,5 +42,7 @@ def _is_latin(data: bytes) -> bool:
     return sum(len(run) == 1 for run in runs) > len(runs) / 2
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    return data.decode(encoding, "replace")
+def _count_letters(data: bytes, encoding: str) -> int:
+    """Count the letters that are common in texts of an encoding, if the data has this encoding."""
+    text = data.decode(encoding, "replace").lower()
+    return sum(character in LATIN_LETTERS[encoding] for character in text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nmt.cli.constraint_files import ConstraintFiles
+from nmt.cli.document_translation import DocumentOptions, translate_document
 from nmt.cli.options import (
     STANDARD_STREAM,
     Avoid,
@@ -32,6 +33,7 @@ from nmt.cli.options import (
 from nmt.cli.schema_options import with_decoding
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
+from nmt.inference.documents import document_kind
 from nmt.inference.find_model import find_models
 from nmt.inference.streaming import SourceLine, number_lines, windows
 from nmt.log import logger
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
+DOCUMENTS = "Documents"
 
 
 @with_decoding()
@@ -47,7 +50,10 @@ def translate(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Text file with one sentence per line. Default: standard input.", show_default=False
+            metavar="FILE",
+            help="Text file with one sentence per line, or a document: .po, .pot, .xlf, .xliff, .tmx or .srt. Default: "
+            "standard input.",
+            show_default=False,
         ),
     ] = STANDARD_STREAM,
     models: Models = None,
@@ -88,6 +94,42 @@ def translate(
             rich_help_panel="Computation",
         ),
     ] = 1,
+    fill: Annotated[
+        Literal["missing", "unfinished", "all"] | None,
+        option(
+            "--fill",
+            help="Units of a document to translate. missing: those without a translation. unfinished: also fuzzy "
+            "messages of PO and unfinished states of XLIFF. all: every unit. Default: missing.",
+            rich_help_panel=DOCUMENTS,
+        ),
+    ] = None,
+    source_language: Annotated[
+        str | None,
+        option(
+            "--source-language",
+            metavar="CODE",
+            help="Source language of a document, if its code is not that of the model.",
+            rich_help_panel=DOCUMENTS,
+        ),
+    ] = None,
+    target_language: Annotated[
+        str | None,
+        option(
+            "--target-language",
+            metavar="CODE",
+            help="Target language of a document, if its code is not that of the model.",
+            rich_help_panel=DOCUMENTS,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        option(
+            "--encoding",
+            metavar="NAME",
+            help="Encoding of a document, such as cp1252. Default: what the document declares, or UTF-8.",
+            rich_help_panel=DOCUMENTS,
+        ),
+    ] = None,
     resume: Annotated[
         bool, option("--resume", help="Continue after the last complete line of the output file.")
     ] = False,
@@ -102,9 +144,10 @@ def translate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Translate text line by line.
+    """Translate text line by line, or a document.
 
-    The output has exactly one line per input line, in the same order. Decoding options that are not given have the
+    The output has exactly one line per input line, in the same order. In a document (PO, XLIFF, TMX, SRT) only the
+    translations are filled in, and everything else stays byte for byte. Decoding options that are not given have the
     values stored in the model. The defaults below apply to models that store no other value.
 
     For example:
@@ -116,7 +159,24 @@ def translate(
       nmt translate news.en --terminology terms.tsv --avoid words.txt
       nmt translate mono.de --sampling --top-k 10 -o mono.sampled.en
       nmt translate big.en.gz -o big.de.gz --processes 8 --resume
+      nmt translate messages.po -o messages.de.po
     """
+    kind = document_kind(file)
+    document = DocumentOptions(fill, source_language, target_language, encoding)
+    if kind is None:
+        document.require_document(file)
+    else:
+        lines_only = {
+            f"--format {format}": format != "text",
+            "--alignment": alignment is not None,
+            "--n-best": (decoding["n_best"] or 1) > 1 and mbr is None,
+            "--prefixes": prefixes is not None,
+            "--required": required is not None,
+            "--processes": processes > 1,
+            "--resume": resume,
+        }
+        for name in (name for name, is_given in lines_only.items() if is_given):
+            raise UsageError(f"{name} requires a text file, but {file} is a document ({kind}).")
     _check(format, mbr, alignment, decoding, processes=processes)
     if resume and (output is None or overwrite):
         raise UsageError("--resume requires -o FILE and excludes --overwrite.")
@@ -132,6 +192,9 @@ def translate(
     from nmt.inference.output.formats import Layout
 
     maker = WriterMaker(paths, model_weights or None, mbr, decoding, Layout(format, alignment), constraints)
+    if kind is not None:
+        translate_document(maker, file, output or STANDARD_STREAM, document, show_progress=shown)
+        return
     _translate_file(maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, progress=shown)
 
 

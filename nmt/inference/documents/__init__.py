@@ -7,11 +7,15 @@ that everything else stays byte for byte.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nmt.data.streams import describe, read_bytes
-from nmt.inference.documents.document import Document, Fill
 from nmt.inference.documents.languages import Languages
+
+if TYPE_CHECKING:
+    from nmt.inference.documents.document import Document, Fill
+
+__all__ = ["KINDS", "Languages", "document_kind", "open_document"]
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 KINDS = {".po": "PO", ".pot": "PO", ".xlf": "XLIFF", ".xliff": "XLIFF", ".tmx": "TMX", ".srt": "SRT"}

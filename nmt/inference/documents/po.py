@@ -24,7 +24,7 @@ from nmt.inference.placeholders import find_protected
 CHARSET = re.compile(rb"charset=([A-Za-z0-9._:-]+)")
 LINE = re.compile(r"[^\r\n]*(?:\r*\n|\r|$)")
 KEYWORD = re.compile(r'[ \t]*(msgctxt|msgid_plural|msgid|msgstr(?:\[(\d+)\])?)[ \t]*(?=")')
-QUOTED = re.compile(r'[ \t]*("(?:[^"\\]|\\.)*")[ \t\r\n]*')
+QUOTED = re.compile(r'[ \t]*("(?:[^"\\\r\n]|\\.)*")[ \t\r\n]*')
 WIDTH = 79
 EXAMPLE_NUMBERS = range(201)
 

@@ -64,8 +64,12 @@ class _Group(NamedTuple):
 
 
 def _groups(lines: Sequence[Line]) -> Iterator[_Group]:
-    """Yield the texts of a cue. Each line that begins with a dash begins a text."""
-    starts = [place for place, line in enumerate(lines) if not place or DASH.match(line.text)]
+    """Yield the texts of a cue. A line that begins with a dash or comes after a blank line begins a text."""
+    starts = [
+        place
+        for place, line in enumerate(lines)
+        if not place or DASH.match(line.text) or not (line.text.strip() and lines[place - 1].text.strip())
+    ]
     for first, after in zip(starts, [*starts[1:], len(lines)], strict=True):
         rows = lines[first:after]
         last = rows[-1]

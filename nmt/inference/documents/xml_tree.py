@@ -171,7 +171,7 @@ class _TreeBuilder:
 
     def _skipped(self, name: str, is_parameter: bool) -> None:
         if not is_parameter:
-            raise DataError(f"{self._name}, line {self._line()}: the entity &{name}; is not declared in the file.")
+            raise DataError(f"{self._name}, line {self._line()}: the file does not declare the entity {name!r}.")
 
     def _line(self) -> int:
         return self.parser.CurrentLineNumber
