@@ -39,8 +39,6 @@ from frozen_formats import (
 from nmt.inference.model_file import load_model
 from nmt.plots.run_records import read_records
 
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the formats are not frozen yet")
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
