@@ -63,6 +63,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from nmt.config.schema import Config, DecodingConfig
+from nmt.data.words import comparable
 from nmt.errors import DataError, UsageError
 from nmt.inference.aligner import Aligned
 from nmt.inference.attention import AttentionExtractor, LineAttention
@@ -279,7 +280,7 @@ def _terms(given: Terms | None) -> Terminology | None:
     for text in (*given, *given.values()):
         if not isinstance(text, str):
             raise UsageError(f"terminology takes strings, found {text!r}.")
-    terms = {" ".join(source.split()): " ".join(target.split()) for source, target in given.items()}
+    terms = {comparable(source): " ".join(target.split()) for source, target in given.items()}
     for source, target in terms.items():
         if not (source and target):
             raise UsageError(f"terminology: {source!r} is translated as {target!r}, but neither may be blank.")

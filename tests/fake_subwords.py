@@ -35,6 +35,10 @@ class FakeSubwords:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [PIECES[piece] for piece in ids]
 
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        texts = ("".join(self.pieces(self.in_text_order(row))) for row in ids)
+        return [text.replace("\u2581", " ").strip() for text in texts]
+
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         found = []
         for line in lines:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import MalformedLine, paths, read_training
 from nmt.data.lines import is_blank
+from nmt.data.words import comparable
 
 MAX_PAIRS = 200_000
 """Most pairs of a sample. A larger text gives at least half as many."""
@@ -77,7 +78,7 @@ class _RepetitionCounter:
         self._counts: dict[int, int] = {}
 
     def add(self, source: str, target: str) -> None:
-        text = "\t".join((" ".join(source.split()), " ".join(target.split())))
+        text = "\t".join((comparable(source), comparable(target)))
         digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest()
         number = int.from_bytes(digest, "little")
         if number % self._divisor:

@@ -6,7 +6,6 @@ a translator. `ConstraintCompiler` turns both into the token ids and phrase auto
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import NamedTuple
 from nmt.data.lines import read_lines
 from nmt.data.special_tokens import UNK
 from nmt.data.tokenizer import SubwordModel
+from nmt.data.words import PhraseFinder, canonical
 from nmt.errors import DataError, UsageError
 from nmt.inference.streaming import SourceLine
-from nmt.search.phrase_automaton import Automaton, Phrase, TokenSymbols, compile_phrases
+from nmt.search.phrase_automaton import UNWRITABLE, Automaton, Phrase, TokenSymbols, compile_phrases
 
 MAX_AVOIDED_ENTRIES = 100_000_000
 """Largest transition table of the avoided phrases: 400 megabytes."""
@@ -111,6 +111,8 @@ class ConstraintCompiler:
         ids = self._target.encode([prefix])[0] if prefix else []
         if UNK in ids:
             raise UsageError(f"{prefix!r} cannot be a prefix: the vocabulary of the model cannot write it.")
+        if prefix:
+            self._check_verbatim(prefix, "a prefix")
         pieces = [piece for row in self._target.encode(list(phrases)) for piece in row]
         required = tuple(dict.fromkeys(map(self.required_phrase, phrases)))
         return Constraints(tuple(ids), required, tuple(dict.fromkeys(pieces)))
@@ -119,7 +121,7 @@ class ConstraintCompiler:
         """Return the symbols of a phrase that a translation must contain.
 
         Raises:
-            UsageError: The phrase is empty after tokenization, or the vocabulary cannot write it.
+            UsageError: The phrase is empty after tokenization, or the model cannot write it unchanged.
         """
         phrase = self._phrase(text)
         if not self.automaton(phrase).can_be_written:
@@ -130,7 +132,15 @@ class ConstraintCompiler:
         phrase = self._symbols.phrase(text)
         if not phrase:
             raise UsageError(f"{text!r} cannot be a constraint: it is empty after tokenization.")
+        if UNWRITABLE not in phrase:
+            self._check_verbatim(text, "a constraint")
         return phrase
+
+    def _check_verbatim(self, text: str, role: str) -> None:
+        """Refuse a text that the model writes as another text, for example 10² as 102."""
+        written = self._target.decode(self._target.encode([text]))[0]
+        if canonical(written).split() != canonical(text).split():
+            raise UsageError(f"{text!r} cannot be {role}: the model writes {written!r} instead.")
 
     def _compile_phrase(self, phrase: Phrase) -> Automaton:
         return compile_phrases([phrase], self._symbols)
@@ -142,8 +152,7 @@ class Terminology:
     def __init__(self, terms: Mapping[str, str]) -> None:
         """Index the terms: source to target, none of them blank."""
         self._terms = dict(terms)
-        longest_first = sorted(self._terms, key=lambda term: (-len(term), term))
-        self._pattern = re.compile("|".join(map(_whole_word, longest_first)) or "(?!)")
+        self._finder = PhraseFinder(self._terms)
 
     def __len__(self) -> int:
         """Return the number of terms."""
@@ -151,19 +160,7 @@ class Terminology:
 
     def targets(self, source: str) -> tuple[str, ...]:
         """Return the target terms of all source terms in a text, each once."""
-        return tuple(dict.fromkeys(self._terms[match.group()] for match in self._pattern.finditer(source)))
-
-
-def _whole_word(term: str) -> str:
-    """Return a pattern that matches a term only between word boundaries, in scripts that have them."""
-    start = r"(?<!\w)" if _is_bounded(term[0]) else ""
-    end = r"(?!\w)" if _is_bounded(term[-1]) else ""
-    return start + re.escape(term) + end
-
-
-def _is_bounded(character: str) -> bool:
-    """Return whether a character belongs to a word that spaces separate from others (letters before CJK and Thai)."""
-    return re.match(r"\w", character) is not None and not "\u0e00" <= character <= "\u0eff" and character < "\u1000"
+        return tuple(dict.fromkeys(self._terms[term] for term in self._finder.find(source)))
 
 
 def read_terminology(path: Path | str) -> Terminology:
@@ -179,7 +176,7 @@ def read_terminology(path: Path | str) -> Terminology:
         columns = [" ".join(column.split()) for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
             raise DataError(f"{path}:{number}: expected a source term, a tab and a target term, found {line!r}.")
-        source, target = columns
+        source, target = canonical(columns[0]), columns[1]
         if terms.setdefault(source, target) != target:
             raise DataError(
                 f"{path}:{number}: {source!r} has two translations, {terms[source]!r} and {target!r}. Keep one of them."

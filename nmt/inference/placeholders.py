@@ -13,33 +13,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
+from nmt.data.words import is_word
 from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.constraints import SearchJob
 from nmt.inference.forced_decoding import IdPair
+from nmt.inference.protected_items import Kind, find_protected
 from nmt.inference.segmentation import one_line
 
-Kind = Literal["tag", "placeholder", "url"]
-
-# Each pattern needs one pass from left to right, so that hostile lines take no longer than others.
-URL = r"(?:https?|ftp)://[!#-;=?-~]+|(?<![\w.])www\.[!#-;=?-~]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"
-TAG = r"<!--[^<>]*-->|</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>"
-PLACEHOLDER = (
-    r"\{\{[^{}]{0,80}\}\}|[$%#]?\{[^{}\s]{0,80}\}|%\(\w{1,80}\)[a-z]"
-    r"|(?<![\w%])%(?:\d{1,3}\$)?[-+0#]?\d{0,3}(?:\.\d{1,3})?[sdifgxu@](?!\w)"
-    r"|&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});|(?<!\w)__[A-Za-z][A-Za-z0-9_]{0,80}__(?!\w)"
-)
-PROTECTED = re.compile(f"(?P<url>{URL})|(?P<tag>{TAG})|(?P<placeholder>{PLACEHOLDER})")
-URL_PUNCTUATION = ".,;:!?'’…*_~)]}"
-BRACKETS = {")": "(", "]": "[", "}": "{"}
-
 # Tags that may be inside a word. All other tags separate the words on their two sides.
-INLINE = re.compile(r"</?(?:a|abbr|b|code|em|font|g|i|kbd|mark|s|small|span|strong|sub|sup|u|x)\b", re.IGNORECASE)
+INLINE = re.compile(
+    r"(?:<|&(?:amp;)*lt;)/?(?:a|abbr|b|code|em|font|g|i|kbd|mark|s|small|span|strong|sub|sup|u|x|[0-9]{1,4})\b",
+    re.IGNORECASE,
+)
+CLOSING_TAG = re.compile(r"(?:<|&(?:amp;)*lt;)/")
 BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")
 
 
@@ -61,27 +53,6 @@ class Masked(NamedTuple):
 
     text: str
     spans: list[ProtectedSpan]
-
-
-def find_protected(text: str) -> list[tuple[str, Kind, int]]:
-    """Return the items of a text to protect: text, kind and start."""
-    items: list[tuple[str, Kind, int]] = []
-    for match in PROTECTED.finditer(text):
-        kind: Kind = "url" if match["url"] else "tag" if match["tag"] else "placeholder"
-        span = _without_punctuation(match[0]) if kind == "url" else match[0]
-        items.append((span, kind, match.start()))
-    return items
-
-
-def _without_punctuation(url: str) -> str:
-    """Return a URL without the punctuation of its sentence."""
-    end = len(url)
-    while end > 1 and url[end - 1] in URL_PUNCTUATION:
-        opening = BRACKETS.get(url[end - 1])
-        if opening is not None and url.count(opening, 0, end) >= url.count(url[end - 1], 0, end):
-            break
-        end -= 1
-    return url[:end]
 
 
 def mask(text: str, symbols: Sequence[str]) -> Masked:
@@ -113,7 +84,7 @@ def mask(text: str, symbols: Sequence[str]) -> Masked:
         if symbol is not None:
             kept.append(symbol)
             visible += len(symbol)
-        elif kept and kept[-1][-1].isalnum() and after.isalnum() and not INLINE.match(span):
+        elif kept and is_word(kept[-1][-1]) and after and is_word(after) and not INLINE.match(span):
             kept.append(" ")
     _append(kept, text[end:])
     return Masked("".join(kept).strip(), spans)
@@ -268,20 +239,40 @@ def _insert(left: str, run: Sequence[ProtectedSpan], right: str, *, word_boundar
         return left + right
     inner = run[0].text
     for span, following in pairwise(run):
-        inner += (" " if span.space_after or following.space_before else "") + following.text
-    before = spaces and left != "" and _space_before(run[0], left)
-    after = spaces and right != "" and _space_after(run[-1], right, word_boundary=word_boundary)
+        inner += (" " if _space_between(span, following, spaces=spaces) else "") + following.text
+    before = left != "" and _space_before(run[0], left, spaces=spaces)
+    after = right != "" and _space_after(run[-1], right, word_boundary=word_boundary, spaces=spaces)
     if left and right and word_boundary and spaces and not (before or after):
-        before, after = not run[-1].text.startswith("</"), run[-1].text.startswith("</")
+        after = CLOSING_TAG.match(run[-1].text) is not None
+        before = not after
     return left + " " * before + inner + " " * after + right
 
 
-def _space_before(span: ProtectedSpan, left: str) -> bool:
-    return span.space_before or (span.kind != "tag" and left[-1].isalnum())
+def _space_between(span: ProtectedSpan, following: ProtectedSpan, *, spaces: bool) -> bool:
+    """Return whether two adjacent items need a space: as in the source, or because their words were between them."""
+    if span.space_after or following.space_before:
+        return True
+    kinds = (span.kind, following.kind)
+    return following.offset > span.offset and "tag" not in kinds and (spaces or "url" in kinds)
 
 
-def _space_after(span: ProtectedSpan, right: str, *, word_boundary: bool) -> bool:
-    return (span.space_after and (word_boundary or right[0].isalnum())) or (span.kind != "tag" and right[0].isalnum())
+def _space_before(span: ProtectedSpan, left: str, *, spaces: bool) -> bool:
+    if spaces and span.space_before:
+        return True
+    return span.kind != "tag" and ((spaces and left[-1].isalnum()) or _joins(span, left[-1]))
+
+
+def _space_after(span: ProtectedSpan, right: str, *, word_boundary: bool, spaces: bool) -> bool:
+    if spaces and span.space_after and (word_boundary or right[0].isalnum()):
+        return True
+    return span.kind != "tag" and ((spaces and right[0].isalnum()) or _joins(span, right[0]))
+
+
+def _joins(span: ProtectedSpan, neighbour: str) -> bool:
+    """Return whether a character beside an item would be read as part of it, even in a language without spaces."""
+    if not neighbour.isascii():
+        return False
+    return neighbour.isalnum() or neighbour in ("_/%@+&=#~$" if span.kind == "url" else "_")
 
 
 class SourceSegment(NamedTuple):
@@ -346,7 +337,7 @@ def distribute(spans: Sequence[ProtectedSpan], texts: Sequence[str]) -> list[tup
         starts.append(starts[-1] + visible_length(text))
     segment = 0
     for span in spans:
-        closing = span.text.startswith("</")
+        closing = CLOSING_TAG.match(span.text) is not None
         while segment < len(texts) - 1 and span.offset >= starts[segment + 1] + closing:
             segment += 1
         by_segment[segment].append(span._replace(offset=min(span.offset, starts[segment + 1]) - starts[segment]))

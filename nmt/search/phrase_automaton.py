@@ -14,7 +14,6 @@ many states as characters.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +21,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data import words
 from nmt.data.special_tokens import EOS, UNK
 from nmt.data.tokenizer import WORD_START, SubwordModel
-from nmt.data.writing_systems import SCRIPTS
 
 Phrase = tuple[int, ...]
 """The symbols of a phrase, without the space before its first word, in the order in which the model writes."""
@@ -36,13 +35,6 @@ UNWRITABLE = BYTE
 
 NO_SYMBOL = -1
 INFINITE = 1 << 14
-# Scripts whose words have no visible borders, or take endings (Hangul), by the first word of their characters' names.
-# In Tibetan, a mark separates syllables.
-NO_BORDERS = (
-    *("CJK", "HANGUL"),
-    *(script.name.upper() for script in SCRIPTS if script.own_letters and not script.spaced and script.code != "Tibt"),
-)
-
 MATCHED = 1
 """The state in which a phrase has been found, in every automaton; it is never left. The first state is 0."""
 
@@ -96,12 +88,7 @@ def _symbols(piece: str) -> tuple[int, ...]:
 
 def is_word(symbol: int) -> bool:
     """Return whether a symbol is part of a word, in scripts with spaces between words."""
-    if symbol >= BYTE:
-        return True
-    character = chr(symbol)
-    if not (character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")):
-        return False
-    return not unicodedata.name(character, "").startswith(NO_BORDERS)
+    return symbol >= BYTE or words.is_word(chr(symbol))
 
 
 @dataclass(frozen=True)

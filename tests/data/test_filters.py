@@ -45,6 +45,10 @@ def test_each_reason(source: str, target: str, reason: str | None) -> None:
     assert english_german().reject(source, target) == reason
 
 
+def test_canonically_equal_sides_are_identical() -> None:
+    assert english_german().reject("caf\u00e9 one", "cafe\u0301  one") == "identical sides"
+
+
 def test_identical_sides_can_be_kept() -> None:
     assert english_german(identical=False).reject("same", "same") is None
 

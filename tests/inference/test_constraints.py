@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,49 @@ def test_a_terminology_is_read_from_a_file(tmp_path: Path) -> None:
 def test_a_blank_phrase_is_refused() -> None:
     with pytest.raises(UsageError, match="empty after tokenization"):
         tiny_translator().with_constraints(avoid=[" "])
+
+
+def test_terms_are_not_found_inside_words_of_any_script() -> None:
+    terms = {
+        "राम": "Frau",
+        "नदी": "Fluss",
+        "ქალი": "Frau",
+        "ቤት": "Haus",
+        "Đức": "deutsch",
+        "می": "er",
+        "ก": "k",
+        "사람": "Mensch",
+    }
+    terminology = Terminology(terms)
+    for text in ("रामायण", "नदीमुख", "ქალიშვილი", "ቤትህ", "Đứck", "می\u200cخواهم", "กำ"):
+        assert terminology.targets(text) == (), text
+    for text in ("यह राम है", "ქალი.", "nước Đức", "그 사람들은", "กา"):
+        assert len(terminology.targets(text)) == 1, text
+
+
+def test_canonically_equal_terms_and_texts_are_equal(tmp_path: Path) -> None:
+    terms = {"café": "Lehrer", "Đức": "deutsch", "각": "je"}
+    composed = Terminology(terms)
+    decomposed = Terminology({unicodedata.normalize("NFD", term): target for term, target in terms.items()})
+    text = "The café is Đức, 각."
+    for terminology in (composed, decomposed):
+        for form in ("NFC", "NFD"):
+            assert terminology.targets(unicodedata.normalize(form, text)) == tuple(terms.values())
+    path = tmp_path / "terms.tsv"
+    path.write_text("café\ta\ncafe\u0301\tb\n", encoding="utf-8")
+    with pytest.raises(DataError, match="two translations"):
+        read_terminology(path)
+
+
+def test_phrases_are_written_verbatim_or_refused() -> None:
+    # The tiny vocabulary maps compatibility forms.
+    for line in (SourceLine("a dog", required=("10²",)), SourceLine("a dog", prefix="½")):
+        with pytest.raises(UsageError, match="instead"):
+            texts(tiny_translator(), [line])
+    with pytest.raises(UsageError, match="the model writes '102' instead"):
+        tiny_translator().with_constraints(avoid=["10²"])
+    (text,) = texts(tiny_translator(), [SourceLine("a dog", required=("cafe\u0301",))])
+    assert "café" in text
 
 
 def test_samples_depend_on_the_line_and_the_seed_alone() -> None:

@@ -17,11 +17,11 @@ from nmt.inference.placeholders import (
     ProtectedSpan,
     SourceSegment,
     distribute,
-    find_protected,
     mask,
     restore,
     visible_length,
 )
+from nmt.inference.protected_items import find_protected
 from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import split_sentences
 from tiny_translator import WORDS, tiny_subword_model, tiny_tokenizers, tiny_translator

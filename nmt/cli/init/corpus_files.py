@@ -12,6 +12,7 @@ from nmt.config.conflicts import LANGUAGE
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import inspect_pair, read_parallel
 from nmt.data.lines import read_lines, write_lines
+from nmt.data.words import comparable
 from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of
 from nmt.errors import UsageError
 from nmt.log import logger
@@ -165,7 +166,7 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
 
 def _plain(pair: tuple[str, str]) -> tuple[str, str]:
     """Return a pair with normalised spaces."""
-    return " ".join(pair[0].split()), " ".join(pair[1].split())
+    return comparable(pair[0]), comparable(pair[1])
 
 
 def _advice(files: dict[str, TextFiles]) -> str:

@@ -20,6 +20,7 @@ from nmt.data.languages import find_language, with_detected_script
 from nmt.data.lines import is_blank
 from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, PairFilter, Reason, make_filter
 from nmt.data.store import ArrayWriter, TextReader, TextWriter, map_array
+from nmt.data.words import comparable
 from nmt.errors import DataError
 from nmt.log import Progress, logger
 
@@ -341,12 +342,12 @@ class _Writer:
 
 
 def _normalize(pair: tuple[str, str]) -> tuple[str, str]:
-    """Return a pair in the form in which pairs are compared: words joined by single spaces."""
-    return " ".join(pair[0].split()), " ".join(pair[1].split())
+    """Return a pair in the form in which pairs are compared."""
+    return comparable(pair[0]), comparable(pair[1])
 
 
 def _words(line: str) -> str:
-    return "" if is_blank(line) else " ".join(line.split())
+    return "" if is_blank(line) else comparable(line)
 
 
 def _blocks(pairs: Iterable[tuple[str, str] | MalformedLine]) -> Iterator[list[tuple[str, str] | MalformedLine]]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from nmt.data.languages import find_language
 from nmt.data.lines import is_blank
+from nmt.data.words import comparable
 
 Reason = Literal[
     "wrong encoding",
@@ -80,7 +81,7 @@ class PairFilter:
         source_words, target_words = source.split(), target.split()
         if not source_words or not target_words:
             return "empty"
-        if self.identical and source_words == target_words:
+        if self.identical and comparable(source) == comparable(target):
             return "identical sides"
         return self._reject_lengths(source_words, target_words)
 

@@ -7,7 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nmt.inference.placeholders import Kind, find_protected
+from nmt.data.words import canonical
+from nmt.inference.protected_items import Kind, find_protected
 from nmt.inference.results import Hypothesis, Translation
 
 # How many times longer one side is than the other, in pieces, beyond a margin, because short lines vary more.
@@ -49,13 +50,14 @@ def find_flags(translation: Translation) -> list[str]:
     """Return the flags of the best hypothesis of a line; none for a blank line."""
     if not translation.hypotheses:
         return []
-    source, best = translation.source, translation.hypotheses[0]
+    best = translation.hypotheses[0]
+    source, text = canonical(translation.source), canonical(best.text)
     found = {
         *_shape(sum(map(len, translation.source_segments)), best),
-        *_copied(source, best.text),
-        *_missing(source, best.text),
+        *_copied(source, text),
+        *_missing(source, text),
     }
-    if best.text and _repeats(best.text) and not _repeats(source):
+    if text and _repeats(text) and not _repeats(source):
         found.add("repetition")
     return [flag for flag in FLAGS if flag in found]
 

@@ -1,0 +1,85 @@
+"""Tags, placeholders and addresses are found whole and alone, beside letters of any script."""
+
+from __future__ import annotations
+
+import pytest
+
+from nmt.inference.protected_items import find_protected
+from tiny_translator import tiny_translator
+
+FORMATS = {
+    "printf": ["%s", "%d%%", "%-5.2lf"],
+    "printf, length": ["%lu", "%zu", "%c"],
+    "printf, position": ["%1$s", "%2$d"],
+    "Python": ["%(name)s", "{0!r:>5}"],
+    "f-string": ["{name}", "{price:.{digits}f}"],
+    "Qt": ["%1", "%L2", "%n"],
+    "ICU": ["{count, plural, one {{n} book} other {# books}}"],
+    "template": ["{{ limit }}", "${name}", "__app_name__"],
+    "HTML": ["<b>", "</b>", '<a title="a > b" href="x">', "</a>", "&nbsp;"],
+    "numbered tag": ["<0>", "</0>", "<1/>"],
+    "escaped tag": ["&lt;b&gt;", "&lt;/b&gt;"],
+    "e-mail": ["info@example.com"],
+    "URL": ["https://example.com/a_(b)?c=d", "www.example.com"],
+}
+SCRIPTS = {
+    "Latin": ("Book ", " door ", ". "),
+    "Han": ("共有", "个文件", "。"),
+    "Kana": ("ページ", "から", "。"),
+    "Hangul": ("파일", "으로", ". "),
+    "Thai": ("แฟ้ม", "ครับ", " "),
+    "Cyrillic": ("Файл", "открыт", ". "),
+    "Devanagari": ("फ़ाइल", "में", "। "),
+    "Arabic": ("ملف", "إلى", ". "),
+}
+CELLS = [(form, script) for form in FORMATS for script in SCRIPTS]
+
+
+def text_of(form: str, script: str) -> str:
+    """Two sentences, in which each item of a format touches letters of a script."""
+    before, after, end = SCRIPTS[script]
+    sentence = before + after.join(FORMATS[form]) + after
+    return sentence + end + sentence
+
+
+@pytest.mark.parametrize(("form", "script"), CELLS)
+def test_items_beside_any_script_are_found_whole_and_alone(form: str, script: str) -> None:
+    text = text_of(form, script)
+    items = find_protected(text)
+    assert [item.text for item in items] == FORMATS[form] * 2
+    assert all(text.startswith(item.text, item.start) for item in items)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_no_item_is_lost_or_doubled_beside_any_script(split: bool) -> None:
+    translator = tiny_translator(max_source_pieces=None, protect=True, split_sentences=split, beam_size=1)
+    for cell, translation in zip(CELLS, translator.translate([text_of(*cell) for cell in CELLS]), strict=True):
+        items = FORMATS[cell[0]]
+        assert sorted(item.text for item in find_protected(translation.text)) == sorted(items * 2), cell
+        assert len(translation.source_segments) == (2 if split and cell[1] != "Thai" else 1), cell
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("%s%d %1%2 and %1 %2", ["%s", "%d", "%1", "%2", "%1", "%2"]),
+        ("100% der 50%s 100%sicher 50 % c", []),
+        ("%dms, %.2fs and %dx%d", ["%d", "%.2f", "%d", "%d"]),
+        ("%Y-%m-%d %name% %@ %<PRIu64> 5%%", ["%Y", "%m", "%d", "%name%", "%@", "%<PRIu64>", "%%"]),
+        ("{ name } { $name } {a + 1} {a b} {}", ["{ name }", "{ $name }", "{a + 1}", "{}"]),
+        ("{n, select, a {'{' {x}} other {}} {count, plural, one {}", ["{n, select, a {'{' {x}} other {}}", "{}"]),
+        ("&amp;lt;b&amp;gt; &quot;https://x.y/z&quot;", ["&amp;lt;b&amp;gt;", "&quot;", "https://x.y/z", "&quot;"]),
+        ("см. https://ru.wikipedia.org/wiki/Москва_(город), да", ["https://ru.wikipedia.org/wiki/Москва_(город)"]),
+        ("https://почта.рф/x http://例え.jp/", ["https://почта.рф/x", "http://例え.jp/"]),
+        ("(https://de.wikipedia.org/wiki/Köln).", ["https://de.wikipedia.org/wiki/Köln"]),
+        ("[本](https://ja.wikipedia.org/wiki/日本)的", ["https://ja.wikipedia.org/wiki/日本"]),
+        ("https://ja.wikipedia.org/wiki/日本語。", ["https://ja.wikipedia.org/wiki/日本語"]),
+        ("请访问https://example.com/阅读更多 [信息]", ["https://example.com/"]),
+        ("访问https://example.com/a/查看。", ["https://example.com/a/"]),
+        ("ที่https://example.com/a/ตอนนี้เลิกแล้ว)", ["https://example.com/a/"]),
+        ("почта@пример.рф müller@example.de x@y", ["почта@пример.рф", "müller@example.de"]),
+        ("http:// and https://) are schemes", []),
+    ],
+)
+def test_borders_of_items(text: str, items: list[str]) -> None:
+    assert [item.text for item in find_protected(text)] == items
