@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmt.inference.documents import Languages, open_document
 from nmt.inference.documents.document import Document, Fill
-from nmt.inference.placeholders import find_protected
+from nmt.inference.protected_items import find_protected
 
 
 def upper(line: str) -> str:

@@ -19,7 +19,7 @@ from nmt.errors import DataError
 from nmt.inference.documents.document import Counts, Document, Fill
 from nmt.inference.documents.languages import Languages, check_language
 from nmt.inference.documents.text import Edit, Template, Unit, decode, split_lines
-from nmt.inference.placeholders import find_protected
+from nmt.inference.protected_items import find_protected
 
 CHARSET = re.compile(rb"charset=([A-Za-z0-9._:-]+)")
 LINE = re.compile(r"[^\r\n]*(?:\r*\n|\r|$)")

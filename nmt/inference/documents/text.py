@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nmt.data.encodings import suggest_encoding
 from nmt.errors import DataError
-from nmt.inference.placeholders import find_protected
+from nmt.inference.protected_items import find_protected
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
