@@ -37,8 +37,6 @@ SMALL_MODEL = (
     "decoding.threads=1",
 )
 
-pytestmark = pytest.mark.slow
-
 
 class Distributions(NamedTuple):
     source: Path
