@@ -174,7 +174,7 @@ def test_ctrl_c_reaches_all_parallel_runs_once(toy: Path) -> None:
     assert [Path(f"long-{number}.txt").read_text("utf-8") for number in (1, 2)] == ["saved", "saved"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # trains for as long as it takes to save; the test above interrupts processes that do not train
 def test_ctrl_c_saves_all_parallel_trainings(toy: Path) -> None:
     changes = ("training.max_epochs=100000", "training.max_updates=100000", *FAST[1:])
     words = ["sweep", "toys.yaml", *changes, "--seeds", "1", "--only", "smaller", "--parallel", "2"]

@@ -15,6 +15,7 @@ from nmt.data.lines import write_lines
 from toy_experiments import toy_pairs
 from toy_teachers import save_teacher
 
+# Translates for a minute. That reading is bounded is tested in tests/inference/test_translator.py.
 pytestmark = pytest.mark.slow
 
 # Runs the command and prints the peak of its memory, in KiB (bytes on macOS).

@@ -315,7 +315,7 @@ def test_a_batch_that_does_not_fit_says_what_to_lower(folder: Path, monkeypatch:
         run()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # kills a dozen runs; test_a_run_that_is_killed_resumes_as_if_nothing_had_happened kills one
 def test_killed_at_random_times_the_newest_checkpoint_always_loads(folder: Path) -> None:
     generator = np.random.default_rng(1)
     options = ["training.checkpoint_every_updates=1", "training.max_epochs=200", "training.validation.patience=null"]
