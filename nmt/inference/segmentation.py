@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -89,22 +90,46 @@ def _halves(text: str) -> list[str]:
     return [text[: len(text) // 2], text[len(text) // 2 :]]
 
 
-# Where a sentence may end: before a space in most scripts, without one in Chinese and Japanese.
+# Where a sentence may end: before a space if the mark is also used within words, otherwise anywhere.
 SENTENCE_ENDS = re.compile(
-    f"(?P<mark>(?<![.!?…])[.!?…]+|[؟۔।॥։።፧။។])(?:{CLOSING})\\s+|(?<![。！？｡])[。！？｡]+(?P<closing>{CLOSING})\\s*"
+    f"(?P<mark>(?<![.!?…])[.!?…]+)(?:{CLOSING})\\s+"
+    f"|[؟۔።፧։៕](?:[؟!?۔።]*{CLOSING})\\s+"
+    f"|(?P<own>[।॥။។؟])(?:[।॥။!?]*{CLOSING})\\s*"
+    f"|(?<![。！？｡])[。！？｡]+(?P<closing>{CLOSING})\\s*"
 )
 
 OPENING = "\"'«»“”„‘‚([「『（【¿¡-–—"
 
-# Abbreviations after which a full stop hardly ever ends a sentence, without the full stop, in lower case.
+# Abbreviations after which a full stop hardly ever ends a sentence, without the full stop, in lower case. Words of a
+# few consonants and single letters need no list.
 ENGLISH = (
-    "mr mrs ms dr prof sr jr st gen col capt lt sgt rev hon gov sen rep vs eds approx dept jan feb aug sept oct nov"
+    "al appt approx assn assoc ave bldg blvd bros capt cf co dec dept eds esp figs gen gov hon inc jan feb apr jun jul "
+    "aug sep sept oct nov lt misc pres prof rep rev sen st univ viz"
 )
-GERMAN = "hr fr frl dipl ing str bzw ca evtl ggf inkl zzgl vgl bd abb tel mio mrd sog geb gest verh okt dez hl"
-OTHERS = "mme mlle mgr av sra srta dña ud uds dott avv ecc dhr mevr bijv"
-ABBREVIATIONS = frozenset(f"{ENGLISH} {GERMAN} {OTHERS}".split())
-# Abbreviations only before a number; otherwise they are words.
-BEFORE_NUMBERS = frozenset(["art", "ch", "eq", "fig", "no", "nr", "núm", "p", "pág", "pp", "sec", "vol"])
+GERMAN = (
+    "abb abs abt allg bes bspw ca dipl ehem einschl etw evtl exkl ggf hl inkl ing jh mio okt dez str tel urspr verh "
+    "verl zool fr frl geb gest hr sog tägl"
+)
+ROMANCE = (
+    "av boul mme mlle mgr éd cie sté sra srta srs dra dña uds ud pág págs núm núms aprox avda cía ee uu ej excmo dott "
+    "sig sigg sigra avv ecc pag pagg prov"
+)
+NORTHERN = "dhr mevr mej bijv blz enz ong resp kl bl dvs osv"
+SLAVIC = (
+    "ul pl św inż hab im nám tř např mj odst ust okr "
+    "ул пр просп пер пл обл гор им тов проф акад доц инж рис табл стр гл тыс млн млрд руб коп ред изд см ср пос "
+    "вул буд ім ін бул"
+)
+OTHERS = "doç yrd bkz tp ths gs jl bpk sdri श्री प्रो श्रीमती सुश्री মোঃ অধ্যা"
+ABBREVIATIONS = frozenset(f"{ENGLISH} {GERMAN} {ROMANCE} {NORTHERN} {SLAVIC} {OTHERS}".split())
+# Abbreviations only before a number or a bracket; otherwise they are words.
+BEFORE_NUMBERS = frozenset(["art", "ch", "eq", "eqs", "no", "nos", "nr", "núm", "p", "pág", "pp", "sec", "vol", "vols"])
+CONSONANTS = re.compile("[bcdfghjklmnpqrstvwxzčďřšťžżźćñßбвгджзклмнпрстфхцчшщ]{2,4}")
+INITIALS = re.compile(r"(?:[^\W\d]{1,4}\.)+[^\W\d]{1,4}")
+NUMBER_OR_BRACKET = re.compile(r"[\d([（]")
+# Before a number, a full stop after a shorter word is more likely that of an abbreviation: `max. 5`, `Figs. 3`.
+SHORT_WORD = 4
+CAPITALS = 2
 
 LONGEST_WORD = 40
 
@@ -113,7 +138,7 @@ QUOTED = "とっ"
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split a line into its sentences.
+    """Split a line into its sentences. In doubt nothing is split.
 
     Returns:
         The sentences in order. Together they are the whole text, except for spaces between them; an empty list for a
@@ -131,24 +156,33 @@ def split_sentences(text: str) -> list[str]:
 
 def _ends(text: str, start: int, match: re.Match[str]) -> bool:
     """Return whether the sentence that began at `start` ends at `match`."""
-    if match["mark"] is None:
-        return not (match["closing"] and text[match.end()] in QUOTED)
-    following = text[match.end() : match.end() + 8].lstrip(OPENING)
-    if following[:1].islower():
+    following = text[match.end() : match.end() + 8]
+    if match["closing"] is not None:
+        return not (match["closing"] and following[0] in QUOTED)
+    if match["own"] is not None:
+        # These marks are also used around the numbers of verses.
+        return match[0][-1].isspace() or following[0].isalpha()
+    if following.lstrip(OPENING)[:1].islower():
         return False
     if match["mark"] != ".":
         return True
     words = text[max(start, match.start() - LONGEST_WORD) : match.start()].split()
-    return not (words and _is_abbreviation(words[-1].lstrip(OPENING), before_number=following[:1].isdigit()))
+    return not (words and _is_abbreviation(words[-1].lstrip(OPENING), following))
 
 
-def _is_abbreviation(word: str, *, before_number: bool) -> bool:
+def _is_abbreviation(word: str, following: str) -> bool:
     """Return whether a full stop belongs to the word before it: `Dr`, `J`, `z.B`, the `3` of `3. Mai`."""
+    letters = sum(not unicodedata.category(character).startswith("M") for character in word)
+    if word.isdigit():
+        return letters <= 2 or following[:1].isdigit()
+    if NUMBER_OR_BRACKET.match(following) and (letters <= SHORT_WORD or word.casefold() in BEFORE_NUMBERS):
+        return True
     return (
-        word.casefold() in (ABBREVIATIONS | BEFORE_NUMBERS if before_number else ABBREVIATIONS)
-        or (len(word) == 1 and word.isalpha())
-        or (len(word) <= 2 and word.isdigit())
-        or re.fullmatch(r"(?:[^\W\d]{1,3}\.)+[^\W\d]{1,3}", word) is not None
+        word.casefold() in ABBREVIATIONS
+        or (letters == 1 and word[0].isalpha())
+        or (letters <= CAPITALS and word.isupper())
+        or CONSONANTS.fullmatch(word.casefold()) is not None
+        or INITIALS.fullmatch(word) is not None
     )
 
 

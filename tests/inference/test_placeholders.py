@@ -41,6 +41,13 @@ from tiny_translator import WORDS, tiny_subword_model, tiny_tokenizers, tiny_tra
         ("我喜欢这本书。他也喜欢！真的吗？是", ["我喜欢这本书。", "他也喜欢！", "真的吗？", "是"]),
         ("「行く。」と彼は言った。明日は晴れ。", ["「行く。」と彼は言った。", "明日は晴れ。"]),
         ("यह है। वह था।", ["यह है।", "वह था।"]),
+        ("यह है।वह था॥१॥", ["यह है।", "वह था॥१॥"]),
+        ("នេះជាផ្ទះ។ នោះ", ["នេះជាផ្ទះ។", "នោះ"]),
+        ("هل هذا؟ نعم هو. لا", ["هل هذا؟", "نعم هو.", "لا"]),
+        ("کیا یہ ہے؟ ہاں۔ نہیں", ["کیا یہ ہے؟", "ہاں۔", "نہیں"]),
+        ("Սա է։ Այո։", ["Սա է։", "Այո։"]),
+        ("나는 간다. 너는 온다.", ["나는 간다.", "너는 온다."]),
+        ("Come on. The art. They saw the house. 3 dogs", ["Come on.", "The art.", "They saw the house.", "3 dogs"]),
         ("  ", []),
         ("", []),
     ],
@@ -49,7 +56,30 @@ def test_sentence_boundaries(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
 
 
-@given(st.text(alphabet="aAb .!?。」\"'1Dr\u3000", max_size=60))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nach § 5 Abs. 2 Satz 1 BGB gilt das.",
+        "Die Müller GmbH & Co. KG liefert.",
+        "He was killed Dec. 27 in Rawalpindi.",
+        "Smith et al. (2003) showed this.",
+        "Ông ấy ở TP. Hồ Chí Minh.",
+        "डॉ. शर्मा आए।",
+        "Он живёт на ул. Ленина.",
+        "2023. 5. 1. 서울에서 만났다.",
+        "Es kommen max. 5 Personen.",
+        "see Figs. 3 and 4.",
+        "El Sr. García vive en EE. UU. desde 1990.",
+        "Dne 5. března přišel tzv. Karel.",
+        "Il sig. Rossi abita qui.",
+        "The U.S. Army and St. John's Inc. agreed.",
+    ],
+)
+def test_sentences_continue_after_abbreviations_and_dates(text: str) -> None:
+    assert split_sentences(text) == [text]
+
+
+@given(st.text(alphabet="aAb .!?。।؟」\"'1Dr\u3000", max_size=60))
 def test_splitting_loses_no_text(text: str) -> None:
     assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
 
