@@ -156,8 +156,13 @@ class TokenizerConfig(Section):
     """Fraction of the characters that become pieces. Use 0.9995 for Chinese and Japanese."""
     byte_fallback: bool = True
     """Write characters that are not in the vocabulary as bytes, so that no input is unknown."""
-    normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
-    """Unicode normalisation before segmentation. The rules that end in `_cf` also fold case."""
+    normalization: Literal["nfc", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nfc"
+    """Unicode normalisation before segmentation.
+
+    nfc: canonical composition. Canonically equivalent inputs get the same translation, and translations have the
+    spelling of the training text. Invisible characters that the script does not need are removed. identity: no change.
+    The others are rules of SentencePiece. They replace characters by similar ones, also in translations, such as `10²`
+    by `102`. The rules that end in `_cf` also fold case."""
     user_symbols: list[str] = []
     """Strings that are always one piece, such as placeholders."""
     max_training_lines: PositiveInt = 1_000_000

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, TypeVar
 
 import sentencepiece
 
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
+from nmt.data.text_form import TextForm, normalize, spaces_to_read
 from nmt.errors import DataError
 
 WORD_START = "\u2581"
 """SentencePiece's sign for the space before a word."""
 
+FORM_FIELD = b"\xc2\x3e"
+"""Tag of the field of a SentencePiece file (number 1000, in the range for extensions) that has the form of text."""
+FORM_START = b'{"form": '
+
 ValueT = TypeVar("ValueT")
+
+
+def with_form(model: bytes, form: TextForm) -> bytes:
+    """Return a SentencePiece model with a form of text in its last field, which other programs skip."""
+    value = form.dump()
+    return model + FORM_FIELD + _varint(len(value)) + value
+
+
+def read_form(model: bytes) -> TextForm | None:
+    """Return the form of text that `with_form` added; None for a model without one.
+
+    Raises:
+        ValueError: The form is damaged.
+    """
+    start = model.rfind(FORM_START)
+    header = FORM_FIELD + _varint(len(model) - start)
+    return TextForm.load(model[start:]) if start >= 0 and model[:start].endswith(header) else None
+
+
+def _varint(number: int) -> bytes:
+    """Return a number as protocol buffers write it."""
+    low = bytes([number & 127 | (128 if number > 127 else 0)])
+    return low if number <= 127 else low + _varint(number >> 7)
 
 
 class SubwordModel:
@@ -38,6 +67,7 @@ class SubwordModel:
         try:
             if not model:
                 raise ValueError("the file is empty")
+            form = read_form(model)
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             special = tuple(getattr(self._processor, name)() for name in ("pad_id", "unk_id", "bos_id", "eos_id"))
         except (RuntimeError, TypeError, ValueError) as error:
@@ -48,6 +78,7 @@ class SubwordModel:
                 f"This toolkit needs ({PAD}, {UNK}, {BOS}, {EOS})."
             )
         self.model_bytes = model
+        self.form = form
         self.right_to_left = right_to_left
         self.size: int = self._processor.get_piece_size()
         self.fingerprint = hashlib.sha256(model).hexdigest()
@@ -59,8 +90,27 @@ class SubwordModel:
             lines: The texts.
             threads: Processor threads. More than one pays off for thousands of lines.
         """
-        ids: list[list[int]] = self._processor.encode(_clean(lines), out_type=int, num_threads=threads)
+        texts = self.normalize(_clean(lines))
+        ids: list[list[int]] = self._processor.encode(texts, out_type=int, num_threads=threads)
         return [row[::-1] for row in ids] if self.right_to_left else ids
+
+    def normalize(self, lines: Sequence[str]) -> list[str]:
+        """Return lines as this model reads them, before SentencePiece's own normalisation.
+
+        A model without a form (`tokenizer.normalization` other than `nfc`) reads them as they are. Otherwise see
+        `nmt.data.text_form.normalize`. White space and marks that the vocabulary does not have are replaced too.
+        """
+        if self.form is None:
+            return list(lines)
+        foreign, replacements = self._foreign
+        texts = [normalize(line) for line in lines]
+        return [text.translate(replacements) if foreign.search(text) else text for text in texts]
+
+    @functools.cached_property
+    def _foreign(self) -> tuple[re.Pattern[str], Mapping[int, str]]:
+        """White space and marks that are not in the vocabulary, as a pattern and with their replacements."""
+        replacements = spaces_to_read("".join(self.pieces(range(self.size))))
+        return re.compile(f"[{''.join(map(chr, replacements))}]" if replacements else "(?!)"), replacements
 
     def has_pieces_across_spaces(self) -> bool:
         """Whether a piece has a space between other characters, which only user symbols can have."""
@@ -108,11 +158,15 @@ class SubwordModel:
         return [float(self._processor.get_score(piece)) for piece in range(self.size)]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Return the text of each row of ids, on one line: line ends that were decoded from bytes become spaces."""
+        """Return the text of each row of ids, on one line and in the form of the target corpus.
+
+        Line ends that were decoded from bytes become spaces.
+        """
         order = -1 if self.right_to_left else 1
         rows = [[int(piece) for piece in row][::order] for row in ids]
         texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
-        return [text.replace("\n", " ").replace("\r", " ") for text in texts]
+        texts = [text.replace("\n", " ").replace("\r", " ") for text in texts]
+        return texts if self.form is None else [self.form.write(text) for text in texts]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the string of each piece as the model has it, with WORD_START for spaces."""
@@ -135,7 +189,7 @@ class SubwordModel:
         return list(reversed(values)) if self.right_to_left else list(values)
 
     def __reduce__(self) -> tuple[Callable[..., SubwordModel], tuple[bytes]]:
-        return partial(SubwordModel, right_to_left=self.right_to_left), (self.model_bytes,)
+        return functools.partial(SubwordModel, right_to_left=self.right_to_left), (self.model_bytes,)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
 from nmt.data.store import SIDES
-from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.text_form import MAX_FORM_LINES, TextForm, learn_form, normalize
+from nmt.data.tokenizer import SubwordModel, Tokenizers, with_form
 from nmt.errors import ConfigError, DataError
 from nmt.log import logger
 
@@ -88,12 +89,16 @@ def train_tokenizers(options: TokenizerConfig, *, tags: Iterable[str | None], sa
     """
     symbols = user_symbols(options, tags)
     parts = {"joint": SIDES} if options.joint else {side: (side,) for side in SIDES}
+    form = None
+    if options.normalization == "nfc":
+        form = learn_form(sample(("target",), max_lines=MAX_FORM_LINES, max_bytes=MAX_TRAINING_BYTES))
     trained = [
         train_subwords(
             sample(sides, max_lines=options.max_training_lines, max_bytes=MAX_TRAINING_BYTES),
             options=options,
             symbols=symbols,
             what=name,
+            form=form if "target" in sides else None,
         )
         for name, sides in parts.items()
     ]
@@ -102,7 +107,7 @@ def train_tokenizers(options: TokenizerConfig, *, tags: Iterable[str | None], sa
 
 
 def train_subwords(
-    lines: Iterable[str], *, options: TokenizerConfig, symbols: list[str], what: str
+    lines: Iterable[str], *, options: TokenizerConfig, symbols: list[str], what: str, form: TextForm | None = None
 ) -> tuple[SubwordModel, TrainingText]:
     """Train a subword model. The same text gives the same model.
 
@@ -111,6 +116,7 @@ def train_subwords(
         options: The tokenizer section of the configuration.
         symbols: Strings that are always one piece.
         what: The name of this model in messages, such as `source`.
+        form: With the normalisation `nfc`: the form in which the model writes. Default: NFC.
 
     Raises:
         ConfigError: The character coverage is too low.
@@ -123,6 +129,9 @@ def train_subwords(
     text = _LineFilter()
     symbol_count = len((PAD, UNK, BOS, EOS)) + len(symbols) + (256 if options.byte_fallback else 0)
     model = io.BytesIO()
+    canonical = options.normalization == "nfc"
+    if canonical:
+        lines, symbols = map(normalize, lines), list(map(normalize, symbols))
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=text.select(lines),
@@ -132,7 +141,7 @@ def train_subwords(
             hard_vocab_limit=False,  # a small corpus gives fewer pieces
             character_coverage=options.character_coverage,
             byte_fallback=options.byte_fallback,
-            normalization_rule_name=options.normalization,
+            normalization_rule_name="identity" if canonical else options.normalization,
             user_defined_symbols=[symbol.replace(" ", "\u2581") for symbol in symbols],
             pad_id=PAD,
             unk_id=UNK,
@@ -149,7 +158,8 @@ def train_subwords(
             "%s lines of more than %d bytes were not used to train the subword model.",
             *(f"{text.too_long:,}", MAX_LINE_BYTES),
         )
-    trained = SubwordModel(model.getvalue())
+    content = model.getvalue()
+    trained = SubwordModel(with_form(content, form or TextForm()) if canonical else content)
     if trained.size < options.vocabulary_size:
         logger.warning(
             "The %s vocabulary has %d pieces instead of %d (tokenizer.vocabulary_size), because there is little text.",

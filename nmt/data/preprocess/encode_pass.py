@@ -7,7 +7,6 @@ the rows together.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from nmt.config.schema import Config, CorpusConfig
 from nmt.data.alignments import LinkCounts, LinkReader, PieceWords, no_links
 from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, describe_filtered
 from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, Reason
+from nmt.data.preprocess.round_trip import ChangedWords, RoundTripCounter, RoundTrips
 from nmt.data.special_tokens import UNK
 from nmt.data.store import SIDES, Rows, StoreWriter, make_rows
 from nmt.data.tokenizer import SubwordModel, Tokenizers
@@ -41,11 +41,13 @@ class EncodedCorpus:
         kept: Number of pairs in the store.
         filtered: All pairs that were left out, here and in the filter stage, by reason.
         links: Counts of its alignment links; None for a corpus without an alignment.
+        round_trips: How many of its targets the subword model gives back.
     """
 
     kept: int
     filtered: tuple[FilteredPairs, ...]
     links: LinkCounts | None
+    round_trips: RoundTrips
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def encode(
     readers = _link_readers(config.data.train, tokenizers)
     linked = any(readers)
     counters = _SideCounter(), _SideCounter()
-    segmenters = _segmenters(tokenizers, threads)
+    words = ChangedWords(tokenizers.target)
+    segmenters = _segmenters(tokenizers, threads, words)
     corpora, bounds = [], [0]
     with StoreWriter(
         folder,
@@ -98,10 +101,12 @@ def encode(
     ) as store:
         for corpus, options, reader in zip(filtered.corpora, config.data.train, readers, strict=True):
             counts = FilterCounts(start=corpus.filtered)
+            round_trips = RoundTripCounter(words)
             tag = f"{options.tag} " if options.tag is not None else ""
             for numbers in filtered.blocks(corpus.start, corpus.end):
                 block = _encode_block(filtered, numbers, tag, segmenters)
                 block = _filter_by_length(block, config.data.filters.max_pieces, counts)
+                round_trips.add(block.targets)
                 for counter, rows in zip(counters, block.rows, strict=True):
                     counter.add(rows)
                 if linked:
@@ -111,7 +116,12 @@ def encode(
                     store.add(block.rows)
                 bar.update(len(numbers))
             corpora.append(
-                EncodedCorpus(len(store) - bounds[-1], counts.facts(), None if reader is None else reader.counts())
+                EncodedCorpus(
+                    len(store) - bounds[-1],
+                    counts.facts(),
+                    None if reader is None else reader.counts(),
+                    round_trips.facts(),
+                )
             )
             bounds.append(len(store))
         store.close(bounds)
@@ -193,11 +203,14 @@ def _link_readers(corpora: Sequence[CorpusConfig], tokenizers: Tokenizers) -> li
     ]
 
 
-def _segmenters(tokenizers: Tokenizers, threads: int) -> list[SubwordSegmenter]:
-    """Make a segmenter for each side. Both sides of a joint model share one, with the words that it remembers."""
-    models = [tokenizers.source] if tokenizers.source is tokenizers.target else [tokenizers.source, tokenizers.target]
-    made = [make_segmenter(model, threads=threads) for model in models]
-    return [made[0], made[-1]]
+def _segmenters(tokenizers: Tokenizers, threads: int, words: ChangedWords) -> list[SubwordSegmenter]:
+    """Make a segmenter for each side. Both sides of a joint model share one, with the words that it remembers.
+
+    The target's segmenter passes each word that it segments to `words`.
+    """
+    target = make_segmenter(tokenizers.target, threads=threads, words=words)
+    joint = tokenizers.source is tokenizers.target
+    return [target if joint else make_segmenter(tokenizers.source, threads=threads), target]
 
 
 class SubwordSegmenter(Protocol):
@@ -207,9 +220,21 @@ class SubwordSegmenter(Protocol):
         """Return the ids of each line."""
 
 
-def make_segmenter(model: SubwordModel, *, threads: int) -> SubwordSegmenter:
-    """Make the fastest segmenter for a model. `threads` affect only speed."""
-    segment = functools.partial(model.encode, threads=threads)
+def make_segmenter(model: SubwordModel, *, threads: int, words: ChangedWords | None = None) -> SubwordSegmenter:
+    """Make the fastest segmenter for a model.
+
+    Args:
+        model: The subword model.
+        threads: Processor threads. They affect only speed.
+        words: Gets each text that is segmented, words or lines.
+    """
+
+    def segment(texts: list[str]) -> list[list[int]]:
+        ids = model.encode(texts, threads=threads)
+        if words is not None:
+            words.learn(texts, ids)
+        return ids
+
     return LineSegmenter(segment) if model.has_pieces_across_spaces() else WordSegmenter(segment)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -15,6 +16,7 @@ from nmt.config.schema import Config, TokenizerConfig
 from nmt.data.lines import is_blank
 from nmt.data.preprocess.encode_pass import EncodedCorpus, EncodeResult
 from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, HeldOutSet, Overlap
+from nmt.data.preprocess.round_trip import count_round_trips
 from nmt.data.special_tokens import UNK
 from nmt.data.streams import open_whole
 from nmt.data.tokenizer import SubwordModel, Tokenizers
@@ -27,6 +29,10 @@ MAX_UNKNOWN = 0.01
 """Largest share of unknown pieces that is accepted."""
 MAX_OVERLAP = 0.01
 """Largest share of a held-out set whose source or target may be in the training text without a warning."""
+MAX_CHANGED = 0.01
+"""Largest share of target lines that the subword model may change without a warning."""
+MAX_POINTS = 4
+"""Characters of a change whose code points are logged."""
 PERCENTILES = (50, 95, 99)
 
 
@@ -102,6 +108,7 @@ def describe_held_out(held: HeldOutSet, overlap: Overlap, tokenizers: Tokenizers
             "target": _unknown(tokenizers.target, targets),
         },
         "in_training": overlap._asdict(),
+        "round_trips": count_round_trips(tokenizers.target, targets).describe(),
     }
 
 
@@ -115,6 +122,7 @@ def _describe_corpus(filtered: FilteredCorpus, encoded: EncodedCorpus) -> dict[s
             {"reason": reason, "pairs": count, "examples": [example._asdict() for example in examples]}
             for reason, count, examples in encoded.filtered
         ],
+        "round_trips": encoded.round_trips.describe(),
     }
     return described if encoded.links is None else {**described, "alignment": encoded.links._asdict()}
 
@@ -174,6 +182,7 @@ def log_report(report: Report) -> None:
             )
         if "alignment" in corpus:
             _log_links(corpus["alignment"])
+        log_round_trips("  its targets", corpus.get("round_trips"))
     tokenizer = report["tokenizer"]
     logger.info("Vocabularies: %d source pieces, %d target pieces.", tokenizer["source_size"], tokenizer["target_size"])
     for side, lengths in report["lengths"].items():
@@ -214,9 +223,46 @@ def log_held_out(report: Report) -> None:
             )
         if held["blank"]:
             logger.warning("%s: one side is blank in %s of its %s pairs.", name, held["blank"], f"{held['pairs']:,}")
+        log_round_trips(name, held.get("round_trips"))
         for side, rate in held["unknown"].items():
             if rate > MAX_UNKNOWN:
                 logger.warning("%s: %.1f%% of its %s pieces are unknown to the subword model.", name, 100 * rate, side)
+
+
+def log_round_trips(name: str, found: dict[str, Any] | None) -> None:
+    """Log how many target lines of a part the subword model does not give back; a warning if there are many.
+
+    Args:
+        name: The name of the part.
+        found: What `RoundTrips.describe` returned. Older reports have none.
+    """
+    if found is None or not found["changed"]:
+        return
+    changes = ", ".join(
+        f"{_visible(change['before'])} becomes {_visible(change['after'])} ({change['lines']:,})"
+        for change in found["changes"]
+    )
+    many = found["changed"] > MAX_CHANGED * found["lines"]
+    logger.log(
+        logging.WARNING if many else logging.INFO,
+        "%s: the subword model does not give back %s of %s target lines. Most frequent changes: %s.%s",
+        name,
+        f"{found['changed']:,}",
+        f"{found['lines']:,}",
+        changes,
+        " No translation can have this text. See tokenizer.normalization." if many else "",
+    )
+
+
+def _visible(text: str) -> str:
+    """Return a text in quotes, with its code points if it has marks or invisible characters, or `nothing`."""
+    if not text:
+        return "nothing"
+    points = " ".join(f"U+{ord(character):04X}" for character in text)
+    if len(text) <= MAX_POINTS and (not text.isascii() or not text.isprintable() or text.isspace()):
+        plain = text.isprintable() and not unicodedata.combining(text[0])
+        return f"{text} ({points})" if plain else points
+    return f'"{text}"'
 
 
 def _unknown(model: SubwordModel, lines: Sequence[str]) -> float:
