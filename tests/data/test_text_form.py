@@ -16,7 +16,10 @@ from nmt.data.text_form import TextForm, comparable, learn_form, normalize
 from nmt.data.tokenizer import SubwordModel, read_form, with_form
 from nmt.data.tokenizer_training import train_subwords
 
-LETTERS = "aeouAx dsghcđơưâêọé\u0300\u0301\u0303\u0309\u0323\u0307\u031b\u09af\u09bc\u09be\u09c7\u1037\u1039\u1100\u1161\u11a8가\u212b"
+LETTERS = (
+    "aeouAx dsghcđơưâêọé\u0300\u0301\u0303\u0309\u0323\u0307\u031b\u09af\u09bc\u09be\u09c7\u1037\u1039"
+    "\u1100\u1161\u11a8가\u212b"
+)
 TEXTS = st.text(alphabet=LETTERS + "\u00ad\u200b\u200c\u200d\u200f\ufe0f👩🚀\u00a0\u3000\t", max_size=12)
 
 VERBATIM = {
