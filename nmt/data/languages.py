@@ -12,7 +12,7 @@ member of a macrolanguage (`cmn`, `arb`), retired codes (`iw`) and codes of coun
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -21,6 +21,9 @@ from nmt.data.writing_systems import SCRIPT_BY_CODE, UNKNOWN_SCRIPT, Script, cha
 
 LINES_TO_DETECT = 1_000
 """Lines that are looked at to detect the script of a text."""
+
+LONGEST_MEAN_WORD = 30
+"""Mean length of words in characters above which a text is taken for one without spaces."""
 
 COUNTED_BY_CHARACTER = ("Kore", "Hang")
 """Scripts with spaces in which lengths are counted in characters: Korean attaches endings and particles to words."""
@@ -392,28 +395,52 @@ def find_language(code: str, lines: Iterable[str] = ()) -> Language:
             from the first lines; without lines (or with no clear result) the script is unknown, which counts as one
             with spaces.
     """
-    first, *subtags = re.split("[-_]", code.strip().lower())
+    first = re.split("[-_]", code.strip().lower())[0]
     found = _BY_CODE.get(first) or _BY_NAME.get(code.strip().casefold())
     if first in MISTAKES:
         found = replace(_BY_CODE[MISTAKES[first]], mistake=first)
-    script = next((tag.title() for tag in subtags if len(tag) == 4 and tag.isalpha()), None)
+    script = _named_script(code)
     if found is None:
         return Language(first, "", code, script or detect_script(lines))
     return found if script is None else replace(found, script=script)
 
 
+def _named_script(code: str) -> str | None:
+    """Return the script that a code names."""
+    subtags = re.split("[-_]", code.strip())[1:]
+    return next((tag.title() for tag in subtags if len(tag) == 4 and tag.isalpha()), None)
+
+
 def with_detected_script(code: str, lines: Iterable[str]) -> str:
     """Return a code that `find_language` knows the script of, for a text whose later readers have only the code.
 
+    The script is added to a code that is not in the table, and to a code whose script has spaces between words if the
+    text's script has none.
+
     Args:
-        code: Any code. One that is in the table or names a script is returned as it is.
+        code: Any code. One that names a script is returned as it is.
         lines: Text in this language.
     """
-    found = find_language(code)
-    if found.script != UNKNOWN_SCRIPT:
+    if _named_script(code):
         return code
-    script = detect_script(lines)
-    return code if script == UNKNOWN_SCRIPT else f"{code}-{script}"
+    found, script = find_language(code), detect_script(lines)
+    known = found.script != UNKNOWN_SCRIPT
+    if script == UNKNOWN_SCRIPT or (known and (SCRIPT_BY_CODE[script].spaced or not found.spaced)):
+        return code
+    return f"{code.strip()}-{script}"
+
+
+def counts_characters(code: str, lines: Sequence[str]) -> bool:
+    """Whether lengths of a text are counted in characters: by its script, or because it has hardly any spaces.
+
+    Args:
+        code: Code of its language.
+        lines: The text, or the first part of it.
+    """
+    if find_language(with_detected_script(code, lines)).by_character:
+        return True
+    words = [word for line in lines[:LINES_TO_DETECT] for word in line.split()]
+    return sum(map(len, words)) > LONGEST_MEAN_WORD * max(1, len(words))
 
 
 def detect_script(lines: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The form of text: canonical normalisation, invisible characters, and when two lines are equal.
+"""The form of text: canonical normalisation, invisible characters, and the spelling of a corpus.
 
 Unicode has several spellings of the same text. A letter with an accent is one character or two, and the marks of a
 letter may have different orders. Such spellings are canonically equivalent: they look the same and mean the same. The
@@ -73,14 +73,6 @@ def normalize(line: str) -> str:
         return line
     line = unicodedata.normalize("NFC", _LINE_SPACES.sub(" ", line))
     return unicodedata.normalize("NFC", without_ignorable(line)) if _IGNORABLE.search(line) else line
-
-
-def comparable(line: str) -> str:
-    """Return the form in which lines are compared: equal for two lines that have the same words.
-
-    Lines are equal if they differ only in canonical form, white space or needless invisible characters.
-    """
-    return " ".join(normalize(line).split())
 
 
 def without_ignorable(line: str) -> str:

@@ -14,6 +14,7 @@ import functools
 import unicodedata
 from collections.abc import Iterable
 
+from nmt.data.text_form import normalize
 from nmt.data.writing_systems import SCRIPTS
 
 # Scripts whose words have no visible borders, or take endings (Hangul), by the first word of their characters' names.
@@ -35,8 +36,11 @@ def canonical(text: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """Return the form in which lines are compared: canonical, with words joined by single spaces."""
-    return " ".join(canonical(text).split())
+    """Return the form in which lines are compared.
+
+    It is canonical, without needless invisible characters, and has its words joined by single spaces.
+    """
+    return " ".join(normalize(text).split())
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -17,6 +17,7 @@ import yaml
 from cli_tools import assert_explained, contents, nmt
 from nmt.cli.init import choices as starting_choices
 from nmt.cli.init.choices import percent
+from nmt.cli.init.corpus_files import TextFiles, hold_out
 from nmt.cli.init.init import fitting
 from nmt.cli.init.yaml_text import YamlEntry, changed, recipe_entries, render
 from nmt.config import Config, load_config
@@ -24,6 +25,7 @@ from nmt.config.inheritance import recipe_file, recipe_names
 from nmt.config.schema import PairConfig
 from nmt.data.preprocess.corpus_stats import corpus_stats
 from nmt.data.sample import take_sample
+from nmt.data.words import comparable
 
 ALPHABETS = {
     "en": "abcdefghijklmnopqrstuvwxyz",
@@ -554,3 +556,23 @@ def test_long_reasons_stand_above_their_option() -> None:
 )
 def test_shares_as_people_read_them(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def test_held_out_text_does_not_stand_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources and targets of the held-out parts are in no other part, in no equivalent spelling."""
+    monkeypatch.chdir(tmp_path)
+    spellings = ("é", "e\u0301")
+    pairs = [(f"{spellings[number % 2]} {number // 2} source", f"target {number % 37}") for number in range(60)]
+    pairs += [(f"source {number}", f"a target {number}") for number in range(40)]
+    for name, lines in zip(("all.en", "all.fr"), zip(*pairs, strict=True), strict=True):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    train, *held_out = hold_out(TextFiles(tmp_path / "all.en", tmp_path / "all.fr"), 10, overwrite=False)
+    texts = [
+        [(comparable(source), comparable(target)) for source, target in part.read()] for part in (train, *held_out)
+    ]
+    for column in (0, 1):
+        one, two, three = ({pair[column] for pair in part} for part in texts)
+        assert not one & two
+        assert not one & three
+        assert not two & three
+    assert [len(part) for part in texts] == [80, 10, 10], "nothing is removed if enough pairs occur once"

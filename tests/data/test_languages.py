@@ -8,7 +8,15 @@ from collections import Counter
 import pytest
 
 from nmt.config.conflicts import LANGUAGE
-from nmt.data.languages import LANGUAGES, MISTAKES, Language, detect_script, find_language, with_detected_script
+from nmt.data.languages import (
+    LANGUAGES,
+    MISTAKES,
+    Language,
+    counts_characters,
+    detect_script,
+    find_language,
+    with_detected_script,
+)
 from nmt.data.preprocess.filters import make_filter
 from nmt.data.writing_systems import SCRIPT_BY_CODE, SCRIPTS
 from nmt.metrics.corpus import resolve_tokenizer
@@ -88,8 +96,19 @@ def test_the_text_decides_for_a_code_that_is_not_in_the_table() -> None:
 def test_a_code_can_carry_the_detected_script() -> None:
     assert with_detected_script("xyz", [KHMER]) == "xyz-Khmr"
     assert find_language(with_detected_script("xyz", [KHMER])) == find_language("xyz-Khmr")
-    for code in ("de", "zh-Hant", "cn", "xyz-Thai"):
+    for code in ("zh-Hant", "cn", "xyz-Thai", "de-Latn"):
         assert with_detected_script(code, [KHMER]) == code
+    assert with_detected_script("de", [KHMER]) == "de-Khmr", "words without spaces cannot be counted"
+    assert with_detected_script("de", ["Straße"]) == with_detected_script("de", ["ελληνικά"]) == "de"
+    assert with_detected_script("km", ["Latin text"]) == "km"
+
+
+def test_lengths_are_counted_by_the_text() -> None:
+    assert counts_characters("en", [KHMER])
+    assert counts_characters("en", ["wordswithoutanyspacesbetweenthematall" * 3])
+    assert not counts_characters("en", ["words with spaces"])
+    assert counts_characters("km", [])
+    assert not counts_characters("en", [])
     assert with_detected_script("xyz", ["?"]) == "xyz"
 
 

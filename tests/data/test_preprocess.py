@@ -161,7 +161,10 @@ def test_malformed_tsv_lines_are_left_out(tmp_path: Path) -> None:
             [("same", "same"), ("", "x")],
             r"(?s)No training pair is left: .*identical sides.*such as line 1: same \| same",
         ),
-        ([("".join(map(chr, range(0x4E00, 0x4E20))), "y")], "No training pair is left: .*too many pieces"),
+        (
+            [("".join(map(chr, range(0x4E00, 0x4E20))), "".join(map(chr, range(0x5E00, 0x5E20))))],
+            "No training pair is left: .*too many pieces",
+        ),
     ],
 )
 def test_nothing_left_is_explained(tmp_path: Path, train: list[tuple[str, str]], message: str) -> None:
@@ -530,3 +533,44 @@ def test_everything_is_there_for_batches(tmp_path: Path) -> None:
         if following.epoch or time.monotonic() - started > 60:
             break
     assert pairs == len(PAIRS)
+
+
+KHMER = "អ្នកដែលហ៊ានបំបោលសេះនៅក្នុងបន្ទាយត្រូវទទួលទោសពីបទមើលងាយ"
+ENGLISH = "Those who dare to ride horses in the fortress will be punished for being disrespectful."
+
+
+@pytest.mark.parametrize("code", ["km", "khm", "xx", "en"])
+def test_a_good_pair_without_spaces_is_kept(tmp_path: Path, code: str) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", [(KHMER, ENGLISH)])], languages=(code, "en"))
+    assert preprocess(config).report["pairs"] == {"read": 1, "kept": 1}
+
+
+def test_a_filter_that_takes_much_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pairs = [(f"word {number}", f"Wort {number}") for number in range(90)]
+    pairs += [("one", f"one two three four five six seven eight {number}") for number in range(10)]
+    preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", pairs)]))
+    (warning,) = [record for record in caplog.records if "left out" in record.getMessage()]
+    assert warning.levelname == "WARNING"
+    assert "data.filters.max_length_ratio" in warning.getMessage()
+
+
+def test_equivalent_spellings_are_duplicates_and_overlap(tmp_path: Path) -> None:
+    train = [("café noir", "eins zwei"), ("cafe\u0301 noir", "eins\u00ad zwei"), ("cake", "Kuchen")]
+    valid = write_pairs(tmp_path, "valid", [("cafe\u0301  noir", "drei")])
+    report = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", train)], valid=valid)).report
+    assert report["corpora"][0]["filtered"][0]["reason"] == "duplicate"
+    assert report["held_out"][0]["in_training"]["sources"] == 1
+
+
+def test_lines_that_are_not_restored_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="nmt")
+    pairs = [("square metres", "10² m"), ("halves", "1½"), ("plain", "schlicht"), ("dash", "Strich")]
+    train, valid = write_pairs(tmp_path, "train", pairs), write_pairs(tmp_path, "valid", pairs[:2])
+    config = make_config(tmp_path, [train], valid=valid, tokenizer={"normalization": "nmt_nfkc"})
+    report = preprocess(config).report
+    assert report["corpora"][0]["round_trips"]["changed"] == 2
+    assert report["held_out"][0]["round_trips"]["changed"] == 2
+    assert "does not restore 2 of 4 target lines" in caplog.text
+    assert "² (U+00B2) becomes" in caplog.text
+    plain = preprocess(make_config(tmp_path, [train], valid=valid, tokenizer={"normalization": "nfc"})).report
+    assert plain["corpora"][0]["round_trips"] == {"lines": 4, "changed": 0, "changes": []}

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
 from nmt.data.preprocess.round_trip import Change, count_round_trips
-from nmt.data.text_form import TextForm, comparable, learn_form, normalize
+from nmt.data.text_form import TextForm, learn_form, normalize
 from nmt.data.tokenizer import SubwordModel, read_form, with_form
 from nmt.data.tokenizer_training import train_subwords
+from nmt.data.words import comparable
 
 LETTERS = (
     "aeouAx dsghcđơưâêọé\u0300\u0301\u0303\u0309\u0323\u0307\u031b\u09af\u09bc\u09be\u09c7\u1037\u1039"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.schema import PairConfig
@@ -120,8 +124,9 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
 def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFiles, TextFiles, TextFiles]:
     """Split a text into training, validation and test files.
 
-    Validation and test get `count` pairs each, spread evenly over the text, without blank sides. Copies of these pairs
-    are removed from the training files.
+    Validation and test get `count` pairs each, spread evenly over the text, without blank sides. Their sources and
+    targets occur only once in the text. In a text with too few such pairs, other pairs are held out too, and training
+    pairs with the same source or target are removed. Equivalent spellings are equal.
 
     Returns:
         The files for training, validation and test, beside the given ones: `text.train.en` and so on for `text.en`.
@@ -132,15 +137,16 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     """
     inspect_pair(PairConfig(source=str(train.source), target=str(train.target)))  # of equal length
 
+    # The text is read completely before a file is written, so that an error leaves no files.
+    eligible = _eligible(train, count)
+    total = int(np.count_nonzero(eligible))
+
     def pairs() -> Iterator[tuple[int | None, tuple[str, str]]]:
         """Yield all pairs, with a number if they can be held out."""
-        sides = (read_lines(side, keep_broken=False) for side in (train.source, train.target))
         numbers = itertools.count()
-        for pair in zip(*sides, strict=True):
-            yield next(numbers) if all(map(str.strip, pair)) else None, pair
+        for pair, chosen in zip(_pairs(train), eligible, strict=True):
+            yield next(numbers) if chosen else None, pair
 
-    # The text is read completely before a file is written, so that an error leaves no files.
-    total = sum(number is not None for number, _ in pairs())
     if total <= 2 * count:
         raise UsageError(f"{train.source} has {total:,} pairs, too few for --hold-out {count:,}. Use a smaller number.")
     if total < 10 * count:
@@ -156,16 +162,47 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     def part_of(number: int | None) -> str:
         return next((part for part, chosen in numbers.items() if number in chosen), "train")
 
-    held_out = {_plain(pair) for number, pair in pairs() if part_of(number) != "train"}
+    held_out = [_plain(pair) for number, pair in pairs() if part_of(number) != "train"]
+    sources, targets = {source for source, _ in held_out}, {target for _, target in held_out}
+
+    def may_train(pair: tuple[str, str]) -> bool:
+        """Whether neither side of a pair is in the validation or test text."""
+        source, target = _plain(pair)
+        return source not in sources and target not in targets
+
     for part, outcome in files.items():
         for column, path in enumerate((outcome.source, outcome.target)):
             chosen = (pair for number, pair in pairs() if part_of(number) == part)
-            write_lines(path, (pair[column] for pair in chosen if part != "train" or _plain(pair) not in held_out))
+            write_lines(path, (pair[column] for pair in chosen if part != "train" or may_train(pair)))
     return files["train"], files["valid"], files["test"]
 
 
+def _pairs(files: TextFiles) -> Iterator[tuple[str, str]]:
+    sides = (read_lines(side, keep_broken=False) for side in (files.source, files.target))
+    return zip(*sides, strict=True)
+
+
+def _eligible(train: TextFiles, count: int) -> NDArray[np.bool_]:
+    """Return which pairs of a text can be held out.
+
+    These are the pairs without a blank side whose source and target occur only once in the text. If there are not
+    enough for `count` validation and `count` test pairs, they are all pairs without a blank side.
+    """
+    filled, hashes = array("b"), (array("q"), array("q"))
+    for pair in _pairs(train):
+        filled.append(all(map(str.strip, pair)))
+        for column, text in zip(hashes, _plain(pair), strict=True):
+            column.append(hash(text))
+    whole: NDArray[np.bool_] = np.array(filled, dtype=np.bool_)
+    once = whole.copy()
+    for column in hashes:
+        _, where, repeats = np.unique(np.array(column, dtype=np.int64), return_inverse=True, return_counts=True)
+        once &= repeats[where] == 1
+    return once if np.count_nonzero(once) > 2 * count else whole
+
+
 def _plain(pair: tuple[str, str]) -> tuple[str, str]:
-    """Return a pair with normalised spaces."""
+    """Return a pair in the form in which lines are compared."""
     return comparable(pair[0]), comparable(pair[1])
 
 

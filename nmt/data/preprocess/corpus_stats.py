@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 
 from nmt.config.schema import FiltersConfig
-from nmt.data.languages import find_language, with_detected_script
+from nmt.data.languages import counts_characters, find_language, with_detected_script
 from nmt.data.preprocess.filters import CHARACTERS_PER_WORD, PairFilter, Reason, make_filter
 from nmt.data.sample import Sample
 from nmt.data.writing_systems import characters_of, scripts_of, shared_script
@@ -91,10 +91,10 @@ class CorpusStats:
 def corpus_stats(sample: Sample, *, source_language: str, target_language: str) -> CorpusStats:
     """Compute the statistics of a parallel text from a sample and its language codes."""
     sources, targets = sample.sides()
-    source_language = with_detected_script(source_language, sources)
-    target_language = with_detected_script(target_language, targets)
+    source_language = _with_script(source_language, sources)
+    target_language = _with_script(target_language, targets)
     languages = (source_language, target_language)
-    reasons = _reasons(sample.pairs, _pair_filter(FiltersConfig(), languages))
+    reasons = _reasons(sample.pairs, _pair_filter(FiltersConfig(), languages, (sources, targets)))
     readable = [pair for pair, reason in zip(sample.pairs, reasons, strict=True) if reason not in UNREADABLE]
     sampled = len(sample.pairs)
     scale = sample.total / max(1, sampled)
@@ -103,7 +103,7 @@ def corpus_stats(sample: Sample, *, source_language: str, target_language: str) 
     ratio = _ratio(readable, by_character=source.by_character or target.by_character)
     filters = _filters_for(source, target, ratio)
     if filters != FiltersConfig():
-        reasons = _reasons(sample.pairs, _pair_filter(filters, languages))
+        reasons = _reasons(sample.pairs, _pair_filter(filters, languages, (sources, targets)))
     filtered = Counter(reason for reason in reasons if reason is not None)
     return CorpusStats(
         files=sample.files,
@@ -136,13 +136,22 @@ def _filters_for(source: SideStats, target: SideStats, ratio: float) -> FiltersC
     )
 
 
-def _pair_filter(filters: FiltersConfig, languages: tuple[str, str]) -> PairFilter:
+def _with_script(code: str, lines: Sequence[str]) -> str:
+    """Return a code, with the script of the text if the code is not in the table."""
+    return code if find_language(code).alpha3 else with_detected_script(code, lines)
+
+
+def _pair_filter(
+    filters: FiltersConfig, languages: tuple[str, str], sides: tuple[Sequence[str], Sequence[str]]
+) -> PairFilter:
     return make_filter(
         max_words=filters.max_words,
         max_ratio=filters.max_length_ratio,
         identical=filters.drop_identical,
         source_language=languages[0],
         target_language=languages[1],
+        source_lines=sides[0],
+        target_lines=sides[1],
     )
 
 
@@ -152,7 +161,7 @@ def _reasons(pairs: Iterable[tuple[str, str]], pair_filter: PairFilter) -> list[
 
 def _side_stats(lines: Sequence[str], language: str, scale: float) -> SideStats:
     characters = characters_of(lines)
-    by_character = find_language(language).by_character
+    by_character = counts_characters(language, lines)
     if by_character:
         types, sizes = characters, [len("".join(line.split())) for line in lines]
     else:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.corpus import MalformedLine, ParallelText, paths, read_training
-from nmt.data.languages import find_language, with_detected_script
+from nmt.data.languages import find_language
 from nmt.data.lines import is_blank
 from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, PairFilter, Reason, make_filter
 from nmt.data.store import ArrayWriter, TextReader, TextWriter, map_array
@@ -42,7 +42,9 @@ class HeldOutSet:
 
 
 class Overlap(NamedTuple):
-    """How much of a held-out set is in the training text. Lines are compared word by word; blank lines do not count.
+    """How much of a held-out set is in the training text.
+
+    Lines are equal if they have the same words (`nmt.data.words.comparable`). Blank lines do not count.
 
     Attributes:
         sources: Pairs whose source is in the training text.
@@ -196,7 +198,7 @@ class OverlapCounter:
         self._training_pairs = 0
 
     def add(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Count training pairs, whose words are joined by single spaces."""
+        """Count training pairs in the form of `comparable`."""
         for pair in pairs:
             source, target = pair
             found = False
@@ -264,35 +266,42 @@ class _FilterPass:
         if self._filter is None:
             pairs = [pair for pair in block if not isinstance(pair, MalformedLine)]
             data = self._data
+            sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
             self._filter = make_filter(
                 max_words=data.filters.max_words,
                 max_ratio=data.filters.max_length_ratio,
                 identical=data.filters.drop_identical,
-                source_language=_checked_language("source", data.source_language, (source for source, _ in pairs)),
-                target_language=_checked_language("target", data.target_language, (target for _, target in pairs)),
+                source_language=data.source_language,
+                target_language=data.target_language,
+                source_lines=sources,
+                target_lines=targets,
             )
+            _log_unit("source", data.source_language, by_character=self._filter.source_by_character)
+            _log_unit("target", data.target_language, by_character=self._filter.target_by_character)
         return self._filter.reject
 
 
-def _checked_language(side: str, code: str, lines: Iterable[str]) -> str:
-    """Return the code of a language, with its script if the code is not in the table. Log what may surprise."""
+def _log_unit(side: str, code: str, *, by_character: bool) -> None:
+    """Log a code that was corrected, and a unit of lengths that the code alone does not determine."""
     found = find_language(code)
     if found.mistake:
         logger.warning(
             "data.%s_language: %s is not the code of a language. It is read as %s (%s).",
-            side,
-            code,
-            found.code,
-            found.name,
+            *(side, code, found.code, found.name),
         )
-    if found.alpha3:
-        return code
-    detected = with_detected_script(code, lines)
-    logger.info(
-        "data.%s_language: %s is not in the table of languages. Lengths are counted in %s, by the script of the text.",
-        *(side, code, find_language(detected).unit),
-    )
-    return detected
+    unit = "characters" if by_character else "words"
+    if not found.alpha3:
+        logger.info(
+            "data.%s_language: %s is not in the table of languages. Lengths are counted in %s, by the script of the "
+            "text.",
+            *(side, code, unit),
+        )
+    elif by_character != found.by_character:
+        logger.warning(
+            "data.%s_language: lengths are counted in %s, by the script and the spaces of the text. Usual text in %s "
+            "(%s) has lengths in %s.",
+            *(side, unit, found.name, code, found.unit),
+        )
 
 
 def _add_duplicates(

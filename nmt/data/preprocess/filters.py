@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nmt.data.languages import find_language
+from nmt.data.languages import counts_characters
 from nmt.data.lines import is_blank
 from nmt.data.words import comparable
 
@@ -102,11 +102,22 @@ class PairFilter:
 
 
 def make_filter(
-    *, max_words: int, max_ratio: float, identical: bool, source_language: str, target_language: str
+    *,
+    max_words: int,
+    max_ratio: float,
+    identical: bool,
+    source_language: str,
+    target_language: str,
+    source_lines: Sequence[str] = (),
+    target_lines: Sequence[str] = (),
 ) -> PairFilter:
-    """Make the filter for a pair of languages; see `PairFilter` and `FiltersConfig` for the options."""
-    source_by_character = find_language(source_language).by_character
-    target_by_character = find_language(target_language).by_character
+    """Make the filter for a pair of languages; see `PairFilter` and `FiltersConfig` for the options.
+
+    Lengths are counted in words or characters by the script of the lines. Without lines, the code of the language
+    decides.
+    """
+    source_by_character = counts_characters(source_language, source_lines)
+    target_by_character = counts_characters(target_language, target_lines)
     return PairFilter(
         max_source=max_words * (CHARACTERS_PER_WORD if source_by_character else 1),
         max_target=max_words * (CHARACTERS_PER_WORD if target_by_character else 1),

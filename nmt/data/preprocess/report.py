@@ -16,6 +16,7 @@ from nmt.config.schema import Config, TokenizerConfig
 from nmt.data.lines import is_blank
 from nmt.data.preprocess.encode_pass import EncodedCorpus, EncodeResult
 from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, HeldOutSet, Overlap
+from nmt.data.preprocess.filters import Reason
 from nmt.data.preprocess.round_trip import count_round_trips
 from nmt.data.special_tokens import UNK
 from nmt.data.streams import open_whole
@@ -29,6 +30,16 @@ MAX_UNKNOWN = 0.01
 """Largest share of unknown pieces that is accepted."""
 MAX_OVERLAP = 0.01
 """Largest share of a held-out set whose source or target may be in the training text without a warning."""
+MAX_FILTERED = 0.05
+"""Largest share of a corpus that may be left out for one reason without a warning."""
+FILTER_OPTIONS: dict[Reason, str] = {
+    "too long": "data.filters.max_words",
+    "length ratio": "data.filters.max_length_ratio",
+    "identical sides": "data.filters.drop_identical",
+    "duplicate": "data.filters.drop_duplicates",
+    "too many pieces": "data.filters.max_pieces",
+}
+"""The options that leave pairs out. The other reasons have no option."""
 MAX_CHANGED = 0.01
 """Largest share of target lines that the subword model may change without a warning."""
 MAX_POINTS = 4
@@ -172,13 +183,17 @@ def log_report(report: Report) -> None:
         logger.info("  %s: %s of %s kept", " + ".join(corpus["files"]), f"{corpus['kept']:,}", f"{corpus['read']:,}")
         for filtered in corpus["filtered"]:
             example = filtered["examples"][0]
-            logger.info(
-                "    %s left out: %s, such as line %d: %s | %s",
+            many = filtered["pairs"] > MAX_FILTERED * corpus["read"]
+            option = FILTER_OPTIONS.get(filtered["reason"])
+            logger.log(
+                logging.WARNING if many else logging.INFO,
+                "    %s left out: %s, such as line %d: %s | %s%s",
                 f"{filtered['pairs']:,}",
                 filtered["reason"],
                 example["line"],
                 example["source"],
                 example["target"],
+                f" (option {option})" if many and option else "",
             )
         if "alignment" in corpus:
             _log_links(corpus["alignment"])
@@ -245,7 +260,7 @@ def log_round_trips(name: str, found: dict[str, Any] | None) -> None:
     many = found["changed"] > MAX_CHANGED * found["lines"]
     logger.log(
         logging.WARNING if many else logging.INFO,
-        "%s: the subword model does not give back %s of %s target lines. Most frequent changes: %s.%s",
+        "%s: the subword model does not restore %s of %s target lines. Most frequent changes: %s.%s",
         name,
         f"{found['changed']:,}",
         f"{found['lines']:,}",
