@@ -197,7 +197,6 @@ def test_measures_decoding_preprocessing_and_growth(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow  # six processes for a table; that both models compute the same is tested above
 def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each variant is measured in a process of its own too, and starting one takes seconds: two will do.
     fed = Variant(textbook=False, placement="top", input_feeding=True, precision="fp32")

@@ -121,7 +121,7 @@ def watch_ours(trainee: Any, timer: PartTimer) -> None:
     timer.wrap(trainee, "batch", "data")
     timer.wrap(model, "encode", "encoder")
     timer.wrap(model, "decode", "decoder")
-    for function in ("keys", "values", "forward"):
+    for function in ("keys_and_values", "forward"):
         timer.wrap(model.decoder.attention, function, "attention")
     timer.wrap(learner, "loss", "output+loss")
     timer.wrap(torch.autograd, "backward", "backward")
