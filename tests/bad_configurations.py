@@ -186,14 +186,14 @@ CASES = {
         "    {}",
         7,
         "data.valid",
-        "no text, expected source and target, or tsv",
+        "no text, expected source and target, or a file with both sides",
         "write `source:`",
     ),
     "source alone": instead(
-        "      target: train.de\n", "", 5, "data.train.0.source", "source requires target", "`tsv:` alone"
+        "      target: train.de\n", "", 5, "data.train.0.source", "source requires target", "one of tsv, csv"
     ),
     "target alone": instead(
-        "    source: valid.en\n", "", 8, "data.valid.target", "target requires source", "`tsv:` alone"
+        "    source: valid.en\n", "", 8, "data.valid.target", "target requires source", "one of tsv, csv"
     ),
     "tsv and source": instead(
         "      target: train.de\n",

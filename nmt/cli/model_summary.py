@@ -71,7 +71,10 @@ def _network(config: Config) -> dict[str, str]:
 
 
 def _files(pair: PairConfig) -> str:
-    return f"{pair.source} + {pair.target}" if pair.tsv is None else pair.tsv
+    from nmt.config.schema import PAIR_FILES
+
+    files = [file for file in (getattr(pair, key) for key in PAIR_FILES) if file is not None]
+    return " + ".join(files)
 
 
 def lines_of(facts: dict[str, Any], margin: str = "") -> Iterator[str]:

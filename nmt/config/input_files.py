@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt.config.conflicts import Conflict, every_pair
 from nmt.config.conflicts.base import key
 from nmt.config.problems import KeyPath, shorten, show
-from nmt.config.schema import Config
+from nmt.config.schema import PAIR_FILES, Config
 
 MADE_BY = {
     "data/exercise": "scripts/fetch_data exercise",
@@ -23,7 +23,7 @@ MADE_BY = {
 def missing_files(config: Config, config_file: Path) -> Iterator[Conflict]:
     """Yield a conflict for each input file that cannot be read. Paths are relative to the current folder."""
     for path, pair in every_pair(config):
-        for side in ("source", "target", "tsv"):
+        for side in PAIR_FILES:
             file = getattr(pair, side)
             if file is None:
                 continue

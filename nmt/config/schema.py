@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+FieldName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""A name, or a number that may be written without quotes."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -48,14 +50,42 @@ class Section(BaseModel):
 
 
 class PairConfig(Section):
-    """Parallel text: two files with one sentence per line, or one file with a tab between the two sides."""
+    """Parallel text: two files with one sentence per line, or one file of another kind."""
 
     source: str | None = None
     """File with one source sentence per line, in UTF-8. Files ending in .gz, .bz2, .xz or .zst are decompressed."""
     target: str | None = None
     """File with the translation of each line of `source`."""
     tsv: str | None = None
-    """File with source, tab and target on each line, instead of `source` and `target`."""
+    """File with source, tab and target on each line, without quotes and header."""
+    csv: str | None = None
+    """CSV file with quotes. `source_field` and `target_field` are the names of its columns, or their numbers from 1."""
+    jsonl: str | None = None
+    """JSON Lines file with one object per line. `source_field` and `target_field` are keys. `a.b` is the key b inside
+    of a."""
+    tmx: str | None = None
+    """Translation memory. `source_field` and `target_field` are the codes of its languages."""
+    xliff: str | None = None
+    """XLIFF file. Its units with source and target are the pairs."""
+    opus: str | None = None
+    """Zip file of OPUS in the Moses format. `source_field` and `target_field` are the endings of the files in it, such
+    as `en`."""
+    source_field: FieldName | None = None
+    """Column, key or language code of the source in a file of the kinds csv, jsonl, tmx and opus."""
+    target_field: FieldName | None = None
+    """Column, key or language code of the target."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Character between the columns of a csv file. Write "\\t" for a tab."""
+    quotes: bool = True
+    """Whether quotation marks enclose cells of a csv file. If false, they are text."""
+    header: bool | None = None
+    """Whether the first line of a csv file has the names of the columns. null means yes if a field is a name."""
+
+
+SINGLE_FILES = ("tsv", "csv", "jsonl", "tmx", "xliff", "opus")
+"""Keys of files with both sides."""
+PAIR_FILES = ("source", "target", *SINGLE_FILES)
+"""Keys of `PairConfig` that are files."""
 
 
 class CorpusConfig(PairConfig):

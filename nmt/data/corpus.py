@@ -1,4 +1,4 @@
-"""Parallel text: pairs of lines from two files, or from one with a tab between the sides."""
+"""Parallel text: pairs of lines from two files, or from one file with both sides."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from nmt.config.schema import PairConfig
 from nmt.data.lines import BYTE_ORDER_MARK, read_lines
+from nmt.data.sources import KINDS, MalformedRecord, kind_of, read_records
 from nmt.data.streams import STANDARD_STREAM, read_bytes
 from nmt.errors import DataError, UnequalLines
 
@@ -33,7 +34,7 @@ class ParallelText(NamedTuple):
 
 
 class MalformedLine(NamedTuple):
-    """A line of a TSV file that does not have exactly one tab."""
+    """A line or record of a file with both sides that is not a pair of texts."""
 
     line: str
 
@@ -59,17 +60,18 @@ def inspect_file(path: Path | str) -> FileFacts:
 
 
 def paths(pair: PairConfig) -> tuple[str, ...]:
-    """Return the files of a pair: the TSV file, or source and target.
+    """Return the files of a pair: source and target, or the one file with both sides.
 
     Raises:
         DataError: The configuration has neither or both, or a file can be read only once (standard input, a pipe).
     """
-    if pair.tsv is not None and pair.source is None and pair.target is None:
-        files: tuple[str, ...] = (pair.tsv,)
-    elif pair.source is not None and pair.target is not None and pair.tsv is None:
+    single = [file for file in (getattr(pair, kind) for kind in ("tsv", *KINDS)) if file is not None]
+    if len(single) == 1 and pair.source is None and pair.target is None:
+        files: tuple[str, ...] = (single[0],)
+    elif pair.source is not None and pair.target is not None and not single:
         files = (pair.source, pair.target)
     else:
-        raise DataError("Parallel text is either `source` and `target`, or `tsv`.")
+        raise DataError(f"Parallel text is either `source` and `target`, or one of: tsv, {', '.join(KINDS)}.")
     if STANDARD_STREAM in files:
         raise DataError("Parallel text cannot come from standard input (`-`): it is read more than once.")
     for file in files:
@@ -85,6 +87,10 @@ def inspect_pair(pair: PairConfig) -> tuple[FileFacts, ...]:
         DataError: A file cannot be read, or the two files are of unequal length.
     """
     files = paths(pair)
+    if kind_of(pair) is not None:
+        digest = hashlib.sha256()
+        records = sum(1 for _ in read_records(pair, keep_broken=True, digest=digest))
+        return (FileFacts(records, digest.hexdigest()),)
     return _of_equal_length(files, tuple(inspect_file(file) for file in files))
 
 
@@ -92,8 +98,8 @@ def read_parallel(pair: PairConfig) -> list[tuple[str, str]]:
     """Read all pairs of a validation or test set, unchanged: (source, target).
 
     Raises:
-        DataError: A file cannot be read, has a line that is not UTF-8 or (TSV) without exactly one tab, the two files
-            are of unequal length, or there is no line.
+        DataError: A file cannot be read, has a line that is not UTF-8 or (files with both sides) is not a pair, the
+            two files are of unequal length, or there is no line.
     """
     return load_parallel(pair).pairs
 
@@ -101,6 +107,8 @@ def read_parallel(pair: PairConfig) -> list[tuple[str, str]]:
 def load_parallel(pair: PairConfig) -> ParallelText:
     """Read a validation or test set with the facts about its files, in one pass over each; see `read_parallel`."""
     files = paths(pair)
+    if kind_of(pair) is not None:
+        return _load_records(pair, files[0])
     digests = [hashlib.sha256() for _ in files]
     sides = [
         list(read_lines(file, keep_broken=False, digest=digest)) for file, digest in zip(files, digests, strict=True)
@@ -112,6 +120,18 @@ def load_parallel(pair: PairConfig) -> ParallelText:
     if len(files) == 2:
         return ParallelText(list(zip(*sides, strict=True)), facts)
     return ParallelText([_columns(files[0], number, line) for number, line in enumerate(sides[0], start=1)], facts)
+
+
+def _load_records(pair: PairConfig, file: str) -> ParallelText:
+    digest = hashlib.sha256()
+    pairs = []
+    for record in read_records(pair, keep_broken=False, digest=digest):
+        if isinstance(record, MalformedRecord):
+            raise DataError(f"{file}, line {record.line}: {record.reason}. Correct or remove it.")
+        pairs.append(record)
+    if not pairs:
+        raise DataError(f"{file}: no pairs.")
+    return ParallelText(pairs, (FileFacts(len(pairs), digest.hexdigest()),))
 
 
 def _columns(file: str, number: int, line: str) -> tuple[str, str]:
@@ -133,13 +153,17 @@ def _of_equal_length(files: tuple[str, ...], facts: tuple[FileFacts, ...]) -> tu
 def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | MalformedLine]:
     """Yield the pairs of a training corpus unfiltered, in bounded memory.
 
-    Bad bytes of lines that are not UTF-8 become lone surrogates. A TSV line without exactly one tab is yielded as a
-    `MalformedLine`.
+    Bad bytes of lines that are not UTF-8 become lone surrogates. A TSV line without exactly one tab, and a record that
+    is not a pair, is yielded as a `MalformedLine`.
 
     Raises:
         DataError: A file cannot be read, or the two files are of unequal length.
     """
     files = paths(pair)
+    if kind_of(pair) is not None:
+        for record in read_records(pair, keep_broken=True):
+            yield MalformedLine(record.text) if isinstance(record, MalformedRecord) else record
+        return
     if len(files) == 1:
         for line in read_lines(files[0], keep_broken=True):
             source, tab, target = line.partition("\t")

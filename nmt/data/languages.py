@@ -411,6 +411,25 @@ def _named_script(code: str) -> str | None:
     return next((tag.title() for tag in subtags if len(tag) == 4 and tag.isalpha()), None)
 
 
+def is_same_language(wanted: str, found: str) -> bool:
+    """Whether a text in `found` serves for `wanted`: the same language, and no other script or region."""
+    if find_language(wanted).code != find_language(found).code:
+        return False
+    wanted_tags, found_tags = _subtags(wanted), _subtags(found)
+    return all(wanted_tags[kind] == found_tags[kind] for kind in wanted_tags.keys() & found_tags.keys())
+
+
+def _subtags(code: str) -> dict[str, str]:
+    """Return the script and the region of a code, as far as it has them."""
+    found = {}
+    for tag in re.split("[-_@.]", code)[1:]:
+        if len(tag) == 4 and tag.isalpha():
+            found["script"] = tag.lower()
+        elif len(tag) == 2 and tag.isalpha():
+            found["region"] = tag.lower()
+    return found
+
+
 def with_detected_script(code: str, lines: Iterable[str]) -> str:
     """Return a code that `find_language` knows the script of, for a text whose later readers have only the code.
 

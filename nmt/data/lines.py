@@ -13,10 +13,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from nmt.data.streams import describe, open_whole, read_bytes
+from nmt.data.encodings import suggest_encoding
+from nmt.data.streams import STANDARD_STREAM, describe, open_whole, read_bytes
 from nmt.errors import DataError
 
 MAX_LINE_BYTES = 1 << 26  # a longer line is not text, and would be read into memory as a whole
+NEARBY_BYTES = 1 << 14
+"""Bytes before a bad one from which the encoding is suggested."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -42,10 +45,15 @@ def read_lines(path: Path | str, *, keep_broken: bool, digest: Digest | None = N
     return chain.from_iterable(read_blocks(path, keep_broken=keep_broken, digest=digest))
 
 
-def read_blocks(path: Path | str, *, keep_broken: bool, digest: Digest | None = None) -> Iterator[list[str]]:
-    """Yield the lines of a text file in lists of about a megabyte of text; see `read_lines`."""
+def read_blocks(
+    path: Path | str, *, keep_broken: bool, digest: Digest | None = None, chunks: Iterable[bytes] | None = None
+) -> Iterator[list[str]]:
+    """Yield the lines of a text file in lists of about a megabyte of text; see `read_lines`.
+
+    `chunks` are the bytes of the file, if they do not come from `path`, which is then a name for messages.
+    """
     first_line, offset = 1, 0
-    for block in _whole_lines(path):
+    for block in _whole_lines(path, read_bytes(path) if chunks is None else chunks):
         if digest is not None:
             digest.update(block)
         if offset == 0 and block.startswith(BYTE_ORDER_MARK):
@@ -56,9 +64,10 @@ def read_blocks(path: Path | str, *, keep_broken: bool, digest: Digest | None = 
         except UnicodeDecodeError as error:
             if not keep_broken:
                 line = first_line + block.count(b"\n", 0, error.start)
+                advice = _how_to_convert(path, block[max(0, error.start - NEARBY_BYTES) :])
                 raise DataError(
                     f"{describe(path)}, line {line}: the byte 0x{block[error.start]:02x} at offset "
-                    f"{offset + error.start} is not UTF-8. Convert the file to UTF-8, with iconv for example."
+                    f"{offset + error.start} is not UTF-8. {advice}"
                 ) from None
             lines = _split_broken(block)
         yield lines
@@ -86,12 +95,21 @@ def is_blank(line: str) -> bool:
     return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in line)
 
 
-def _whole_lines(path: Path | str) -> Iterator[bytes]:
+def _how_to_convert(path: Path | str, sample: bytes) -> str:
+    """Return advice for a file that is not UTF-8, with its likely encoding."""
+    likely = suggest_encoding(sample)
+    if likely is None:
+        return "Convert the file to UTF-8, with iconv for example."
+    file = Path(path).name if str(path) != STANDARD_STREAM else "FILE"
+    return f"It may be {likely}. Convert it to UTF-8 and check the result: iconv -f {likely} -t UTF-8 {file} > NEW."
+
+
+def _whole_lines(path: Path | str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     r"""Yield the bytes of a file in blocks of whole lines. Only the last block may lack its ``\n``."""
     rest: list[bytes] = []
     rest_size = 0
     line = 1
-    for chunk in read_bytes(path):
+    for chunk in chunks:
         end = chunk.rfind(b"\n") + 1
         if end:
             block = b"".join([*rest, chunk[:end]])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nmt.config.conflicts.base import Check, Conflict, ignored_without, key
 from nmt.config.problems import KeyPath, show
-from nmt.config.schema import Config, PairConfig
+from nmt.config.schema import PAIR_FILES, SINGLE_FILES, Config, PairConfig
 
 FORBIDDEN_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
@@ -66,22 +66,57 @@ def every_pair(config: Config) -> Iterator[tuple[KeyPath, PairConfig]]:
 
 
 def pairs(config: Config) -> Iterator[Conflict]:
-    """Check that each parallel text is two files or one TSV file."""
+    """Check that each parallel text is two files or one file with both sides, with the options of its kind."""
     for path, pair in every_pair(config):
-        sides = {side: (*path, side) for side in ("source", "target", "tsv")}
+        sides = {side: (*path, side) for side in PAIR_FILES}
         given = [side for side in sides if getattr(pair, side) is not None]
+        single = [side for side in given if side in SINGLE_FILES]
         involved = tuple(sides[side] for side in given) + tuple(sides.values())
-        hint = "write `source:` and `target:`, or `tsv:` alone"
+        hint = f"write `source:` and `target:`, or one of {', '.join(SINGLE_FILES)} alone"
         if not given:
-            yield Conflict((path, *involved), "no text, expected source and target, or tsv", hint)
-        elif "tsv" in given and len(given) > 1:
-            yield Conflict((sides["tsv"], *involved), f"tsv cannot be combined with {' and '.join(given[:-1])}", hint)
-        elif len(given) == 1 and given != ["tsv"]:
+            yield Conflict((path, *involved), "no text, expected source and target, or a file with both sides", hint)
+        elif single and len(given) > 1:
+            others = [side for side in given if side != single[-1]]
+            message = f"{single[-1]} cannot be combined with {' and '.join(others)}"
+            yield Conflict((sides[single[-1]], *involved), message, hint)
+        elif not single and len(given) == 1:
             missing = "target" if given == ["source"] else "source"
             yield Conflict(involved, f"{given[0]} requires {missing}", hint)
-        elif given != ["tsv"] and pair.source == pair.target and pair.source:
+        elif not single and pair.source == pair.target and pair.source:
             message = f"source and target are the same file, {show(pair.source)}"
             yield Conflict((sides["target"], sides["source"]), message, "write a different file for each side")
+        else:
+            yield from _fields(path, pair, single[0] if single else "source")
+
+
+FIELDS = {
+    "csv": "names of columns, or their numbers from 1",
+    "jsonl": "keys such as translation.en",
+    "tmx": "language codes of the file",
+    "opus": "language codes of the zip file",
+}
+"""What the fields of each kind of file are."""
+
+
+def _fields(path: KeyPath, pair: PairConfig, kind: str) -> Iterator[Conflict]:
+    """Check the options of a parallel text that is one file."""
+    file = (*path, kind)
+    for side in ("source_field", "target_field"):
+        value = getattr(pair, side)
+        if kind in FIELDS and value is None:
+            yield Conflict((file, (*path, side)), f"{kind} requires {side}", f"write {FIELDS[kind]}")
+        elif kind not in FIELDS and value is not None:
+            yield Conflict(((*path, side), file), f"{side} is not used with {kind}", "leave it out")
+    if kind in FIELDS and pair.source_field is not None and pair.source_field == pair.target_field:
+        message = f"source_field and target_field are both {show(pair.source_field)}"
+        yield Conflict(((*path, "target_field"), (*path, "source_field")), message, "write a different one for each")
+    for option in ("delimiter", "quotes", "header"):
+        if kind != "csv" and option in pair.model_fields_set and getattr(pair, option) != _default(option):
+            yield Conflict(((*path, option), file), f"{option} requires csv", "leave it out")
+
+
+def _default(option: str) -> object:
+    return PairConfig.model_fields[option].default
 
 
 def concatenation(config: Config) -> Iterator[Conflict]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from nmt.data.languages import find_language
+from nmt.data.languages import is_same_language
 from nmt.errors import DataError
 
 
@@ -14,25 +13,6 @@ class Languages(NamedTuple):
 
     source: str
     target: str
-
-
-def is_same_language(wanted: str, found: str) -> bool:
-    """Whether a text in `found` serves for `wanted`: the same language, and no other script or region."""
-    if find_language(wanted).code != find_language(found).code:
-        return False
-    wanted_tags, found_tags = _subtags(wanted), _subtags(found)
-    return all(wanted_tags[kind] == found_tags[kind] for kind in wanted_tags.keys() & found_tags.keys())
-
-
-def _subtags(code: str) -> dict[str, str]:
-    """Return the script and the region of a code, as far as it has them."""
-    found = {}
-    for tag in re.split("[-_@.]", code)[1:]:
-        if len(tag) == 4 and tag.isalpha():
-            found["script"] = tag.lower()
-        elif len(tag) == 2 and tag.isalpha():
-            found["region"] = tag.lower()
-    return found
 
 
 def check_language(found: str | None, wanted: str, side: str, *, name: str, line: int) -> None:

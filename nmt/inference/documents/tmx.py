@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from xml.sax.saxutils import quoteattr
 
+from nmt.data.languages import is_same_language
 from nmt.errors import DataError
 from nmt.inference.documents.document import Counts, Document, Fill
 from nmt.inference.documents.inline import (
@@ -16,7 +17,7 @@ from nmt.inference.documents.inline import (
     replace_content,
     white_space_before,
 )
-from nmt.inference.documents.languages import Languages, is_same_language
+from nmt.inference.documents.languages import Languages
 from nmt.inference.documents.text import SPACE, Edit, Unit
 from nmt.inference.documents.xml_tree import Element, parse_units, read_xml, structure
 
