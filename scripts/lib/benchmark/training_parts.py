@@ -123,7 +123,7 @@ def watch_ours(trainee: Any, timer: PartTimer) -> None:
     timer.wrap(model, "decode", "decoder")
     for function in ("keys_and_values", "forward"):
         timer.wrap(model.decoder.attention, function, "attention")
-    timer.wrap(learner, "loss", "output+loss")
+    timer.wrap(learner.objective, "loss", "output+loss")
     timer.wrap(torch.autograd, "backward", "backward")
     timer.wrap(trainee, "update", "optimiser")
 
