@@ -229,7 +229,8 @@ class LoadedModel:
             UsageError: The model has no attention, or there are several models.
         """
         aligner = self._get_attention_extractor().aligner
-        every = [aligner.align(translation.source_segments, each.segments) for each in translation.hypotheses]
+        segments, source = translation.source_segments, translation.source
+        every = [aligner.align(segments, each.segments, (source, each.text)) for each in translation.hypotheses]
         return [aligned for aligned in every if aligned is not None]
 
     def _constrain(self, avoid: Iterable[str], terminology: Terms | None) -> None:

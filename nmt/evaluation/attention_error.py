@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 from nmt.config.schema import Config, PairConfig
 from nmt.data.corpus import read_parallel
-from nmt.data.lines import is_blank
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.alignment_error import AlignmentScore, Gold, best_single_links, read_gold, score_alignments
-from nmt.inference.attention import AttentionExtractor, LineAttention
+from nmt.inference.attention import AttentionExtractor
 from nmt.inference.model_file import ModelFile
-from nmt.log import logger
 
 
 class AlignedText(NamedTuple):
@@ -55,8 +53,7 @@ def measure_attention(file: ModelFile, text: AlignedText, *, decoding: Mapping[s
 
     The target is not translated but given (forced decoding), because only its gold links are known. The attention to
     the pieces of a source word is summed. The attention from the pieces of a target word is averaged. A target word
-    with its highest weight on the end of the sentence has no link. A line is skipped with a warning if its words are
-    not those that white space separates.
+    with its highest weight on the end of the sentence has no link. Words are those that white space separates.
 
     Raises:
         UsageError: The model has no attention.
@@ -65,18 +62,10 @@ def measure_attention(file: ModelFile, text: AlignedText, *, decoding: Mapping[s
     attender = AttentionExtractor(file, decoding=decoding)
     sources, targets = ([pair[side] for pair in text.pairs] for side in (0, 1))
     found, gold = [], []
-    for pair, links, attended in zip(text.pairs, text.gold, attender.attend(sources, targets), strict=True):
-        if attended is not None and _same_words(attended, pair):
+    for links, attended in zip(text.gold, attender.attend(sources, targets), strict=True):
+        if attended is not None:
             found.append(attended.words.links())
             gold.append(links)
-        elif not any(map(is_blank, pair)):
-            logger.warning("skipped: the subword model changes the words of the line %r", " ||| ".join(pair))
     if not found:
-        raise DataError("No line has words that can be compared with the gold links.")
+        raise DataError("All lines are blank.")
     return score_alignments(found, gold)
-
-
-def _same_words(attended: LineAttention, pair: tuple[str, str]) -> bool:
-    """Whether the words of the attention are those between spaces, which gold links count."""
-    units = (attended.words.source, attended.words.target)
-    return all(len(side.texts) - len(side.ends) == len(line.split()) for side, line in zip(units, pair, strict=True))

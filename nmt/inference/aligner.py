@@ -13,10 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.data.special_tokens import EOS
-from nmt.data.tokenizer import Tokenizers
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.device import autocast
 from nmt.errors import NMTError
-from nmt.inference.attention_map import AttentionMap, piece_units, word_spans, word_units, word_weights
+from nmt.inference.attention_map import (
+    END,
+    AttentionMap,
+    Units,
+    line_words,
+    piece_units,
+    word_spans,
+    word_weights,
+)
 from nmt.inference.ensemble import normalize_weights
 from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
 from nmt.inference.workers import halve_on_oom
@@ -93,30 +101,45 @@ class Aligner:
         lengths = zip(attention, batch.target_lengths, batch.source_lengths, strict=True)
         return [self._in_order_of_text(weights[:target, :source]) for weights, target, source in lengths]
 
-    def align(self, source: Sequence[list[int]], target: Sequence[list[int]]) -> Aligned | None:
-        """Return the attention between the segments of a line and their translations; None without segments."""
-        pairs = list(map(IdPair, source, target))
-        return self.combine(pairs, self.weights(pairs)) if pairs else None
+    def align(self, source: Sequence[list[int]], target: Sequence[list[int]], texts: tuple[str, str]) -> Aligned | None:
+        """Return the attention between the segments of a line and their translations; None without segments.
 
-    def combine(self, pairs: Sequence[IdPair], weights: Sequence[Weights]) -> Aligned:
+        Args:
+            source: The ids of each segment of the line.
+            target: The ids of the translation of each segment.
+            texts: The line and its translation. Their words are those that white space separates.
+        """
+        pairs = list(map(IdPair, source, target))
+        return self.combine(pairs, self.weights(pairs), texts) if pairs else None
+
+    def combine(self, pairs: Sequence[IdPair], weights: Sequence[Weights], texts: tuple[str, str]) -> Aligned:
         """Return the attention of a line from the attention of its segments; different segments do not attend."""
         source = [piece for pair in pairs for piece in (*pair.source, EOS)]
         target = [piece for pair in pairs for piece in (*self._tokenizers.target.in_text_order(pair.target), EOS)]
         pieces = AttentionMap(
             piece_units(source, self._shown.source), piece_units(target, self._shown.target), _block_diagonal(weights)
         )
-        source_spans, target_spans = word_spans(pieces.source), word_spans(pieces.target)
-        words = AttentionMap(
-            word_units(source, source_spans, self._shown.source),
-            word_units(target, target_spans, self._shown.target),
-            word_weights(pieces.weights, source_spans, target_spans),
-        )
-        return Aligned(pieces, words)
+        source_words, source_units = _words(pieces.source, texts[0], self._shown.source)
+        target_words, target_units = _words(pieces.target, texts[1], self._shown.target)
+        weights_of_words = word_weights(pieces.weights, source_words, target_words)
+        return Aligned(pieces, AttentionMap(source_units, target_units, weights_of_words))
 
     def _in_order_of_text(self, weights: Weights) -> Weights:
         """Return weights whose rows, except the last for EOS, are in the order of the text, not of the model."""
         *rows, eos = range(len(weights))
         return weights[[*self._tokenizers.target.in_text_order(rows), eos]]  # [T, S]
+
+
+def _words(pieces: Units, text: str, subwords: SubwordModel) -> tuple[Sequence[Sequence[int]], Units]:
+    """Return the pieces of each white-space word of a line, and the words."""
+    words = text.split()
+    spans = word_spans(pieces)
+    if len(spans) - len(pieces.ends) == len(words):
+        ends = frozenset(number for number, span in enumerate(spans) if span[0] in pieces.ends)
+        remaining = iter(words)
+        return spans, Units([END if number in ends else next(remaining) for number in range(len(spans))], ends)
+    ends = frozenset(range(len(words), len(words) + len(pieces.ends)))
+    return line_words(pieces, words, subwords), Units([*words, *[END] * len(ends)], ends)
 
 
 def _out_of_memory(pair: IdPair) -> str:

@@ -146,5 +146,5 @@ class AttentionExtractor:
                 ) from None
 
     def _line_attention(self, job: _AttentionJob, segments: Sequence[Weights]) -> LineAttention:
-        pieces, words = self.aligner.combine(job.pairs, segments)
+        pieces, words = self.aligner.combine(job.pairs, segments, (job.source, job.translation))
         return LineAttention(job.line, job.source, job.translation, pieces, words, len(segments))

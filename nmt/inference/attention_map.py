@@ -5,7 +5,10 @@ T target units, S source units (pieces or words, EOS included). Imports no torch
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -14,6 +17,10 @@ from numpy.typing import NDArray
 
 from nmt.data.special_tokens import EOS
 from nmt.data.tokenizer import WORD_START, SubwordModel
+
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
+MAX_MATCHED = 4_000_000
+"""Largest product of the lengths of two texts whose characters are matched."""
 
 END = "</s>"
 """The text of EOS on both sides."""
@@ -45,12 +52,17 @@ class AttentionMap(NamedTuple):
         """Return the alignment: each target unit with the source unit of the greatest weight.
 
         Returns:
-            Sorted pairs (source, target), both counted from 0 without EOS. A target unit whose greatest weight is on
-            EOS has no pair.
+            Sorted pairs (source, target), both counted from 0 without EOS. A target unit without weights, or whose
+            greatest weight is on EOS, has no pair.
         """
         sources, targets = self.source.numbers(), self.target.numbers()
         best = self.weights.argmax(axis=1).tolist()
-        pairs = ((sources[index], target) for index, target in zip(best, targets, strict=True))
+        linked: list[bool] = (self.weights.max(axis=1, initial=0) > 0).tolist()
+        pairs = (
+            (sources[index], target)
+            for index, target, has_weight in zip(best, targets, linked, strict=True)
+            if has_weight
+        )
         return sorted((source, target) for source, target in pairs if source is not None and target is not None)
 
 
@@ -79,27 +91,71 @@ def word_spans(pieces: Units) -> list[range]:
     return [range(*pair) for pair in zip(starts, [*starts[1:], len(pieces.texts)], strict=True)]
 
 
-def word_units(ids: Sequence[int], spans: Sequence[range], subwords: SubwordModel) -> Units:
-    """Return the words of `ids`, whose pieces are at `spans`."""
-    rows = [[ids[index] for index in span] for span in spans]
-    ends = frozenset(number for number, row in enumerate(rows) if row == [EOS])
-    texts = [END if number in ends else text.strip() for number, text in enumerate(subwords.decode(rows))]
-    return Units(texts, ends)
+def line_words(pieces: Units, words: Sequence[str], subwords: SubwordModel) -> list[list[int]]:
+    """Return the indices of the pieces of each white-space word of a line; each EOS follows as a word of its own.
+
+    The subword model may separate words differently: it may read a zero-width space as a space, or drop a word. So
+    the characters of the words, as the model writes each of them, are matched with the characters of the pieces.
+
+    Args:
+        pieces: The pieces of the line.
+        words: The words of the line, separated by white space.
+        subwords: The model of the pieces, from left to right.
+    """
+    starts: list[int] = []
+    symbols: list[str] = []
+    for row in subwords.encode(words):
+        starts.append(len(symbols))
+        symbols += (symbol for piece in subwords.pieces(row) for symbol in _symbols(piece))
+    owners = [index for index, text in enumerate(pieces.texts) if index not in pieces.ends for _ in _symbols(text)]
+    written = [
+        symbol for index, text in enumerate(pieces.texts) if index not in pieces.ends for symbol in _symbols(text)
+    ]
+    first: dict[int, int] = {}
+    for owner, place in zip(owners, _matching(symbols, written), strict=True):
+        first.setdefault(owner, max(0, bisect_right(starts, place) - 1))
+    groups: list[list[int]] = [[] for _ in words]
+    word = 0
+    for index in range(len(pieces.texts)):
+        if index not in pieces.ends:
+            # A piece without characters is the space before the next word.
+            word = first.get(index, first.get(index + 1, word))
+            groups[word].append(index)
+    return [*groups, *([end] for end in sorted(pieces.ends))]
+
+
+def _symbols(piece: str) -> list[str]:
+    """Return the visible characters of a piece; a byte is one."""
+    return [piece] if BYTE_PIECE.fullmatch(piece) else list(piece.replace(WORD_START, ""))
+
+
+def _matching(expected: Sequence[str], written: Sequence[str]) -> list[int]:
+    """Return the index in `expected` for each element of `written`, in ascending order."""
+    if expected == written:
+        return list(range(len(written)))
+    if len(expected) * len(written) > MAX_MATCHED:
+        return [index * len(expected) // len(written) for index in range(len(written))]
+    places: list[int] = []
+    for _, start, end, first, last in SequenceMatcher(None, expected, written, autojunk=False).get_opcodes():
+        width = max(1, last - first)
+        places += (
+            min(start + index * (end - start) // width, max(0, len(expected) - 1)) for index in range(last - first)
+        )
+    return places
 
 
 def word_weights(
-    weights: NDArray[np.float32], source_spans: Sequence[range], target_spans: Sequence[range]
+    weights: NDArray[np.float32], source_words: Sequence[Sequence[int]], target_words: Sequence[Sequence[int]]
 ) -> NDArray[np.float32]:
     """Return the weights between words: summed over the pieces of a source word, averaged over those of a target word.
 
-    Rows that sum to one still sum to one.
+    Rows that sum to one still sum to one. A word without pieces has no weight.
 
     Args:
         weights: The weights between pieces [T, S].
-        source_spans: The range of pieces of each source word, in order and without gaps.
-        target_spans: The range of pieces of each target word, in order and without gaps.
+        source_words: The pieces of each source word.
+        target_words: The pieces of each target word.
     """
-    sums = np.add.reduceat(weights, [span.start for span in source_spans], axis=1)  # [T, source words]
-    totals = np.add.reduceat(sums, [span.start for span in target_spans], axis=0)
-    means: NDArray[np.float32] = (totals / [[len(span)] for span in target_spans]).astype(np.float32)
-    return means
+    sums = np.stack([weights[:, list(word)].sum(axis=1) for word in source_words], axis=1)  # [T, source words]
+    means = np.stack([sums[list(word)].sum(axis=0) / max(1, len(word)) for word in target_words])
+    return means.astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.data.alignments import parse_links
 from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import UsageError
 from nmt.inference.attention import AttentionExtractor, LineAttention
@@ -17,10 +18,10 @@ from nmt.inference.attention_map import (
     END,
     AttentionMap,
     Units,
+    line_words,
     pharaoh,
     piece_units,
     word_spans,
-    word_units,
     word_weights,
 )
 from nmt.inference.model_file import load_model
@@ -158,9 +159,46 @@ def test_links_count_over_segments() -> None:
     assert AttentionMap(parts, parts, np.eye(4, dtype=np.float32)).links() == [(0, 0), (1, 1)]
 
 
-def test_words_of_byte_pieces() -> None:
+LINES_OF_WORDS = [
+    "The tea\u200bcher reads a book.",
+    "\u200b the \u200b dog \u00ad",
+    "می\u200cخواهم",
+    "ខ្ញុំ\u200bស្រឡាញ់\u200bភាសា ខ្មែរ",
+    "the cat\u00a0sees ½ ① house",
+    "dog " * 60 + "東京" * 40,
+]
+
+
+@pytest.mark.parametrize("line", LINES_OF_WORDS)
+def test_alignments_count_the_words_of_the_raw_line(tmp_path: Path, line: str) -> None:
+    extractor = attender(tmp_path)
+    target = "a man\u200bhears \u2003 the old"
+    for found in seen([*extractor.attend([line], [target]), *extractor.attend([line])]):
+        sides = (found.words.source, line), (found.words.target, found.translation)
+        for words, text in sides:
+            assert [word for index, word in enumerate(words.texts) if index not in words.ends] == text.split()
+        links = pharaoh(found.words.links())
+        counts = {"source_words": len(line.split()), "target_words": len(found.translation.split())}
+        assert parse_links(links, **counts) == found.words.links()
+        assert found.words.weights.shape == (len(found.words.target.texts), len(found.words.source.texts))
+
+
+def test_pieces_belong_to_the_word_with_their_characters() -> None:
     subwords = tiny_tokenizers().source
-    ids = [*subwords.encode(["the dög 語 ."])[0], EOS]
-    pieces = piece_units(ids, subwords)
-    assert any(text.startswith("<0x") for text in pieces.texts)
-    assert word_units(ids, word_spans(pieces), subwords).texts == ["the", "dög", "語", ".", END]
+
+    def grouped(line: str, ids: list[int]) -> list[str]:
+        pieces = piece_units([*ids, EOS], subwords)
+        groups = line_words(pieces, line.split(), subwords)
+        assert sorted(index for group in groups for index in group) == list(range(len(pieces.texts)))
+        return ["".join(pieces.texts[index] for index in group).replace("▁", "") for group in groups]
+
+    masked = subwords.encode(["the red sleeps"])[0]
+    assert grouped("the red {0} sleeps", masked)[3:] == ["sleeps", END]
+    assert grouped("the house sleeps", subwords.encode(["the ho use sleeps"])[0]) == ["the", "house", "sleeps", END]
+    assert grouped("the house \u200b sleeps", subwords.encode(["the house sleeps"])[0]) == [
+        "the",
+        "house",
+        "",
+        "sleeps",
+        END,
+    ]

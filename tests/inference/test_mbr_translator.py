@@ -104,7 +104,7 @@ def test_alignments_require_the_option(models: list[ModelFile], mbr: str | None,
     translator = Translator.from_models(models, mbr=mbr, decoding=options, alignments=True)
     assert translator.aligner is not None
     [found] = translator.translate(LINES[:1])
-    aligned = translator.aligner.align(found.source_segments, found.hypotheses[0].segments)
+    aligned = translator.aligner.align(found.source_segments, found.hypotheses[0].segments, (found.source, found.text))
     assert aligned is not None
     assert aligned.pieces.weights.shape == (len(found.hypotheses[0].ids) + 1, len(found.source_segments[0]) + 1)
     assert aligned.pieces.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-4)

@@ -53,7 +53,8 @@ def format_translation(
     hypotheses = translation.hypotheses
     aligned: list[Aligned | None] = [None] * len(hypotheses)
     if layout.alignment is not None and aligner is not None:
-        aligned = [aligner.align(translation.source_segments, hypothesis.segments) for hypothesis in hypotheses]
+        segments = translation.source_segments
+        aligned = [aligner.align(segments, each.segments, (translation.source, each.text)) for each in hypotheses]
     if layout.format == "jsonl":
         return json.dumps(_json_object(translation, aligned, layout, tokenizers), ensure_ascii=False) + "\n"
     write = _tsv if layout.format == "tsv" else _moses
