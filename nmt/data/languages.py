@@ -411,6 +411,11 @@ def _named_script(code: str) -> str | None:
     return next((tag.title() for tag in subtags if len(tag) == 4 and tag.isalpha()), None)
 
 
+def is_known_language(name: str) -> bool:
+    """Whether a code (without script and region) or an English name is in the table."""
+    return name.strip().lower() in _BY_CODE or name.strip().casefold() in _BY_NAME
+
+
 def is_same_language(wanted: str, found: str) -> bool:
     """Whether a text in `found` serves for `wanted`: the same language, and no other script or region."""
     if find_language(wanted).code != find_language(found).code:

@@ -382,8 +382,8 @@ def test_each_pass_opens_each_file_once(tmp_path: Path, opened: Counter[str]) ->
         return {name: count for name, count in opened.items() if name in inspect}
 
     config = make_config(tmp_path, [train], test=[test])
-    everything = {**inspect, "train.source": 2, "train.target": 2, "train.links": 2}
-    assert opens(config) == everything, "inspect, then filter the corpora and read the links"
+    everything = {**dict.fromkeys(inspect, 2), "train.source": 3, "train.target": 3, "train.links": 2}
+    assert opens(config) == everything, "inspect, warn of the first lines, then filter the corpora and read the links"
     assert opens(config) == inspect, "up to date: one pass"
     renamed = make_config(tmp_path, [train], test=[{**test, "name": "new"}])
     assert opens(renamed) == {**inspect, "train.source": 2, "train.target": 2}, "a new test set: overlap"

@@ -15,6 +15,7 @@ from nmt.cli.schema_options import with_options
 from nmt.config import dump_yaml, json_schema, load_with_origins
 from nmt.config.inheritance import recipe_names
 from nmt.config.schema import DataConfig
+from nmt.data.suspicions import log_suspicions
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -34,6 +35,7 @@ def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False,
       nmt config check experiment.yaml model.attention.score=general
     """
     loaded = load_with_origins(config, overrides or [])
+    log_suspicions(loaded.config)
     typer.echo(f"ok: {config}")
     for name, value in describe_config(loaded.config, loaded.bases):
         typer.echo(f"  {name:<12} {value}")

@@ -39,6 +39,7 @@ from nmt.data.preprocess.report import (
 )
 from nmt.data.shortlist_table import ShortlistTable, shortlist_of
 from nmt.data.store import Store
+from nmt.data.suspicions import log_suspicions
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.data.tokenizer_training import TrainResult, train_tokenizers
 from nmt.errors import DataError
@@ -121,6 +122,7 @@ def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | 
     with _explain_disk_errors(folder):
         opened = None if force else _open_current(folder, fingerprint)
         if opened is None:
+            log_suspicions(config)
             with atomic_folder(folder) as temporary:
                 _build(config, temporary, fingerprint, inspected, tokenizers)
             opened = _open(folder)
