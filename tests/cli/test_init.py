@@ -576,3 +576,18 @@ def test_held_out_text_does_not_stand_elsewhere(tmp_path: Path, monkeypatch: pyt
         assert not one & three
         assert not two & three
     assert [len(part) for part in texts] == [80, 10, 10], "nothing is removed if enough pairs occur once"
+
+
+@pytest.mark.parametrize("once", [46, 10])
+def test_held_out_text_counts_all_pairs(tmp_path: Path, caplog: pytest.LogCaptureFixture, once: int) -> None:
+    """The warning counts all training pairs, also those that could not be held out, and pairs that were removed."""
+    repeated = 80 - once
+    lines = [f"{number} once" for number in range(once)] + [f"{number // 2} twice" for number in range(repeated)]
+    for name in ("all.en", "all.fr"):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with caplog.at_level("WARNING"):
+        train, *held_out = hold_out(TextFiles(tmp_path / "all.en", tmp_path / "all.fr"), 10, overwrite=False)
+    left = len(list(train.read()))
+    assert [len(list(part.read())) for part in held_out] == [10, 10]
+    assert f"only {left} of 80 pairs remain for training" in caplog.text
+    assert ("were removed" in caplog.text) == (left < 60) == (once == 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -140,41 +139,49 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
     # The text is read completely before a file is written, so that an error leaves no files.
     eligible = _eligible(train, count)
     total = int(np.count_nonzero(eligible))
-
-    def pairs() -> Iterator[tuple[int | None, tuple[str, str]]]:
-        """Yield all pairs, with a number if they can be held out."""
-        numbers = itertools.count()
-        for pair, chosen in zip(_pairs(train), eligible, strict=True):
-            yield next(numbers) if chosen else None, pair
-
     if total <= 2 * count:
         raise UsageError(f"{train.source} has {total:,} pairs, too few for --hold-out {count:,}. Use a smaller number.")
-    if total < 10 * count:
-        logger.warning("only %s of %s pairs remain for training", f"{total - 2 * count:,}", f"{total:,}")
     parts = ("train", "valid", "test")
     files = {part: TextFiles(*(_with_part(side, part) for side in (train.source, train.target))) for part in parts}
     for path in (side for part in files.values() for side in (part.source, part.target)):
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already. {_advice(files)}")
-    stride = total // count
-    numbers = {"valid": range(0, stride * count, stride), "test": range(stride // 2, stride * count, stride)}
-
-    def part_of(number: int | None) -> str:
-        return next((part for part, chosen in numbers.items() if number in chosen), "train")
-
-    held_out = [_plain(pair) for number, pair in pairs() if part_of(number) != "train"]
-    sources, targets = {source for source, _ in held_out}, {target for _, target in held_out}
-
-    def may_train(pair: tuple[str, str]) -> bool:
-        """Whether neither side of a pair is in the validation or test text."""
-        source, target = _plain(pair)
-        return source not in sources and target not in targets
-
-    for part, outcome in files.items():
+    part_of = _split(train, eligible, count)
+    remaining = int(np.count_nonzero(part_of == TRAIN))
+    if remaining < 8 * count:
+        logger.warning("only %s of %s pairs remain for training", f"{remaining:,}", f"{len(part_of):,}")
+    removed = int(np.count_nonzero(part_of == REMOVED))
+    if removed:
+        logger.warning(
+            "%s training pairs were removed, because their source or target is in the validation or test text",
+            f"{removed:,}",
+        )
+    for number, outcome in enumerate(files.values()):
         for column, path in enumerate((outcome.source, outcome.target)):
-            chosen = (pair for number, pair in pairs() if part_of(number) == part)
-            write_lines(path, (pair[column] for pair in chosen if part != "train" or may_train(pair)))
+            write_lines(
+                path, (pair[column] for pair, part in zip(_pairs(train), part_of, strict=True) if part == number)
+            )
     return files["train"], files["valid"], files["test"]
+
+
+TRAIN, VALID, TEST, REMOVED = range(4)
+"""Parts of a text in `_split`."""
+
+
+def _split(train: TextFiles, eligible: NDArray[np.bool_], count: int) -> NDArray[np.int8]:
+    """Return the part of each pair: TRAIN, VALID, TEST, or REMOVED if one of its sides is in VALID or TEST."""
+    numbers = np.flatnonzero(eligible)
+    stride = len(numbers) // count
+    part_of = np.full(len(eligible), TRAIN, dtype=np.int8)
+    part_of[numbers[: stride * count : stride]] = VALID
+    part_of[numbers[stride // 2 : stride * count : stride]] = TEST
+    held_out = [_plain(pair) for pair, part in zip(_pairs(train), part_of, strict=True) if part != TRAIN]
+    sources, targets = {source for source, _ in held_out}, {target for _, target in held_out}
+    for number, pair in enumerate(_pairs(train)):
+        source, target = _plain(pair)
+        if part_of[number] == TRAIN and (source in sources or target in targets):
+            part_of[number] = REMOVED
+    return part_of
 
 
 def _pairs(files: TextFiles) -> Iterator[tuple[str, str]]:
