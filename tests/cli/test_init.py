@@ -426,8 +426,9 @@ def test_dirt_and_wrong_languages_are_warned_of() -> None:
 
 def test_an_ordinary_text_has_no_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.cli.init.init.FEW_PAIRS", 10)
-    corpus("en", "de", 60)
-    corpus("en", "de", 4, name="valid")
+    for name, count in (("train", 60), ("valid", 4)):
+        for language in ("en", "de"):
+            write(f"{name}.{language}", [line.capitalize() for line in sentences(language, count)])
     assert "warning" not in made("en", "de")[2]
 
 

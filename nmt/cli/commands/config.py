@@ -16,6 +16,7 @@ from nmt.config import dump_yaml, json_schema, load_with_origins
 from nmt.config.inheritance import recipe_names
 from nmt.config.schema import DataConfig
 from nmt.data.suspicions import log_suspicions
+from nmt.errors import UsageError
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -88,6 +89,31 @@ def init(
     target: Annotated[Path | None, option("--target", metavar="FILE", help="Training text, target side.")] = None,
     *,
     languages: dict[str, Any],
+    corpus: Annotated[
+        Path | None,
+        option(
+            "--corpus",
+            metavar="FILE",
+            help="Training text in one file, instead of --source and --target: .csv, .tsv, .jsonl, .tmx, .xlf, or a "
+            ".zip of OPUS. It is written to two text files beside it.",
+        ),
+    ] = None,
+    source_field: Annotated[
+        str | None,
+        option(
+            "--source-field",
+            metavar="NAME",
+            help="Column, key or language code of the source in --corpus. Default: the source language.",
+        ),
+    ] = None,
+    target_field: Annotated[
+        str | None,
+        option(
+            "--target-field",
+            metavar="NAME",
+            help="Column, key or language code of the target in --corpus. Default: the target language.",
+        ),
+    ] = None,
     valid_source: Annotated[
         Path | None,
         option("--valid-source", metavar="FILE", help="Validation text. Default: a file beside the training text."),
@@ -138,9 +164,20 @@ def init(
       nmt config init --source data/train.en --target data/train.de -o my.yaml
       nmt config init --source all.en --target all.de --hold-out 1000
       nmt config init --source a.en.gz --target a.de.gz --recipe small-cpu
+      nmt config init --corpus bible.tmx --source-language bo --target-language en
     """
     from nmt.cli.init.init import InitFiles, write_config, write_new
 
+    if corpus is not None:
+        if source is not None or target is not None:
+            raise UsageError("--corpus excludes --source and --target.")
+        from nmt.cli.init.extract import extract
+
+        codes = (languages["source_language"], languages["target_language"])
+        extracted = extract(corpus, fields=(source_field, target_field), languages=codes, overwrite=overwrite)
+        source, target = extracted.source, extracted.target
+    elif source_field is not None or target_field is not None:
+        raise UsageError("--source-field and --target-field require --corpus FILE.")
     given = InitFiles.given(train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target))
     text = write_config(
         given,

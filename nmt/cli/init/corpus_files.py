@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import inspect_pair, read_parallel
+from nmt.data.languages import is_known_language
 from nmt.data.lines import read_lines, write_lines
 from nmt.data.words import comparable
 from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of
@@ -23,8 +25,10 @@ from nmt.log import logger
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 VALID_NAMES = ("valid", "val", "dev", "validation", "tune")
 """Names of validation files, in place of `train`."""
-NO_LANGUAGES = ("txt", "src", "tgt", "trg")
-"""Suffixes that look like language codes."""
+NO_LANGUAGES = ("txt", "text", "src", "tgt", "trg", "tok", "detok", "tc", "lc", "true", "bpe", "raw", "norm", "clean")
+"""Suffixes that are not language codes. Another suffix may come before them, as in `corpus.en.txt`."""
+NAMED = re.compile(r"([A-Za-z]{2,3})(?:[-_](?:[A-Za-z]{4}|[A-Za-z]{2}|[0-9]{3}))*")
+"""A code with script or region, in a name where other words are possible too."""
 
 
 @dataclass(frozen=True)
@@ -68,33 +72,58 @@ class TextFiles:
         return TextFiles(*(_compressed_or_not(side) for side in (self.source, self.target)))
 
 
-def _without_compression(path: Path) -> Path:
+def without_compression(path: Path) -> Path:
     """Return a path without the suffix of a compressed file."""
     return path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
 
 
 def _compressed_or_not(path: Path) -> Path:
     """Return the file that exists under this name, compressed or not, or the path itself."""
-    plain = _without_compression(path)
+    plain = without_compression(path)
     names = (path, plain, *(plain.with_name(plain.name + ending) for ending in COMPRESSED))
     return next((each for each in names if each.is_file()), path)
 
 
-def language_of(path: Path, side: str, lines: Iterable[str]) -> str:
-    """Return the language code in the suffix of a file, or the language of the script of its lines.
+def language_of(path: Path, side: str, lines: Iterable[str], *, other: Path | None = None) -> str:
+    """Return the language code in the name of a file, or the language of the script of its lines.
+
+    Args:
+        path: the file. Names such as `train.en`, `corpus.en.txt`, `train.ko.tok` and `dzo_Tibt` have a code.
+        side: `source` or `target`.
+        lines: the text.
+        other: the file of the other side. A code where the two names differ is found too, as in `text_en.txt` and
+            `text_yo.txt`, or in `ba/1.txt` and `ru/1.txt`.
 
     Raises:
-        UsageError: the suffix is not a language code, and several languages have the script.
+        UsageError: the name has no language code, and several languages have the script.
     """
-    code = _without_compression(path).suffix.removeprefix(".")
-    if LANGUAGE.match(code) and code.lower() not in NO_LANGUAGES:
-        return code
+    plain = without_compression(path)
+    suffix = plain.suffix.removeprefix(".")
+    if LANGUAGE.match(suffix) and suffix.lower() not in NO_LANGUAGES:
+        return suffix
+    while plain.suffix.removeprefix(".").lower() in NO_LANGUAGES:
+        plain = plain.with_suffix("")
+    candidates = [plain.suffix.removeprefix("."), plain.name] + ([] if other is None else _differing(plain, other))
+    for code in candidates:
+        match = NAMED.fullmatch(code)
+        if match is not None and is_known_language(match[1]):
+            logger.info("assuming that %s is %s, because of its name", path, code)
+            return code.lower() if code.isupper() else code
     scripts = scripts_of(characters_of(lines))
     guess = language_of_scripts(scripts)
     if guess is None:
-        raise UsageError(f"{path}: the suffix is not a language code. Use --{side}-language CODE, such as en.")
+        raise UsageError(f"{path}: the name has no language code. Use --{side}-language CODE, such as en.")
     logger.info("assuming that %s is %s, because it is in %s script", path, guess, next(iter(scripts)))
     return guess
+
+
+def _differing(path: Path, other: Path) -> list[str]:
+    """Return the parts of a name that differ from the name of the other side, from the last to the first."""
+    parts, others = (re.split("[-_.]", each.name) for each in (path, other))
+    if path.name == without_compression(other).stem or path.name == other.name:
+        return [path.parent.name]
+    pairs = list(zip(parts, others, strict=False))
+    return [part for part, theirs in reversed(pairs) if part != theirs]
 
 
 def find_valid(train: TextFiles) -> TextFiles | None:
@@ -109,9 +138,9 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
     """Return names and files of the test sets beside the training files, found by their names."""
     if not train.are_called("train"):
         return []
-    before, _, after = _without_compression(train.source).name.partition("train")
+    before, _, after = without_compression(train.source).name.partition("train")
     tests: dict[str, TextFiles] = {}
-    for path in sorted(map(_without_compression, train.source.parent.glob("*"))):
+    for path in sorted(map(without_compression, train.source.parent.glob("*"))):
         if path.name.startswith(f"{before}test") and path.name.endswith(after):
             name = path.name[len(before) : len(path.name) - len(after)]
             files = train.renamed("train", name).compressed_or_not()

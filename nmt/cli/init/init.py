@@ -17,6 +17,7 @@ from nmt.data.languages import find_language
 from nmt.data.lines import write_lines
 from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, length_in_words
 from nmt.data.sample import take_sample
+from nmt.data.suspicions import find_suspicions
 from nmt.data.writing_systems import language_of_scripts
 from nmt.errors import DataError, UsageError
 from nmt.log import logger
@@ -129,11 +130,19 @@ def _inspect(train: TextFiles, languages: tuple[str | None, str | None]) -> Corp
     if not sample.total:
         raise DataError(f"{train.source} and {train.target} are empty.")
     source, target = (
-        language or language_of(path, side, lines)
-        for path, language, side, lines in zip(
-            (train.source, train.target), languages, ("source", "target"), sample.sides(), strict=True
+        language or language_of(path, side, lines, other=other)
+        for path, other, language, side, lines in zip(
+            (train.source, train.target),
+            (train.target, train.source),
+            languages,
+            ("source", "target"),
+            sample.sides(),
+            strict=True,
         )
     )
+    pair = PairConfig(source=str(train.source), target=str(train.target))
+    for file, message in find_suspicions(pair, source, target):
+        logger.warning("%s: %s", file, message)
     text = corpus_stats(sample, source_language=source, target_language=target)
     if "wrong encoding" in text.filtered and text.filtered["wrong encoding"] > BROKEN:
         train.read_through()
