@@ -27,6 +27,8 @@ PACKAGES = (
     "pyyaml",
     "tqdm",
     "zstandard",
+    "polib",
+    "charset-normalizer",
     "tensorboard",
 )
 MATRIX_SIZE = 1024

@@ -49,21 +49,9 @@ def find_suspicions(pair: PairConfig, source_language: str, target_language: str
         DataError: A file cannot be read.
     """
     files = paths(pair)
-    records = list(islice(read_training(pair), SAMPLE))
-    pairs = [record for record in records if not isinstance(record, MalformedLine)]
-    quoted = 0 if pair.tsv is None else sum(any(map(_is_quoted, _cells(record))) for record in records)
-    if pairs and _is_header(*pairs[0]) and kind_of(pair) in (None, "csv"):
-        names = [cell.strip(AROUND_NAMES) for cell in pairs[0]]
-        hint = "Set header: true" if pair.csv else "Remove the first line"
-        if pair.tsv:
-            hint = _as_csv(*names, quotes=quoted > 0)
-        yield files[0], f"the first line looks like a header ({' and '.join(map(repr, names))}). {hint}."
-    if quoted:
-        yield (
-            files[0],
-            f"{quoted} of the first {len(records):,} lines have quotation marks of CSV, which are read as text. "
-            f"{_as_csv('1', '2', quotes=True)}.",
-        )
+    records = _first_records(pair)
+    yield from ((files[0], message) for message in _find_format(pair, records))
+    pairs = _pairs(records)
     sides = ([source for source, _ in pairs if source.strip()], [target for _, target in pairs if target.strip()])
     yield from _swapped(files, sides, (source_language, target_language))
     for place, lines in enumerate(sides):
@@ -71,6 +59,48 @@ def find_suspicions(pair: PairConfig, source_language: str, target_language: str
         where = files[place] if len(files) == 2 else f"{files[0]} ({side})"
         if len(lines) >= FEWEST:
             yield from ((where, message) for check in _LINE_CHECKS for message in check(lines))
+
+
+def find_format_suspicions(pair: PairConfig) -> list[str]:
+    """Return the suspicions that a file has a header or the quotation marks of CSV, which are read as text."""
+    return list(_find_format(pair, _first_records(pair)))
+
+
+def has_csv_quotes(tsv: str) -> bool:
+    """Whether the first 1,000 lines of a TSV file have the quotation marks of CSV."""
+    return _count_quoted(_first_records(PairConfig(tsv=tsv))) > 0
+
+
+Records = list[tuple[str, str] | MalformedLine]
+
+
+def _first_records(pair: PairConfig) -> Records:
+    return list(islice(read_training(pair), SAMPLE))
+
+
+def _pairs(records: Records) -> list[tuple[str, str]]:
+    return [record for record in records if not isinstance(record, MalformedLine)]
+
+
+def _count_quoted(records: Records) -> int:
+    return sum(any(map(_is_quoted, _cells(record))) for record in records)
+
+
+def _find_format(pair: PairConfig, records: Records) -> Iterator[str]:
+    """Yield the suspicions of a header and of quotation marks."""
+    quoted = 0 if pair.tsv is None else _count_quoted(records)
+    first = next(iter(_pairs(records)), None)
+    if first is not None and _is_header(*first) and kind_of(pair) in (None, "csv"):
+        names = [cell.strip(AROUND_NAMES) for cell in first]
+        hint = "Set header: true" if pair.csv else "Remove the first line"
+        if pair.tsv:
+            hint = _as_csv(*names, quotes=quoted > 0)
+        yield f"the first line looks like a header ({' and '.join(map(repr, names))}). {hint}."
+    if quoted:
+        yield (
+            f"{quoted} of the first {len(records):,} lines have quotation marks of CSV, which are read as text. "
+            f"{_as_csv('1', '2', quotes=True)}."
+        )
 
 
 def _cells(record: tuple[str, str] | MalformedLine) -> Sequence[str]:
@@ -157,6 +187,9 @@ def _lowercased(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _case(character: str) -> str | None:
+    """Return `upper` or `lower`; None for letters without case, and for Georgian, which has no capitals in texts."""
+    if "\u10a0" <= character <= "\u10ff":
+        return None
     return "upper" if character.isupper() else "lower" if character.islower() else None
 
 

@@ -88,6 +88,18 @@ def test_text_in_one_file(folder: Path, name: str, content: str, options: tuple[
     assert_explained(again, f"{stem}.en exists already", "--overwrite", codes=(2,))
 
 
+def test_quotation_marks_of_a_tsv_file(folder: Path) -> None:
+    rest = "".join(f"{s}\t{t}\n" for s, t in rows(60))
+    (folder / "c.tsv").write_text('English\tGerman\n"Say ""hi"""\t"Sag ""hi"""\n' + rest, encoding="utf-8")
+    fields = ("--source-field", "English", "--target-field", "German")
+    outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, *fields, "-o", "my.yaml")
+    assert "quotation marks are read as those of CSV" in outcome.stderr
+    assert (folder / "c.en").read_text("utf-8").startswith('Say "hi"\nThe dog')
+    outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, "--overwrite", "-o", "my.yaml")
+    assert "looks like a header ('English' and 'German')" in outcome.stderr
+    assert "quotation marks of CSV, which are read as text" in outcome.stderr
+
+
 def test_what_a_single_file_requires(folder: Path) -> None:
     (folder / "c.csv").write_text("English,German\na,b\n", encoding="utf-8")
     assert_explained(nmt("config", "init", "--corpus", "c.csv"), "--source-language", codes=(2,))

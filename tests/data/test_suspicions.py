@@ -71,6 +71,8 @@ def test_swapped_sides(tmp_path: Path) -> None:
 def test_tokenised_and_true_cased_text(tmp_path: Path) -> None:
     tokenised = [("The dog sleeps , and we go .", target) for _, target in GOOD]
     assert "100% of the lines look tokenised" in messages(tmp_path, tokenised)
+    georgian = [("ბაღში ბევრი წითელი ყვავილებია.", target) for _, target in GOOD]
+    assert messages(tmp_path, georgian) == ""
     lower = [(source.lower(), target) for source, target in GOOD]
     assert "no capital letters" in messages(tmp_path, lower)
     true_cased = [("the dog of Anna sleeps.", target) for _, target in GOOD]

@@ -8,7 +8,7 @@ from nmt.cli.init.corpus_files import TextFiles, without_compression
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import MalformedLine, read_training
 from nmt.data.lines import write_lines
-from nmt.data.suspicions import find_suspicions
+from nmt.data.suspicions import find_format_suspicions, has_csv_quotes
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -38,8 +38,9 @@ def extract(
     if source is None or target is None:
         raise UsageError("--corpus requires --source-language and --target-language.")
     pair = _pair(corpus, (fields[0] or source, fields[1] or target), given=any(fields))
-    for _, message in find_suspicions(pair, source, target):
-        logger.warning("%s: %s", corpus, message)
+    if not any(fields):
+        for message in find_format_suspicions(pair):
+            logger.warning("%s: %s On the command line: --source-field and --target-field.", corpus, message)
     stem = without_compression(corpus).with_suffix("")
     files = TextFiles(*(stem.with_name(f"{stem.name}.{language}") for language in (source, target)))
     for path in (files.source, files.target):
@@ -65,5 +66,7 @@ def _pair(corpus: Path, fields: tuple[str, str], *, given: bool) -> PairConfig:
         return PairConfig(tsv=str(corpus))
     options = {"source_field": fields[0], "target_field": fields[1]}
     if kind == "tsv":
-        return PairConfig.model_validate({"csv": str(corpus), "delimiter": "\t", "quotes": False, **options})
+        quotes = has_csv_quotes(str(corpus))
+        logger.info("%s: quotation marks are read as %s", corpus, "those of CSV" if quotes else "text")
+        return PairConfig.model_validate({"csv": str(corpus), "delimiter": "\t", "quotes": quotes, **options})
     return PairConfig.model_validate({kind: str(corpus), **options})
