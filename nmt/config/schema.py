@@ -112,13 +112,13 @@ class FiltersConfig(Section):
     """Filters of the training pairs. Empty lines, broken UTF-8 and control characters are always removed."""
 
     max_words: PositiveInt = 250
-    """Maximum number of words on either side. For Chinese, Japanese, Korean and Thai the limit is four times as many
-    characters."""
+    """Maximum number of words on either side. For Korean and for scripts without spaces between words, the limit is
+    four times as many characters."""
     max_pieces: PositiveInt = 300
     """Maximum number of subword pieces on either side."""
     max_length_ratio: PositiveFloat = 6.0
-    """Maximum ratio of the longer side to the shorter side, in words. Characters are counted if a side is Chinese,
-    Japanese, Korean or Thai."""
+    """Maximum ratio of the longer side to the shorter side, in words. Characters are counted if a side is Korean or has
+    no spaces between words."""
     drop_identical: bool = True
     """Remove pairs with the same text on both sides."""
     drop_duplicates: bool = True
@@ -151,7 +151,7 @@ class DataConfig(Section):
     target_language: str
     """Language code of the target, such as `de`.
 
-    It selects the tokenizer of BLEU for zh, ja and ko."""
+    It selects the tokenizer of BLEU, together with the script of the references."""
     train: list[CorpusConfig] = Field(min_length=1)
     """Training corpora."""
     valid: PairConfig
@@ -632,8 +632,8 @@ class EvaluationConfig(Section):
     metrics: list[Literal["bleu", "chrf", "ter"]] = ["bleu", "chrf", "ter"]
     """Metrics of `nmt evaluate`."""
     bleu_tokenizer: Literal["auto", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "flores200", "char", "none"] = "auto"
-    """Tokenizer of sacreBLEU. auto: chosen by the target language: zh, ja-mecab or ko-mecab, char for other scripts
-    without spaces between words, otherwise 13a."""
+    """Tokenizer of sacreBLEU. auto: chosen by the target language and the script of the references: zh, ja-mecab or
+    ko-mecab, char for other scripts without spaces between words, otherwise 13a."""
     lowercase: bool = False
     """Ignore case."""
 

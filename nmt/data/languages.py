@@ -438,8 +438,8 @@ def _subtags(code: str) -> dict[str, str]:
 def with_detected_script(code: str, lines: Iterable[str]) -> str:
     """Return a code that `find_language` knows the script of, for a text whose later readers have only the code.
 
-    The script is added to a code that is not in the table, and to a code whose script has spaces between words if the
-    text's script has none.
+    The script is added to a code that is not in the table, and to a code whose tokenizer cannot separate the words of
+    the text: the text's script has no spaces between words, and the language has, or is Chinese or Japanese.
 
     Args:
         code: Any code. One that names a script is returned as it is.
@@ -448,8 +448,11 @@ def with_detected_script(code: str, lines: Iterable[str]) -> str:
     if _named_script(code):
         return code
     found, script = find_language(code), detect_script(lines)
-    known = found.script != UNKNOWN_SCRIPT
-    if script == UNKNOWN_SCRIPT or (known and (SCRIPT_BY_CODE[script].spaced or not found.spaced)):
+    if script == UNKNOWN_SCRIPT:
+        return code
+    text = replace(found, script=script)
+    fits = text.spaced or not (found.spaced or (text.bleu_tokenizer == "char" != found.bleu_tokenizer))
+    if found.script != UNKNOWN_SCRIPT and fits:
         return code
     return f"{code.strip()}-{script}"
 

@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nmt.config.schema import EvaluationConfig, TestSetConfig
 from nmt.data.corpus import read_parallel
+from nmt.data.languages import with_detected_script
 from nmt.data.lines import read_lines, write_lines
 from nmt.errors import UnequalLines, UsageError
 from nmt.evaluation.protocols import ProtocolName, ProtocolScore, check_protocols, score_by_protocol
 from nmt.log import logger
 from nmt.metrics.corpus import MetricScore, make_bleu, resolve_tokenizer, score
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import SubwordModel
 
 # The keys of every JSON result; a metric that was not computed is null.
 METRICS = ("bleu", "chrf", "ter")
@@ -64,6 +68,7 @@ def evaluate_tests(
     output_folder: Path | None,
     overwrite: bool,
     protocols: Sequence[ProtocolName] = (),
+    target: SubwordModel | None = None,
 ) -> Iterator[Result]:
     """Translate and score test sets one by one. Files and options are checked before the first translation.
 
@@ -75,6 +80,7 @@ def evaluate_tests(
         output_folder: The folder for translations, named `<test>.translated.<language>`. None: they are not written.
         overwrite: Whether to replace existing translations.
         protocols: Protocols of the literature to score by besides.
+        target: The subword model of the target. Warn of references that it cannot write. Default: no warnings.
 
     Raises:
         DataError: A file cannot be read, or the sides of a test set have different numbers of lines.
@@ -91,6 +97,8 @@ def evaluate_tests(
             output.parent.mkdir(parents=True, exist_ok=True)
             write_lines(output, hypotheses)
         references = [reference for _, reference in pairs]
+        if target is not None:
+            _warn_of_references(test.name, references, target)
         yield _result(test.name, hypotheses, references, options, target_language, protocols)
 
 
@@ -113,6 +121,14 @@ def evaluate_file(
     check_protocols(protocols)
     hypotheses, references = read_with_references(hypothesis, reference)
     return _result(name, hypotheses, references, options, target_language, protocols)
+
+
+def _warn_of_references(name: str, references: Sequence[str], target: SubwordModel) -> None:
+    """Log the references that no translation can equal, because the subword model cannot write them."""
+    from nmt.data.preprocess.report import log_round_trips  # imports numpy
+    from nmt.data.preprocess.round_trip import count_round_trips
+
+    log_round_trips(f"{name}, references", count_round_trips(target, references).describe())
 
 
 def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], list[str]]:
@@ -161,6 +177,10 @@ def _result(
     )
     for warning in sanity_warnings(hypotheses, references, scores):
         logger.warning("%s: %s", name, warning)
+    by_script = with_detected_script(target_language, references)
+    if "bleu" in scores and options.bleu_tokenizer == "auto" and by_script != target_language:
+        tokenizer = resolve_tokenizer("auto", by_script)
+        logger.info("%s: BLEU uses the tokenizer %s, by the script of the references", name, tokenizer)
     by_protocol = {
         protocol: score_by_protocol(protocol, hypotheses, references, language=target_language)
         for protocol in protocols

@@ -5,10 +5,13 @@ Trailing white space is stripped from lines, as the command does. sacreBLEU is i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt.config.schema import Config
+from nmt.data.corpus import read_parallel
 from nmt.data.languages import find_language, with_detected_script
 from nmt.errors import DataError, NMTError
 
@@ -55,7 +58,8 @@ def score(
             table of languages, the script of the references decides.
 
     Returns:
-        The score of each metric, by name.
+        The score of each metric, by name. If no text has four tokens, BLEU counts only the shorter n-grams, and its
+        signature has `eff:yes`. Otherwise even equal texts would score 0.
 
     Raises:
         DataError: The numbers of lines differ, or are 0.
@@ -155,4 +159,42 @@ def _make_ter(target_language: str) -> Metric:
 
 def _score_one(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
     result = metric.corpus_score(hypotheses, [references])
+    if _has_no_fourgrams(result) and _has_no_fourgrams(metric.corpus_score(references, [references])):
+        metric = copy.copy(metric)
+        metric.effective_order = True  # type: ignore[attr-defined]
+        result = metric.corpus_score(hypotheses, [references])
     return MetricScore(result.score, str(metric.get_signature()), getattr(result, "ratio", None))
+
+
+def _has_no_fourgrams(result: Any) -> bool:
+    """Whether a result is BLEU of hypotheses that have words, but none has four of them."""
+    totals: list[int] = getattr(result, "totals", [])
+    return bool(totals) and totals[0] > 0 and totals[-1] == 0
+
+
+def check_tokenizers(config: Config) -> str | None:
+    """Check that the BLEU of the validation set and of the test sets can be computed.
+
+    The tokenizer follows from the target language, and from the script of the validation text.
+
+    Returns:
+        A warning if only `nmt evaluate` needs a tokenizer that cannot be used. None if there is no problem.
+
+    Raises:
+        DataError: The validation text cannot be read.
+        NMTError: Training needs a tokenizer that is not installed.
+    """
+    validation, evaluation = config.training.validation.metrics, config.evaluation
+    if "bleu" not in (*validation, *evaluation.metrics):
+        return None
+    tokenizer: str = evaluation.bleu_tokenizer
+    if tokenizer == "auto":
+        references = [target for _, target in read_parallel(config.data.valid)]
+        tokenizer = find_language(with_detected_script(config.data.target_language, references)).bleu_tokenizer
+    try:
+        make_bleu(tokenizer, lowercase=False)
+    except NMTError as error:
+        if "bleu" in validation:
+            raise
+        return str(error)
+    return None

@@ -18,6 +18,7 @@ from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threa
 from nmt.errors import TrainingError
 from nmt.inference.model_file import load_model
 from nmt.log import logger
+from nmt.metrics.corpus import check_tokenizers
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import make_batches
 from nmt.training.diagnosis import DiagnosisContext
@@ -62,6 +63,9 @@ def train(
     """
     assert config.name is not None
     run = RunFolder(config.name)
+    warning = check_tokenizers(config)
+    if warning is not None:
+        logger.warning("nmt evaluate: %s", warning)
     device = choose_device(config.training.device)
     dtype = choose_dtype(config.training.precision, device)
     set_threads(config.training.threads)

@@ -145,6 +145,8 @@ class Trainer:
             self._validate(final)
         if math.isfinite(state.best_score):
             metric = self.options.validation.metric
+            if state.best_score < 0 and metric in ("bleu", "chrf"):
+                metric = "loss"  # all translations scored 0
             logger.info(
                 "best %s %.2f at update %d, after %s of training. The model is %s",
                 metric,

@@ -30,11 +30,16 @@ HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": Tr
 
 
 def maximized(metric: str, scores: dict[str, float]) -> float:
-    """Return the score of `metric`, negated if lower is better. An undefined score becomes minus infinity."""
+    """Return the score of `metric`, negated if lower is better. An undefined score becomes minus infinity.
+
+    Translations that score 0 are ranked by the loss: they get the negated loss, which is below all other scores.
+    """
     value = scores[metric]
     if math.isnan(value):
         return -math.inf
-    return value if HIGHER_IS_BETTER[metric] else -value
+    if HIGHER_IS_BETTER[metric]:
+        return value if value > 0 else maximized("loss", {"loss": 0.0, **scores})
+    return -value
 
 
 def unigram_loss(counts: NDArray[np.int64], batches: Sequence[Batch]) -> float:

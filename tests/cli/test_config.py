@@ -183,3 +183,21 @@ def test_init_refuses_what_cannot_be_meant(arguments: list[str], says: list[str]
     before = contents(folder)
     assert_explained(nmt("config", "init", *arguments), *says)
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize(("language", "module"), [("ja", "tokenizer_ja_mecab"), ("ko", "tokenizer_ko_mecab")])
+def test_check_names_a_tokenizer_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, language: str, module: str
+) -> None:
+    """Not the first validation of a training."""
+    monkeypatch.setattr(f"sacrebleu.tokenizers.{module}.MeCab", None)
+    code = f"data.target_language={language}"
+    result = nmt("config", "check", "good.yaml", code)
+    assert result.code == 1
+    assert f'pip install "sacrebleu[{language}]"' in result.stderr
+    result = nmt(
+        "config", "check", "good.yaml", code, "training.validation.metrics=[chrf]", "training.validation.metric=chrf"
+    )
+    assert result.code == 0
+    assert f'pip install "sacrebleu[{language}]"' in result.stderr, "nmt evaluate needs it"
+    assert nmt("config", "check", "good.yaml", code, "evaluation.bleu_tokenizer=char").code == 0

@@ -148,3 +148,40 @@ def test_options_of_a_search_do_not_go_with_a_translation_that_is_there(tmp_path
     for option in (["--beam-size", "3"], ["--mbr", "chrf"], ["--top-k", "3"]):
         outcome = nmt("evaluate", "--hypothesis", str(tmp_path / file), "--reference", str(tmp_path / file), *option)
         assert_explained(outcome, f"--hypothesis excludes {option[0]}", codes=(2,))
+
+
+THAI = ["ผมไม่รู้ว่าเขาจะมาเมื่อไหร่", "เราไปกินข้าวที่บ้านกันเถอะ"]
+CHINESE = ["一个男人站在梯子上。", "两只狗在雪地里玩。"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "suffix", "options", "tokenizer"),
+    [
+        (THAI, "th", (), "char"),
+        (THAI, "th", ("--bleu-tokenizer", "13a"), "13a"),
+        (CHINESE, "cn", (), "zh"),
+        (CHINESE, "gan", (), "zh"),
+        (CHINESE, "tok", (), "zh"),
+    ],
+)
+def test_equal_files_are_scored_by_the_script_of_the_text(
+    tmp_path: Path, lines: list[str], suffix: str, options: tuple[str, ...], tokenizer: str
+) -> None:
+    files = tmp_path / f"hyp.{suffix}", tmp_path / f"ref.{suffix}"
+    for file in files:
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    result = nmt("evaluate", "--hypothesis", files[0], "--reference", files[1], *options)
+    assert result.code == 0
+    assert f"tok:{tokenizer}" in result.stdout
+    if tokenizer != "13a":
+        assert "BLEU 100.00" in result.stdout
+    if suffix == "cn":
+        assert '"cn" is not a language code. It is read as zh (Chinese)' in result.stderr
+
+
+def test_the_name_of_a_language_is_refused_with_its_code(tmp_path: Path) -> None:
+    file = tmp_path / "ref.txt"
+    file.write_text("一个男人。\n", encoding="utf-8")
+    result = nmt("evaluate", "--hypothesis", file, "--reference", file, "--target-language", "Chinese")
+    assert result.code == 2
+    assert "Write zh for Chinese" in result.stderr

@@ -96,10 +96,13 @@ def test_the_text_decides_for_a_code_that_is_not_in_the_table() -> None:
 def test_a_code_can_carry_the_detected_script() -> None:
     assert with_detected_script("xyz", [KHMER]) == "xyz-Khmr"
     assert find_language(with_detected_script("xyz", [KHMER])) == find_language("xyz-Khmr")
-    for code in ("zh-Hant", "cn", "xyz-Thai", "de-Latn"):
+    for code in ("zh-Hant", "km", "th", "xyz-Thai", "de-Latn"):
         assert with_detected_script(code, [KHMER]) == code
     assert with_detected_script("de", [KHMER]) == "de-Khmr", "words without spaces cannot be counted"
     assert with_detected_script("de", ["Straße"]) == with_detected_script("de", ["ελληνικά"]) == "de"
+    assert with_detected_script("gan", [KHMER]) == "gan-Khmr", "nor by the tokenizer of Chinese"
+    assert with_detected_script("cn", ["一个男人"]) == "cn"
+    assert with_detected_script("ja", ["一个男人"]) == "ja"
     assert with_detected_script("km", ["Latin text"]) == "km"
 
 

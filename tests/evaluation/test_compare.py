@@ -189,6 +189,17 @@ def test_few_differing_sentences_are_never_significant(references: list[str], ch
     assert min(difference.bootstrap_p, difference.randomization_p) >= least
 
 
+def test_a_difference_of_0_is_never_significant() -> None:
+    """Translations that differ in every sentence, and all score 0."""
+    references = [f"the reference of line {number} is this" for number in range(40)]
+    systems = {name: [f"{name} {number}" for number in range(40)] for name in ("wrong", "none")}
+    differences = run(systems, references, metrics=["bleu"]).systems[1].differences
+    assert differences is not None
+    difference = differences["bleu"]
+    assert difference.value == 0
+    assert min(difference.bootstrap_p, difference.randomization_p) == 1
+
+
 def test_a_test_set_of_one_line() -> None:
     result = run({"one": ["der Hund schläft nicht"], "other": ["die Katze"]}, ["der Hund schläft"])
     assert result.systems[1].differences is not None

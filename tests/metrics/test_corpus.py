@@ -255,3 +255,46 @@ def test_any_text_can_be_scored_and_white_space_at_the_end_does_not_count(lines:
 def test_sacrebleu_is_imported_only_to_score() -> None:
     code = "import sys, nmt.metrics.corpus; sys.exit('sacrebleu' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+UNSPACED = {
+    "th": ["ผมไม่รู้ว่าเขาจะมาเมื่อไหร่", "เราไปกินข้าวที่บ้านกันเถอะ"],
+    "km": ["ខ្ញុំទៅសាលារៀនរាល់ថ្ងៃ", "គាត់ធ្វើការនៅទីក្រុង"],
+    "lo": ["ຂ້ອຍໄປໂຮງຮຽນທຸກມື້", "ລາວເຮັດວຽກຢູ່ໃນເມືອງ"],
+    "my": ["ကျွန်တော်ကျောင်းသွားသည်", "သူမြို့မှာအလုပ်လုပ်သည်"],
+    "bo": ["བོད་ཀྱི་སྐད་ཡིག་ནི་གལ་ཆེན་པོ་ཡིན།", "ང་སློབ་གྲྭར་འགྲོ་གི་ཡོད།"],
+    "zh": CHINESE,
+}
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+def test_a_perfect_translation_without_spaces_scores_100(language: str) -> None:
+    """By any code: that of the language, a mistake, one that is unknown, and one of a language with spaces."""
+    lines = UNSPACED[language]
+    near = [line[:5] + line[6:] for line in lines]
+    for code in (language, "xx", "en", "gan"):
+        found = score(lines, lines, metrics=ALL, bleu_tokenizer="auto", lowercase=False, target_language=code)
+        assert found["bleu"].value == pytest.approx(100)
+        assert found["chrf"].value == pytest.approx(100)
+        assert "tok:13a" not in found["bleu"].signature
+        other = score(near, lines, metrics=ALL, bleu_tokenizer="auto", lowercase=False, target_language=code)
+        assert 40 < other["bleu"].value < 100
+
+
+@given(st.lists(st.text(alphabet="ab c.", min_size=1).filter(str.strip), min_size=1, max_size=4))
+def test_equal_texts_never_score_0(lines: list[str]) -> None:
+    found = score(lines, lines, metrics=["bleu"], bleu_tokenizer="auto", lowercase=False, target_language="en")
+    assert found["bleu"].value == pytest.approx(100)
+
+
+def test_texts_without_fourgrams_are_scored_by_shorter_ngrams() -> None:
+    found = score(
+        ["one word", "no"],
+        ["one word", "yes"],
+        metrics=["bleu"],
+        bleu_tokenizer="auto",
+        lowercase=False,
+        target_language="en",
+    )
+    assert 0 < found["bleu"].value < 100
+    assert "eff:yes" in found["bleu"].signature

@@ -151,6 +151,12 @@ def test_a_score_knows_each_metrics_direction() -> None:
     assert maximized("loss", {"loss": math.nan}) == -math.inf
 
 
+def test_translations_that_score_0_are_ranked_by_the_loss() -> None:
+    bad, better, good = ({"bleu": bleu, "loss": loss} for bleu, loss in ((0.0, 5.0), (0.0, 4.0), (0.1, 9.0)))
+    assert maximized("bleu", bad) < maximized("bleu", better) < maximized("bleu", good)
+    assert maximized("bleu", {"bleu": 0.0, "loss": math.nan}) == -math.inf
+
+
 # ---------------------------------------------------------------------------------------------------- checkpoints
 
 

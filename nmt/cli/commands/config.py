@@ -14,9 +14,10 @@ from nmt.cli.options import ConfigFile, Overrides, Overwrite, Quiet, Verbose, op
 from nmt.cli.schema_options import with_options
 from nmt.config import dump_yaml, json_schema, load_with_origins
 from nmt.config.inheritance import recipe_names
-from nmt.config.schema import DataConfig
+from nmt.config.schema import Config, DataConfig
 from nmt.data.suspicions import log_suspicions
 from nmt.errors import UsageError
+from nmt.log import logger
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -37,9 +38,27 @@ def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False,
     """
     loaded = load_with_origins(config, overrides or [])
     log_suspicions(loaded.config)
+    _check_languages(loaded.config)
     typer.echo(f"ok: {config}")
     for name, value in describe_config(loaded.config, loaded.bases):
         typer.echo(f"  {name:<12} {value}")
+
+
+def _check_languages(config: Config) -> None:
+    """Check the tokenizer of BLEU and the language codes; see `nmt.metrics.corpus.check_tokenizers`."""
+    from nmt.data.languages import find_language
+    from nmt.metrics.corpus import check_tokenizers
+
+    warning = check_tokenizers(config)
+    if warning is not None:
+        logger.warning("nmt evaluate: %s", warning)
+    for side in ("source", "target"):
+        found = find_language(getattr(config.data, f"{side}_language"))
+        if found.mistake:
+            logger.warning(
+                'data.%s_language: "%s" is not a language code. It is read as %s (%s).',
+                *(side, found.mistake, found.code, found.name),
+            )
 
 
 @app.command(cls=Command, short_help="Print a configuration with all options.")

@@ -22,13 +22,16 @@ from nmt.cli.options import (
     Verbose,
     option,
 )
-from nmt.cli.schema_options import with_decoding
+from nmt.cli.schema_options import with_decoding, with_options
+from nmt.config.conflicts import LANGUAGE
 from nmt.config.introspection import flag, options_of
 from nmt.config.schema import DecodingConfig, EvaluationConfig, TestSetConfig
+from nmt.data.languages import find_language
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests
 from nmt.evaluation.protocols import PROTOCOLS, ProtocolName
+from nmt.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +51,7 @@ def _complete_protocol(incomplete: str) -> list[str]:
     return [name for name in PROTOCOLS if name.startswith(incomplete)]
 
 
+@with_options("evaluation", EvaluationConfig, ("bleu_tokenizer",), defaults={"bleu_tokenizer": "that of the model"})
 @with_decoding()
 def evaluate(
     models: Models = None,
@@ -70,6 +74,8 @@ def evaluate(
             help="Language of --hypothesis, which selects the tokenizer of BLEU. Default: the suffix of --reference.",
         ),
     ] = None,
+    *,
+    evaluation: dict[str, Any],
     protocol: Annotated[
         list[str] | None,
         option(
@@ -89,7 +95,6 @@ def evaluate(
     mbr: MinimumBayesRisk = None,
     avoid: Avoid = None,
     terminology: TerminologyFile = None,
-    *,
     decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -118,7 +123,7 @@ def evaluate(
         if models and len(models) > 1:
             raise UsageError("--hypothesis excludes a second --model.")
         _check_unused(decoding, mbr=mbr, avoid=avoid, terminology=terminology)
-        results = [_score(models[0] if models else None, hypothesis, reference, target_language, protocols)]
+        results = [_score(models[0] if models else None, hypothesis, reference, target_language, evaluation, protocols)]
     else:
         if (source is None) != (reference is None):
             missing = "--reference" if reference is None else "--source or --hypothesis"
@@ -138,7 +143,9 @@ def evaluate(
             avoid=constraints.read_avoided(),
             terminology=constraints.read_terminology(),
         )
-        results = _translate_and_score(translator, loaded[0], given, protocols, output=output, overwrite=overwrite)
+        results = _translate_and_score(
+            translator, loaded[0], given, evaluation, protocols, output=output, overwrite=overwrite
+        )
     _print(results, as_json=as_json)
 
 
@@ -151,7 +158,12 @@ def _check_unused(decoding: dict[str, Any], **others: Any) -> None:
 
 
 def _score(
-    model: Path | None, hypothesis: Path, reference: Path, language: str | None, protocols: Sequence[ProtocolName]
+    model: Path | None,
+    hypothesis: Path,
+    reference: Path,
+    language: str | None,
+    evaluation: dict[str, Any],
+    protocols: Sequence[ProtocolName],
 ) -> Result:
     """Score a translation with the evaluation options of the model, or with the defaults."""
     from nmt.cli.init.corpus_files import language_of  # imports numpy
@@ -167,16 +179,37 @@ def _score(
         str(hypothesis),
         str(reference),
         name=hypothesis.name,
-        options=options,
-        target_language=language,
+        options=_override(options, evaluation),
+        target_language=_checked(language),
         protocols=protocols,
     )
+
+
+def _override(options: EvaluationConfig, given: dict[str, Any]) -> EvaluationConfig:
+    """Return evaluation options with those of the command line."""
+    return options.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _checked(code: str) -> str:
+    """Return a language code that is well formed, and note how it is read.
+
+    Raises:
+        UsageError: It is not a language code.
+    """
+    found = find_language(code)
+    if not LANGUAGE.match(code):
+        known = f"Write {found.code} for {found.name}." if found.alpha3 else "Write a code such as en, pt-BR or zh."
+        raise UsageError(f'--target-language: found "{code}", expected a language code. {known}')
+    if found.mistake:
+        logger.warning('"%s" is not a language code. It is read as %s (%s).', code, found.code, found.name)
+    return code
 
 
 def _translate_and_score(
     translator: TextTranslator,
     file: ModelFile,
     given: tuple[Path, Path] | None,
+    evaluation: dict[str, Any],
     protocols: Sequence[ProtocolName],
     *,
     output: Path | None,
@@ -191,7 +224,8 @@ def _translate_and_score(
     results = evaluate_tests(
         translator,
         tests,
-        options=file.config.evaluation,
+        options=_override(file.config.evaluation, evaluation),
+        target=file.tokenizers.target,
         target_language=file.config.data.target_language,
         output_folder=output,
         overwrite=overwrite,

@@ -10,6 +10,7 @@ from typing import Any
 from nmt.cli.init.yaml_text import YamlEntry
 from nmt.config.dump import one_line
 from nmt.config.schema import FiltersConfig
+from nmt.data.languages import find_language
 from nmt.data.preprocess.corpus_stats import CorpusStats, SideStats
 from nmt.metrics.corpus import EXTRAS, resolve_tokenizer
 
@@ -27,19 +28,28 @@ BYTES = 256
 PARTS = 10
 """Parts of a training: warmup takes at most one, and each has at least one validation."""
 SAME_SCRIPT = 0.5
+FEW_SENTENCES = 200
+"""Validation sentences below which BLEU, which counts four-grams, is a poor judge of models."""
 MANY_CHARACTERS = 1_000
 MECAB = {"ja-mecab": "MeCab", "ko-mecab": "mecab_ko"}
 """Modules that tokenizers of sacreBLEU require."""
 
 
-def choices(text: CorpusStats, recipe: Sequence[YamlEntry]) -> list[YamlEntry]:
-    """Return the options that depend on the text, with values and reasons. The other options are those of `recipe`."""
+def choices(text: CorpusStats, recipe: Sequence[YamlEntry], *, validation: int | None = None) -> list[YamlEntry]:
+    """Return the options that depend on the text, with values and reasons.
+
+    Args:
+        text: Statistics of the training text.
+        recipe: The other options.
+        validation: Number of validation pairs. None: it is not known yet.
+    """
     together = text.shared_script >= SAME_SCRIPT
     return [
         *_subwords(text, together, sampling=_has_sampling(recipe)),
         *([] if together else [_choice("model.tying", "two_way", "target and output share a table")]),
         *_pace(text, recipe),
         _bleu(text.target),
+        *_metric(text.target, validation),
     ]
 
 
@@ -175,6 +185,16 @@ def _bleu(target: SideStats) -> YamlEntry:
         why = f'{tokenizer} is not installed. Better: pip install "sacrebleu[{extra}]", and write auto.'
         return _choice(path, "char", why)
     return _choice(path, "auto", f"{tokenizer} for the target language {target.language}")
+
+
+def _metric(target: SideStats, validation: int | None) -> list[YamlEntry]:
+    """Return the metric that selects the best model, if BLEU is a poor judge."""
+    path = "training.validation.metric"
+    if not find_language(target.language).spaced:
+        return [_choice(path, "chrf", "BLEU depends on borders of words, which this text does not have")]
+    if validation is not None and validation < FEW_SENTENCES:
+        return [_choice(path, "chrf", f"{validation:,} validation sentences are too few for BLEU")]
+    return []
 
 
 def count(words: int, side: SideStats) -> str:

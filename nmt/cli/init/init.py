@@ -249,7 +249,8 @@ def starting_yaml(files: ExperimentFiles, *, text: CorpusStats | None, recipe: s
     assert file is not None
     options = recipe_entries(file)
     if text is not None:
-        options = changed(options, choices(text, options))
+        validation = len(files.valid.read()) if files.valid.exist() else None
+        options = changed(options, choices(text, options, validation=validation))
     facts = "" if text is None else _facts(text)
     return f"""\
 # An experiment, made from the recipe {recipe} (docs/guide/recipes.md).

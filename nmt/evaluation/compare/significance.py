@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 """A p below this is called significant."""
+EQUAL = 1e-9
+"""A smaller difference is a rounding error. Its p is 1."""
 LARGE_MEMORY = 4 << 30
 
 
@@ -123,6 +125,8 @@ def _difference(baseline: Counts, system: Counts, score: float, bootstrap: Resul
     least = min(1.0, 2.0 ** (1 - differing))
     assert bootstrap.p_value is not None
     assert randomization.p_value is not None
+    if abs(bootstrap.score - score) < EQUAL:
+        least = 1.0
     return Difference(
         value=bootstrap.score - score,
         bootstrap_p=max(least, bootstrap.p_value),
