@@ -165,7 +165,7 @@ def test_init_without_files_is_for_the_exercise_corpus() -> None:
         (["--source", "train.en", "--target", "nowhere.de"], ["nowhere.de"]),
         (["--source", "train.en", "--target", ".", "--target-language", "de"], [".: is a folder"]),
         (["--source", "train.en", "--target", "long.de"], ["train.en has 1 line", "long.de has 9"]),
-        (["--source", "text", "--target", "train.de"], ["text: the suffix", "--source-language"]),
+        (["--source", "text", "--target", "train.de"], ["text: the name has no language code", "--source-language"]),
         (["--source", "train.en", "--target", "train.de", "-o", "good.yaml"], ["good.yaml exists", "--overwrite"]),
         (["--source", "train.en", "--target", "train.de", "-o", "nowhere/x.yaml"], ["nowhere"]),
         (["--source", "train.en", "--target", "train.de", "--hold-out", "1"], ["train.en has 1 pairs, too few"]),
