@@ -18,6 +18,7 @@ from nmt.data.lines import is_blank
 from nmt.errors import UsageError
 from nmt.inference.attention import LineAttention
 from nmt.inference.model_file import ModelFile, load_models
+from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.results import Translation
 from nmt.plots.terminal import LEGEND, text_heatmap
 
@@ -104,7 +105,10 @@ class Session:
 
     def _translate(self, line: str) -> None:
         translation = self._model.translate(line)
-        self._show([Text(translation.text, style="bold"), *_alternatives(translation)])
+        # A program that reads the answers from a pipe gets translations alone.
+        flags = [] if self._console is None else find_flags(translation)
+        shown = [Text(f"  flags: {', '.join(flags)}", style="yellow")] if flags else []
+        self._show([Text(translation.text, style="bold"), *shown, *_alternatives(translation)])
         if self._shows_attention():
             self._show_attention(self._model.attention(line))
 

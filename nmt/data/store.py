@@ -184,11 +184,19 @@ class Store:
 
     def count_target_pieces(self, size: int) -> NDArray[np.int64]:
         """Count each of `size` pieces in all targets, with one EOS for each target."""
+        counts = self._count(1, size)
+        counts[EOS] += len(self)
+        return counts
+
+    def count_source_pieces(self, size: int) -> NDArray[np.int64]:
+        """Count each of `size` pieces in all sources, without EOS."""
+        return self._count(0, size)
+
+    def _count(self, side: int, size: int) -> NDArray[np.int64]:
         counts = np.zeros(size, dtype=np.int64)
-        ids = self._ids[1]
+        ids = self._ids[side]
         for first in range(0, len(ids), COUNTED_IDS):
             counts += np.bincount(ids[first : first + COUNTED_IDS], minlength=size)
-        counts[EOS] += len(self)
         return counts
 
     def _row(self, side: int, index: int) -> NDArray[Any]:

@@ -46,6 +46,8 @@ class Translation:
     """Line number from 1."""
     source: str = field(default="", compare=False)
     """The line that was translated."""
+    familiarity_flags: tuple[str, ...] = field(default=(), compare=False)
+    """`unknown_words` and `wrong_script`, if they hold for the line and its best translation."""
 
 
 @dataclass(frozen=True)

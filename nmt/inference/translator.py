@@ -12,6 +12,7 @@ import torch
 
 from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import DecodingConfig
+from nmt.data.familiarity import FamiliarityCheck, read_training_text
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_device, choose_dtype, choose_precision, set_threads
@@ -93,6 +94,7 @@ class Translator:
         symbols: Sequence[str] = (),
         constraints: ConstraintCompiler | None = None,
         mbr: MbrReranker | None = None,
+        familiarity: FamiliarityCheck | None = None,
     ) -> None:
         """Assemble a translator from its parts; `from_models` makes them from model files.
 
@@ -109,6 +111,7 @@ class Translator:
             symbols: Pieces of both vocabularies that stand for protected items.
             constraints: Constraints on all lines. None: none.
             mbr: Reranks the n-best lists. None: the order of the search.
+            familiarity: Finds lines unlike the training text. None: no line is flagged as such.
         """
         self.tokenizers = tokenizers
         self.decoding = decoding
@@ -121,6 +124,7 @@ class Translator:
         )
         self._restorer = PlaceholderRestorer(tokenizers, aligner, spaces=separator != "")
         self._symbols = symbols
+        self._familiarity = familiarity
         self._mbr = mbr
         search = decoding if mbr is None else decoding.model_copy(update={"n_best": mbr.num_hypotheses})
         self._nbest = NBestBuilder(tokenizers.target, decoding=search, separator=separator)
@@ -207,6 +211,9 @@ class Translator:
             symbols=first.config.tokenizer.user_symbols,
             constraints=ConstraintCompiler(tokenizers.target, avoid=avoid, terminology=terminology),
             mbr=reranker,
+            familiarity=FamiliarityCheck(
+                tokenizers, read_training_text(first.provenance.get("training_text"), tokenizers)
+            ),
         )
 
     def with_constraints(self, *, avoid: Sequence[str] = (), terminology: Terminology | None = None) -> Translator:
@@ -264,9 +271,20 @@ class Translator:
         translations = {line: self._translation(each, results, restored) for line, each in prepared.items()}
         blank = Translation("", [])
         return [
-            replace(translations.get(line, blank), line=given.number, source=given.text)
+            self._with_flags(replace(translations.get(line, blank), line=given.number, source=given.text))
             for given, line in zip(window, lines, strict=True)
         ]
+
+    def _with_flags(self, translation: Translation) -> Translation:
+        """Add the flags of a line that is unlike the training text."""
+        check = self._familiarity
+        if check is None or not translation.source_segments:
+            return translation
+        found = {
+            "unknown_words": check.has_unknown_words(translation.source_segments),
+            "wrong_script": check.has_wrong_script(translation.source, translation.text),
+        }
+        return replace(translation, familiarity_flags=tuple(flag for flag, holds in found.items() if holds))
 
     def _prepare(self, lines: Sequence[SourceLine]) -> dict[SourceLine, _PreparedLine]:
         """Mask protected items, encode the lines, and split them into segments."""

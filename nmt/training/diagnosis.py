@@ -159,6 +159,18 @@ def _collapse(history: Sequence[ValidationRecord], context: DiagnosisContext) ->
         )
 
 
+def useless_output(history: Sequence[ValidationRecord], best_update: int) -> str | None:
+    """Return why the outputs of the best model are not translations; None if they may be translations."""
+    record = next((record for record in reversed(history) if record.update == best_update), None)
+    problem = _text_problem(record.text) if record is not None else None
+    if problem is None:
+        return None
+    return (
+        f"The model cannot be used yet. Of its validation outputs, {problem}. Train longer or on more text. If that "
+        "does not help, check that source and target lines correspond"
+    )
+
+
 def _text_problem(text: TextFacts | None) -> str | None:
     """Describe why outputs are not translations; None if they may be translations."""
     if text is None:

@@ -18,6 +18,7 @@ import yaml
 
 from nmt import __version__
 from nmt.config import Config, dump_yaml
+from nmt.data.familiarity import TrainingText
 from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.log import logger
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
@@ -206,10 +207,13 @@ def _program() -> str:
     return path.parent.name if path.stem == "__main__" else path.stem
 
 
-def provenance(*, fingerprint: str, update: int, seconds: float, scores: dict[str, float]) -> dict[str, Any]:
+def provenance(
+    *, fingerprint: str, update: int, seconds: float, scores: dict[str, float], training_text: TrainingText
+) -> dict[str, Any]:
     """Return the provenance of a model: data, update, training time, validation scores, command, versions, date."""
     return {
         "data_fingerprint": fingerprint,
+        "training_text": training_text.stored(),
         "update": update,
         "training_seconds": round(seconds, 1),
         "validation": scores,

@@ -12,6 +12,7 @@ import torch
 from nmt import log
 from nmt.config.schema import Config
 from nmt.data.batching import fixed_batches
+from nmt.data.familiarity import describe_training_text
 from nmt.data.lengths import length_ratio, longest_source
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
@@ -202,6 +203,7 @@ def _make_trainer(
         run=run,
         reporter=reporter,
         fingerprint=data.fingerprint,
+        training_text=describe_training_text(data.train, tokenizers),
         shortlist=data.shortlist,
         diagnosis=DiagnosisContext(
             metric=options.validation.metric,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, Position
+from nmt.data.familiarity import TrainingText
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import Interrupted, TrainingError
@@ -21,7 +22,14 @@ from nmt.log import logger, progress
 from nmt.training.averaging import Weights
 from nmt.training.batch_tensors import Prefetcher
 from nmt.training.checkpoint import Checkpoint, random_states, restore_random, save_checkpoint
-from nmt.training.diagnosis import DiagnosisContext, ValidationRecord, diagnose, still_improving, text_facts
+from nmt.training.diagnosis import (
+    DiagnosisContext,
+    ValidationRecord,
+    diagnose,
+    still_improving,
+    text_facts,
+    useless_output,
+)
 from nmt.training.learner import Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.reporter import Reporter, duration
@@ -45,6 +53,7 @@ class Trainer:
         run: RunFolder,
         reporter: Reporter,
         fingerprint: str,
+        training_text: TrainingText,
         shortlist: ShortlistTable | None,
         diagnosis: DiagnosisContext,
     ) -> None:
@@ -57,6 +66,7 @@ class Trainer:
         self.run = run
         self.reporter = reporter
         self.fingerprint = fingerprint
+        self.training_text = training_text
         self.shortlist = shortlist
         self.diagnosis = diagnosis
         self.state = TrainState()
@@ -155,6 +165,9 @@ class Trainer:
                 duration(state.seconds),
                 self.run.best,
             )
+        problem = useless_output(state.history, state.best_update)
+        if problem is not None:
+            logger.warning("%s", problem)
 
     # -------------------------------------------------------------------------------------- reporting, validating
 
@@ -257,7 +270,11 @@ class Trainer:
             config=self.config,
             tokenizers=self.tokenizers,
             provenance=provenance(
-                fingerprint=self.fingerprint, update=self.state.update, seconds=self.state.seconds, scores=scores
+                fingerprint=self.fingerprint,
+                update=self.state.update,
+                seconds=self.state.seconds,
+                scores=scores,
+                training_text=self.training_text,
             ),
             shortlist=self.shortlist,
         )

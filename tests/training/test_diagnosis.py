@@ -18,7 +18,15 @@ from data_files import make_pairs
 from nmt.config.schema import Config, ScheduleConfig
 from nmt.data.batch import make_batch
 from nmt.data.batching import Position
-from nmt.training.diagnosis import DiagnosisContext, TextFacts, ValidationRecord, diagnose, still_improving, text_facts
+from nmt.training.diagnosis import (
+    DiagnosisContext,
+    TextFacts,
+    ValidationRecord,
+    diagnose,
+    still_improving,
+    text_facts,
+    useless_output,
+)
 from nmt.training.learner import Learner
 from nmt.training.state import TrainState, UpdateStats
 from nmt.training.validation import unigram_loss
@@ -440,3 +448,18 @@ def test_references_are_no_finding() -> None:
     texts = [target for _, target in make_pairs(50, seed=1, longest=12)]
     facts = text_facts(texts, texts)
     assert names(history([3.0, 3.0], [3.0, 3.0], [9.0, 9.0], texts=[facts, facts])) == [[], []]
+
+
+def test_a_run_whose_best_outputs_are_useless_says_so() -> None:
+    looping, varied = ["the the the the the the the the the the"] * 9, [f"line {number} here" for number in range(9)]
+    references = [f"reference {number} text" for number in range(9)]
+
+    def record(update: int, lines: list[str]) -> ValidationRecord:
+        return ValidationRecord(update, 3.0, 3.0, 1.0, 1e-3, text_facts(lines, references))
+
+    history = [record(100, looping), record(200, varied)]
+    found = useless_output(history, 100)
+    assert found is not None
+    assert "89% are identical" in found
+    assert useless_output(history, 200) is None
+    assert useless_output(history, 300) is None

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from nmt.config.schema import AveragingConfig, OptimizerConfig, ScheduleConfig
+from nmt.data.familiarity import TrainingText
 from nmt.errors import CheckpointError
 from nmt.training.averaging import make_average
 from nmt.training.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
@@ -271,4 +272,5 @@ def test_contradictions_name_the_options_that_differ() -> None:
 )
 def test_a_model_says_what_command_made_it(program: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [program, "train", "my.yaml"])
-    assert provenance(fingerprint="", update=1, seconds=1.0, scores={})["command"] == [name, "train", "my.yaml"]
+    made = provenance(fingerprint="", update=1, seconds=1.0, scores={}, training_text=TrainingText({}))
+    assert made["command"] == [name, "train", "my.yaml"]

@@ -42,6 +42,8 @@ FLAGS = (
     "missing_placeholder",
     "missing_tag",
     "missing_url",
+    "unknown_words",
+    "wrong_script",
 )
 """All flags, in the order in which `find_flags` returns them."""
 
@@ -56,6 +58,7 @@ def find_flags(translation: Translation) -> list[str]:
         *_shape(sum(map(len, translation.source_segments)), best),
         *_copied(source, text),
         *_missing(source, text),
+        *translation.familiarity_flags,
     }
     if text and _repeats(text) and not _repeats(source):
         found.add("repetition")
