@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 import torch
 
+from nmt.cores import available_threads
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -98,9 +98,8 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 
 
 def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads. None uses one per core that is available to this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(threads or cores)
+    """Set the number of CPU threads. None chooses it; see `available_threads`."""
+    torch.set_num_threads(threads or available_threads())
 
 
 def keep_freed_memory() -> None:

@@ -377,7 +377,8 @@ class ScheduleConfig(Section):
     """Learning rate after warmup.
 
     constant: no change. inverse_sqrt: proportional to 1/sqrt(update). plateau: multiplied by `factor` when validation
-    stops improving. linear, cosine: decay to `final` at the end of training."""
+    stops improving. linear, cosine: decay to `final` at the end of training, which is the first of `max_epochs`,
+    `max_updates` and `max_minutes`."""
     warmup: NonNegativeInt = 0
     """Number of updates over which the learning rate rises linearly from 0."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -533,8 +534,12 @@ class TrainingConfig(Section):
     """Number of updates between log lines."""
     checkpoint_every_updates: PositiveInt | None = None
     """Number of updates between additional checkpoints. Default: a checkpoint at each validation only."""
+    checkpoint_every_minutes: PositiveFloat | None = None
+    """Number of minutes between additional checkpoints. Default: a checkpoint at each validation only."""
     keep_checkpoints: PositiveInt = 1
     """Number of latest checkpoints that are kept for `nmt train --resume`."""
+    keep_best: PositiveInt = 1
+    """Number of best models that are kept. From 2 on, they are in the folder `models` of the run too."""
     tensorboard: bool = True
     """Write TensorBoard curves if the package is installed."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-PREFIX = ".building"
+from nmt.data.atomic_file import OLD, remove_abandoned, sync_folder, temporary_name
 
 
 @contextlib.contextmanager
@@ -22,9 +21,9 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder cannot be made or renamed.
     """
-    created = _make_parents(final.parent)
-    _remove_abandoned(final.parent)
-    temporary = final.parent / f"{PREFIX}-{_host()}-{os.getpid()}-{final.name}"
+    created = make_parents(final.parent)
+    remove_abandoned(final.parent)
+    temporary = temporary_name(final)
     try:
         temporary.mkdir()
         yield temporary
@@ -32,64 +31,47 @@ def atomic_folder(final: Path) -> Iterator[Path]:
         _replace(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        for folder in created:
-            with contextlib.suppress(OSError):  # other processes may use it by now
-                folder.rmdir()
+        remove_empty(created)
         raise
 
 
-def _make_parents(folder: Path) -> list[Path]:
+def make_parents(folder: Path) -> list[Path]:
     """Make a folder and its parents, and return those that were missing, innermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
+def remove_empty(folders: list[Path]) -> None:
+    """Remove those of `folders` that are empty. Other processes may use the rest."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def _replace(temporary: Path, final: Path) -> None:
-    old = temporary.with_name(temporary.name + ".old")
-    if final.exists():
+    """Rename an existing folder aside, rename the new one in, then delete the old one.
+
+    At each moment one of them is whole on the disk. A process that is killed between the two renames leaves the old
+    folder under a name from which `remove_abandoned` restores it.
+    """
+    old = temporary.with_name(temporary.name + OLD)
+    renamed = final.exists()
+    if renamed:
         final.rename(old)
-    temporary.rename(final)
-    _sync_folder(final.parent)
+    try:
+        temporary.rename(final)
+    except BaseException:
+        if renamed and not final.exists():
+            old.rename(final)
+        raise
+    sync_folder(final.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
     for path in folder.iterdir():
-        with open(path, "rb") as stream:
-            os.fsync(stream.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # other systems cannot open a folder
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """Remove the temporary folders of processes of this machine that have ended."""
-    if os.name != "posix":
-        return  # other systems have no harmless way to check whether a process is alive
-    for folder in parent.glob(f"{PREFIX}-{_host()}-*"):
-        process = folder.name.removeprefix(f"{PREFIX}-{_host()}-").split("-")[0]
-        if process.isdecimal() and not _is_alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _host() -> str:
-    return "".join(character for character in socket.gethostname() if character.isalnum())
+        if path.is_file():
+            with open(path, "rb") as stream:
+                os.fsync(stream.fileno())
+    sync_folder(folder)

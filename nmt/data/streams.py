@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
+from nmt.data.atomic_file import replace_file
 from nmt.errors import DataError
 
 STANDARD_STREAM = "-"
@@ -122,17 +123,8 @@ def open_whole(path: Path | str) -> Iterator[IO[bytes]]:
             yield stream
         return
     _check_folder(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    with _errors_named(path):
-        try:
-            with open(temporary, "wb") as raw:
-                with _packed(raw, Path(path).suffix.lower()) as stream:
-                    yield stream
-                raw.flush()
-                os.fsync(raw.fileno())
-            os.replace(temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _errors_named(path), replace_file(final) as raw, _packed(raw, Path(path).suffix.lower()) as stream:
+        yield stream
 
 
 def write_whole(path: Path, content: bytes) -> None:

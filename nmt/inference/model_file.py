@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import Config, DecodingConfig
+from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
@@ -118,17 +118,10 @@ def save_model(
         for name in SHORTLIST:
             tensors[PREFIX + name] = torch.from_numpy(getattr(shortlist, name))
     content = _serialize(tensors, metadata)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.writelines(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as stream:
+            stream.writelines(content)
     except OSError as error:
         raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
 
@@ -262,7 +255,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return f"{path}: the file cannot be read: {reason.strerror or reason}."
     if not start:
         return f"{path}: the file is empty."
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    if start[8:9] != b"{" and start.startswith((b"PK\x03\x04", b"\x80")):
         return (
             f"{path}: this is a PyTorch or pickle file. It is not loaded, because loading could run code from it. "
             "Use a model file of nmt (best.safetensors)."

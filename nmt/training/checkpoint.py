@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nmt.data.atomic_folder import atomic_folder
 from nmt.errors import CheckpointError
 
 FORMAT = 1
 _STATE = "state.json"
-_PARTS = ("weights", "optimizer", "average", "random")
+PARTS = ("weights", "optimizer", "average", "random")
 
 
 @dataclass(frozen=True)
@@ -53,48 +53,41 @@ def restore_random(states: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["cuda"])
 
 
-def sync_folder(folder: Path) -> None:
-    """Write the file names in `folder` to disk, where the system supports it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, unchanged: tuple[str, ...] = ()) -> None:
     """Write `checkpoint` as `folder`, atomically.
+
+    Args:
+        folder: The folder. An existing one is renamed aside and deleted when the new one has its name.
+        checkpoint: The state.
+        unchanged: Parts that are the same as in the existing folder. They become hard links to its files.
 
     Raises:
         CheckpointError: The disk is full or not writable. Earlier checkpoints are unchanged.
     """
-    temporary = folder.with_name(f".{folder.name}.tmp")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for part in _PARTS:
-            tensors: dict[str, Tensor] = getattr(checkpoint, part)
-            path = temporary / f"{part}.safetensors"
-            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
-            _sync_file(path)
-        state = temporary / _STATE
-        state.write_text(json.dumps({"format": FORMAT, **checkpoint.state}), encoding="utf-8")
-        _sync_file(state)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
-        sync_folder(folder.parent)
+        with atomic_folder(folder) as temporary:
+            for part in PARTS:
+                path = temporary / f"{part}.safetensors"
+                if not (part in unchanged and _link(folder / path.name, path)):
+                    tensors: dict[str, Tensor] = getattr(checkpoint, part)
+                    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
+                    path.chmod(temporary.stat().st_mode & 0o666)  # safetensors ignores the umask
+            (temporary / _STATE).write_text(json.dumps({"format": FORMAT, **checkpoint.state}), encoding="utf-8")
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise CheckpointError(
-            f"cannot write checkpoint {folder}: {error}. Earlier checkpoints are intact. Free disk space, then resume "
-            f"the run with --resume"
-        ) from error
+        if any(folder.parent.glob("update-*")):
+            advice = "Earlier checkpoints are intact. Free disk space, then resume the run with --resume"
+        else:
+            advice = "The run has no checkpoint yet. Free disk space, then start it again"
+        raise CheckpointError(f"cannot write checkpoint {folder}: {error}. {advice}") from error
 
 
-def _sync_file(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+def _link(existing: Path, path: Path) -> bool:
+    """Make `path` another name of a file. False if the file system cannot do it."""
+    try:
+        os.link(existing, path)
+    except OSError:
+        return False
+    return True
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -105,7 +98,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     try:
         state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        parts = {part: load_file(folder / f"{part}.safetensors") for part in _PARTS}
+        parts = {part: load_file(folder / f"{part}.safetensors") for part in PARTS}
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"cannot read checkpoint {folder}: {error}") from error
     if state.pop("format", None) != FORMAT:

@@ -69,23 +69,25 @@ class LearningRate:
         self.total_updates = total_updates
         self.scale = 1.0
         self.stale_validations = 0
+        self.time_share = 0.0
+        """How much of `training.max_minutes` is over. The linear and cosine schedules follow the first limit."""
 
-    def at(self, update: int) -> float:
-        """Return the learning rate of `update`."""
+    def at(self, update: int, *, total_updates: int | None = None) -> float:
+        """Return the learning rate of `update`, for another number of `total_updates` if given."""
         schedule = self.schedule
         if update <= schedule.warmup:
             return self.peak * update / schedule.warmup
         if schedule.kind == "inverse_sqrt":
             return self.peak * math.sqrt(max(schedule.warmup, 1) / update)
         if schedule.kind in ("linear", "cosine"):
-            return self.peak * self._decay(update)
+            return self.peak * self._decay(update, total_updates or self.total_updates)
         return self.peak * self.scale
 
-    def _decay(self, update: int) -> float:
+    def _decay(self, update: int, total_updates: int) -> float:
         final = self.schedule.final
-        if self.total_updates <= self.schedule.warmup:
+        if total_updates <= self.schedule.warmup:
             return 1.0
-        done = min(1.0, (update - self.schedule.warmup) / (self.total_updates - self.schedule.warmup))
+        done = min(1.0, max(self.time_share, (update - self.schedule.warmup) / (total_updates - self.schedule.warmup)))
         remaining = 1 - done if self.schedule.kind == "linear" else (1 + math.cos(math.pi * done)) / 2
         return final + (1 - final) * remaining
 

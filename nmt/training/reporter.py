@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -29,7 +30,15 @@ def perplexity(loss: float) -> float:
 class Reporter:
     """Writes each record of a run to the log, the metrics file and TensorBoard."""
 
-    def __init__(self, *, metrics: Path, tensorboard: Path | None) -> None:
+    def __init__(self, *, metrics: Path, tensorboard: Path | None, resumed_update: int | None = None) -> None:
+        """Open the files.
+
+        Args:
+            metrics: The metrics file, which has the records up to the checkpoint.
+            tensorboard: Folder of TensorBoard's files. None writes none.
+            resumed_update: Update of the checkpoint from which the run resumes. TensorBoard forgets its later points,
+                and gets those of this update from the metrics file.
+        """
         self._file: TextIO = metrics.open("a", encoding="utf-8", newline="\n")
         self._board: Any = None
         if tensorboard is not None:
@@ -38,7 +47,30 @@ class Reporter:
             except ImportError:
                 logger.debug("TensorBoard is not installed: no TensorBoard curves are written")
             else:
-                self._board = SummaryWriter(str(tensorboard))
+                self._board = SummaryWriter(str(tensorboard), purge_step=resumed_update)
+                if resumed_update is not None:
+                    self._repeat(metrics, resumed_update)
+
+    @property
+    def position(self) -> int:
+        """Size of the metrics file in bytes."""
+        self._file.flush()
+        return os.fstat(self._file.fileno()).st_size
+
+    def flush(self) -> None:
+        """Write everything to the disk, before a checkpoint that counts on it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if self._board is not None:
+            self._board.flush()
+
+    def _repeat(self, metrics: Path, update: int) -> None:
+        """Send the records of an update to TensorBoard."""
+        for line in metrics.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            kind, number, _ = record.pop("kind"), record.pop("update"), record.pop("epoch")
+            if number == update:
+                self._draw(kind, number, {name: value for name, value in record.items() if value is not None})
 
     def __enter__(self) -> Reporter:
         return self
@@ -127,9 +159,13 @@ class Reporter:
         }
         self._file.write(json.dumps(finite) + "\n")
         self._file.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, str):
-                    self._board.add_text(f"{kind}/{name}", value, update)
-                else:
-                    self._board.add_scalar(f"{kind}/{name}", float(value), update)
+        self._draw(kind, update, values)
+
+    def _draw(self, kind: str, update: int, values: dict[str, Any]) -> None:
+        if self._board is None:
+            return
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._board.add_text(f"{kind}/{name}", value, update)
+            else:
+                self._board.add_scalar(f"{kind}/{name}", float(value), update)

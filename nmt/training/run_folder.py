@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -18,19 +21,33 @@ import yaml
 
 from nmt import __version__
 from nmt.config import Config, dump_yaml
+from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
+from nmt.data.atomic_folder import atomic_folder
 from nmt.data.familiarity import TrainingText
+from nmt.data.folder_lock import lock_folder
+from nmt.data.preprocess.preprocess import SOURCE_MODEL, TARGET_MODEL, PreprocessedData
+from nmt.data.store import LINKS, SIDES
+from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, UsageError
+from nmt.inference.model_file import load_model
 from nmt.log import logger
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
 
 RUNS = Path("runs")
 
-# Options about the length of the run, its reports and the machine. A resumed run may change them.
+# Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
+# compares what is in them. A resumed run may change them.
 _MAY_CHANGE = (
-    r"name|data\.test(\..*)?|data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
-    r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|keep_checkpoints|"
-    r"tensorboard|validation\.(patience|samples))"
+    r"name|data\.test(\..*)?|data\.valid\..*|data\.train\.\d+\.(source|target|tsv|alignment)|"
+    r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
+    r"model\.initialization\.(source|target)_embeddings|"
+    r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"
+    r"checkpoint_every_minutes|keep_checkpoints|keep_best|tensorboard|validation\..*)"
 )
+_UNFINISHED = re.compile(re.escape(PREFIX) + r"-.*-(update-\d+)" + f"({re.escape(OLD)})?")
+"""Names of checkpoints that a killed process has left."""
+DAMAGED = "damaged-"
+"""Prefix of a checkpoint that could not be read."""
 
 
 class RunFolder:
@@ -47,6 +64,7 @@ class RunFolder:
         self.initial = self.path / "initial.safetensors"
         self.last = self.path / "last"
         self.translations = self.path / "translations"
+        self.models = self.path / "models"
 
     def check_new(self, *, overwrite: bool) -> None:
         """Check that a new run can be started here, without changing any file.
@@ -60,12 +78,27 @@ class RunFolder:
                 f"name=... to keep both"
             )
 
-    def start(self, config: Config) -> None:
-        """Make the folder of a new run; an existing folder is deleted."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        for folder in (self.checkpoints, self.translations):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(dump_yaml(config), encoding="utf-8")
+    def start(self, config: Config, tokenizers: Tokenizers) -> None:
+        """Make the folder of a new run. An existing folder is deleted when the new one has its name."""
+        with atomic_folder(self.path) as folder:
+            (folder / self.config.name).write_text(dump_yaml(config), encoding="utf-8")
+            (folder / SOURCE_MODEL).write_bytes(tokenizers.source.model_bytes)
+            if tokenizers.target.fingerprint != tokenizers.source.fingerprint:
+                (folder / TARGET_MODEL).write_bytes(tokenizers.target.model_bytes)
+            for name in (self.checkpoints.name, self.translations.name):
+                (folder / name).mkdir()
+
+    def tokenizers(self) -> Tokenizers | None:
+        """Return the subword models with which the run was started; None if neither they nor a model were saved.
+
+        Raises:
+            DataError: A file is damaged.
+        """
+        source, target = self.path / SOURCE_MODEL, self.path / TARGET_MODEL
+        if not source.exists():
+            return load_model(self.best).tokenizers if self.best.exists() else None
+        model = SubwordModel(source.read_bytes())
+        return Tokenizers(model, SubwordModel(target.read_bytes()) if target.exists() else model)
 
     def check_resumable(self, config: Config) -> None:
         """Check that this run can be resumed with `config`, without changing any file.
@@ -83,8 +116,14 @@ class RunFolder:
                 f"{self.path}: --resume cannot change these options:\n{listed}\n"
                 f"Restore them, or start a new run from its weights with --init-from {self.best} and another name=..."
             )
-        if not self.all_checkpoints():
-            raise UsageError(f"{self.path}: the run has no checkpoint to resume from. Start it again with --overwrite")
+        if not self.can_resume():
+            raise UsageError(
+                f"{self.path}: the run was interrupted before its first checkpoint. Start it again with --overwrite"
+            )
+
+    def can_resume(self) -> bool:
+        """Return whether there is a checkpoint, or a whole one whose last renaming was interrupted."""
+        return bool(self.all_checkpoints() or self._unfinished())
 
     def _saved_config(self) -> dict[str, Any]:
         """Return the options with which the run was started, with defaults for options it does not have."""
@@ -96,21 +135,87 @@ class RunFolder:
                 f"{self.config}: this version of nmt cannot read the configuration of the run: {error}"
             ) from error
 
-    def reopen(self, config: Config, *, fingerprint: str) -> Checkpoint:
-        """Prepare a run that passed `check_resumable`, and return its newest checkpoint.
+    def newest_checkpoint(self) -> Checkpoint:
+        """Return the newest checkpoint that can be read. Newer ones are renamed, so that they are not used again.
 
         Raises:
-            CheckpointError: The checkpoint cannot be read, or belongs to other training data than `fingerprint`.
+            CheckpointError: No checkpoint can be read.
         """
-        checkpoint = load_checkpoint(self.all_checkpoints()[-1])
-        if checkpoint.state["data_fingerprint"] != fingerprint:
-            raise CheckpointError(
-                f"{self.path}: the run cannot be resumed, because the training data has changed since its start. Start "
-                f"a new run from its weights with --init-from {self.best}"
-            )
-        self._truncate_metrics(checkpoint.state["train_state"]["update"])
-        self.config.write_text(dump_yaml(config), encoding="utf-8")
-        return checkpoint
+        self._recover()
+        errors: list[CheckpointError] = []
+        damaged: list[Path] = []
+        for folder in reversed(self.all_checkpoints()):
+            try:
+                checkpoint = load_checkpoint(folder)
+            except CheckpointError as error:
+                errors.append(error)
+                damaged.append(folder)
+                continue
+            for other in damaged:
+                logger.warning("%s is damaged. The run resumes from %s.", other, folder.name)
+                other.rename(other.with_name(f"{DAMAGED}{other.name}-{secrets.token_hex(3)}"))
+            return checkpoint
+        raise errors[0]
+
+    def _unfinished(self) -> dict[str, Path]:
+        """Return whole checkpoints that a killed process has left under a temporary name, by their final name."""
+        found: dict[str, Path] = {}
+        # A new checkpoint is preferred to the one that was renamed aside for it.
+        for path in sorted(self.checkpoints.glob(f"{PREFIX}-*"), key=lambda path: path.name.endswith(OLD)):
+            named = _UNFINISHED.fullmatch(path.name)
+            if named is None or named[1] in found or (self.checkpoints / named[1]).exists():
+                continue
+            try:
+                load_checkpoint(path)
+            except CheckpointError:
+                continue
+            found[named[1]] = path
+        return found
+
+    def _recover(self) -> None:
+        """Give whole unfinished checkpoints their names."""
+        for name, path in self._unfinished().items():
+            path.rename(self.checkpoints / name)
+            logger.info("recovered the checkpoint %s", self.checkpoints / name)
+        for path in self.checkpoints.glob(f"{PREFIX}-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def check_data(self, checkpoint: Checkpoint, data: PreprocessedData, *, fingerprint: str) -> None:
+        """Check that a checkpoint belongs to this training data.
+
+        Args:
+            checkpoint: The checkpoint.
+            data: The data now.
+            fingerprint: The fingerprint of the same text with the configured subword model.
+
+        Raises:
+            CheckpointError: Text and pieces are those of other data.
+        """
+        saved = checkpoint.state["data_fingerprint"]
+        if saved in (fingerprint, data.fingerprint):
+            return
+        if checkpoint.state.get("data_content") == content_digest(data.folder):
+            return
+        raise CheckpointError(
+            f"{self.path}: the run cannot be resumed, because the training data has changed since its start. Restore "
+            f"the text, or start a new run from its weights with --init-from {self.best} and another name=..."
+        )
+
+    def reopen(self, config: Config, checkpoint: Checkpoint) -> None:
+        """Prepare the files of a run that passed all checks for training after `checkpoint`."""
+        self.translations.mkdir(exist_ok=True)
+        state = checkpoint.state
+        if "metrics_bytes" not in state or not self._cut_metrics(state["metrics_bytes"]):
+            self._truncate_metrics(state["train_state"]["update"])
+        write_file(self.config, dump_yaml(config).encode())
+
+    def model(self, update: int) -> Path:
+        """Return the file for the model of `update`, if it is one of the best."""
+        return self.models / f"update-{update:06d}.safetensors"
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Make sure that no other process uses the run; see `lock_folder`."""
+        return lock_folder(self.path)
 
     def checkpoint_folder(self, update: int) -> Path:
         """Return the folder for the checkpoint of `update`."""
@@ -145,19 +250,39 @@ class RunFolder:
                     kept.append(line + "\n")
             except (ValueError, KeyError):
                 continue  # An incomplete last line of a killed run.
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, self.metrics)
+        write_file(self.metrics, "".join(kept).encode())
+
+    def _cut_metrics(self, size: int) -> bool:
+        """Keep the first `size` bytes of the records. False if the file is shorter, or they do not end a line."""
+        content = self.metrics.read_bytes() if self.metrics.exists() else b""
+        if len(content) < size or (size and content[size - 1 : size] != b"\n"):
+            return False
+        write_file(self.metrics, content[:size])
+        return True
+
+
+def content_digest(folder: Path) -> str:
+    """Hash the training pairs in a folder of preprocessed data: pieces and links, without the names of files."""
+    digest = hashlib.sha256()
+    for side in (*SIDES, LINKS):
+        for part in ("ids", "lengths"):
+            path = folder / f"{side}.{part}"
+            if path.exists():
+                digest.update(f"{side}.{part} {path.stat().st_size}".encode())
+                with path.open("rb") as stream:
+                    while chunk := stream.read(1 << 20):
+                        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def link(name: Path, target: Path) -> None:
     """Make `name` a relative symbolic link to `target`, and replace an older link atomically."""
-    temporary = name.with_name(f".{name.name}.tmp")
+    temporary = temporary_name(name)
     try:
-        temporary.unlink(missing_ok=True)
         temporary.symlink_to(os.path.relpath(target, name.parent), target_is_directory=True)
         os.replace(temporary, name)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         logger.warning("cannot link %s to %s: %s", name, target, error)
 
 

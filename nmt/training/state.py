@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from nmt.data.batching import Position
 from nmt.training.diagnosis import TextFacts, ValidationRecord
+from nmt.training.improvement import Mark
 
 
 class UpdateStats(NamedTuple):
@@ -69,9 +70,19 @@ class TrainState:
     """Score of the best validation, negated if lower is better."""
     best_update: int = 0
     stale_validations: int = 0
-    """Validations since the best one."""
+    """Validations since training last made progress."""
     validated_update: int = 0
     """Update of the last validation."""
+    validation_due: bool = False
+    """The checkpoint was written before the validation of its update, which a resumed run makes first."""
+    best: Mark = field(default_factory=Mark)
+    """The best model."""
+    progress: Mark = field(default_factory=Mark)
+    """The best validation of training, without averages that are only validated at the end."""
+    lowest_loss: float = math.inf
+    """Lowest loss of a validation of training, in nats per piece."""
+    kept: list[tuple[int, float]] = field(default_factory=list)
+    """Update and score of the models of `keep_best`, best first."""
     consecutive_skipped: int = 0
     """Updates skipped in a row because of infinite or undefined gradients."""
     window: LogWindow = field(default_factory=LogWindow)
@@ -108,7 +119,17 @@ class TrainState:
             ValidationRecord(**{**record, "text": None if record["text"] is None else TextFacts(**record["text"])})
             for record in saved["history"]
         ]
-        nested = {"position": Position(**saved["position"]), "window": LogWindow(**saved["window"]), "history": history}
+        nested: dict[str, Any] = {
+            "position": Position(**saved["position"]),
+            "window": LogWindow(**saved["window"]),
+            "history": history,
+        }
+        if "best" in saved:
+            nested |= {"best": Mark(**saved["best"]), "progress": Mark(**saved["progress"])}
+            nested["kept"] = [(update, score) for update, score in saved["kept"]]
+        elif history:  # a run of an earlier version
+            mark = Mark(score=saved["best_score"], loss=min(record.loss for record in history))
+            nested |= {"best": mark, "progress": mark, "lowest_loss": mark.loss}
         return cls(**{**saved, **nested})
 
 

@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from nmt import log
 from nmt.config.schema import Config
-from nmt.data.batching import fixed_batches
+from nmt.data.batching import Batch, Batches, fixed_batches
 from nmt.data.familiarity import describe_training_text
 from nmt.data.lengths import length_ratio, longest_source
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
+from nmt.data.tokenizer import Tokenizers
 from nmt.device import choose_device, choose_dtype, keep_freed_memory, set_threads
 from nmt.errors import TrainingError
 from nmt.inference.model_file import load_model
 from nmt.log import logger
 from nmt.metrics.corpus import check_tokenizers
 from nmt.model import Seq2Seq
+from nmt.training.averaging import Weights, copy_weights
 from nmt.training.batch_tensors import make_batches
+from nmt.training.checkpoint import Checkpoint
 from nmt.training.diagnosis import DiagnosisContext
 from nmt.training.initial_weights import (
+    InitialModel,
     ParentModel,
     check_parent,
     load_initial,
@@ -34,9 +39,9 @@ from nmt.training.initial_weights import (
 from nmt.training.learner import Learner
 from nmt.training.objectives.minimum_risk import make_sentence_scorer
 from nmt.training.reporter import Reporter
-from nmt.training.run_folder import RunFolder
+from nmt.training.run_folder import RunFolder, content_digest
 from nmt.training.trainer import Trainer
-from nmt.training.validation import Validator, unigram_loss
+from nmt.training.validation import Validator, unigram_loss, validation_digest
 
 _VALIDATION_TOKENS = 2048
 """Batch size of the validation loss in pieces. It affects memory and speed only."""
@@ -64,56 +69,16 @@ def train(
     """
     assert config.name is not None
     run = RunFolder(config.name)
-    warning = check_tokenizers(config)
-    if warning is not None:
-        logger.warning("nmt evaluate: %s", warning)
-    device = choose_device(config.training.device)
-    dtype = choose_dtype(config.training.precision, device)
-    set_threads(config.training.threads)
-    keep_freed_memory()
-    parent: ParentModel | None
-    if resume:
-        run.check_resumable(config)
-        parent = load_initial(run.initial)
-    else:
-        parent = ParentModel(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
-        check_parent(config, parent)
-        run.check_new(overwrite=overwrite)
-    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
-    config = _with_length_limits(config, data)
-    checkpoint = run.reopen(config, fingerprint=data.fingerprint) if resume else None
-    _seed(config.seed)
-    initial = make_initial(config, data.tokenizers, parent, resumed=resume)
-    if not resume:
-        run.start(config)
-        if parent is not None:
-            save_initial(run.initial, initial.model, config, data.tokenizers, parent)
-    run.mark_latest()
-    log.add_file(run.log)
-    for note in initial.notes:
-        logger.info("%s", note)
-    model = initial.model.to(device)
-    logger.info(
-        "%s: %s parameters, %s in %s on %s",
-        run.path,
-        f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        f"{len(data.train):,} pairs",
-        {torch.bfloat16: "bf16", torch.float32: "fp32"}[dtype],
-        device,
-    )
-    with Reporter(
-        metrics=run.metrics, tensorboard=run.tensorboard if config.training.tensorboard else None
-    ) as reporter:
-        trainer = _make_trainer(config, data, model, run, reporter, device, dtype)
-        if checkpoint is not None:
-            trainer.resume(checkpoint)
-        else:
-            _dry_run(trainer)
-        trainer.train()
-    return run.path
+    _warn_of_tokenizers(config)
+    with run.lock():
+        if resume:
+            return _resume(config, run)
+        return _start(config, run, overwrite=overwrite, init_from=init_from, new_vocabulary=new_vocabulary)
 
 
-def train_or_resume(config: Config, *, overwrite: bool = False, init_from: Path | None = None) -> Path:
+def train_or_resume(
+    config: Config, *, overwrite: bool = False, init_from: Path | None = None, new_vocabulary: bool = False
+) -> Path:
     """Resume the run of this name if it has a checkpoint, else start it, and return its folder.
 
     A run without a checkpoint was interrupted before its first one, so that nothing is lost when it starts again.
@@ -122,13 +87,141 @@ def train_or_resume(config: Config, *, overwrite: bool = False, init_from: Path 
         config: The experiment.
         overwrite: Start again in any case.
         init_from: Model file whose weights a run starts with.
+        new_vocabulary: With `init_from`: train new tokenizers.
 
     Raises:
         NMTError: As `train`.
     """
     assert config.name is not None
-    resume = bool(RunFolder(config.name).all_checkpoints()) and not overwrite
-    return train(config, resume=resume, overwrite=not resume, init_from=None if resume else init_from)
+    run = RunFolder(config.name)
+    _warn_of_tokenizers(config)
+    with run.lock():
+        if run.can_resume() and not overwrite:
+            return _resume(config, run)
+        replace = overwrite or not run.best.exists()
+        return _start(config, run, overwrite=replace, init_from=init_from, new_vocabulary=new_vocabulary)
+
+
+def _warn_of_tokenizers(config: Config) -> None:
+    """Check the tokenizers of the metrics, before anything else is done.
+
+    Raises:
+        NMTError: A tokenizer that validation needs is not installed.
+    """
+    warning = check_tokenizers(config)
+    if warning is not None:
+        logger.warning("nmt evaluate: %s", warning)
+
+
+def _start(config: Config, run: RunFolder, *, overwrite: bool, init_from: Path | None, new_vocabulary: bool) -> Path:
+    """Start a run. An existing one is deleted after everything that can be refused has been checked."""
+    machine = _prepare_machine(config)
+    parent = ParentModel(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
+    check_parent(config, parent)
+    run.check_new(overwrite=overwrite)
+    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
+    config = _with_length_limits(config, data)
+    _seed(config.seed)
+    initial = make_initial(config, data.tokenizers, parent, resumed=False)
+    parts = _make_parts(
+        config, data, initial.model.to(machine.device), machine, parent=_initial_weights(initial, parent)
+    )
+    _dry_run(parts)
+    run.start(config, data.tokenizers)
+    if parent is not None:
+        save_initial(run.initial, initial.model, config, data.tokenizers, parent)
+    return _run(config, run, data, parts, notes=initial.notes, checkpoint=None)
+
+
+def _resume(config: Config, run: RunFolder) -> Path:
+    """Resume a run from its newest checkpoint."""
+    machine = _prepare_machine(config)
+    run.check_resumable(config)
+    parent = load_initial(run.initial)
+    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
+    fingerprint, tokenizers = data.fingerprint, run.tokenizers()
+    if tokenizers is not None and not _same(tokenizers, data.tokenizers):
+        logger.warning(
+            "SentencePiece now learns another subword model from the same text and options, as another version of it "
+            "may. The run keeps its own subword model, with which the text is segmented again"
+        )
+        data = preprocess(config, tokenizers=tokenizers)
+    config = _with_length_limits(config, data)
+    checkpoint = run.newest_checkpoint()
+    run.check_data(checkpoint, data, fingerprint=fingerprint)
+    _seed(config.seed)
+    initial = make_initial(config, data.tokenizers, parent, resumed=True)
+    weights = parent_weights(run.initial) if config.training.parent_l2 > 0 else None
+    parts = _make_parts(config, data, initial.model.to(machine.device), machine, parent=weights)
+    parts.validator.check(initial.model)
+    run.reopen(config, checkpoint)
+    return _run(config, run, data, parts, notes=initial.notes, checkpoint=checkpoint)
+
+
+class _Machine(NamedTuple):
+    device: torch.device
+    dtype: torch.dtype
+
+
+def _prepare_machine(config: Config) -> _Machine:
+    device = choose_device(config.training.device)
+    dtype = choose_dtype(config.training.precision, device)
+    set_threads(config.training.threads)
+    keep_freed_memory()
+    return _Machine(device, dtype)
+
+
+def _same(first: Tokenizers, second: Tokenizers) -> bool:
+    return (first.source.fingerprint, first.target.fingerprint) == (
+        second.source.fingerprint,
+        second.target.fingerprint,
+    )
+
+
+def _initial_weights(initial: InitialModel, parent: ParentModel | None) -> Weights | None:
+    """Return a copy of the weights with which a run with a parent starts."""
+    return None if parent is None else copy_weights(dict(initial.model.named_parameters()))
+
+
+def _run(
+    config: Config,
+    run: RunFolder,
+    data: PreprocessedData,
+    parts: _Parts,
+    *,
+    notes: list[str],
+    checkpoint: Checkpoint | None,
+) -> Path:
+    """Train in a folder that is ready."""
+    run.mark_latest()
+    log.add_file(run.log)
+    for note in notes:
+        logger.info("%s", note)
+    learner = parts.learner
+    logger.info(
+        "%s: %s parameters, %s in %s on %s",
+        run.path,
+        f"{sum(parameter.numel() for parameter in learner.model.parameters()):,}",
+        f"{len(data.train):,} pairs",
+        {torch.bfloat16: "bf16", torch.float32: "fp32"}[learner.dtype],
+        learner.device,
+    )
+    schedule, minutes = config.training.schedule, config.training.max_minutes
+    if minutes is not None and schedule.kind in ("linear", "cosine"):
+        logger.info(
+            "the %s schedule ends after %g minutes or %d updates, whichever limit comes first",
+            *(schedule.kind, minutes, learner.total_updates),
+        )
+    with Reporter(
+        metrics=run.metrics,
+        tensorboard=run.tensorboard if config.training.tensorboard else None,
+        resumed_update=None if checkpoint is None else checkpoint.state["train_state"]["update"],
+    ) as reporter:
+        trainer = _make_trainer(config, data, parts, run, reporter)
+        if checkpoint is not None:
+            trainer.resume(checkpoint)
+        trainer.train()
+    return run.path
 
 
 def _with_length_limits(config: Config, data: PreprocessedData) -> Config:
@@ -156,15 +249,18 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _make_trainer(
-    config: Config,
-    data: PreprocessedData,
-    model: Seq2Seq,
-    run: RunFolder,
-    reporter: Reporter,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Trainer:
+class _Parts(NamedTuple):
+    """The parts of a trainer that do not touch the folder of the run."""
+
+    learner: Learner
+    batches: Batches
+    validator: Validator
+    validation_batches: list[Batch]
+
+
+def _make_parts(
+    config: Config, data: PreprocessedData, model: Seq2Seq, machine: _Machine, *, parent: Weights | None
+) -> _Parts:
     options, tokenizers = config.training, data.tokenizers
     batches = make_batches(config, data)
     validation_batches = fixed_batches(
@@ -178,8 +274,8 @@ def _make_trainer(
         pairs=data.valid,
         batches=validation_batches,
         tokenizers=tokenizers,
-        device=device,
-        dtype=dtype,
+        device=machine.device,
+        dtype=machine.dtype,
     )
     total_updates = math.ceil(batches.count(0) / options.accumulate) * options.max_epochs
     if options.max_updates is not None:
@@ -188,37 +284,46 @@ def _make_trainer(
         model=model,
         options=options,
         total_updates=total_updates,
-        device=device,
-        dtype=dtype,
+        device=machine.device,
+        dtype=machine.dtype,
         seed=config.seed,
         scorer=make_sentence_scorer(config, tokenizers.target) if options.objective == "minimum_risk" else None,
-        parent=parent_weights(run.initial) if options.parent_l2 > 0 else None,
+        parent=parent if options.parent_l2 > 0 else None,
     )
+    return _Parts(learner, batches, validator, validation_batches)
+
+
+def _make_trainer(config: Config, data: PreprocessedData, parts: _Parts, run: RunFolder, reporter: Reporter) -> Trainer:
+    options = config.training
     return Trainer(
         config=config,
-        learner=learner,
-        batches=batches,
-        validator=validator,
-        tokenizers=tokenizers,
+        learner=parts.learner,
+        batches=parts.batches,
+        validator=parts.validator,
+        tokenizers=data.tokenizers,
         run=run,
         reporter=reporter,
         fingerprint=data.fingerprint,
-        training_text=describe_training_text(data.train, tokenizers),
+        training_text=describe_training_text(data.train, data.tokenizers),
         shortlist=data.shortlist,
         diagnosis=DiagnosisContext(
             metric=options.validation.metric,
             peak=options.optimizer.learning_rate,
             schedule=options.schedule,
-            unigram_loss=unigram_loss(data.train.count_target_pieces(tokenizers.target.size), validation_batches),
+            unigram_loss=unigram_loss(
+                data.train.count_target_pieces(data.tokenizers.target.size), parts.validation_batches
+            ),
         ),
+        identity={"data_content": content_digest(data.folder), "validation": validation_digest(config, data.valid)},
     )
 
 
-def _dry_run(trainer: Trainer) -> None:
-    """Run the largest batch once without an update, so that a lack of memory shows at once."""
-    batch = trainer.batches.largest()
+def _dry_run(parts: _Parts) -> None:
+    """Run the largest batch and one validation sentence without an update, so that a lack of anything shows at once."""
+    parts.validator.check(parts.learner.model)
+    batch = parts.batches.largest()
     try:
-        trainer.learner.dry_run(batch)
+        parts.learner.dry_run(batch)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise

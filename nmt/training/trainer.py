@@ -10,6 +10,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, Position
@@ -30,13 +32,15 @@ from nmt.training.diagnosis import (
     text_facts,
     useless_output,
 )
+from nmt.training.heartbeat import Heartbeat, Pace
+from nmt.training.improvement import LOSS_GAIN, Mark, ScoreNoise
 from nmt.training.learner import Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.reporter import Reporter, duration
 from nmt.training.run_folder import RunFolder, provenance
-from nmt.training.signals import StopRequest
+from nmt.training.signals import StopNow, StopRequest
 from nmt.training.state import LogWindow, TrainState
-from nmt.training.validation import ValidationResult, Validator, maximized, write_translations
+from nmt.training.validation import ValidationResult, Validator, make_mark, write_translations
 
 
 class Trainer:
@@ -56,7 +60,23 @@ class Trainer:
         training_text: TrainingText,
         shortlist: ShortlistTable | None,
         diagnosis: DiagnosisContext,
+        identity: dict[str, str],
     ) -> None:
+        """Prepare a run at its start; see `resume` for one that continues.
+
+        Args:
+            config: The configuration.
+            learner: The model with its optimizer.
+            batches: The training batches.
+            validator: Measures the model.
+            tokenizers: The subword models.
+            run: The folder of the run.
+            reporter: Where reports go.
+            fingerprint: The fingerprint of the preprocessed data.
+            shortlist: The shortlist table of the model files.
+            diagnosis: What validations are compared with.
+            identity: Hashes for the checkpoints, by key: the training pairs and the validation.
+        """
         self.config = config
         self.options = config.training
         self.learner = learner
@@ -69,7 +89,14 @@ class Trainer:
         self.training_text = training_text
         self.shortlist = shortlist
         self.diagnosis = diagnosis
+        self.identity = identity
         self.state = TrainState()
+        self.pace = Pace()
+        self.stop = StopRequest()
+        self._saved: tuple[Any, ...] | None = None
+        self._restarted = False
+        self._last_save = time.monotonic()
+        self._score_decides = True
         self.uniform_loss = math.log(learner.model.output.weight.shape[0])
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -81,25 +108,38 @@ class Trainer:
             Interrupted: A signal arrived; the state is saved.
             TrainingError: The run has diverged; the best model and the checkpoints are intact.
         """
+        with self.stop, Heartbeat(self._describe):
+            try:
+                if self.state.validation_due:
+                    self._validate_training()
+                self._train_until_done()
+                self._finish()
+            except StopNow:
+                assert self.stop.signal is not None
+                self._interrupt(self.stop.signal)
+
+    def _train_until_done(self) -> None:
         state = self.state
         prefetcher = Prefetcher(self.batches, state.position)
         try:
-            with StopRequest() as stop, progress(self.learner.total_updates, "training", "update") as bar:
+            with progress(self.learner.total_updates, "training", "update") as bar:
                 bar.update(state.update)
                 groups = self._groups(prefetcher)
                 while not self._done():
                     start = time.monotonic()
                     group, position = next(groups)
                     finished_epoch = position.epoch > state.position.epoch
+                    self.learner.learning_rate.time_share = self._time_share()
                     stats = self.learner.update(group, state.update + 1)
-                    state.add(stats, position, time.monotonic() - start)
+                    seconds = time.monotonic() - start
+                    state.add(stats, position, seconds)
+                    self.pace.add(seconds)
                     bar.update(1)
                     self._after_update(finished_epoch)
-                    if stop.signal is not None:
-                        self._interrupt(stop.signal)
+                    if self.stop.signal is not None:
+                        self._interrupt(self.stop.signal)
         finally:
             prefetcher.close()
-        self._finish()
 
     def _groups(self, prefetcher: Prefetcher) -> Iterator[tuple[list[Batch], Position]]:
         """Yield the batches of each update and the position after them. The last group of an epoch may be smaller."""
@@ -120,9 +160,14 @@ class Trainer:
         validate = finished_epoch if interval is None else state.update % interval == 0
         if validate:
             self._validate_training()
-        interval = options.checkpoint_every_updates
-        if validate or (interval is not None and state.update % interval == 0):
+        elif self._checkpoint_due():
             self.save()
+
+    def _checkpoint_due(self) -> bool:
+        updates, minutes = self.options.checkpoint_every_updates, self.options.checkpoint_every_minutes
+        return (updates is not None and self.state.update % updates == 0) or (
+            minutes is not None and time.monotonic() - self._last_save >= 60 * minutes
+        )
 
     def _done(self) -> bool:
         """Return whether training has reached a limit, and log the limit."""
@@ -135,7 +180,7 @@ class Trainer:
         elif options.max_minutes is not None and state.seconds >= 60 * options.max_minutes:
             reason = f"{options.max_minutes:g} minutes"
         elif options.validation.patience is not None and state.stale_validations >= options.validation.patience:
-            reason = f"{state.stale_validations} validations without a better {options.validation.metric}"
+            reason = f"{state.stale_validations} validations without progress in {options.validation.metric}"
         if reason is not None:
             logger.info("training ends after %s", reason)
         return reason is not None
@@ -145,14 +190,14 @@ class Trainer:
         state, average = self.state, self.learner.average
         if state.validated_update < state.update:
             self._validate_training()
-            self.save()
         advice = still_improving(state.history, self.diagnosis)
         if advice is not None:
             logger.info("%s", advice)
         final = average.final()
         if final is not None:
             logger.info("validating the average of the %d best snapshots", self.options.averaging.count)
-            self._validate(final)
+            self._validate(final, final=True)
+            self.save()
         if math.isfinite(state.best_score):
             metric = self.options.validation.metric
             if state.best_score < 0 and metric in ("bleu", "chrf"):
@@ -192,18 +237,40 @@ class Trainer:
             self._diverge(f"the loss is {loss:.1f}, but that of a uniform distribution is {self.uniform_loss:.1f}")
 
     def _remaining(self) -> float | None:
-        """Estimate the seconds until the first limit from the speed so far."""
+        """Estimate the seconds until the first limit from the recent pace."""
         options, state = self.options, self.state
-        shares = [state.update / self.learner.total_updates]
+        updates = self.learner.total_updates - state.update
+        interval = options.validation.every_updates or max(1, self.learner.total_updates // options.max_epochs)
+        remaining = self.pace.estimate(updates, validations=updates / interval)
         if options.max_minutes is not None:
-            shares.append(state.seconds / (60 * options.max_minutes))
-        done = max(shares)
-        return state.seconds * (1 / done - 1) if done > 0 else None
+            until_limit = max(0.0, 60 * options.max_minutes - state.seconds)
+            return until_limit if remaining is None else min(remaining, until_limit)
+        return remaining
+
+    def _time_share(self) -> float:
+        """Return how much of `training.max_minutes` is over, 0 without such a limit."""
+        limit = self.options.max_minutes
+        return 0.0 if limit is None else min(1.0, self.state.seconds / (60 * limit))
+
+    def _describe(self) -> str:
+        """Describe the work in progress, for a log line between two reports."""
+        state = self.state
+        work = "validating after" if state.validation_due else "after"
+        left = self._remaining()
+        return f"epoch {state.position.epoch + 1}  {work} update {state.update}" + (
+            f"  at most {duration(left)} left" if left is not None else ""
+        )
 
     def _validate_training(self) -> None:
-        """Validate the current weights. If the score is on a plateau, lower the learning rate."""
-        best = self._validate(self.learner.average.at_validation(self.learner.weights))
-        if self.learner.learning_rate.observe(best):
+        """Save, then validate the current weights. If the score is on a plateau, lower the learning rate. Save again.
+
+        A checkpoint before the validation is the place from which a run resumes that is killed in it.
+        """
+        self.state.validation_due = True
+        self.save()
+        progress_made = self._validate(self.learner.average.at_validation(self.learner.weights))
+        self.state.validation_due = False
+        if self.learner.learning_rate.observe(progress_made):
             logger.info(
                 "%s on a plateau: learning rate lowered to %.2g",
                 self.options.validation.metric,
@@ -211,17 +278,24 @@ class Trainer:
             )
             if self.options.schedule.restart:
                 self._restart()
+        self.save()
 
-    def _validate(self, weights: Weights) -> bool:
-        """Validate `weights`, save them if they are the best so far, and return whether they are."""
+    def _validate(self, weights: Weights, *, final: bool = False) -> bool:
+        """Validate `weights`, save them if they are the best so far, and return whether training makes progress.
+
+        Args:
+            weights: The weights of the last update, or an average.
+            final: They are an average after training, which says nothing about the progress of training.
+        """
         state, options = self.state, self.options.validation
-        result = self.validator.validate(self.learner.model_with(weights))
-        score = maximized(options.metric, result.scores)
-        best = score > state.best_score
+        with self.stop.immediately():
+            result = self.validator.validate(self.learner.model_with(weights))
+        self.pace.add_validation(result.seconds)
+        mark = make_mark(options.metric, result)
+        best = mark.is_better_than(state.best)
+        self._explain_choice(mark, result.noise)
         state.validated_update = state.update
         state.seconds += result.seconds
-        state.stale_validations = 0 if best else state.stale_validations + 1
-        self.learner.average.after_validation(weights, score)
         self.reporter.valid(
             update=state.update,
             epoch=state.position.epoch,
@@ -232,10 +306,54 @@ class Trainer:
         if result.translations:
             write_translations(self.run.translations / f"valid-{state.update:06d}.txt", result.translations)
         if best:
-            state.best_score, state.best_update = score, state.update
-            self._save_model(weights, result.scores)
-        self._warn(result, score)
-        return best
+            state.best, state.best_score, state.best_update = mark, mark.score, state.update
+            self._save_model(self.run.best, weights, result.scores)
+        self._keep_best(weights, mark.score, result.scores, final=final)
+        if final:
+            return False
+        progress_made = self._record_progress(mark)
+        self.learner.average.after_validation(weights, mark.score)
+        self._warn(result, mark.score)
+        return progress_made
+
+    def _record_progress(self, mark: Mark) -> bool:
+        """Compare a validation with the best one of training, and return whether training makes progress."""
+        state = self.state
+        progress_made = mark.is_progress_after(state.progress, state.lowest_loss)
+        if mark.is_better_than(state.progress):
+            state.progress = mark
+        if mark.loss < state.lowest_loss - LOSS_GAIN:
+            state.lowest_loss = mark.loss
+        state.stale_validations = 0 if progress_made else state.stale_validations + 1
+        return progress_made
+
+    def _explain_choice(self, mark: Mark, noise: ScoreNoise | None) -> None:
+        """Log when the loss begins or ceases to decide in place of a score that is noise."""
+        if noise is None or mark.significant == self._score_decides:
+            return
+        self._score_decides = mark.significant
+        metric = self.options.validation.metric
+        if mark.significant:
+            logger.info("%s is significant now and selects the best model", metric)
+        else:
+            logger.info(
+                "%s %.2f cannot be distinguished from noise (%.2f by chance, standard error %.2f). Until it can, the "
+                "validation loss selects the best model and counts for patience.",
+                *(metric, abs(mark.score), noise.chance, noise.error),
+            )
+
+    def _keep_best(self, weights: Weights, score: float, scores: dict[str, float], *, final: bool) -> None:
+        """Keep the models of the `keep_best` best validations in `models/`."""
+        count, kept = self.options.keep_best, self.state.kept
+        if count < 2 or final or not math.isfinite(score):
+            return
+        update = self.state.update
+        ranked = sorted([*(pair for pair in kept if pair[0] != update), (update, score)], key=lambda pair: -pair[1])
+        self.state.kept = ranked[:count]
+        if (update, score) in self.state.kept:
+            self._save_model(self.run.model(update), weights, scores)
+        for old, _ in ranked[count:]:
+            self.run.model(old).unlink(missing_ok=True)
 
     def _warn(self, result: ValidationResult, score: float) -> None:
         """Report the findings of this validation that the last validation did not have."""
@@ -259,13 +377,14 @@ class Trainer:
         """Continue from the best weights, with a new optimizer."""
         if self.run.best.exists():
             self.learner.restart(load_model(self.run.best).weights)
+            self._restarted = True
             logger.info("continuing from the weights of update %d, the best so far", self.state.best_update)
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
-    def _save_model(self, weights: Weights, scores: dict[str, float]) -> None:
+    def _save_model(self, path: Path, weights: Weights, scores: dict[str, float]) -> None:
         save_model(
-            self.run.best,
+            path,
             weights=weights,
             config=self.config,
             tokenizers=self.tokenizers,
@@ -279,21 +398,41 @@ class Trainer:
             shortlist=self.shortlist,
         )
 
+    def _version(self) -> tuple[Any, ...]:
+        """Return what differs between two states that are both worth saving."""
+        state = self.state
+        return state.update, len(state.history), state.validation_due, state.best_update, state.best_score
+
     def save(self) -> None:
-        """Write a checkpoint and delete old ones."""
+        """Write a checkpoint and delete old ones. A state that has been saved is not saved again."""
+        state = self.state
+        now = self._version()
+        if now == self._saved and not self._restarted:
+            return
+        same_update = self._saved is not None and self._saved[0] == state.update and not self._restarted
+        self.reporter.flush()
         checkpoint = Checkpoint(
             weights=self.learner.weights,
             optimizer=optimizer_tensors(self.learner.optimizer, self.learner.model),
             average=self.learner.average.tensors(),
             random=random_states(),
             state={
-                "train_state": dataclasses.asdict(self.state),
+                "train_state": dataclasses.asdict(state),
                 "learning_rate": self.learner.learning_rate.state(),
                 "data_fingerprint": self.fingerprint,
+                "total_updates": self.learner.total_updates,
+                "metrics_bytes": self.reporter.position,
+                **self.identity,
             },
         )
-        save_checkpoint(self.run.checkpoint_folder(self.state.update), checkpoint)
-        self.run.keep_newest(self.options.keep_checkpoints)
+        with self.stop.saving():
+            save_checkpoint(
+                self.run.checkpoint_folder(state.update),
+                checkpoint,
+                unchanged=("weights", "optimizer") if same_update else (),
+            )
+            self.run.keep_newest(self.options.keep_checkpoints)
+        self._saved, self._restarted, self._last_save = now, False, time.monotonic()
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Load `checkpoint`."""
@@ -305,12 +444,46 @@ class Trainer:
         self.learner.average.restore({name: value.to(device) for name, value in checkpoint.average.items()})
         self.learner.learning_rate.restore(checkpoint.state["learning_rate"])
         restore_random(checkpoint.random)
+        self._saved = self._version()
         logger.info("resumed %s from update %d", self.run.path, self.state.update)
+        self._explain_rate(checkpoint.state)
+        if checkpoint.state.get("validation", self.identity["validation"]) != self.identity["validation"]:
+            self._compare_again()
+
+    def _explain_rate(self, saved: dict[str, Any]) -> None:
+        """Log the learning rate of a run whose schedule has another end than before."""
+        rate, update = self.learner.learning_rate, self.state.update
+        if saved.get("total_updates", rate.total_updates) != rate.total_updates and not self._ends_at_limit():
+            last, following = rate.at(update, total_updates=saved["total_updates"]), rate.at(update + 1)
+            logger.info(
+                "the run may now make %d updates instead of %d: the learning rate of the %s schedule was %.2g and is "
+                "%.2g at the next update",
+                *(rate.total_updates, saved["total_updates"], rate.schedule.kind, last, following),
+            )
+
+    def _ends_at_limit(self) -> bool:
+        return self.state.update >= self.learner.total_updates
+
+    def _compare_again(self) -> None:
+        """Measure the best model with changed validation options, which later validations are compared with."""
+        state = self.state
+        state.history, state.kept = [], []
+        state.best, state.progress, state.lowest_loss = Mark(), Mark(), math.inf
+        state.best_score, state.stale_validations, state.warned = -math.inf, 0, []
+        logger.info("the validation set or its options have changed. Earlier scores are not compared with later ones")
+        if self.run.best.exists():
+            weights = {name: value.to(self.learner.device) for name, value in load_model(self.run.best).weights.items()}
+            result = self.validator.validate(self.learner.model_with(weights))
+            state.best = make_mark(self.options.validation.metric, result)
+            state.best_score = state.best.score
+            shown = "  ".join(f"{name} {value:.2f}" for name, value in result.scores.items())
+            logger.info("the best model so far, of update %d, has now  %s", state.best_update, shown)
 
     def _interrupt(self, signal_number: int) -> None:
         self.save()
+        during = " in its validation, which is repeated" if self.state.validation_due else ""
         raise Interrupted(
-            f"interrupted after update {self.state.update}. Resume the run with --resume.",
+            f"interrupted after update {self.state.update}{during}. Resume the run with --resume.",
             signal_number=signal_number,
         )
 

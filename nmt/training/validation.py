@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, DecodingConfig
+from nmt.data.atomic_file import write_file
 from nmt.data.batching import Batch
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
@@ -24,8 +27,11 @@ from nmt.log import logger
 from nmt.metrics.corpus import score
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch, to_tensors
+from nmt.training.improvement import SIGNIFICANT, Mark, ScoreNoise, score_noise
 from nmt.training.reporter import perplexity
 
+_SEVERAL = ("n_best", "beam_groups", "diversity", "sampling", "temperature", "top_k", "top_p")
+"""Decoding options for several translations of a line. Validation needs one."""
 HIGHER_IS_BETTER = {"loss": False, "perplexity": False, "bleu": True, "chrf": True}
 
 
@@ -40,6 +46,24 @@ def maximized(metric: str, scores: dict[str, float]) -> float:
     if HIGHER_IS_BETTER[metric]:
         return value if value > 0 else maximized("loss", {"loss": 0.0, **scores})
     return -value
+
+
+def make_mark(metric: str, result: ValidationResult) -> Mark:
+    """Return a validation in the form in which later ones are compared with it."""
+    value, loss = maximized(metric, result.scores), result.scores["loss"]
+    loss = math.inf if math.isnan(loss) else loss
+    if result.noise is None:
+        return Mark(value, loss)
+    significant = value - result.noise.chance > SIGNIFICANT * result.noise.error
+    return Mark(value, loss, result.noise.error, significant)
+
+
+def validation_digest(config: Config, pairs: Sequence[tuple[str, str]]) -> str:
+    """Hash the validation set and the options that its scores depend on."""
+    options = config.training.validation
+    facts: list[Any] = [options.metric, options.max_sentences, options.beam_size, list(pairs)]
+    facts += [config.evaluation.bleu_tokenizer, config.evaluation.lowercase]
+    return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()
 
 
 def unigram_loss(counts: NDArray[np.int64], batches: Sequence[Batch]) -> float:
@@ -65,6 +89,8 @@ class ValidationResult(NamedTuple):
     translations: list[str]
     """Empty without metrics."""
     seconds: float
+    noise: ScoreNoise | None = None
+    """The precision of the score that selects the best model; None if that is the loss or the perplexity."""
 
 
 class Validator:
@@ -91,6 +117,20 @@ class Validator:
         self.references = [reference for _, reference in translated]
         self._long_lines: LongLines | None = None
 
+    def check(self, model: Seq2Seq) -> None:
+        """Translate and score one line of the validation set, so that what only validation needs is known to be there.
+
+        Raises:
+            NMTError: The search or a metric cannot be used.
+        """
+        if not self.options.metrics:
+            return
+        model.eval()
+        reference = self.references[0]
+        self._score([translation.text for translation in self._translator(model).translate(self.sources[:1])])
+        if reference.strip():
+            self._score([reference])
+
     def validate(self, model: Seq2Seq) -> ValidationResult:
         """Validate `model` and leave it in evaluation mode."""
         began = time.monotonic()
@@ -98,18 +138,28 @@ class Validator:
         loss = self._loss(model)
         scores = {"loss": loss, "perplexity": perplexity(loss)}
         translations = self._translate(model) if self.options.metrics else []
+        noise = None
         if translations:
-            results = score(
-                translations,
-                self.references,
-                metrics=self.options.metrics,
-                bleu_tokenizer=self.config.evaluation.bleu_tokenizer,
-                lowercase=self.config.evaluation.lowercase,
-                target_language=self.config.data.target_language,
-            )
-            scores |= {name: result.value for name, result in results.items()}
+            scores |= self._score(translations)
             self._log_samples(translations)
-        return ValidationResult(scores, translations, time.monotonic() - began)
+            metric = self.options.metric
+            if metric in ("bleu", "chrf"):
+                noise = score_noise(translations, self.references, metric=metric, **self._metric_options)
+        return ValidationResult(scores, translations, time.monotonic() - began, noise)
+
+    def _score(self, translations: Sequence[str]) -> dict[str, float]:
+        """Score the translations of the first lines."""
+        references = self.references[: len(translations)]
+        results = score(translations, references, metrics=self.options.metrics, **self._metric_options)
+        return {name: result.value for name, result in results.items()}
+
+    @property
+    def _metric_options(self) -> dict[str, Any]:
+        return {
+            "bleu_tokenizer": self.config.evaluation.bleu_tokenizer,
+            "lowercase": self.config.evaluation.lowercase,
+            "target_language": self.config.data.target_language,
+        }
 
     @torch.no_grad()
     def _loss(self, model: Seq2Seq) -> float:
@@ -124,8 +174,20 @@ class Validator:
         return total / max(count, 1)
 
     def _translate(self, model: Seq2Seq) -> list[str]:
-        decoding = self.config.decoding.model_copy(update={"beam_size": self.options.beam_size, "n_best": 1})
-        translator = Translator(
+        translator = self._translator(model)
+        is_first = self._long_lines is None
+        self._long_lines = self._long_lines or LongLines("validation set")
+        translations = list(translator.translate(self.sources, long_lines=self._long_lines))
+        if is_first:
+            self._long_lines.summarize()  # Only once: the lines are the same in each validation.
+        return [translation.text for translation in translations]
+
+    def _translator(self, model: Seq2Seq) -> Translator:
+        """Return a translator that searches for one translation, also if `decoding` samples or searches for several."""
+        defaults = DecodingConfig()
+        single = {name: getattr(defaults, name) for name in _SEVERAL}
+        decoding = self.config.decoding.model_copy(update={**single, "beam_size": self.options.beam_size})
+        return Translator(
             ready_to_search(model, decoding.precision, self.device),
             self.tokenizers,
             decoding=decoding,
@@ -133,12 +195,6 @@ class Validator:
             max_source_pieces=max_segment_pieces([self.config], {}),
             separator=sentence_separator(self.config.data.target_language, self.tokenizers.target),
         )
-        is_first = self._long_lines is None
-        self._long_lines = self._long_lines or LongLines("validation set")
-        translations = list(translator.translate(self.sources, long_lines=self._long_lines))
-        if is_first:
-            self._long_lines.summarize()  # Only once: the lines are the same in each validation.
-        return [translation.text for translation in translations]
 
     def _log_samples(self, translations: Sequence[str]) -> None:
         """Log a few translations, evenly spread over the set, of the same lines each time."""
@@ -161,6 +217,6 @@ def write_translations(path: Path, translations: Sequence[str]) -> None:
         TrainingError: The file cannot be written.
     """
     try:
-        path.write_text("".join(line + "\n" for line in translations), encoding="utf-8", newline="\n")
+        write_file(path, "".join(line + "\n" for line in translations).encode())
     except OSError as error:
         raise TrainingError(f"cannot write {path}: {error}") from error

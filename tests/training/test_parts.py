@@ -257,9 +257,9 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path, monkeypatch: p
 
 
 def test_contradictions_name_the_options_that_differ() -> None:
-    before = {"seed": 1, "data": {"train": [{"source": "a"}]}, "training": {"max_epochs": 5, "clip_norm": 1.0}}
-    now = {"seed": 1, "data": {"train": [{"source": "b"}]}, "training": {"max_epochs": 9, "clip_norm": None}}
-    assert resume_conflicts(before, now) == [("data.train.0.source", "a", "b"), ("training.clip_norm", 1.0, None)]
+    before = {"seed": 1, "data": {"train": [{"weight": 1.0}]}, "training": {"max_epochs": 5, "clip_norm": 1.0}}
+    now = {"seed": 1, "data": {"train": [{"weight": 2.0}]}, "training": {"max_epochs": 9, "clip_norm": None}}
+    assert resume_conflicts(before, now) == [("data.train.0.weight", 1.0, 2.0), ("training.clip_norm", 1.0, None)]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,6 +18,7 @@ from nmt.cli.options import (
 )
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.text_table import table
+from nmt.data.folder_lock import lock_run_of
 from nmt.errors import UsageError
 from nmt.evaluation.tuning import TrialScores, TuningSet, read_tuning_set
 from nmt.log import logger
@@ -88,13 +89,35 @@ def average(
             raise UsageError(f"{path}: no such run folder, checkpoint or model file.")
     output = _output(paths, output)
     require_new_file(output, overwrite=overwrite)
+    with lock_run_of(output):
+        tuning_set = (source, reference) if validate else None
+        _average(_Selection(paths, last, best), output, tuning_set=tuning_set, decoding=decoding)
+
+
+class _Selection(NamedTuple):
+    """What is averaged."""
+
+    paths: list[Path]
+    last: int | None
+    best: int | None
+
+
+def _average(
+    selection: _Selection,
+    output: Path,
+    *,
+    tuning_set: tuple[Path | None, Path | None] | None,
+    decoding: dict[str, Any],
+) -> None:
+    """Average weights, and compare the translations of the tuning set before and after."""
     from nmt.inference.translator import Translator
     from nmt.training import averaging
 
-    selected = _select(paths, last, best)
+    paths = selection.paths
+    selected = _select(*selection)
     base = averaging.base_model(paths[0])
     averaging.check_same_tokenizers({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
-    validation = read_tuning_set(base.config, source, reference) if validate else None
+    validation = None if tuning_set is None else read_tuning_set(base.config, *tuning_set)
     averaged = averaging.average_models(base, [averaging.read_weights(path) for path in selected])
     logger.info("averaging %d sets of weights: %s", len(selected), ", ".join(path.name for path in selected))
     after = None

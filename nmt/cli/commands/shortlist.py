@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
 from nmt.cli.schema_options import with_options
 from nmt.config.schema import ShortlistConfig
+from nmt.data.folder_lock import lock_run_of
 from nmt.errors import UsageError
 from nmt.inference.find_model import find_model
 from nmt.log import logger
@@ -44,5 +45,6 @@ def shortlist(
     from nmt.inference.shortlist import add_shortlist
 
     written = output if output is not None else path
-    add_shortlist(load_model(path), written, **table)
+    with lock_run_of(written):
+        add_shortlist(load_model(path), written, **table)
     logger.info("wrote %s, next step: nmt translate --model %s --shortlist", written, written)

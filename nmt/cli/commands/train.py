@@ -34,13 +34,16 @@ def preprocess(
     loaded = load_config(config, overrides or [])
     from nmt.data.preprocess.preprocess import preprocess
 
-    typer.echo(preprocess(loaded, force=force).folder)
+    typer.echo(preprocess(loaded, force=force, wait=False).folder)
 
 
 def train(
     config: ConfigFile,
     overrides: Overrides = None,
     resume: Annotated[bool, option("--resume", help="Resume an interrupted run.")] = False,
+    auto_resume: Annotated[
+        bool, option("--auto-resume", help="Resume the run if it has a checkpoint, otherwise start it.")
+    ] = False,
     overwrite: Annotated[bool, option("--overwrite", help="Replace an existing run of the same name.")] = False,
     init_from: Annotated[
         Path | None,
@@ -63,8 +66,8 @@ def train(
 ) -> None:
     """Train a model. All files of the run are stored in the folder runs/NAME.
 
-    Ctrl-C finishes the current update, saves a checkpoint and exits. --resume continues from the checkpoint. The
-    command prints the folder of the run.
+    Ctrl-C finishes the current update, saves a checkpoint and exits. --resume continues from the checkpoint. A job that
+    may be restarted at any time uses --auto-resume. The command prints the folder of the run.
 
     For example:
 
@@ -75,11 +78,18 @@ def train(
     if resume and (overwrite or init_from is not None):
         other = "--overwrite" if overwrite else "--init-from"
         raise UsageError(f"--resume excludes {other}: it continues an existing run.")
+    if auto_resume and (resume or overwrite):
+        raise UsageError(f"--auto-resume excludes {'--resume' if resume else '--overwrite'}.")
     if new_vocabulary and init_from is None:
         raise UsageError("--new-vocabulary requires --init-from MODEL.")
     limit_kernel_caches()
     loaded = load_config(config, overrides or [])
     parent = find_model(init_from) if init_from is not None else None
+    if auto_resume:
+        from nmt.training.train import train_or_resume
+
+        typer.echo(train_or_resume(loaded, init_from=parent, new_vocabulary=new_vocabulary))
+        return
     from nmt.training import train as run_training
 
     typer.echo(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,17 +25,20 @@ from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.text_table import table
 from nmt.config.introspection import flag
 from nmt.config.schema import Config, DecodingConfig
+from nmt.data.folder_lock import lock_run_of
 from nmt.errors import UsageError
 from nmt.evaluation.tuning import (
     ENSEMBLE_PLAN,
     PLAN,
     Trial,
     TrialScores,
+    TuningSet,
     applicable,
     parse_search_space,
     read_tuning_set,
 )
 from nmt.evaluation.tuning import tune as run_trials
+from nmt.inference.find_model import find_models
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -100,7 +104,29 @@ def tune(
         if models is not None and len(models) > 1:
             raise UsageError("-o requires a single model: an ensemble has no model file of its own.")
         require_new_file(output, overwrite=overwrite)
-    loaded = load_models(models)
+    paths = find_models(models or None)
+    unwritten = dry_run or len(paths) > 1
+    with contextlib.nullcontext() if unwritten else lock_run_of(output or paths[0]):
+        _tune(
+            load_models(paths),
+            tries,
+            metric,
+            read=lambda config: read_tuning_set(config, source, reference),
+            decoding=decoding,
+            write=None if unwritten else output or paths[0],
+        )
+
+
+def _tune(
+    loaded: list[ModelFile],
+    tries: list[str] | None,
+    metric: str | None,
+    *,
+    read: Callable[[Config], TuningSet],
+    decoding: dict[str, Any],
+    write: Path | None,
+) -> None:
+    """Run the trials, print their table, and write the best options into a model file."""
     several = len(loaded) > 1
     attention = any(model.config.model.attention.score != "none" for model in loaded)
     usual = applicable(ENSEMBLE_PLAN if several else PLAN, attention=attention)
@@ -109,7 +135,7 @@ def tune(
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null cannot be passed to nmt translate for an ensemble.")
     config = loaded[0].config
-    validation = read_tuning_set(config, source, reference)
+    validation = read(config)
 
     def measure(trial: DecodingConfig) -> TrialScores:
         from nmt.inference.translator import Translator
@@ -126,8 +152,8 @@ def tune(
     _print(trials, best, sentences=len(validation.sources))
     if several:
         typer.echo(f"nmt translate {_flags(loaded, changes(trials[0].decoding, best.decoding))}")
-    elif not dry_run:
-        _write(loaded[0], best, selected, len(validation.sources), output)
+    elif write is not None:
+        _write(loaded[0], best, selected, len(validation.sources), write)
 
 
 def _model_metric(config: Config) -> str:
@@ -184,10 +210,9 @@ def _flags(models: Sequence[ModelFile], options: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _write(model: ModelFile, best: Trial, metric: str, sentences: int, output: Path | None) -> None:
+def _write(model: ModelFile, best: Trial, metric: str, sentences: int, path: Path) -> None:
     from nmt.inference.model_file import save_model
 
-    path = output or model.path
     tuned = {"metric": metric, "sentences": sentences, **best.measured.scores}
     save_model(
         path,

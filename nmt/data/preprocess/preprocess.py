@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +21,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config.schema import Config
+from nmt.cores import available_threads
 from nmt.data.alignments import inspect_alignment
 from nmt.data.atomic_folder import atomic_folder
 from nmt.data.corpus import FileFacts, inspect_pair, load_parallel
+from nmt.data.folder_lock import lock_folder
 from nmt.data.preprocess.encode_pass import encode
 from nmt.data.preprocess.filter_pass import HeldOutSet, count_overlap, filter_corpora
 from nmt.data.preprocess.report import (
@@ -100,7 +101,9 @@ class _Opened(NamedTuple):
     report: Report
 
 
-def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None) -> PreprocessedData:
+def preprocess(
+    config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None, wait: bool = True
+) -> PreprocessedData:
     """Preprocess the text of an experiment, or reuse the folder of an earlier call with the same text and options.
 
     The result is a subfolder of `data.preprocessed_folder` named by a fingerprint of the text and the options.
@@ -109,10 +112,12 @@ def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | 
         config: The whole configuration.
         force: Preprocess again even if the folder is up to date.
         tokenizers: The subword models of a model that training starts from. Default: train new ones.
+        wait: If another process makes the same folder, wait for it and use its results instead of raising an error.
 
     Raises:
         ConfigError: A user symbol or tag cannot be used.
         DataError: Text cannot be read or used. No unfinished folder remains.
+        UsageError: Another process makes the same folder.
     """
     inspected = inspect(config)
     if tokenizers is not None:
@@ -121,11 +126,17 @@ def preprocess(config: Config, *, force: bool = False, tokenizers: Tokenizers | 
     folder = _folder(config, fingerprint)
     with _explain_disk_errors(folder):
         opened = None if force else _open_current(folder, fingerprint)
+        made = False
         if opened is None:
-            log_suspicions(config)
-            with atomic_folder(folder) as temporary:
-                _build(config, temporary, fingerprint, inspected, tokenizers)
-            opened = _open(folder)
+            with lock_folder(folder, wait=wait):
+                # Another process may have made the folder in the meantime.
+                opened = None if force else _open_current(folder, fingerprint, warn=True)
+                if opened is None:
+                    log_suspicions(config)
+                    with atomic_folder(folder) as temporary:
+                        _build(config, temporary, fingerprint, inspected, tokenizers)
+                    opened, made = _open(folder), True
+        if made:
             log_report(opened.report)
         else:
             _update_held_out(config, folder, opened, inspected.held_out)
@@ -202,8 +213,8 @@ def _open(folder: Path) -> _Opened:
     return _Opened(Store(folder), _read_models(folder), read_report(folder))
 
 
-def _open_current(folder: Path, fingerprint: str) -> _Opened | None:
-    """Open a folder if it is complete and has this fingerprint."""
+def _open_current(folder: Path, fingerprint: str, *, warn: bool = False) -> _Opened | None:
+    """Open a folder if it is complete and has this fingerprint. With `warn`, log that it is damaged."""
     if not folder.exists():
         return None
     try:
@@ -212,7 +223,8 @@ def _open_current(folder: Path, fingerprint: str) -> _Opened | None:
             return opened
     except (DataError, OSError):
         pass
-    logger.warning("The preprocessed data in %s is damaged. It is made again.", folder)
+    if warn:
+        logger.warning("The preprocessed data in %s is damaged. It is made again.", folder)
     return None
 
 
@@ -286,9 +298,7 @@ def _read_models(folder: Path) -> Tokenizers:
 
 
 def _threads(config: Config) -> int:
-    if config.training.threads is not None:
-        return config.training.threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return config.training.threads or available_threads()
 
 
 @contextmanager
