@@ -73,6 +73,7 @@ class Trainer:
             run: The folder of the run.
             reporter: Where reports go.
             fingerprint: The fingerprint of the preprocessed data.
+            training_text: Facts about the training text for the model files.
             shortlist: The shortlist table of the model files.
             diagnosis: What validations are compared with.
             identity: Hashes for the checkpoints, by key: the training pairs and the validation.
