@@ -89,7 +89,7 @@ def test_vectors_of_pieces_match_pieces(tmp_path: Path, model: SubwordModel) -> 
         (["9 300", "dog 1 2 3"], "line 1: the vector has 300 numbers, but model.embedding_size is 3"),
         (["dog 1 2 3", "cat 1 2 3 4"], "line 2: the vector has 4 numbers"),
         (["dog 1 2 3", "cat 1 2"], "line 2: the vector has 2 numbers"),
-        (["dog 1 2 3", ""], "line 2: the line is empty"),
+        (["dog 1 2 3", ""], "line 2: empty line, expected a word and 3 numbers"),
         (["dog 1 2 3", "cat 1 x 3"], "line 2: could not convert string to float: 'x'"),
         (["dog 1 nan 3"], "line 1: the vector of 'dog' has an infinite or undefined number"),
     ],
