@@ -117,7 +117,8 @@ def line_words(pieces: Units, words: Sequence[str], subwords: SubwordModel) -> l
     groups: list[list[int]] = [[] for _ in words]
     word = 0
     for index in range(len(pieces.texts)):
-        if index not in pieces.ends:
+        # A text without words, such as a lone space, still has pieces: they belong to no word.
+        if words and index not in pieces.ends:
             # A piece without characters is the space before the next word.
             word = first.get(index, first.get(index + 1, word))
             groups[word].append(index)

@@ -202,3 +202,10 @@ def test_pieces_belong_to_the_word_with_their_characters() -> None:
         "sleeps",
         END,
     ]
+
+
+def test_pieces_of_a_text_without_words_belong_to_no_word() -> None:
+    subwords = tiny_tokenizers().source
+    ids = [number for number, piece in enumerate(subwords.pieces(range(subwords.size))) if piece.strip("▁")][-1:]
+    pieces = piece_units([*ids, EOS], subwords)
+    assert line_words(pieces, [], subwords) == [[1]]

@@ -117,11 +117,19 @@ def made_up_tokenizers(*, vocabulary: int, seed: int) -> Tokenizers:
 
 
 class _Sized:
-    """Stands in for a subword model where nothing is asked of it but its size and direction."""
+    """A substitute for a subword model that has a size and a direction, and whose pieces have no text."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.right_to_left = False
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return an empty text for each id."""
+        return [""] * len(ids)
+
+    def is_learned(self, piece: int) -> bool:
+        """Return False: no piece comes from a text."""
+        return False
 
 
 def stand_in_tokenizers(vocabulary: int) -> Tokenizers:
