@@ -33,14 +33,14 @@ class Point(NamedTuple):
     max: float
 
 
-class Line(NamedTuple):
+class LengthCurve(NamedTuple):
     """One variant."""
 
     title: str
     points: list[Point]
 
 
-def draw(lines: Sequence[Line], *, seeds: int, format: ImageFormat) -> bytes:
+def draw(lines: Sequence[LengthCurve], *, seeds: int, format: ImageFormat) -> bytes:
     """Draw the figure.
 
     Args:
@@ -58,7 +58,7 @@ def draw(lines: Sequence[Line], *, seeds: int, format: ImageFormat) -> bytes:
         return render(figure, format=format)
 
 
-def _draw_line(axes: Axes, line: Line, colour: str, marker: str) -> None:
+def _draw_line(axes: Axes, line: LengthCurve, colour: str, marker: str) -> None:
     words = [point.words for point in line.points]
     lowest, highest = [point.min for point in line.points], [point.max for point in line.points]
     axes.fill_between(words, lowest, highest, color=colour, alpha=0.18, linewidth=0)
@@ -66,7 +66,7 @@ def _draw_line(axes: Axes, line: Line, colour: str, marker: str) -> None:
     axes.plot(words, means, color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=line.title)
 
 
-def _label(axes: Axes, lines: Sequence[Line], seeds: int) -> None:
+def _label(axes: Axes, lines: Sequence[LengthCurve], seeds: int) -> None:
     several = f"; mean, lowest and highest of {seeds} seeds" if seeds > 1 else ""
     axes.set_title(f"BLEU by length of the source{several}", loc="left", fontsize=10, fontweight="bold")
     axes.set_xlabel("words of the source, and how many sentences; each group at its mean length", fontsize=8)

@@ -195,7 +195,7 @@ def _note(variant: Variant) -> str:
 
 
 def _draw(rows: Sequence[Summary], plan: Plan, output: Path) -> None:
-    from nmt.sweep.figure import Line, Point, draw
+    from nmt.sweep.figure import LengthCurve, Point, draw
 
     described = {variant.name: variant.description for variant in plan.variants}
     lines = []
@@ -210,7 +210,7 @@ def _draw(rows: Sequence[Summary], plan: Plan, output: Path) -> None:
             )
             for bucket in known
         ]
-        lines.append(Line(described[row["variant"]].rstrip(".") or row["variant"], points))
+        lines.append(LengthCurve(described[row["variant"]].rstrip(".") or row["variant"], points))
     seeds = max(len(row["runs"]) for row in rows)
     for format in ("png", "svg"):
         write_whole(output / f"by-length.{format}", draw(lines, seeds=seeds, format=format))

@@ -15,7 +15,7 @@ Fill = Literal["missing", "unfinished", "all"]
 
 
 @dataclass
-class Counts:
+class UnitCounts:
     """Units of a document by what was done with them."""
 
     missing: int = 0
@@ -51,7 +51,7 @@ class Document:
     name: str
     encoded: EncodedText
     units: list[Unit]
-    counts: Counts
+    counts: UnitCounts
     structure: Callable[[str], object]
     edits: list[Edit] = field(default_factory=list)
     references: bool = False

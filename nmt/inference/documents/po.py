@@ -16,7 +16,7 @@ from typing import NamedTuple
 import polib
 
 from nmt.errors import DataError
-from nmt.inference.documents.document import Counts, Document, Fill
+from nmt.inference.documents.document import Document, Fill, UnitCounts
 from nmt.inference.documents.languages import Languages, check_language
 from nmt.inference.documents.text import Edit, Template, Unit, decode, split_lines
 from nmt.inference.protected_items import find_protected
@@ -65,7 +65,7 @@ def read_po(data: bytes, *, name: str, languages: Languages, fill: Fill, encodin
     encoded = decode(data, name=name, declared=declared, encoding=encoding)
     text = encoded.text
     catalogue = _parse(text, name)
-    document = Document(name, encoded, [], Counts(), partial(_structure, name=name))
+    document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name))
     plurals = plural_sources(catalogue.metadata.get("Plural-Forms", ""))
     for entry in _entries(text, name):
         if not entry.fields["msgid"].value and "msgctxt" not in entry.fields:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from nmt.errors import DataError
-from nmt.inference.documents.document import Counts, Document, Fill
+from nmt.inference.documents.document import Document, Fill, UnitCounts
 from nmt.inference.documents.languages import Languages
 from nmt.inference.documents.text import Edit, Unit, decode, has_words
 
@@ -23,7 +23,7 @@ WORD = re.compile(r"(?:<[^<>]*>|[^\s<]|<)+")
 BREAK_AFTER = "、。，！？；：…」』）"
 
 
-class Line(NamedTuple):
+class SubtitleLine(NamedTuple):
     """A line of the file."""
 
     number: int
@@ -40,7 +40,7 @@ def read_srt(data: bytes, *, name: str, languages: Languages, fill: Fill, encodi
         DataError: The file is broken, or the encoding is not UTF-8 and not named.
     """
     encoded = decode(data, name=name, declared=None, encoding=encoding)
-    document = Document(name, encoded, [], Counts(), partial(_structure, name=name))
+    document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name))
     for _, lines in _cues(encoded.text, name):
         groups = list(_groups(lines)) if lines else []
         if not groups:
@@ -63,7 +63,7 @@ class _Group(NamedTuple):
     """The line breaks inside."""
 
 
-def _groups(lines: Sequence[Line]) -> Iterator[_Group]:
+def _groups(lines: Sequence[SubtitleLine]) -> Iterator[_Group]:
     """Yield the texts of a cue. A line that begins with a dash or comes after a blank line begins a text."""
     starts = [
         place
@@ -117,15 +117,15 @@ def break_lines(text: str, count: int) -> list[str]:
     return [*rows, joint.join(words)]
 
 
-def _lines(text: str) -> list[Line]:
+def _lines(text: str) -> list[SubtitleLine]:
     return [
-        Line(number, match.start(), match[1], match[2])
+        SubtitleLine(number, match.start(), match[1], match[2])
         for number, match in enumerate(LINE.finditer(text), 1)
         if match[0]
     ]
 
 
-def _cues(text: str, name: str) -> list[tuple[list[str], list[Line]]]:
+def _cues(text: str, name: str) -> list[tuple[list[str], list[SubtitleLine]]]:
     """Return the head (number and times) and the lines of text of each cue.
 
     Raises:

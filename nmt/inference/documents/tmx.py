@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from nmt.data.languages import is_same_language
 from nmt.errors import DataError
-from nmt.inference.documents.document import Counts, Document, Fill
+from nmt.inference.documents.document import Document, Fill, UnitCounts
 from nmt.inference.documents.inline import (
     InlineText,
     inline_text,
@@ -45,7 +45,7 @@ def read_tmx(data: bytes, *, name: str, languages: Languages, fill: Fill, encodi
         name,
         encoded,
         [],
-        Counts(),
+        UnitCounts(),
         partial(_structure, name=name, target=languages.target),
         references=True,
     )

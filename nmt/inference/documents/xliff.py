@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from nmt.errors import DataError
-from nmt.inference.documents.document import Counts, Document, Fill
+from nmt.inference.documents.document import Document, Fill, UnitCounts
 from nmt.inference.documents.inline import (
     InlineText,
     inline_text,
@@ -46,7 +46,7 @@ def read_xliff(data: bytes, *, name: str, languages: Languages, fill: Fill, enco
     root, units = parse_units(text, frozenset(("trans-unit", "unit")), name=name)
     if root.name != "xliff":
         raise DataError(f"{name}, line {root.line}: <{root.tag}> is not the <xliff> of an XLIFF file.")
-    document = Document(name, encoded, [], Counts(), partial(_structure, name=name), references=True)
+    document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name), references=True)
     second = root.attributes.get("version", "").startswith("2")
     _check_languages(root, units, languages, name=name)
     for unit in units:
