@@ -35,7 +35,7 @@ Processes = Annotated[
         help="Processes that translate, with one processor thread each. Default: 1.",
     ),
 ]
-Output = Annotated[
+OutputFolder = Annotated[
     Path | None,
     option(
         "-o",

@@ -82,6 +82,15 @@ Overrides = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, option("--overwrite", help="Replace existing files.")]
+InitFrom = Annotated[
+    Path | None,
+    option(
+        "--init-from",
+        metavar="MODEL",
+        help="Model file or run folder whose weights and subword model training starts from. Default: random "
+        "weights and a new subword model.",
+    ),
+]
 Output = Annotated[Path | None, option("-o", "--output", metavar="FILE", help="Output file. Default: standard output.")]
 AsJson = Annotated[bool, option("--json", help="Print JSON instead of text.")]
 ModelArgument = Annotated[

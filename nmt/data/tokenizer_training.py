@@ -26,8 +26,8 @@ RESERVED = re.compile(r"<unk>|<s>|</s>|<pad>|<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
-class TrainingText:
-    """The text that a subword model was trained on.
+class UsedLines:
+    """How much text a subword model was trained on.
 
     Attributes:
         lines: Lines used.
@@ -46,7 +46,7 @@ class TrainResult:
     """
 
     tokenizers: Tokenizers
-    text: tuple[TrainingText, ...]
+    text: tuple[UsedLines, ...]
 
 
 class LineSampler(Protocol):
@@ -108,7 +108,7 @@ def train_tokenizers(options: TokenizerConfig, *, tags: Iterable[str | None], sa
 
 def train_subwords(
     lines: Iterable[str], *, options: TokenizerConfig, symbols: list[str], what: str, form: TextForm | None = None
-) -> tuple[SubwordModel, TrainingText]:
+) -> tuple[SubwordModel, UsedLines]:
     """Train a subword model. The same text gives the same model.
 
     Args:
@@ -165,7 +165,7 @@ def train_subwords(
             "The %s vocabulary has %d pieces instead of %d (tokenizer.vocabulary_size), because there is little text.",
             *(what, trained.size, options.vocabulary_size),
         )
-    return trained, TrainingText(text.lines, text.too_long)
+    return trained, UsedLines(text.lines, text.too_long)
 
 
 class _LineFilter:

@@ -9,7 +9,7 @@ from nmt.cli.augmentation_options import (
     COMPUTATION,
     Drop,
     NoTrain,
-    Output,
+    OutputFolder,
     Overwrite,
     Processes,
     positive,
@@ -17,7 +17,7 @@ from nmt.cli.augmentation_options import (
     read_flags,
 )
 from nmt.cli.environment import limit_kernel_caches
-from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose, option
+from nmt.cli.options import ConfigFile, InitFrom, Overrides, Quiet, Verbose, option
 from nmt.cli.schema_options import with_decoding, with_options
 from nmt.config.schema import CorpusConfig
 
@@ -76,18 +76,10 @@ def back_translate(
             "Largest ratio of the lengths of a pair, in words. Default: data.filters.max_length_ratio of CONFIG.",
         ),
     ] = None,
-    init_from: Annotated[
-        Path | None,
-        option(
-            "--init-from",
-            metavar="MODEL",
-            help="Model file or run folder whose weights and subword model training starts from. Default: random "
-            "weights and a new subword model.",
-        ),
-    ] = None,
+    init_from: InitFrom = None,
     drop: Drop = None,
     processes: Processes = 1,
-    output: Output = None,
+    output: OutputFolder = None,
     no_train: NoTrain = False,
     *,
     corpus: dict[str, Any],

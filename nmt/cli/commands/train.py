@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nmt.cli.environment import limit_kernel_caches
-from nmt.cli.options import ConfigFile, Overrides, Quiet, Verbose, option
+from nmt.cli.options import ConfigFile, InitFrom, Overrides, Quiet, Verbose, option
 from nmt.config import load_config
 from nmt.errors import UsageError
 from nmt.inference.find_model import find_model
@@ -45,15 +44,7 @@ def train(
         bool, option("--auto-resume", help="Resume the run if it has a checkpoint, otherwise start it.")
     ] = False,
     overwrite: Annotated[bool, option("--overwrite", help="Replace an existing run of the same name.")] = False,
-    init_from: Annotated[
-        Path | None,
-        option(
-            "--init-from",
-            metavar="MODEL",
-            help="Model file or run folder whose weights and subword model training starts from. Default: random "
-            "weights and a new subword model.",
-        ),
-    ] = None,
+    init_from: InitFrom = None,
     new_vocabulary: Annotated[
         bool,
         option(
