@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from nmt.config.introspection import Option, find, meant_here, options_of, unknown_key_hint
 from nmt.config.problems import KeyPath, Problem, show
 from nmt.config.schema import Config, Section, WithBase
-from nmt.config.yaml_document import YamlDocument
+from nmt.config.yaml_document import START_HINT, YamlDocument
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def schema_problem(document: YamlDocument, detail: ErrorDetails, *, root: type[S
     option = find(path, root)
     assert option is not None, path
     if detail["type"] == "missing":
-        start = "`nmt config init` writes a configuration to start from"
-        hint = option.doc if option.section is None or root is not WithBase else start
+        hint = option.doc if option.section is None or root is not WithBase else START_HINT
         return Problem(place, path, f"missing, expected {option.expected}", hint)
     value = detail["input"]
     return Problem(place, path, f"found {show(value)}, expected {option.expected}", value_hint(option, value))

@@ -84,26 +84,31 @@ class YamlDocument:
         del section[str(path[-1])], self.places[path]
 
 
-def read_document(path: Path) -> YamlDocument:
-    """Read a configuration file.
+START_HINT = "`nmt config init` writes a configuration to start from"
+
+
+def read_document(path: Path, *, start_hint: str = START_HINT) -> YamlDocument:
+    """Read a YAML file with sections.
+
+    Args:
+        path: A configuration, or another file of the kind.
+        start_hint: Where a user finds a file to begin with.
 
     Raises:
         ConfigSyntaxError: the file cannot be read, is not UTF-8, is not YAML, or has no sections.
     """
-    text = _read_text(path)
+    text = _read_text(path, start_hint)
     file = str(path)
     _refuse_tab_indentation(file, text)
     node = compose(text, Place(file, 1))
     if node is None:
-        raise ConfigSyntaxError(
-            Place(file), "the file is empty", "`nmt config init` writes a configuration to start from"
-        )
+        raise ConfigSyntaxError(Place(file), "the file is empty", start_hint)
     if not isinstance(node, yaml.MappingNode):
         found = "a list" if isinstance(node, yaml.SequenceNode) else f'the text "{shorten(str(node.value).strip())}"'
         raise ConfigSyntaxError(
             Place(file, node.start_mark.line + 1),
             f"found {found}, expected sections such as `data:`",
-            "`nmt config init` writes a configuration to start from",
+            start_hint,
         )
     builder = _Builder(file, place=None)
     data = builder.build(node, ())
@@ -160,14 +165,14 @@ def compose(text: str, place: Place) -> yaml.Node | None:
         raise ConfigSyntaxError(place, "nested too deeply", "count the brackets") from None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, start_hint: str) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigSyntaxError(Place(str(path)), "no such file", _file_hint(path)) from None
+        raise ConfigSyntaxError(Place(str(path)), "no such file", _file_hint(path, start_hint)) from None
     except IsADirectoryError:
         raise ConfigSyntaxError(
-            Place(str(path)), "a folder, expected a YAML file", _file_hint(path / "*.yaml")
+            Place(str(path)), "a folder, expected a YAML file", _file_hint(path / "*.yaml", start_hint)
         ) from None
     except OSError as error:
         raise ConfigSyntaxError(
@@ -185,10 +190,10 @@ def _read_text(path: Path) -> str:
         raise ConfigSyntaxError(Place(str(path), line), message, "save the file as UTF-8 in your editor") from None
 
 
-def _file_hint(path: Path) -> str:
+def _file_hint(path: Path, start_hint: str) -> str:
     """Return a hint for a file that does not exist."""
     near = similar_file(path)
-    return f"did you mean {near}?" if near else "`nmt config init` writes a configuration to start from"
+    return f"did you mean {near}?" if near else start_hint
 
 
 def similar_file(path: Path) -> Path | None:

@@ -21,6 +21,9 @@ Found = tuple[KeyPath, str, str]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+START_HINT = "configs/sweeps/ has examples, and the page Experiments of the guide describes the file"
+
+
 def load_sweep(path: Path) -> Sweep:
     """Read a sweep; its base, corpus and the bases of its variants become paths relative to the current folder.
 
@@ -28,13 +31,13 @@ def load_sweep(path: Path) -> Sweep:
         ConfigError: Lists every problem with file, line and key.
     """
     try:
-        document = read_document(path)
+        document = read_document(path, start_hint=START_HINT)
     except ConfigSyntaxError as error:
         raise config_error(str(path), [error.problem]) from None
     problems = list(document.problems)
     sweep = _validate(document, problems)
     if sweep is not None:
-        problems += _contradictions(sweep, document)
+        problems += _conflicts(sweep, document)
         sweep = _resolve(sweep, document, problems)
     if problems or sweep is None:
         raise config_error(str(path), problems)
@@ -51,7 +54,7 @@ def _validate(document: YamlDocument, problems: list[Problem]) -> Sweep | None:
         return None
 
 
-def _contradictions(sweep: Sweep, document: YamlDocument) -> Iterator[Problem]:
+def _conflicts(sweep: Sweep, document: YamlDocument) -> Iterator[Problem]:
     """Yield what the schema alone cannot find."""
     for path, text, hint in (*_variants(sweep), *_options(sweep), *_baseline(sweep), *_measurements(sweep)):
         yield Problem(document.place(path), path, text, hint)
