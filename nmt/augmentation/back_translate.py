@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from nmt.augmentation.translations import TranslationMethod, read_hypotheses, tr
 from nmt.config import load_config
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.corpus import paths
+from nmt.data.languages import LINES_TO_DETECT
 from nmt.data.lines import read_lines
 from nmt.data.preprocess.filters import PairFilter, make_filter
 from nmt.data.streams import write_json
@@ -218,7 +220,8 @@ def _make_text(
         files = " and ".join(map(str, options.monolingual))
         raise DataError(f"{files}: no line is left. Dropped: {describe_counts(dropped)}.")
     translate_text(method, text, folder.translations, processes=options.processes)
-    screen = Screen(options.drop, pair_filter=_pair_filter(options, config, languages[side]), copies=False)
+    pair_filter = _pair_filter(options, config, side, text, folder.translations)
+    screen = Screen(options.drop, pair_filter=pair_filter, copies=False)
     source, target = (folder.path / f"train.{language}" for language in languages)
     write_pairs(_pairs(screen, text, folder.translations, side), source, target)
     counts = screen.counts()
@@ -240,16 +243,20 @@ def _ratio(options: BackTranslateOptions, config: Config) -> float:
     return options.length_ratio or config.data.filters.max_length_ratio
 
 
-def _pair_filter(options: BackTranslateOptions, config: Config, language: str) -> PairFilter:
-    """Return the filter of a line in `language` and its translation."""
-    data = config.data
-    other = data.target_language if language == data.source_language else data.source_language
+def _pair_filter(
+    options: BackTranslateOptions, config: Config, side: int, text: Path, translations: Path
+) -> PairFilter:
+    """Return the filter of a line and its translation. The first lines of both files decide the unit of lengths."""
+    languages = (config.data.source_language, config.data.target_language)
+    hypotheses = islice(read_hypotheses(translations), LINES_TO_DETECT)
     return make_filter(
-        max_words=data.filters.max_words,
+        max_words=config.data.filters.max_words,
         max_ratio=_ratio(options, config),
         identical=False,
-        source_language=language,
-        target_language=other,
+        source_language=languages[side],
+        target_language=languages[1 - side],
+        source_lines=list(islice(read_lines(text, keep_broken=False), LINES_TO_DETECT)),
+        target_lines=[best[0].text for best in hypotheses if best],
     )
 
 

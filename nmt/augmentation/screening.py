@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nmt.augmentation.translations import FlaggedHypothesis
 from nmt.data.preprocess.filters import PairFilter
 from nmt.data.streams import open_whole
+from nmt.data.words import comparable
 from nmt.errors import DataError
 from nmt.metrics.sentence import SentenceMetric
 
@@ -92,7 +93,7 @@ class Screen:
         return next((flag for one in hypotheses for flag in one.flags if flag in self._drop), "empty")
 
     def _reason(self, line: str, chosen: str) -> str | None:
-        if not self._copies and line.casefold().split() == chosen.casefold().split():
+        if not self._copies and comparable(line).casefold() == comparable(chosen).casefold():
             return "copy"
         reason = None if self._filter is None else self._filter.reject(line, chosen)
         return "length ratio in words" if reason == "length ratio" else reason  # the flag counts pieces

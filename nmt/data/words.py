@@ -5,16 +5,18 @@ scripts without spaces between words the borders of words are invisible, so a ph
 for Hangul, because Korean attaches endings to words.
 
 Two texts are equal if they are canonically equal (Unicode normalization form C): a composed letter equals its
-decomposition. Compatibility forms, such as a superscript and a digit, are different texts.
+decomposition. Characters that nobody sees, such as a soft hyphen or a mark of direction, do not count. Compatibility
+forms, such as a superscript and a digit, are different texts.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable
 
-from nmt.data.text_form import normalize
+from nmt.data.text_form import IGNORABLE, LETTER_LIKE, normalize
 from nmt.data.writing_systems import SCRIPTS
 
 # Scripts whose words have no visible borders, or take endings (Hangul), by the first word of their characters' names.
@@ -29,6 +31,9 @@ JOINERS = "\u200c\u200d"
 SPACING_MARKS = "\u0e33\u0eb3"
 """Vowels of Thai and Lao that continue a syllable, although Unicode counts them as letters."""
 
+_UNSEEN = re.compile(f"(?![{JOINERS}{LETTER_LIKE}])[{IGNORABLE}]")
+"""Invisible characters without which a text looks the same. Joiners change the letters beside them."""
+
 
 def canonical(text: str) -> str:
     """Return the canonical form of a text (NFC). Equal texts have the same form."""
@@ -38,9 +43,14 @@ def canonical(text: str) -> str:
 def comparable(text: str) -> str:
     """Return the form in which lines are compared.
 
-    It is canonical, without needless invisible characters, and has its words joined by single spaces.
+    It is canonical, without invisible characters except needed joiners, and has its words joined by single spaces.
     """
-    return " ".join(normalize(text).split())
+    return " ".join(_seen(text).split())
+
+
+def _seen(text: str) -> str:
+    """Return the canonical form of what is seen of a text."""
+    return normalize(text if text.isascii() else _UNSEEN.sub("", text))
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -80,18 +90,18 @@ def word_units(text: str) -> list[str]:
 
 
 class PhraseFinder:
-    """Finds phrases in texts as whole words."""
+    """Finds phrases in texts as whole words. Invisible characters do not count."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
         """Index the phrases, none of them blank. Of two phrases that begin at the same place, the longer one counts."""
         self._by_first: dict[str, list[tuple[list[str], str]]] = {}
         for phrase in sorted(phrases, key=lambda phrase: (-len(phrase), phrase)):
-            units = word_units(phrase.strip())
+            units = word_units(_seen(phrase).strip())
             self._by_first.setdefault(units[0], []).append((units, phrase))
 
     def find(self, text: str) -> list[str]:
         """Return the phrases in a text, in order, as they were given. Found phrases do not overlap."""
-        units = word_units(text)
+        units = word_units(_seen(text))
         found = []
         position = 0
         while position < len(units):

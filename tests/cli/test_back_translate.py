@@ -13,7 +13,8 @@ import pytest
 
 from cli_tools import assert_explained, contents, nmt
 from nmt.augmentation import translations
-from nmt.augmentation.back_translate import DROPPED
+from nmt.augmentation.back_translate import DROPPED, BackTranslateOptions, _pair_filter
+from nmt.augmentation.monolingual import Monolingual
 from nmt.augmentation.screening import Screen, TranslatedLine
 from nmt.augmentation.translations import FlaggedHypothesis
 from nmt.config import load_config
@@ -177,6 +178,28 @@ def test_copies_and_unequal_lengths_are_dropped() -> None:
     assert list(screen.choose(rows)) == ["this is good", None, None, None, None, None]
     reasons = ("copy", "length ratio in words", "repetition", "wrong encoding", "copied_source")
     assert screen.counts() == {"kept": 1, "dropped": dict.fromkeys(reasons, 1)}
+
+
+def test_the_text_decides_the_unit_of_lengths(toy: Path) -> None:
+    """Burmese without spaces counts characters, whatever its code is."""
+    burmese = "မြန်မာနိုင်ငံသည်အရှေ့တောင်အာရှတွင်ရှိသည်" * 3
+    write_lines("mono.xx", [burmese, *(f"{burmese}{number}" for number in range(9))])
+    config = load_config(toy, ["data.target_language=xx", "data.filters.max_words=20"])
+    monolingual = Monolingual([Path("mono.xx")], config=config, side=1, max_lines=None)
+    monolingual.write(Path("out.xx"))
+    assert monolingual.dropped == {"too long": 10}
+    write_lines("out.jsonl", [json.dumps({"hypotheses": [{"text": "They are in the south", "flags": []}]})])
+    options = BackTranslateOptions(drop=DROPPED, monolingual=(Path("mono.xx"),), reverse=(Path("reverse.safetensors"),))
+    pair_filter = _pair_filter(options, config, 1, Path("mono.xx"), Path("out.jsonl"))
+    assert (pair_filter.source_by_character, pair_filter.target_by_character) == (True, False)
+
+
+def test_lines_that_look_like_held_out_or_earlier_lines_are_dropped(toy: Path) -> None:
+    held_out = lines("valid.de")[0]
+    write_lines("mono.xx", [f"\u200e{held_out}", "etwas Neu\u00ades ist da", "etwas Neues ist\u200b da"])
+    monolingual = Monolingual([Path("mono.xx")], config=load_config(toy), side=1, max_lines=None)
+    monolingual.write(Path("out.xx"))
+    assert monolingual.dropped == {"held out": 1, "duplicate": 1}
 
 
 def test_text_without_a_usable_line_is_an_error(toy: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -555,10 +555,12 @@ def test_a_filter_that_takes_much_is_a_warning(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_equivalent_spellings_are_duplicates_and_overlap(tmp_path: Path) -> None:
-    train = [("café noir", "eins zwei"), ("cafe\u0301 noir", "eins\u00ad zwei"), ("cake", "Kuchen")]
-    valid = write_pairs(tmp_path, "valid", [("cafe\u0301  noir", "drei")])
+    train = [("café noir", "eins zwei"), ("cafe\u0301 noir", "eins\u00ad zwei"), ("\ufeffcafé\u200e noir", "eins zwei")]
+    train.append(("cake", "Kuchen"))
+    valid = write_pairs(tmp_path, "valid", [("cafe\u0301  no\u00adir", "drei")])
     report = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", train)], valid=valid)).report
-    assert report["corpora"][0]["filtered"][0]["reason"] == "duplicate"
+    (filtered,) = report["corpora"][0]["filtered"]
+    assert (filtered["reason"], filtered["pairs"]) == ("duplicate", 2)
     assert report["held_out"][0]["in_training"]["sources"] == 1
 
 

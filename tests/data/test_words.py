@@ -43,5 +43,21 @@ def test_every_text_is_found_in_itself_and_never_within_a_word(text: str) -> Non
             assert PhraseFinder([text]).find(text.strip() + "x") == []
 
 
+@pytest.mark.parametrize("invisible", ["\u00ad", "\u200b", "\u200e", "\u200f", "\u202b", "\u2060", "\ufeff", "\ufe0f"])
+@pytest.mark.parametrize(
+    "text", ["The teacher e\u0301", "ខ្ញុំទៅសាលា", "שלום עולם", "کتاب\u200cها", "葛 ❤ 가각", "က\u1037\u1039"]
+)
+def test_lines_that_differ_only_in_invisible_characters_are_equal(text: str, invisible: str) -> None:
+    for place in range(len(text) + 1):
+        other = text[:place] + invisible + text[place:]
+        assert comparable(other) == comparable(text)
+        assert PhraseFinder([text]).find(other) == [text]
+
+
+def test_joiners_between_letters_are_seen() -> None:
+    assert comparable("می\u200cروم") != comparable("میروم")
+    assert comparable("ක්\u200dෂ") != comparable("ක්ෂ")
+
+
 def test_superscripts_and_digits_are_different() -> None:
     assert comparable("10²") != comparable("102")

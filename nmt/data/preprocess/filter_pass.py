@@ -44,7 +44,7 @@ class HeldOutSet:
 class Overlap(NamedTuple):
     """How much of a held-out set is in the training text.
 
-    Lines are equal if they have the same words (`nmt.data.words.comparable`). Blank lines do not count.
+    Lines are equal if they look the same (`nmt.data.words.comparable`). Blank lines do not count.
 
     Attributes:
         sources: Pairs whose source is in the training text.
