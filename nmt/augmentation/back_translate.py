@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nmt.augmentation.configuration import new_config, new_config_text, read_experiment
+from nmt.augmentation.configuration import BaseExperiment, new_config, new_config_text, read_experiment
 from nmt.augmentation.folder import SyntheticFolder, digests
 from nmt.augmentation.models import check_models
 from nmt.augmentation.monolingual import Monolingual
@@ -121,9 +121,16 @@ def back_translate(config_file: Path, overrides: Sequence[str], options: BackTra
         NMTError: A file, a model or an option is not valid. Interrupted after a signal, with everything saved.
     """
     experiment = read_experiment(config_file, overrides)
-    config = experiment.config
-    name = f"{config.name}-{'self-trained' if options.self_training else 'back-translated'}"
+    name = f"{experiment.config.name}-{'self-trained' if options.self_training else 'back-translated'}"
     folder = SyntheticFolder(options.output or Path("data") / name)
+    with folder.lock():
+        return _back_translate(experiment, name, folder, options)
+
+
+def _back_translate(
+    experiment: BaseExperiment, name: str, folder: SyntheticFolder, options: BackTranslateOptions
+) -> BackTranslated:
+    config = experiment.config
     train = [*config.data.train, _synthetic_corpus(options, config, folder.path)]
     planned = new_config(experiment, name, train)
     start = None if options.init_from is None else find_model(options.init_from)

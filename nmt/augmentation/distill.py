@@ -78,9 +78,14 @@ def distill(config: Path, overrides: Sequence[str], options: DistillOptions) -> 
         NMTError: A file, a model or an option is not valid. Interrupted after a signal, with everything saved.
     """
     experiment = read_experiment(config, overrides)
-    data = experiment.config.data
     name = f"{experiment.config.name}-distilled"
     folder = SyntheticFolder(options.output or Path("data") / name)
+    with folder.lock():
+        return _distill(experiment, name, folder, options)
+
+
+def _distill(experiment: BaseExperiment, name: str, folder: SyntheticFolder, options: DistillOptions) -> Distilled:
+    data = experiment.config.data
     train = student_corpora(experiment.config, folder.path, keep=options.keep)
     planned = new_config(experiment, name, train)
     models = load_models(options.teachers)
@@ -127,11 +132,9 @@ def student_corpora(config: Config, folder: Path, *, keep: str) -> list[CorpusCo
     distilled = []
     for number, corpus in enumerate(config.data.train, 1):
         stem = f"train-{number}" if several else "train"
-        files = {
-            "source": str(folder / f"{stem}.{config.data.source_language}"),
-            "target": str(folder / f"{stem}.{config.data.target_language}"),
-        }
-        distilled.append(corpus.model_copy(update={**files, "tsv": None, "alignment": None}))
+        languages = (config.data.source_language, config.data.target_language)
+        source, target = (str(folder / f"{stem}.{language}") for language in languages)
+        distilled.append(CorpusConfig(source=source, target=target, weight=corpus.weight, tag=corpus.tag))
     return [*(config.data.train if keep == "original" else []), *distilled]
 
 

@@ -6,12 +6,14 @@ continues text that was made from the same, and replaces other text only with --
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nmt.data.corpus import inspect_file
+from nmt.data.folder_lock import lock_folder
 from nmt.data.streams import write_json, write_whole
 from nmt.errors import DataError, UsageError
 from nmt.training.run_folder import flatten
@@ -28,6 +30,10 @@ class SyntheticFolder:
         self.translations = path / "translations.jsonl"
         self.report = path / "report.json"
         self.config = path / "config.yaml"
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Make sure that no other process writes into the folder; see `lock_folder`."""
+        return lock_folder(self.path)
 
     def begin(self, translations: dict[str, Any], pairs: dict[str, Any], *, overwrite: bool) -> None:
         """Prepare the folder for new text, or for the rest of interrupted text.

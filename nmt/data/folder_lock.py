@@ -64,12 +64,26 @@ def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
         remove_empty(created)
 
 
-def lock_run_of(file: Path) -> contextlib.AbstractContextManager[None]:
-    """Lock the run to which `file` belongs, if its folder is that of a run."""
-    folder = Path(os.path.realpath(file)).parent
+def lock_output(file: Path) -> contextlib.AbstractContextManager[None]:
+    """Lock a file that will be written: the run to which it belongs, or else the file itself."""
+    file = Path(os.path.realpath(file))
+    folder = file.parent
     if (folder / "checkpoints").is_dir() or (folder / "metrics.jsonl").is_file():
         return lock_folder(folder)
-    return contextlib.nullcontext()
+    return lock_folder(file)
+
+
+def check_unlocked(folder: Path) -> None:
+    """Refuse a folder that is in use, before the slow part of a command that locks it later.
+
+    Raises:
+        UsageError: Another process holds the lock.
+    """
+    folder = Path(os.path.realpath(folder))
+    holder = _read(folder.with_name(f".{folder.name}.lock"))
+    if holder and holder.get("process") != os.getpid():
+        with lock_folder(folder):
+            pass
 
 
 def _acquire(path: Path) -> int | None:

@@ -29,11 +29,10 @@ from nmt.data.preprocess.preprocess import SOURCE_MODEL, TARGET_MODEL, Preproces
 from nmt.data.store import LINKS, SIDES
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, UsageError
+from nmt.inference.find_model import RUNS
 from nmt.inference.model_file import load_model
 from nmt.log import logger
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
-
-RUNS = Path("runs")
 
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
 # compares what is in them. A resumed run may change them.

@@ -18,7 +18,7 @@ from nmt.cli.options import (
 )
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.text_table import table
-from nmt.data.folder_lock import lock_run_of
+from nmt.data.folder_lock import lock_output
 from nmt.errors import UsageError
 from nmt.evaluation.tuning import TrialScores, TuningSet, read_tuning_set
 from nmt.log import logger
@@ -89,7 +89,7 @@ def average(
             raise UsageError(f"{path}: no such run folder, checkpoint or model file.")
     output = _output(paths, output)
     require_new_file(output, overwrite=overwrite)
-    with lock_run_of(output):
+    with lock_output(output):
         tuning_set = (source, reference) if validate else None
         _average(_Selection(paths, last, best), output, tuning_set=tuning_set, decoding=decoding)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
 from nmt.cli.schema_options import with_options
 from nmt.config.schema import ShortlistConfig
-from nmt.data.folder_lock import lock_run_of
+from nmt.data.folder_lock import lock_output
 from nmt.errors import UsageError
 from nmt.inference.find_model import find_model
 from nmt.log import logger
@@ -41,10 +41,10 @@ def shortlist(
     if table["translations"] == 0:
         raise UsageError("--translations: found 0, expected a whole number of at least 1")
     path = find_model(model)
-    from nmt.inference.model_file import load_model
-    from nmt.inference.shortlist import add_shortlist
-
     written = output if output is not None else path
-    with lock_run_of(written):
+    with lock_output(written):
+        from nmt.inference.model_file import load_model
+        from nmt.inference.shortlist import add_shortlist
+
         add_shortlist(load_model(path), written, **table)
     logger.info("wrote %s, next step: nmt translate --model %s --shortlist", written, written)

@@ -11,6 +11,7 @@ import typer
 from nmt.cli.environment import limit_kernel_caches
 from nmt.cli.options import Overrides, Quiet, Verbose, option
 from nmt.config.inheritance import recipe_file
+from nmt.data.folder_lock import lock_folder
 from nmt.errors import UsageError
 from nmt.log import logger
 from nmt.sweep.load import load_sweep
@@ -95,21 +96,22 @@ def sweep(
     plan = make_plan(given, overrides or [], only=chosen)
     settings = settings_of(given)
     folder = output or FOLDER / f"sweep-{plan.name}"
-    folder.mkdir(parents=True, exist_ok=True)
 
     def report() -> str:
         return write_report(list(finished(plan.runs, folder, settings)), plan, folder, parallel=parallel)
 
-    run_all(
-        [run for run in plan.runs if chosen is None or run.variant in {*chosen, given.baseline}],
-        output=folder,
-        settings=settings,
-        measure=partial(measure_run, sweep=given, output=folder),
-        report=report,
-        overwrite=overwrite,
-        parallel=parallel,
-    )
-    typer.echo(report(), nl=False)
+    with lock_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        run_all(
+            [run for run in plan.runs if chosen is None or run.variant in {*chosen, given.baseline}],
+            output=folder,
+            settings=settings,
+            measure=partial(measure_run, sweep=given, output=folder),
+            report=report,
+            overwrite=overwrite,
+            parallel=parallel,
+        )
+        typer.echo(report(), nl=False)
     logger.info("wrote %s and sweep.json", folder / "sweep.md")
 
 

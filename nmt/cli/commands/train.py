@@ -9,8 +9,9 @@ import typer
 from nmt.cli.environment import limit_kernel_caches
 from nmt.cli.options import ConfigFile, InitFrom, Overrides, Quiet, Verbose, option
 from nmt.config import load_config
+from nmt.data.folder_lock import check_unlocked
 from nmt.errors import UsageError
-from nmt.inference.find_model import find_model
+from nmt.inference.find_model import RUNS, find_model
 
 
 def preprocess(
@@ -75,6 +76,8 @@ def train(
         raise UsageError("--new-vocabulary requires --init-from MODEL.")
     limit_kernel_caches()
     loaded = load_config(config, overrides or [])
+    assert loaded.name is not None
+    check_unlocked(RUNS / loaded.name)
     parent = find_model(init_from) if init_from is not None else None
     if auto_resume:
         from nmt.training.train import train_or_resume

@@ -25,7 +25,7 @@ from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.text_table import table
 from nmt.config.introspection import flag
 from nmt.config.schema import Config, DecodingConfig
-from nmt.data.folder_lock import lock_run_of
+from nmt.data.folder_lock import lock_output
 from nmt.errors import UsageError
 from nmt.evaluation.tuning import (
     ENSEMBLE_PLAN,
@@ -106,7 +106,7 @@ def tune(
         require_new_file(output, overwrite=overwrite)
     paths = find_models(models or None)
     unwritten = dry_run or len(paths) > 1
-    with contextlib.nullcontext() if unwritten else lock_run_of(output or paths[0]):
+    with contextlib.nullcontext() if unwritten else lock_output(output or paths[0]):
         _tune(
             load_models(paths),
             tries,
