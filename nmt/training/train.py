@@ -138,16 +138,17 @@ def _resume(config: Config, run: RunFolder) -> Path:
     machine = _prepare_machine(config)
     run.check_resumable(config)
     parent = load_initial(run.initial)
-    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
+    checkpoint = run.newest_checkpoint()
+    saved = checkpoint.state["data_fingerprint"]
+    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None, resumed=saved)
     fingerprint, tokenizers = data.fingerprint, run.tokenizers()
     if tokenizers is not None and not _same(tokenizers, data.tokenizers):
         logger.warning(
             "SentencePiece now learns another subword model from the same text and options, as another version of it "
             "may. The run keeps its own subword model, with which the text is segmented again"
         )
-        data = preprocess(config, tokenizers=tokenizers)
+        data = preprocess(config, tokenizers=tokenizers, resumed=saved)
     config = _with_length_limits(config, data)
-    checkpoint = run.newest_checkpoint()
     run.check_data(checkpoint, data, fingerprint=fingerprint)
     _seed(config.seed)
     initial = make_initial(config, data.tokenizers, parent, resumed=True)

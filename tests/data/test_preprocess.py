@@ -5,6 +5,7 @@ import gzip
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -576,3 +577,31 @@ def test_lines_that_are_not_restored_are_reported(tmp_path: Path, caplog: pytest
     assert "² (U+00B2) becomes" in caplog.text
     plain = preprocess(make_config(tmp_path, [train], valid=valid, tokenizer={"normalization": "nfc"})).report
     assert plain["corpora"][0]["round_trips"] == {"lines": 4, "changed": 0, "changes": []}
+
+
+def test_data_of_an_earlier_version_is_made_again(
+    tmp_path: Path, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS[:20])])
+    monkeypatch.setattr(preprocess_module, "FORMAT", 1)
+    earlier = preprocess(config)
+    monkeypatch.undo()
+    before = files_under(earlier.folder)
+    quiet.clear()
+    kept = preprocess(config, resumed=earlier.fingerprint)
+    assert (kept.folder, kept.fingerprint) == (earlier.folder, earlier.fingerprint)
+    assert "The run keeps the data" in quiet.text
+    quiet.clear()
+    new = preprocess(config)
+    assert new.folder != earlier.folder
+    assert f"An earlier version of preprocessing made the data in {earlier.folder}" in quiet.text
+    quiet.clear()
+    assert preprocess(config).folder == preprocess(config, resumed=new.fingerprint).folder == new.folder
+    assert preprocess(config, resumed="other text").folder == new.folder
+    assert "earlier version" not in quiet.text
+    assert preprocess(config, resumed=earlier.fingerprint).folder == earlier.folder
+    assert files_under(earlier.folder) == before
+    shutil.rmtree(earlier.folder)
+    quiet.clear()
+    assert preprocess(config, resumed=earlier.fingerprint).folder == new.folder
+    assert "may differ" in quiet.text

@@ -38,6 +38,7 @@ from frozen_formats import (
 )
 from nmt.inference.model_file import load_model
 from nmt.plots.run_records import read_records
+from nmt.training.run_folder import content_digest
 
 
 @pytest.fixture
@@ -115,17 +116,26 @@ def test_the_configuration_means_the_same(folder: Path) -> None:
         assert {path: shown.get(path) for path in fixed} == fixed
 
 
-def test_preprocessed_data_is_used_as_it_is(folder: Path) -> None:
+def test_preprocessed_data_is_kept_and_made_again(folder: Path) -> None:
+    """Filters and normalisation have changed since, but not for this text: the new data is equal."""
     before = contents(folder / PREPROCESSED)
+    (frozen,) = (folder / PREPROCESSED).iterdir()
     outcome = succeed("preprocess", EXPERIMENT)
-    assert contents(folder / PREPROCESSED) == before
+    assert f"An earlier version of preprocessing made the data in preprocessed/{frozen.name}" in outcome.stderr
+    after = contents(folder / PREPROCESSED)
+    assert before.items() <= after.items()
+    (new,) = (path for path in (folder / PREPROCESSED).iterdir() if path != frozen)
+    assert content_digest(new) == content_digest(frozen)
+    outcome = succeed("preprocess", EXPERIMENT)
     assert "up to date" in outcome.stderr
+    assert contents(folder / PREPROCESSED) == after
 
 
 def test_the_run_is_resumed_with_the_same_losses(folder: Path, expected: dict[str, Any]) -> None:
     frozen = read_metrics(folder / RUN)
     prepared = contents(folder / PREPROCESSED)
-    succeed("train", EXPERIMENT, "--resume", *RESUMED)
+    outcome = succeed("train", EXPERIMENT, "--resume", *RESUMED)
+    assert "The run keeps the data in preprocessed/" in outcome.stderr
     assert contents(folder / PREPROCESSED) == prepared
     assert read_metrics(folder / RUN)[: len(frozen)] == frozen
     assert resumed_losses(folder / RUN) == pytest.approx(expected["resumed"], rel=1e-4)

@@ -46,7 +46,11 @@ from nmt.data.tokenizer_training import TrainResult, train_tokenizers
 from nmt.errors import DataError
 from nmt.log import logger, progress
 
-FORMAT = 1  # of the folder of preprocessed data; with another number, older folders are not used
+FORMAT = 2
+"""Version of the preprocessed data. Every change of layout, filters, normalisation or segmentation raises it.
+
+Data of an earlier version is made again. Only a resumed run uses its own data further.
+"""
 SOURCE_MODEL, TARGET_MODEL = "source.model", "target.model"
 
 
@@ -102,7 +106,12 @@ class _Opened(NamedTuple):
 
 
 def preprocess(
-    config: Config, *, force: bool = False, tokenizers: Tokenizers | None = None, wait: bool = True
+    config: Config,
+    *,
+    force: bool = False,
+    tokenizers: Tokenizers | None = None,
+    wait: bool = True,
+    resumed: str | None = None,
 ) -> PreprocessedData:
     """Preprocess the text of an experiment, or reuse the folder of an earlier call with the same text and options.
 
@@ -113,6 +122,8 @@ def preprocess(
         force: Preprocess again even if the folder is up to date.
         tokenizers: The subword models of a model that training starts from. Default: train new ones.
         wait: If another process makes the same folder, wait for it and use its results instead of raising an error.
+        resumed: The fingerprint of the data of a resumed run. If the text and the options are still the same, its
+            folder is used even if an earlier version of preprocessing made it.
 
     Raises:
         ConfigError: A user symbol or tag cannot be used.
@@ -122,7 +133,7 @@ def preprocess(
     inspected = inspect(config)
     if tokenizers is not None:
         tokenizers = tokenizers.with_direction(right_to_left=False)  # both directions share the preprocessed data
-    fingerprint = _fingerprint(config, inspected, tokenizers)
+    fingerprint = _choose_version(config, inspected, tokenizers, resumed)
     folder = _folder(config, fingerprint)
     with _explain_disk_errors(folder):
         opened = None if force else _open_current(folder, fingerprint)
@@ -184,7 +195,34 @@ def _folder(config: Config, fingerprint: str) -> Path:
     return Path(config.data.preprocessed_folder) / f"{languages}-{fingerprint[:12]}"
 
 
-def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | None) -> str:
+def _choose_version(config: Config, inspected: InspectResult, given: Tokenizers | None, resumed: str | None) -> str:
+    """Return the fingerprint of the data to use, and log whether data of an earlier version is used or made again."""
+    current = _fingerprint(config, inspected, given, version=FORMAT)
+    if resumed is None and _folder(config, current).exists():
+        return current
+    for version in reversed(range(1, FORMAT)):
+        earlier = _fingerprint(config, inspected, given, version=version)
+        folder = _folder(config, earlier)
+        if resumed == earlier and folder.exists():
+            logger.info("The run keeps the data in %s, which an earlier version of preprocessing made.", folder)
+            return earlier
+        if resumed == earlier:
+            logger.warning(
+                "An earlier version of preprocessing made the data of this run, and %s is missing. The data is made "
+                "again and may differ.",
+                folder,
+            )
+        elif resumed is None and folder.exists():
+            logger.info(
+                "An earlier version of preprocessing made the data in %s. The data is made again in %s. Runs that "
+                "used the earlier folder still need it to be resumed.",
+                *(folder, _folder(config, current)),
+            )
+            break
+    return current
+
+
+def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | None, *, version: int) -> str:
     """Hash all that the preprocessed data depends on. Test sets are not part of it: only the report has them.
 
     Options with their default values are left out, so that an option of a later version changes no fingerprint of an
@@ -196,7 +234,7 @@ def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | N
     if given is not None:
         subwords = [given.source.fingerprint, given.target.fingerprint]
     facts = {
-        "format": FORMAT,
+        "format": version,
         "languages": [data.source_language, data.target_language],
         "train": [
             [[file.digest for file in files], corpus.tag] + ([] if links is None else [links.digest])
