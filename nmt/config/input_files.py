@@ -16,6 +16,7 @@ MADE_BY = {
     "data/exercise": "scripts/fetch_data exercise",
     "data/multi30k": "scripts/fetch_data multi30k",
     "data/multi30k-long": "scripts/fetch_data multi30k-long",
+    "data/korean": "scripts/fetch_data korean",
 }
 """Folders of corpora, and the scripts that create them."""
 

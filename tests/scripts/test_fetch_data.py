@@ -7,9 +7,11 @@ import hashlib
 import http.server
 import importlib.machinery
 import importlib.util
+import io
 import random
 import subprocess
 import sys
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -115,24 +117,28 @@ def test_files_that_cannot_be_read_are_named(
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives the corpus; the first `failures` requests fail."""
+    """Gives the corpus; the first `failures` requests fail, and only the first `bytes_sent` bytes arrive."""
 
     failures = 0
+    bytes_sent: int | None = None
+    archives: dict[str, bytes] = {}  # noqa: RUF012 (replaced, not changed)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Server)
-        name = self.path.removeprefix("/").removesuffix(".gz")
+        packed = {f"{name}.gz": gzip.compress(text) for name, text in TEXTS.items()} | self.server.archives
+        name = self.path.removeprefix("/")
         if self.server.failures > 0:
             self.server.failures -= 1
             self.send_error(503)
-        elif name not in TEXTS:
+        elif name not in packed:
             self.send_error(404)
         else:
             self.send_response(200)
+            self.send_header("Content-Length", str(len(packed[name])))
             self.end_headers()
-            self.wfile.write(gzip.compress(TEXTS[name]))
+            self.wfile.write(packed[name][: self.server.bytes_sent])
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -174,6 +180,117 @@ def test_what_is_complete_is_kept_when_the_connection_fails(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert run(script, monkeypatch, "small") == 0
     assert contents(script) == TEXTS
+
+
+# ------------------------------------------------------------------------------------------------------- archives
+
+
+def tar(members: list[tuple[str, bytes]], *, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """Return a packed archive of members of this kind."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size = kind, len(data) if kind == tarfile.REGTYPE else 0
+            member.linkname = "/etc/passwd"
+            archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def use_archive(script: ModuleType, packed: bytes, *, known: bool = True) -> None:
+    """Let the small corpus come in one archive."""
+    small = script.CORPORA["small"]
+    archive = script.Archive("small.tar.gz", tuple(TEXTS), script.git_object(packed))
+    checksums = small.checksums if known else dict.fromkeys(TEXTS)
+    script.CORPORA = {"small": small._replace(checksums=checksums, archives=(archive,))}
+
+
+LISTED = list(TEXTS.items())
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_only_the_files_of_the_corpus_come_out_of_an_archive(
+    script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, known: bool, prefix: str
+) -> None:
+    hostile = [("../a.en", b"up"), ("/a.en", b"root"), ("more/a.en", b"below"), ("._a.en", b"hidden")]
+    packed = tar([*hostile, *((prefix + name, text) for name, text in LISTED)])
+    (folder / "small.tar.gz").write_bytes(packed)
+    use_archive(script, packed, known=known)
+    assert run(script, monkeypatch, "small", "--from", str(folder)) == 0
+    assert contents(script) == TEXTS
+    written = {path for path in script.ROOT.parent.rglob("*") if path.is_file() and folder not in path.parents}
+    assert written == {script.ROOT / "data" / "small" / name for name in TEXTS}, "a file was written beside the corpus"
+    assert run(script, monkeypatch, "small") == 0, "went to the network for files that are there"
+
+
+@pytest.mark.parametrize(
+    ("packed", "problem"),
+    [
+        (tar(LISTED[:1]), "has no file a.de"),
+        (tar(LISTED, kind=tarfile.SYMTYPE), "has no file a.en"),
+        (tar(LISTED, kind=tarfile.LNKTYPE), "has no file a.en"),
+        (tar(LISTED, kind=tarfile.DIRTYPE), "has no file a.en"),
+        (tar([*LISTED[:1], ("a.de", b"one line\n")]), "differ in their number of lines"),
+        (tar([*LISTED[:1], ("a.de", b"two\nlines\n")]), "is not the file of the corpus: its SHA-256"),
+        (tar(LISTED)[:60], "cannot be unpacked"),
+        (b"no archive", "cannot be unpacked"),
+    ],
+)
+def test_archives_with_other_contents_are_refused(
+    script: ModuleType,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    packed: bytes,
+    problem: str,
+) -> None:
+    (folder / "small.tar.gz").write_bytes(packed)
+    use_archive(script, packed)
+    assert run(script, monkeypatch, "small", "--from", str(folder)) == 1
+    assert problem in capsys.readouterr().err
+    assert "a.de" not in contents(script)
+
+
+def test_an_archive_with_the_wrong_bytes_is_not_unpacked(
+    script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_archive(script, tar(LISTED))
+    (folder / "small.tar.gz").write_bytes(tar([*LISTED, ("more", b"")]))
+    assert run(script, monkeypatch, "small", "--from", str(folder)) == 1
+    assert "small.tar.gz is not the file of the corpus: its Git object" in capsys.readouterr().err
+    (folder / "small.tar.gz").unlink()
+    assert run(script, monkeypatch, "small", "--from", str(folder)) == 1
+    assert "--from names the folder of the archives" in capsys.readouterr().err
+    assert contents(script) == {}
+
+
+def test_an_archive_is_downloaded_and_read_again_after_a_failure(
+    script: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = tar(LISTED)
+    server.archives = {"small.tar.gz": packed}
+    use_archive(script, packed)
+    address = script.CORPORA["small"].address.removesuffix(".gz")
+    script.CORPORA = {"small": script.CORPORA["small"]._replace(address=address)}
+    server.bytes_sent = 40
+    assert run(script, monkeypatch, "small") == 1
+    assert "cannot be downloaded" in capsys.readouterr().err
+    assert contents(script) == {}
+    server.bytes_sent, server.failures = None, 1
+    assert run(script, monkeypatch, "small") == 0
+    assert contents(script) == TEXTS
+
+
+def test_the_git_object_is_the_one_of_git(script: ModuleType) -> None:
+    assert script.git_object(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+def test_every_file_of_an_archive_belongs_to_the_corpus(script: ModuleType) -> None:
+    for corpus in script.REAL.values():
+        members = [file for archive in corpus.archives for file in archive.members]
+        assert not members or sorted(members) == sorted(corpus.checksums)
+        assert all(known is not None or file in members for file, known in corpus.checksums.items())
 
 
 def test_unknown_corpora_are_refused_with_the_known_ones() -> None:
