@@ -7,6 +7,8 @@ It has the weights (a tensor that several layers share is stored once), and in t
     source_tokenizer   base64: the SentencePiece model of the source
     target_tokenizer   base64: the SentencePiece model of the target; left out if both sides share one
     provenance         JSON: how the model was made
+    header_crc32       checksum of the header, see `nmt.data.tensor_file`
+    data_crc32         checksum of the tensors
 
 A shortlist table, if there is one, is stored as the tensors shortlist.translations and shortlist.frequent (int32).
 
@@ -21,7 +23,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -32,10 +34,12 @@ from torch.overrides import TorchFunctionMode
 from nmt.config.schema import Config, DecodingConfig
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
+from nmt.data.tensor_file import Checked, RawTensor, check_tensors, write_tensors
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.find_model import find_models
 from nmt.model import Seq2Seq, build_model
+from nmt.small_files import special_kind
 
 FORMAT_VERSION = 1
 SHOWN_NAMES = 8
@@ -56,6 +60,8 @@ class ModelFile:
     format_version: int
     shortlist: ShortlistTable | None = None
     """Which pieces a translation may use, with `decoding.shortlist`."""
+    identity: str = ""
+    """16 digits that depend on every byte of the file."""
 
     def with_decoding(self, decoding: DecodingConfig) -> ModelFile:
         """Return the model with other decoding options."""
@@ -117,13 +123,36 @@ def save_model(
     if shortlist is not None:
         for name in SHORTLIST:
             tensors[PREFIX + name] = torch.from_numpy(getattr(shortlist, name))
-    content = _serialize(tensors, metadata)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as stream:
-            stream.writelines(content)
+            write_tensors(stream, raw_tensors(tensors), metadata)
     except OSError as error:
         raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
+
+
+class TensorFile(NamedTuple):
+    """The content of a safetensors file."""
+
+    tensors: dict[str, Tensor]
+    """On the CPU, mapped from the file."""
+    metadata: dict[str, str]
+    checked: Checked
+
+
+def read_tensors(path: Path) -> TensorFile:
+    """Check and read a safetensors file.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, incomplete or of another kind.
+    """
+    try:
+        checked = check_tensors(path)
+        with safe_open(path, framework="pt") as stream:
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+            return TensorFile(tensors, stream.metadata() or {}, checked)
+    except (SafetensorError, DataError, OSError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
 
 
 def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
@@ -142,13 +171,9 @@ def load_model(path: Path) -> ModelFile:
     Raises:
         CheckpointError: The file is missing, damaged, not a model file, or has another format version.
     """
-    try:
-        with safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata() or {}
-            _check_version(path, metadata)
-            weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(_why_unreadable(path, error)) from error
+    content = read_tensors(path)
+    metadata, weights = content.metadata, content.tensors
+    _check_version(path, metadata)
     try:
         source = SubwordModel(base64.b64decode(metadata["source_tokenizer"], validate=True))
         target = source
@@ -165,6 +190,7 @@ def load_model(path: Path) -> ModelFile:
             provenance=json.loads(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
             shortlist=shortlist,
+            identity=content.checked.identity,
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
@@ -205,6 +231,30 @@ class _NoInitialization(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def raw_tensors(tensors: Mapping[str, Tensor]) -> dict[str, RawTensor]:
+    """Return tensors as bytes for `write_tensors`, without copying those that are contiguous and on the CPU."""
+    raw = {}
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        data = value.reshape(-1).view(torch.uint8).numpy().data  # [bytes]
+        raw[name] = RawTensor(_DTYPES[value.dtype], tuple(value.shape), data)
+    return raw
+
+
 def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return `weights` on the CPU, without tensors that share the memory of an earlier one."""
     seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
@@ -215,18 +265,6 @@ def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             unique[name] = value.detach().cpu().contiguous()
         seen.add(key)
     return unique
-
-
-def _serialize(weights: dict[str, Tensor], metadata: dict[str, str]) -> list[bytes | memoryview]:
-    """Return the parts of a safetensors file. The library writes metadata in random order; here the order is fixed."""
-    from safetensors.torch import save
-
-    plain = save(weights)
-    size = int.from_bytes(plain[:8], "little")
-    header = {"__metadata__": metadata, **json.loads(plain[8 : 8 + size])}
-    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    return [len(encoded).to_bytes(8, "little"), encoded, memoryview(plain)[8 + size :]]
 
 
 def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
@@ -244,9 +282,10 @@ def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     """Return a message for a file that is not a complete safetensors file."""
-    if path.is_dir():
-        return f"{path}: expected a model file, found a folder."
     try:
+        kind = special_kind(path)
+        if kind is not None:
+            return f"{path}: expected a model file, found {kind}."
         with open(path, "rb") as stream:
             start = stream.read(16)
     except FileNotFoundError:
@@ -261,7 +300,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
             "Use a model file of nmt (best.safetensors)."
         )
     if start[8:9] == b"{":
-        return f"{path}: the model file is damaged or incomplete. Copy it again. ({error})"
+        return f"{path}: the file is damaged or incomplete. Copy it again. ({error})"
     return f"{path}: this is not a model file. Use a model file of nmt (best.safetensors)."
 
 

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nmt.config.schema import AveragingConfig
-from nmt.errors import CheckpointError, UsageError
+from nmt.errors import UsageError
 from nmt.inference.find_model import MODEL_NAME
-from nmt.inference.model_file import ModelFile, load_model, save_model
+from nmt.inference.model_file import ModelFile, load_model, read_tensors, save_model
 
 Weights = dict[str, Tensor]
 
@@ -231,10 +229,7 @@ def read_weights(path: Path) -> AveragedWeights:
     """
     if not (path / WEIGHTS_NAME).is_file():
         return AveragedWeights(str(path), base_model(path).weights)
-    try:
-        return AveragedWeights(str(path), load_file(path / WEIGHTS_NAME))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot read the checkpoint: {error}") from error
+    return AveragedWeights(str(path), read_tensors(path / WEIGHTS_NAME).tensors)
 
 
 def average_models(base: ModelFile, models: Sequence[AveragedWeights]) -> ModelFile:

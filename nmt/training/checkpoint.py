@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nmt.data.atomic_folder import atomic_folder
-from nmt.errors import CheckpointError
+from nmt.data.tensor_file import write_tensors
+from nmt.errors import CheckpointError, DataError
+from nmt.inference.model_file import TensorFile, raw_tensors, read_tensors
+from nmt.small_files import JSONError, is_sealed, parse_json, read_small_file, seal
 
 FORMAT = 1
 _STATE = "state.json"
+CHECKSUM = "crc32"
+"""The key of the checksum in the state; see `seal`."""
 PARTS = ("weights", "optimizer", "average", "random")
 
 
@@ -69,11 +72,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, unchanged: tuple[st
             for part in PARTS:
                 path = temporary / f"{part}.safetensors"
                 if not (part in unchanged and _link(folder / path.name, path)):
-                    tensors: dict[str, Tensor] = getattr(checkpoint, part)
-                    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
-                    path.chmod(temporary.stat().st_mode & 0o666)  # safetensors ignores the umask
-            (temporary / _STATE).write_text(json.dumps({"format": FORMAT, **checkpoint.state}), encoding="utf-8")
-    except (OSError, SafetensorError) as error:
+                    with open(path, "wb") as stream:
+                        write_tensors(stream, raw_tensors(getattr(checkpoint, part)), {})
+            state = json.dumps({"format": FORMAT, CHECKSUM: "0" * 8, **checkpoint.state}).encode()
+            (temporary / _STATE).write_bytes(seal(state, CHECKSUM))
+    except OSError as error:
         if any(folder.parent.glob("update-*")):
             advice = "Earlier checkpoints are intact. Free disk space, then resume the run with --resume"
         else:
@@ -97,13 +100,22 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         CheckpointError: A file is missing or damaged, or of another format.
     """
     try:
-        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        parts = {part: load_file(folder / f"{part}.safetensors") for part in PARTS}
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read checkpoint {folder}: {error}") from error
+        content = read_small_file(folder / _STATE)
+        state = parse_json(content, strict=False)  # the best score of a run without one is infinite
+        parts = {part: read_tensors(folder / f"{part}.safetensors") for part in PARTS}
+    except (OSError, JSONError, DataError) as error:
+        raise CheckpointError(f"{folder}: the checkpoint cannot be read: {error}") from error
+    intact = is_sealed(content, CHECKSUM)
+    if not isinstance(state, dict) or intact is False or (intact is None and _has_checksums(parts)):
+        raise CheckpointError(f"{folder / _STATE}: the file is damaged. Use another checkpoint.")
     if state.pop("format", None) != FORMAT:
         raise CheckpointError(
             f"{folder}: this version of nmt cannot read the checkpoint, which has another format. Resume the run with "
             f"the version that wrote it"
         )
-    return Checkpoint(**parts, state=state)
+    state.pop(CHECKSUM, None)
+    return Checkpoint(**{part: content.tensors for part, content in parts.items()}, state=state)
+
+
+def _has_checksums(parts: dict[str, TensorFile]) -> bool:
+    return any(content.checked.has_checksums for content in parts.values())

@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from damaged_files import flip
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.find_model import find_model
@@ -115,10 +116,10 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def rewritten(source: Path, target: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], None]) -> Path:
-    """A model file with other weights or metadata."""
+    """A model file with other weights or metadata, and without checksums, like one of an earlier version."""
     with safe_open(source, framework="pt") as stream:
         weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        metadata = stream.metadata()
+        metadata = {key: value for key, value in stream.metadata().items() if not key.endswith("_crc32")}
     change(weights, metadata)
     save_file(weights, target, metadata)
     return target
@@ -168,6 +169,23 @@ def test_a_truncated_file_is_refused(model_path: Path, tmp_path: Path) -> None:
             load_model(path)
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match="incomplete"):
+        load_model(path)
+
+
+def test_flipped_bits_are_refused(model_path: Path, tmp_path: Path) -> None:
+    content = model_path.read_bytes()
+    path = tmp_path / "flipped.safetensors"
+    for bit in range(0, 8 * len(content), 8 * len(content) // 150):
+        path.write_bytes(flip(content, bit))
+        with pytest.raises(CheckpointError, match=r"flipped\.safetensors"):
+            load_model(path)
+
+
+def test_a_copy_with_an_empty_end_is_refused(model_path: Path, tmp_path: Path) -> None:
+    content = model_path.read_bytes()
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes(content[: -len(content) // 10].ljust(len(content), b"\0"))
+    with pytest.raises(CheckpointError, match=r"copy\.safetensors: the file is damaged.*[Cc]opy"):
         load_model(path)
 
 

@@ -176,7 +176,7 @@ def test_a_damaged_table_is_reported(tmp_path: Path, damage: str) -> None:
     from safetensors import safe_open
 
     with safe_open(tmp_path / "model", framework="pt") as stream:
-        metadata = stream.metadata()
+        metadata = {key: value for key, value in stream.metadata().items() if not key.endswith("_crc32")}
     tensors = load_file(tmp_path / "model")
     name = "shortlist.translations"
     if damage == "missing":

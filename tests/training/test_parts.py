@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from damaged_files import flip
 from nmt.config.schema import AveragingConfig, OptimizerConfig, ScheduleConfig
 from nmt.data.familiarity import TrainingText
 from nmt.errors import CheckpointError
 from nmt.training.averaging import make_average
-from nmt.training.checkpoint import Checkpoint, load_checkpoint, random_states, restore_random, save_checkpoint
+from nmt.training.checkpoint import (
+    PARTS,
+    Checkpoint,
+    load_checkpoint,
+    random_states,
+    restore_random,
+    save_checkpoint,
+)
 from nmt.training.fused_loss import fused_loss
 from nmt.training.optimizer import LearningRate, make_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.run_folder import RunFolder, provenance, resume_conflicts
@@ -190,7 +201,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     def no_room(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nmt.training.checkpoint.save_file", no_room)
+    monkeypatch.setattr("nmt.training.checkpoint.write_tensors", no_room)
     with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         save_checkpoint(folder, make_checkpoint(2.0))
     monkeypatch.undo()
@@ -205,6 +216,26 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, part: str) -> None:
     (folder / part).write_bytes(b"\x80\x02}q\x00.")
     with pytest.raises(CheckpointError, match="update-000001"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("part", ["weights.safetensors", "optimizer.safetensors", "average.safetensors", "state.json"])
+def test_flipped_bits_of_a_checkpoint_are_noticed(tmp_path: Path, part: str) -> None:
+    folder = tmp_path / "update-000001"
+    save_checkpoint(folder, dataclasses.replace(make_checkpoint(1.0), random={}))
+    content = (folder / part).read_bytes()
+    for bit in range(0, 8 * len(content), 17):
+        (folder / part).write_bytes(flip(content, bit))
+        with pytest.raises(CheckpointError, match="update-000001"):
+            load_checkpoint(folder)
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_checksums(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(1.0)
+    save_checkpoint(tmp_path, checkpoint)
+    for part in PARTS:
+        save_file(getattr(checkpoint, part), tmp_path / f"{part}.safetensors")
+    (tmp_path / "state.json").write_text(json.dumps({"format": 1, **checkpoint.state}))
+    assert load_checkpoint(tmp_path).state == checkpoint.state
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])

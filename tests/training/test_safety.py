@@ -169,11 +169,11 @@ def test_a_damaged_checkpoint_is_passed_over(folder: Path) -> None:
 
 
 def test_a_full_disk_says_whether_there_is_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(tensors: Any, path: Path) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     save_checkpoint(tmp_path / "update-000001", make_checkpoint(1.0))
-    monkeypatch.setattr(checkpoint_module, "save_file", full)
+    monkeypatch.setattr(checkpoint_module, "write_tensors", full)
     with pytest.raises(CheckpointError, match="Earlier checkpoints are intact"):
         save_checkpoint(tmp_path / "update-000002", make_checkpoint(1.0))
     with pytest.raises(CheckpointError, match="no checkpoint yet"):
