@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmt.config import Config
+    from nmt.config.load import Loaded
     from nmt.config.schema import PairConfig
     from nmt.inference.model_file import ModelFile
 
@@ -15,10 +16,10 @@ CELLS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "layer_norm_lstm": "LSTM wi
 PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "between two transitions"}
 
 
-def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names and values that summarise a configuration with the bases `bases`."""
-    data = config.data
-    for index, base in enumerate(bases):
+def describe_config(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Yield names and values that summarise a configuration."""
+    config, data = loaded.config, loaded.config.data
+    for index, base in enumerate(loaded.bases):
         yield "base" if index == 0 else "", base
     yield "run", f"runs/{config.name}"
     yield "languages", f"{data.source_language} to {data.target_language}"
@@ -28,6 +29,8 @@ def describe_config(config: Config, bases: Sequence[str]) -> Iterator[tuple[str,
     yield "validation", _files(data.valid)
     for index, test in enumerate(data.test):
         yield "test" if index == 0 else "", f"{test.name}: {_files(test)}"
+    for index, folder in enumerate(dict.fromkeys(loaded.file_folders.values())):
+        yield "paths" if index == 0 else "", f"relative to {folder}, the folder of the configuration"
     yield from _network(config).items()
 
 

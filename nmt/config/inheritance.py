@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nmt.config.paths import UnsetVariableError, expand, plain_path
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, show
 from nmt.config.yaml_document import YamlDocument, read_document, similar_file
 
@@ -56,15 +57,11 @@ def _named_base(layer: YamlDocument) -> tuple[str, Place] | None:
     recipe = recipe_file(value)
     if recipe is not None:
         return str(recipe), place
-    return _plain(Path(value) if place.override is not None else Path(layer.file).parent / value), place
-
-
-def _plain(path: Path) -> str:
-    """Return the path without `x/..`, if that leads to the same file."""
-    plain = os.path.normpath(path)
-    if os.path.exists(path) and not (os.path.exists(plain) and os.path.samefile(path, plain)):
-        return str(path)
-    return plain
+    try:
+        value = expand(value)
+    except UnsetVariableError as error:
+        raise ConfigSyntaxError(place, str(error), error.hint, BASE) from None
+    return plain_path(Path(value) if place.override is not None else Path(layer.file).parent / value), place
 
 
 def _read_base(file: str, place: Place, files: list[str]) -> YamlDocument:

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from nmt.config.problems import KeyPath, dotted
-from nmt.config.schema import CommandLine, DecodingConfig, Section, WithBase
+from nmt.config.schema import CommandLine, DecodingConfig, FilePath, Section, WithBase
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Option:
         required: whether the key has no default.
         default: the default, if there is one.
         command_line: how the option appears on the command line, for options that do.
+        path: how a path is used, for options that are paths.
     """
 
     kind: Any
@@ -41,6 +42,7 @@ class Option:
     required: bool
     default: Any
     command_line: CommandLine | None = None
+    path: Literal["input", "output"] | None = None
 
     @property
     def section(self) -> type[Section] | None:
@@ -97,6 +99,7 @@ def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None) 
         required=info.is_required() if info else False,
         default=None if info is None or info.is_required() else info.default,
         command_line=next((entry for entry in metadata if isinstance(entry, CommandLine)), None),
+        path=next((entry.use for entry in metadata if isinstance(entry, FilePath)), None),
     )
 
 

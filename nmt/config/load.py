@@ -10,6 +10,7 @@ from nmt.config.conflicts import conflicts, warnings
 from nmt.config.inheritance import apply_inheritance
 from nmt.config.input_files import missing_files
 from nmt.config.overrides import apply_override, names_base
+from nmt.config.paths import resolve_paths
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, config_error
 from nmt.config.schema import Config, DataConfig
 from nmt.config.validate import Checked, validate
@@ -25,11 +26,13 @@ class Loaded:
         config: the configuration, with its bases merged into it.
         bases: the base files, the nearest first.
         origins: the place of each option that is set in a file or an override.
+        file_folders: the options whose relative paths were found in the folder of the configuration, with that folder.
     """
 
     config: Config
     bases: list[str]
     origins: dict[KeyPath, Place]
+    file_folders: dict[KeyPath, str]
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Config:
@@ -50,10 +53,11 @@ def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files:
     """Read and check a configuration as `load_config` does, and return the origin of each option too."""
     path = Path(path)
     document = _read(path, overrides)
+    file_folders = resolve_paths(document)
     config = _check(document, name=path.stem, check_files=check_files)
     for warning in warnings(config):
         logger.warning("%s: %s", path, warning)
-    return Loaded(config, document.bases, document.places)
+    return Loaded(config, document.bases, document.places, file_folders)
 
 
 def load_data(path: Path) -> DataConfig:
@@ -66,6 +70,7 @@ def load_data(path: Path) -> DataConfig:
     document = _read(path, ())
     for name in set(document.data) - {"data"}:
         document.remove((name,))
+    resolve_paths(document)
     return _check(document, name=path.stem, check_files=True).data
 
 
@@ -137,7 +142,7 @@ def _conflict_problems(
     """Yield conflicts and missing files as problems, except those that follow from values that are wrong already."""
     several = list(conflicts(config))
     if check_files:
-        several += missing_files(config, Path(document.file))
+        several += missing_files(config, document.place)
     for conflict in several:
         if not any(_touches(path, broken) for path in conflict.paths for broken in checked.broken):
             path, place = _locate(document, conflict.paths)

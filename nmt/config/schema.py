@@ -35,6 +35,21 @@ class CommandLine:
     flag: str | None = None
 
 
+@dataclass(frozen=True)
+class FilePath:
+    """Marks an option that is a path; see `nmt.config.paths`.
+
+    Attributes:
+        use: input: a relative path is also looked for in the folder of the configuration. output: it is relative to
+            the current folder.
+    """
+
+    use: Literal["input", "output"]
+
+
+InputFile = Annotated[str, FilePath("input")]
+OutputFolder = Annotated[str, FilePath("output")]
+
 SEARCH = CommandLine("Search")
 LENGTHS = CommandLine("Lengths")
 PENALTIES = CommandLine("Penalties")
@@ -52,22 +67,22 @@ class Section(BaseModel):
 class PairConfig(Section):
     """Parallel text: two files with one sentence per line, or one file of another kind."""
 
-    source: str | None = None
+    source: InputFile | None = None
     """File with one source sentence per line, in UTF-8. Files ending in .gz, .bz2, .xz or .zst are decompressed."""
-    target: str | None = None
+    target: InputFile | None = None
     """File with the translation of each line of `source`."""
-    tsv: str | None = None
+    tsv: InputFile | None = None
     """File with source, tab and target on each line, without quotes and header."""
-    csv: str | None = None
+    csv: InputFile | None = None
     """CSV file with quotes. `source_field` and `target_field` are the names of its columns, or their numbers from 1."""
-    jsonl: str | None = None
+    jsonl: InputFile | None = None
     """JSON Lines file with one object per line. `source_field` and `target_field` are keys. `a.b` is the key b inside
     of a."""
-    tmx: str | None = None
+    tmx: InputFile | None = None
     """Translation memory. `source_field` and `target_field` are the codes of its languages."""
-    xliff: str | None = None
+    xliff: InputFile | None = None
     """XLIFF file. Its units with source and target are the pairs."""
-    opus: str | None = None
+    opus: InputFile | None = None
     """Zip file of OPUS in the Moses format. `source_field` and `target_field` are the endings of the files in it, such
     as `en`."""
     source_field: FieldName | None = None
@@ -96,7 +111,7 @@ class CorpusConfig(PairConfig):
     each epoch."""
     tag: str | None = None
     """Symbol inserted before each source sentence, such as `<bt>` for back-translated text."""
-    alignment: str | None = None
+    alignment: InputFile | None = None
     """File with the word alignment of each pair in Pharaoh format: links `i-j`, counted from 0, between words
     separated by spaces. Used by `training.guided_alignment`."""
 
@@ -169,7 +184,7 @@ class DataConfig(Section):
     the usual order."""
     shortlist: ShortlistConfig = ShortlistConfig()
     """Table of likely translations for `decoding.shortlist`."""
-    preprocessed_folder: str = "preprocessed"
+    preprocessed_folder: OutputFolder = "preprocessed"
     """Folder for the results of `nmt preprocess`, with one subfolder per combination of text and options."""
 
 
@@ -319,10 +334,10 @@ class InitializationConfig(Section):
     """Half-width of `uniform`, standard deviation of `normal`."""
     forget_bias: float = 1.0
     """Initial bias of the forget gates of LSTMs (Jozefowicz et al. 2015)."""
-    source_embeddings: str | None = None
+    source_embeddings: InputFile | None = None
     """Text file of pretrained vectors for source pieces that are whole words. Each line has a word and
     `embedding_size` numbers, as in the formats of fastText and GloVe."""
-    target_embeddings: str | None = None
+    target_embeddings: InputFile | None = None
     """Text file of pretrained vectors for target pieces that are whole words."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nmt.config.inheritance import recipe_file, recipe_names
+from nmt.config.paths import UnsetVariableError, expand
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Problem, config_error, show
 from nmt.config.validate import schema_problem
 from nmt.config.yaml_document import YamlDocument, read_document
@@ -114,7 +115,11 @@ def _resolve(sweep: Sweep, document: YamlDocument, problems: list[Problem]) -> S
         if given is None:
             return None
         recipe = recipe_file(given)
-        file = recipe if recipe is not None else folder / given
+        try:
+            file = recipe if recipe is not None else folder / expand(given)
+        except UnsetVariableError as error:
+            problems.append(Problem(document.place(path), path, str(error), error.hint))
+            return given
         if not file.is_file():
             hint = f"paths are relative to the folder of {document.file}. Recipes: {', '.join(recipe_names())}"
             problems.append(Problem(document.place(path), path, f"no such file: {file}", hint))

@@ -21,6 +21,7 @@ import yaml
 
 from nmt import __version__
 from nmt.config import Config, dump_yaml
+from nmt.config.schema import PairConfig
 from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
 from nmt.data.atomic_folder import atomic_folder
 from nmt.data.familiarity import TrainingText
@@ -37,7 +38,7 @@ from nmt.training.checkpoint import Checkpoint, load_checkpoint
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
 # compares what is in them. A resumed run may change them.
 _MAY_CHANGE = (
-    r"name|data\.test(\..*)?|data\.valid\..*|data\.train\.\d+\.(source|target|tsv|alignment)|"
+    rf"name|data\.test(\..*)?|data\.valid\..*|data\.train\.\d+\.({'|'.join(PairConfig.model_fields)}|alignment)|"
     r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"model\.initialization\.(source|target)_embeddings|"
     r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"

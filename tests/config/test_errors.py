@@ -87,14 +87,6 @@ def test_missing_files_of_every_part_are_named(folder: Path) -> None:
         assert f'no such file: "{name}"' in message
 
 
-def test_a_file_beside_the_configuration_is_pointed_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "bad.yaml").write_text(GOOD, encoding="utf-8")
-    (folder / "elsewhere").mkdir()
-    monkeypatch.chdir(folder / "elsewhere")
-    with pytest.raises(ConfigError, match=re.escape("paths are relative to the current folder: write ../train.en")):
-        load_config(Path("../bad.yaml"))
-
-
 @pytest.mark.parametrize(
     ("name", "says", "hint"),
     [

@@ -40,7 +40,7 @@ def check(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False,
     log_suspicions(loaded.config)
     _check_languages(loaded.config)
     typer.echo(f"ok: {config}")
-    for name, value in describe_config(loaded.config, loaded.bases):
+    for name, value in describe_config(loaded):
         typer.echo(f"  {name:<12} {value}")
 
 
