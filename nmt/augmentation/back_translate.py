@@ -17,6 +17,7 @@ from nmt.augmentation.screening import Screen, TranslatedLine, describe_counts, 
 from nmt.augmentation.training import SystemScore, check_run, measure_systems, train_run
 from nmt.augmentation.translations import TranslationMethod, read_hypotheses, translate_text
 from nmt.config import load_config
+from nmt.config.file_names import path_in
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.corpus import paths
 from nmt.data.languages import LINES_TO_DETECT
@@ -156,7 +157,9 @@ def _back_translate(
 
 def _synthetic_corpus(options: BackTranslateOptions, config: Config, folder: Path) -> CorpusConfig:
     data = config.data
-    source, target = (str(folder / f"train.{language}") for language in (data.source_language, data.target_language))
+    source, target = (
+        str(path_in(folder, f"train.{language}")) for language in (data.source_language, data.target_language)
+    )
     return CorpusConfig(source=source, target=target, weight=options.weight, tag=options.tag)
 
 
@@ -218,7 +221,7 @@ def _make_text(
     side = 0 if options.self_training else 1
     data = config.data
     languages = (data.source_language, data.target_language)
-    text = folder.path / f"monolingual.{languages[side]}"
+    text = path_in(folder.path, f"monolingual.{languages[side]}")
     monolingual = Monolingual(options.monolingual, config=config, side=side, max_lines=options.max_lines)
     monolingual.write(text)
     dropped = dict(monolingual.dropped.most_common())
@@ -229,7 +232,7 @@ def _make_text(
     translate_text(method, text, folder.translations, processes=options.processes)
     pair_filter = _pair_filter(options, config, side, text, folder.translations)
     screen = Screen(options.drop, pair_filter=pair_filter, copies=False)
-    source, target = (folder.path / f"train.{language}" for language in languages)
+    source, target = (path_in(folder.path, f"train.{language}") for language in languages)
     write_pairs(_pairs(screen, text, folder.translations, side), source, target)
     counts = screen.counts()
     translated = screen.kept + sum(counts["dropped"].values())

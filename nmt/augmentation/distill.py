@@ -16,6 +16,7 @@ from nmt.augmentation.screening import Screen, TranslatedLine, describe_counts, 
 from nmt.augmentation.training import SystemScore, check_run, measure_systems, train_run
 from nmt.augmentation.translations import TranslationMethod, read_hypotheses, translate_text
 from nmt.config import Config, load_config
+from nmt.config.file_names import path_in
 from nmt.config.schema import CorpusConfig
 from nmt.data.corpus import paths
 from nmt.data.lines import read_lines, write_lines
@@ -133,7 +134,7 @@ def student_corpora(config: Config, folder: Path, *, keep: str) -> list[CorpusCo
     for number, corpus in enumerate(config.data.train, 1):
         stem = f"train-{number}" if several else "train"
         languages = (config.data.source_language, config.data.target_language)
-        source, target = (str(folder / f"{stem}.{language}") for language in languages)
+        source, target = (str(path_in(folder, f"{stem}.{language}")) for language in languages)
         distilled.append(CorpusConfig(source=source, target=target, weight=corpus.weight, tag=corpus.tag))
     return [*(config.data.train if keep == "original" else []), *distilled]
 

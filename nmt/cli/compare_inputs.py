@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.cli.loading import open_model
-from nmt.config.schema import Config, TestSetConfig
+from nmt.cli.loading import config_with_data, open_model
+from nmt.config.schema import Config, DataConfig, TestSetConfig
 from nmt.data.corpus import MalformedLine, paths, read_parallel, read_training
 from nmt.data.languages import with_detected_script
 from nmt.data.lines import read_lines
 from nmt.data.streams import read_bytes
 from nmt.errors import UsageError
 from nmt.evaluation.compare.compare import TestText, check_lines
-from nmt.inference.find_model import MODEL_NAME
+from nmt.inference.find_model import MODEL_NAME, MODEL_SUFFIX
 from nmt.log import logger, progress
 
 if TYPE_CHECKING:
@@ -22,22 +22,27 @@ if TYPE_CHECKING:
 
 
 def find_test(
-    config: Config | None, name: str | None, source: Path | None, reference: Path | None, target_language: str | None
+    model: ModelFile | None,
+    name: str | None,
+    source: Path | None,
+    reference: Path | None,
+    target_language: str | None,
 ) -> TestText:
-    """Read the test set: the given files, or a test set of the first model.
+    """Read the test set: the given files, or a test set of the run of the first model.
 
     Raises:
         UsageError: the options do not select one test set.
         DataError: a file cannot be read, or its two sides are of unequal length.
     """
+    config = None if model is None else model.config
     _check_usage(config, name, source, reference, target_language)
     from nmt.cli.init.corpus_files import language_of  # imports numpy
 
     if reference is not None:
         test = TestSetConfig(name=reference.name, source=None if source is None else str(source), target=str(reference))
     else:
-        assert config is not None
-        test = _select(config.data.test, name)
+        assert model is not None
+        test = _select(config_with_data(model, "the test set").data.test, name)
     if config is None:
         assert reference is not None
         language = target_language or language_of(reference, "target", read_lines(reference, keep_broken=False))
@@ -105,8 +110,12 @@ def collect_lines(
     return {system.name: lines[system.name] for system in systems}
 
 
-def training_lines(config: Config | None, given: Sequence[Path] | None) -> Iterator[str] | None:
+def training_lines(data: DataConfig | None, given: Sequence[Path] | None) -> Iterator[str] | None:
     """Return the target side of the training text line by line, or None, with a log line, without training text.
+
+    Args:
+        data: the data section of the run of the first model, if there is one.
+        given: files to use instead.
 
     Raises:
         DataError: a given file does not exist.
@@ -115,17 +124,17 @@ def training_lines(config: Config | None, given: Sequence[Path] | None) -> Itera
         for path in given:
             next(iter(read_bytes(path)), None)
         return _lines_of_files(given)
-    if config is None:
+    if data is None:
         logger.info("no scores by word frequency: they require training text (--train)")
         return None
-    missing = [file for corpus in config.data.train for file in paths(corpus) if not Path(file).is_file()]
+    missing = [file for corpus in data.train for file in paths(corpus) if not Path(file).is_file()]
     if missing:
         logger.warning(
             "no scores by word frequency: the training text %s of the first model does not exist. Use --train FILE.",
             missing[0],
         )
         return None
-    return _lines_of_corpora(config)
+    return _lines_of_corpora(data)
 
 
 def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
@@ -133,14 +142,13 @@ def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
         yield from read_lines(file, keep_broken=True)
 
 
-def _lines_of_corpora(config: Config) -> Iterator[str]:
-    for corpus in config.data.train:
+def _lines_of_corpora(data: DataConfig) -> Iterator[str]:
+    for corpus in data.train:
         for pair in read_training(corpus):
             if not isinstance(pair, MalformedLine):
                 yield pair[1]
 
 
-MODEL_SUFFIX = ".safetensors"
 STANDARD_INPUT = "-"
 
 

@@ -60,8 +60,12 @@ def load_with_origins(path: Path, overrides: Sequence[str] = (), *, check_files:
     return Loaded(config, document.bases, document.places, file_folders)
 
 
-def load_data(path: Path) -> DataConfig:
+def load_data(path: Path, *, check_files: bool = True) -> DataConfig:
     """Read only the section `data` of a configuration. The other sections may be incomplete, as in a base.
+
+    Args:
+        path: The YAML file.
+        check_files: Whether the input files must exist.
 
     Raises:
         ConfigError: lists every problem of the section `data`.
@@ -71,7 +75,7 @@ def load_data(path: Path) -> DataConfig:
     for name in set(document.data) - {"data"}:
         document.remove((name,))
     resolve_paths(document)
-    return _check(document, name=path.stem, check_files=True).data
+    return _check(document, name=path.stem, check_files=check_files).data
 
 
 def _read(path: Path, overrides: Sequence[str]) -> YamlDocument:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nmt.config.file_names import path_in
 from nmt.config.schema import EvaluationConfig, TestSetConfig
 from nmt.data.corpus import read_parallel
 from nmt.data.languages import with_detected_script
@@ -153,7 +154,7 @@ def _check_tokenizer(options: EvaluationConfig, target_language: str) -> None:
 def _output(folder: Path | None, name: str, language: str, *, overwrite: bool) -> Path | None:
     if folder is None:
         return None
-    path = folder / f"{name}.translated.{language}"
+    path = path_in(folder, f"{name}.translated.{language}")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists. Use another folder, or replace the file with --overwrite.")
     return path

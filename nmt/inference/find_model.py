@@ -9,10 +9,14 @@ from pathlib import Path
 from nmt.errors import UsageError
 from nmt.log import logger
 
-MODEL_NAME = "best.safetensors"
+MODEL_SUFFIX = ".safetensors"
+MODEL_NAME = f"best{MODEL_SUFFIX}"
 RUNS = Path("runs")
 LATEST = RUNS / "latest"
 VARIABLE = "NMT_MODEL"
+RUN_CONFIG = "config.yaml"
+KEPT_MODELS = "models"
+"""The folder in a run with its best models."""
 
 
 def find_models(given: Sequence[Path | str] | None) -> list[Path]:
@@ -48,6 +52,12 @@ def find_model(given: Path | None) -> Path:
     model = _newest_model()
     logger.info("model: %s (newest run)", model)
     return model
+
+
+def find_run(model: Path) -> Path | None:
+    """Return the folder of the run that a model file lies in; None: the file is outside of a run."""
+    folder = model.parent.parent if model.parent.name == KEPT_MODELS else model.parent
+    return folder if (folder / RUN_CONFIG).is_file() else None
 
 
 def _model_at(path: Path, origin: str = "") -> Path:

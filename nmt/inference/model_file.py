@@ -3,7 +3,7 @@
 It has the weights (a tensor that several layers share is stored once), and in the metadata, as strings:
 
     format_version     "1"
-    config             JSON: the resolved configuration
+    config             JSON: the resolved configuration, with names of files but no folders
     source_tokenizer   base64: the SentencePiece model of the source
     target_tokenizer   base64: the SentencePiece model of the target; left out if both sides share one
     provenance         JSON: how the model was made
@@ -31,7 +31,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config.schema import Config, DecodingConfig
+from nmt.config.conflicts import conflicts
+from nmt.config.file_names import provenance_without_folders, without_folders
+from nmt.config.problems import dotted, shorten
+from nmt.config.schema import Config, DataConfig, DecodingConfig
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import Checked, RawTensor, check_tensors, write_tensors
@@ -53,6 +56,7 @@ class ModelFile:
     path: Path
     """Where it was read from, for messages."""
     config: Config
+    """The configuration of the training. Its paths are names of files without folders, see `without_folders`."""
     tokenizers: Tokenizers
     weights: dict[str, Tensor]
     """By parameter name; a shared parameter has only its first name."""
@@ -103,9 +107,9 @@ def save_model(
     Args:
         path: The file; an existing one is replaced.
         weights: The network's parameters by name.
-        config: The resolved configuration.
+        config: The resolved configuration. Its paths are stored without folders.
         tokenizers: The subword models.
-        provenance: How the model was made; must be serializable as JSON.
+        provenance: How the model was made; must be serializable as JSON. Its paths are stored without folders.
         shortlist: The shortlist table. None: the file has none.
 
     Raises:
@@ -113,9 +117,9 @@ def save_model(
     """
     metadata = {
         "format_version": str(FORMAT_VERSION),
-        "config": json.dumps(config.model_dump(mode="json"), ensure_ascii=False),
+        "config": json.dumps(without_folders(config).model_dump(mode="json"), ensure_ascii=False),
         "source_tokenizer": base64.b64encode(tokenizers.source.model_bytes).decode("ascii"),
-        "provenance": json.dumps(dict(provenance), ensure_ascii=False),
+        "provenance": json.dumps(provenance_without_folders(provenance), ensure_ascii=False),
     }
     if tokenizers.target.model_bytes != tokenizers.source.model_bytes:
         metadata["target_tokenizer"] = base64.b64encode(tokenizers.target.model_bytes).decode("ascii")
@@ -168,6 +172,9 @@ def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
 def load_model(path: Path) -> ModelFile:
     """Read a model file.
 
+    The file may come from a stranger: its configuration passes the checks of a written one, and its paths lose their
+    folders, so that no command reads or writes where the file says.
+
     Raises:
         CheckpointError: The file is missing, damaged, not a model file, or has another format version.
     """
@@ -179,7 +186,7 @@ def load_model(path: Path) -> ModelFile:
         target = source
         if "target_tokenizer" in metadata:
             target = SubwordModel(base64.b64decode(metadata["target_tokenizer"], validate=True))
-        config = Config.model_validate(json.loads(metadata["config"]))
+        config = without_folders(_read_config(path, metadata["config"]))
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(weights, tokenizers)
         return ModelFile(
@@ -194,13 +201,48 @@ def load_model(path: Path) -> ModelFile:
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
-    except ValidationError as error:
-        options = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
-        raise CheckpointError(
-            f"{path}: the model's configuration has options that this version of nmt cannot use: {options}."
-        ) from error
     except (ValueError, DataError, binascii.Error) as error:
         raise CheckpointError(f"{path}: the model file is damaged: {error}") from error
+
+
+def _read_config(path: Path, text: str) -> Config:
+    """Return the configuration in the metadata, checked as a written one is.
+
+    Options without effect are accepted, because a later version may know more of them.
+
+    Raises:
+        CheckpointError: An option is unknown or has a wrong value, options contradict each other, or a name cannot be
+            the name of a file.
+    """
+    try:
+        config = Config.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        options = [dotted(problem["loc"]) for problem in error.errors() if problem["loc"]]
+        if not options:
+            raise CheckpointError(f"{path}: the model file is damaged: its configuration is not JSON.") from error
+        raise CheckpointError(
+            f"{path}: the model's configuration has options that this version of nmt cannot use: {_first(options)}."
+        ) from error
+    found = [conflict for conflict in conflicts(config) if not conflict.ignored]
+    if found:
+        listed = ". ".join(f"{dotted(conflict.paths[0])}: {conflict.text}" for conflict in found[:SHOWN_NAMES])
+        raise CheckpointError(f"{path}: the model's configuration is not valid. {listed}.")
+    return config
+
+
+def stored_data(path: Path) -> DataConfig:
+    """Return the data section of a model file with the paths as they are stored, for users who want to read them.
+
+    Raises:
+        CheckpointError: The file is not a model file, or its configuration is not valid.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+        _check_version(path, metadata)
+        return _read_config(path, metadata["config"]).data
+    except (SafetensorError, OSError, KeyError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
 
 
 def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> ShortlistTable | None:
@@ -315,8 +357,7 @@ def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if name in weights and weights[name].shape != value.shape
     ]
     problems = [
-        f"{what}: {', '.join(names[:SHOWN_NAMES])}"
-        + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+        f"{what}: {_first(names)}"
         for what, names in (("Missing", missing), ("Unexpected", unexpected), ("Of another shape", reshaped))
         if names
     ]
@@ -324,3 +365,9 @@ def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise CheckpointError(
             " ".join(["The weights do not fit the model's configuration.", *map("{}.".format, problems)])
         )
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return a list of names as a message shows it."""
+    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(shorten(name) for name in names[:SHOWN_NAMES]) + more

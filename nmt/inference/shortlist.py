@@ -170,7 +170,9 @@ def _product(weight: Tensor, bias: Tensor, precision: str) -> Product:
     return lambda states: F.linear(states, weight, bias)
 
 
-def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, frequent: int | None) -> None:
+def add_shortlist(
+    file: ModelFile, path: Path, *, translations: int | None, frequent: int | None, folder: str | None = None
+) -> None:
     """Write a model file with a new shortlist, learned from the preprocessed data that the model was trained on.
 
     Args:
@@ -178,6 +180,7 @@ def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, freq
         path: Where to write the model; may be the path it was read from.
         translations: `data.shortlist.translations`. None: the value of the model's configuration, or the default.
         frequent: `data.shortlist.frequent`. None: see `translations`.
+        folder: `data.preprocessed_folder` of the training. None: the folder of this name in the current folder.
 
     Raises:
         UsageError: The preprocessed data is not in its folder.
@@ -187,7 +190,7 @@ def add_shortlist(file: ModelFile, path: Path, *, translations: int | None, freq
 
     options = _options(file.config.data.shortlist, translations, frequent)
     table = make_shortlist(
-        _training_pairs(file), file.tokenizers, translations=options.translations, frequent=options.frequent
+        _training_pairs(file, folder), file.tokenizers, translations=options.translations, frequent=options.frequent
     )
     data = file.config.data.model_copy(update={"shortlist": options})
     save_model(
@@ -209,7 +212,7 @@ def _options(own: ShortlistConfig, translations: int | None, frequent: int | Non
     )
 
 
-def _training_pairs(file: ModelFile) -> Store:
+def _training_pairs(file: ModelFile, folder: str | None) -> Store:
     from nmt.data.preprocess.preprocess import open_preprocessed  # translation does not need it
     from nmt.data.store import SIDES
 
@@ -217,10 +220,12 @@ def _training_pairs(file: ModelFile) -> Store:
     if not isinstance(fingerprint, str):
         raise UsageError("a shortlist cannot be learned: the model file has no fingerprint of its training data.")
     try:
-        store, tokenizers = open_preprocessed(file.config, fingerprint)
+        data = file.config.data
+        data = data.model_copy(update={"preprocessed_folder": folder or data.preprocessed_folder})
+        store, tokenizers = open_preprocessed(file.config.model_copy(update={"data": data}), fingerprint)
     except (DataError, OSError) as error:
         raise UsageError(
-            f"the preprocessed training data of the model is not in {Path(file.config.data.preprocessed_folder)}. Run "
+            f"the preprocessed training data of the model is not in {Path(data.preprocessed_folder)}. Run "
             "the command in the folder where the model was trained, or make the data again with `nmt preprocess`."
         ) from error
     for side in SIDES:

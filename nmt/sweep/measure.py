@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config
+from nmt.config.file_names import path_in
 from nmt.config.schema import PairConfig
 from nmt.data.corpus import inspect_file, paths, read_parallel
 from nmt.data.lines import write_lines
@@ -109,7 +110,7 @@ def _translate_and_score(config: Config, file: ModelFile, sweep: Sweep, output: 
     logger.info("%s: translating %s lines of the %s set", config.name, f"{len(pairs):,}", sweep.score_on)
     translator = Translator.from_models([file], decoding={"threads": config.training.threads})
     lines = [translation.text for translation in translator.translate([source for source, _ in pairs])]
-    write_lines(output / f"{config.name}.{sweep.score_on}.{config.data.target_language}", lines)
+    write_lines(path_in(output, f"{config.name}.{sweep.score_on}.{config.data.target_language}"), lines)
     return score_lines(config, pairs, lines, sweep)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from nmt.config import Config
+from nmt.config.file_names import path_in
 from nmt.data.corpus import inspect_file, paths
 from nmt.data.preprocess.preprocess import preprocess
 from nmt.data.streams import write_json
@@ -214,7 +215,7 @@ def _write_result(run: Run, output: Path, settings: Mapping[str, Any], measured:
 
 
 def _result_path(run: Run, output: Path) -> Path:
-    return output / f"{run.name}.json"
+    return path_in(output, f"{run.name}.json")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import yaml
 
 from nmt import __version__
 from nmt.config import Config, dump_yaml
+from nmt.config.file_names import path_in
 from nmt.config.schema import PairConfig
 from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
 from nmt.data.atomic_folder import atomic_folder
@@ -54,7 +55,7 @@ class RunFolder:
     """The files of a run."""
 
     def __init__(self, name: str) -> None:
-        self.path = RUNS / name
+        self.path = path_in(RUNS, name)
         self.config = self.path / "config.yaml"
         self.metrics = self.path / "metrics.jsonl"
         self.log = self.path / "train.log"
@@ -343,7 +344,7 @@ def provenance(
         "training_seconds": round(seconds, 1),
         "validation": scores,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": [_program(), *sys.argv[1:]],
+        "command": [_program(), *sys.argv[1:2]],
         "versions": {
             "nmt": __version__,
             "commit": _git_commit(),

@@ -11,6 +11,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from cli_tools import assert_explained, contents, nmt
 from nmt.cli.compare_inputs import _distinct, _short_names
+from nmt.config import dump_yaml
 from nmt.config.schema import Config
 from nmt.inference.model_file import save_model
 from tiny_translator import tiny_config, tiny_network, tiny_tokenizers
@@ -36,6 +37,7 @@ def save_tiny(path: Path, *, tests: tuple[str, ...] = ("test",), languages: tupl
     config = Config.model_validate({**tiny_config().model_dump(), "data": data})
     weights = dict(tiny_network(config).named_parameters())
     save_model(path, weights=weights, config=config, tokenizers=tiny_tokenizers(), provenance={})
+    (path.parent / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -217,13 +219,13 @@ def test_a_model_under_any_name_is_known(folder: Path) -> None:
 
 
 def test_which_test_set_is_meant(folder: Path) -> None:
-    save_tiny(folder / "two.safetensors", tests=("test", "news"))
-    save_tiny(folder / "none.safetensors", tests=())
-    assert_explained(nmt("compare", "two.safetensors"), "--test", "test, news", codes=(2,))
-    assert_explained(nmt("compare", "two.safetensors", "--test", "old"), "old", "test, news", codes=(2,))
-    assert_explained(nmt("compare", "none.safetensors"), "--source and --reference", codes=(2,))
-    assert compared("old.de", "two.safetensors", "--test", "test")["test"] == "test"
-    assert_explained(nmt("compare", "two.safetensors", "--reference", "test.de"), "--source", codes=(2,))
+    save_tiny(folder / "two" / "best.safetensors", tests=("test", "news"))
+    save_tiny(folder / "none" / "best.safetensors", tests=())
+    assert_explained(nmt("compare", "two"), "--test", "test, news", codes=(2,))
+    assert_explained(nmt("compare", "two", "--test", "old"), "old", "test, news", codes=(2,))
+    assert_explained(nmt("compare", "none"), "--source and --reference", codes=(2,))
+    assert compared("old.de", "two", "--test", "test")["test"] == "test"
+    assert_explained(nmt("compare", "two", "--reference", "test.de"), "--source", codes=(2,))
 
 
 def test_models_of_other_languages_are_refused(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import nmt as package
 from cli_tools import COMMAND, assert_explained, contents, environment, nmt, nmt_process
+from nmt.config import dump_yaml
 from nmt.config.schema import Config
 from nmt.inference.model_file import save_model
 from tiny_translator import tiny_config, tiny_network, tiny_tokenizers
@@ -34,6 +35,7 @@ def save_tiny_model(path: Path, *, tests: bool = True) -> None:
         tokenizers=tiny_tokenizers(),
         provenance={"update": 3, "validation": {"bleu": 1.25}},
     )
+    (path.parent / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +248,8 @@ def test_the_tokenizer_follows_the_language_of_the_reference(folder: Path) -> No
     [
         (["--model", "nowhere"], ["nowhere"]),
         (["--model", "empty"], ["empty", "best.safetensors"]),
-        (["--model", "untested.safetensors"], ["no test sets", "--source"]),
+        (["--model", "untested"], ["no test sets", "--source"]),
+        (["--model", "single.safetensors"], ["single.safetensors is not in the folder of a run", "--tests"]),
         (["--source", "test.en"], ["--source requires --reference"]),
         (["--hypothesis", "test.de"], ["--reference"]),
         (["--hypothesis", "test.de", "--source", "test.en", "--reference", "test.de"], ["--source"]),
@@ -262,7 +265,8 @@ def test_the_tokenizer_follows_the_language_of_the_reference(folder: Path) -> No
 )
 def test_evaluate_explains_what_is_wrong(arguments: list[str], says: list[str], folder: Path) -> None:
     make_bad_files(folder)
-    save_tiny_model(folder / "untested.safetensors", tests=False)
+    save_tiny_model(folder / "untested" / "best.safetensors", tests=False)
+    (folder / "single.safetensors").write_bytes((folder / "runs/tiny/best.safetensors").read_bytes())
     before = contents(folder)
     assert_explained(nmt("evaluate", "--quiet", *arguments), *says)
     assert contents(folder) == before

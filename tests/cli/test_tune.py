@@ -161,4 +161,4 @@ def test_flags_say_what_options_are() -> None:
 def test_what_cannot_be_tried_is_said() -> None:
     assert_explained(nmt("tune", "model.safetensors", "--try", "beam_size=0", *HELD_OUT), "--beam-size", codes=(2,))
     assert_explained(nmt("tune", "model.safetensors", "--source", "text.en"), "--reference", codes=(2,))
-    assert_explained(nmt("tune", "model.safetensors"), "validation set", "--source", codes=(1,))
+    assert_explained(nmt("tune", "model.safetensors"), "validation set", "--source", codes=(2,))

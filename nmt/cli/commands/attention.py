@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt.cli.attention_output import IMAGES, SUFFIXES, AttentionFormat, AttentionOutputFile, Level
-from nmt.cli.loading import open_model
+from nmt.cli.loading import config_with_data, open_model
 from nmt.cli.options import Model, Overwrite, Quiet, Verbose, check_not_input, option, require_new_file
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.text_table import table
@@ -156,7 +156,11 @@ def _score(
     file = open_model(model)
     from nmt.evaluation.attention_error import measure_attention, read_aligned, read_aligned_test
 
-    aligned = read_aligned_test(file.config, gold) if target is None else read_aligned(text, target, gold)
+    if target is None:
+        instead = "a source file and --target"
+        aligned = read_aligned_test(config_with_data(file, "the test set", instead=instead), gold)
+    else:
+        aligned = read_aligned(text, target, gold)
     scores = {"attention": measure_attention(file, aligned, decoding=decoding), "best_with_one_link": aligned.bound()}
     if format == "json":
         found = {name: score.as_dict() for name, score in scores.items()}

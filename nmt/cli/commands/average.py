@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nmt.cli.loading import config_with_data
 from nmt.cli.options import (
     Overwrite,
     Quiet,
@@ -117,7 +118,10 @@ def _average(
     selected = _select(*selection)
     base = averaging.base_model(paths[0])
     averaging.check_same_tokenizers({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
-    validation = None if tuning_set is None else read_tuning_set(base.config, *tuning_set)
+    validation = None
+    if tuning_set is not None:
+        config = base.config if any(tuning_set) else config_with_data(base, "the validation set")
+        validation = read_tuning_set(config, *tuning_set)
     averaged = averaging.average_models(base, [averaging.read_weights(path) for path in selected])
     logger.info("averaging %d sets of weights: %s", len(selected), ", ".join(path.name for path in selected))
     after = None

@@ -10,6 +10,7 @@ import typer
 
 from nmt.cli.compare_inputs import collect_lines, find_test, open_systems, training_lines
 from nmt.cli.compare_text import render_text
+from nmt.cli.loading import data_of_run
 from nmt.cli.options import AsJson, Overwrite, Quiet, Verbose, option, require_new_file
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.config.introspection import flag
@@ -123,12 +124,13 @@ def compare(
     if html is not None:
         _check_output(html, overwrite=overwrite)
     opened = open_systems(systems, name or [])
-    config = next((system.model.config for system in opened if system.model is not None), None)
+    model = next((system.model for system in opened if system.model is not None), None)
+    config = None if model is None else model.config
     given = [flag(key) for key, value in decoding.items() if value is not None]
     if config is None and given:
         raise UsageError(f"{given[0]} requires a model among the systems: translations are scored as they are.")
-    text = find_test(config, test, source, reference, target_language)
-    training = training_lines(config, train)
+    text = find_test(model, test, source, reference, target_language)
+    training = training_lines(None if model is None or train else data_of_run(model.path), train)
     comparison = compare_texts(
         text,
         collect_lines(opened, text, decoding),

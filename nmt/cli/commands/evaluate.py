@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from nmt.cli.constraint_files import ConstraintFiles
-from nmt.cli.loading import load_models, open_model
+from nmt.cli.loading import data_of_run, load_models, open_model
 from nmt.cli.options import (
     AsJson,
     Avoid,
@@ -25,12 +25,13 @@ from nmt.cli.options import (
 from nmt.cli.schema_options import with_decoding, with_options
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.introspection import flag, options_of
-from nmt.config.schema import DecodingConfig, EvaluationConfig, TestSetConfig
+from nmt.config.schema import DataConfig, DecodingConfig, EvaluationConfig, TestSetConfig
 from nmt.data.languages import find_language
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests
 from nmt.evaluation.protocols import PROTOCOLS, ProtocolName
+from nmt.inference.find_model import MODEL_SUFFIX, RUN_CONFIG
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def evaluate(
     models: Models = None,
     model_weights: ModelWeights = None,
     source: Annotated[
-        Path | None, option("--source", metavar="FILE", help="Source text. Default: the test sets of the model.")
+        Path | None, option("--source", metavar="FILE", help="Source text. Default: the test sets of --tests.")
     ] = None,
     reference: Annotated[
         Path | None, option("--reference", metavar="FILE", help="Reference translation, line by line.")
@@ -65,6 +66,15 @@ def evaluate(
     hypothesis: Annotated[
         Path | None,
         option("--hypothesis", metavar="FILE", help="Translation to score against --reference, without a model."),
+    ] = None,
+    tests: Annotated[
+        Path | None,
+        option(
+            "--tests",
+            metavar="CONFIG|MODEL",
+            help="Configuration, run folder or model file whose test sets are read. Default: the run folder of the "
+            "first model.",
+        ),
     ] = None,
     target_language: Annotated[
         str | None,
@@ -102,8 +112,9 @@ def evaluate(
 ) -> None:
     """Translate the test sets of a model and compute BLEU, chrF and TER with sacreBLEU.
 
-    Several models translate as an ensemble, with the test sets of the first one. Decoding options that are not given
-    have the values stored in the model. The defaults below apply to models that store no other value.
+    Several models translate as an ensemble, with the test sets of the first one. The paths in a model file are not
+    followed, unless --tests names the file. Decoding options that are not given have the values stored in the model.
+    The defaults below apply to models that store no other value.
 
     For example:
 
@@ -116,8 +127,9 @@ def evaluate(
     """
     protocols = cast(list[ProtocolName], list(dict.fromkeys(protocol or ())))
     if hypothesis is not None:
-        if source is not None or output is not None:
-            raise UsageError(f"--hypothesis excludes {'--source' if source is not None else '-o'}.")
+        for name, value in (("--source", source), ("-o", output), ("--tests", tests)):
+            if value is not None:
+                raise UsageError(f"--hypothesis excludes {name}.")
         if reference is None:
             raise UsageError("--hypothesis requires --reference.")
         if models and len(models) > 1:
@@ -130,8 +142,13 @@ def evaluate(
             raise UsageError(f"{'--source' if reference is None else '--reference'} requires {missing}.")
         if target_language is not None:
             raise UsageError("--target-language requires --hypothesis: a model has its own target language.")
-        given = None if source is None or reference is None else (source, reference)
+        if tests is not None and source is not None:
+            raise UsageError("--tests excludes --source.")
         loaded = load_models(models)
+        if source is None or reference is None:
+            sets = _test_sets(loaded[0], tests)
+        else:
+            sets = [TestSetConfig(name=source.name, source=str(source), target=str(reference))]
         from nmt.inference.translator import Translator
 
         constraints = ConstraintFiles(avoid=avoid, terminology=terminology)
@@ -144,7 +161,7 @@ def evaluate(
             terminology=constraints.read_terminology(),
         )
         results = _translate_and_score(
-            translator, loaded[0], given, evaluation, protocols, output=output, overwrite=overwrite
+            translator, loaded[0], sets, evaluation, protocols, output=output, overwrite=overwrite
         )
     _print(results, as_json=as_json)
 
@@ -205,22 +222,51 @@ def _checked(code: str) -> str:
     return code
 
 
+def _test_sets(model: ModelFile, given: Path | None) -> list[TestSetConfig]:
+    """Return the test sets of --tests, or those of the run folder of a model.
+
+    Raises:
+        UsageError: There are none, or they are of other languages than the model.
+        NMTError: The configuration cannot be read.
+    """
+    data = data_of_run(model.path) if given is None else _data_section(given)
+    if data is None:
+        raise UsageError(
+            f"{model.path} is not in the folder of a run, so its test sets are not read. Use --source and "
+            f"--reference, or name a configuration with --tests. --tests {model.path} follows the paths in the file."
+        )
+    if not data.test:
+        raise UsageError("the configuration has no test sets. Use --source and --reference.")
+    ours, theirs = ((each.source_language, each.target_language) for each in (model.config.data, data))
+    if ours != theirs:
+        raise UsageError(
+            f"--tests {given}: the test sets are {' to '.join(theirs)}, but the model translates {' to '.join(ours)}."
+        )
+    return data.test
+
+
+def _data_section(path: Path) -> DataConfig:
+    """Return the data section of a configuration, a run folder or a model file."""
+    if path.suffix == MODEL_SUFFIX:
+        from nmt.inference.model_file import stored_data
+
+        return stored_data(path)
+    from nmt.config import load_data
+
+    return load_data(path / RUN_CONFIG if path.is_dir() else path, check_files=False)
+
+
 def _translate_and_score(
     translator: TextTranslator,
     file: ModelFile,
-    given: tuple[Path, Path] | None,
+    tests: list[TestSetConfig],
     evaluation: dict[str, Any],
     protocols: Sequence[ProtocolName],
     *,
     output: Path | None,
     overwrite: bool,
 ) -> list[Result]:
-    """Translate and score the given source and reference, or the test sets of the first model."""
-    tests = file.config.data.test
-    if given is not None:
-        tests = [TestSetConfig(name=given[0].name, source=str(given[0]), target=str(given[1]))]
-    if not tests:
-        raise UsageError("the configuration of the model has no test sets. Use --source and --reference.")
+    """Translate and score test sets with the evaluation options of the first model."""
     results = evaluate_tests(
         translator,
         tests,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from nmt.cli.loading import data_of_run
 from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
 from nmt.cli.schema_options import with_options
 from nmt.config.schema import ShortlistConfig
@@ -46,5 +47,6 @@ def shortlist(
         from nmt.inference.model_file import load_model
         from nmt.inference.shortlist import add_shortlist
 
-        add_shortlist(load_model(path), written, **table)
+        data = data_of_run(path)
+        add_shortlist(load_model(path), written, **table, folder=None if data is None else data.preprocessed_folder)
     logger.info("wrote %s, next step: nmt translate --model %s --shortlist", written, written)

@@ -10,6 +10,7 @@ import typer
 
 from nmt.cli.environment import limit_kernel_caches
 from nmt.cli.options import Overrides, Quiet, Verbose, option
+from nmt.config.file_names import path_in
 from nmt.config.inheritance import recipe_file
 from nmt.data.folder_lock import lock_folder
 from nmt.errors import UsageError
@@ -95,7 +96,7 @@ def sweep(
     chosen = None if only is None else only.split(",")
     plan = make_plan(given, overrides or [], only=chosen)
     settings = settings_of(given)
-    folder = output or FOLDER / f"sweep-{plan.name}"
+    folder = output or path_in(FOLDER, f"sweep-{plan.name}")
 
     def report() -> str:
         return write_report(list(finished(plan.runs, folder, settings)), plan, folder, parallel=parallel)

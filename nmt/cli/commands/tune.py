@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.loading import load_models
+from nmt.cli.loading import config_with_data, load_models
 from nmt.cli.options import (
     Metric,
     Overwrite,
@@ -111,7 +111,11 @@ def tune(
             load_models(paths),
             tries,
             metric,
-            read=lambda config: read_tuning_set(config, source, reference),
+            read=lambda model: read_tuning_set(
+                model.config if source or reference else config_with_data(model, "the validation set"),
+                source,
+                reference,
+            ),
             decoding=decoding,
             write=None if unwritten else output or paths[0],
         )
@@ -122,7 +126,7 @@ def _tune(
     tries: list[str] | None,
     metric: str | None,
     *,
-    read: Callable[[Config], TuningSet],
+    read: Callable[[ModelFile], TuningSet],
     decoding: dict[str, Any],
     write: Path | None,
 ) -> None:
@@ -135,7 +139,7 @@ def _tune(
         if several and None in choice.values:
             raise UsageError(f"--try {choice.option}: null cannot be passed to nmt translate for an ensemble.")
     config = loaded[0].config
-    validation = read(config)
+    validation = read(loaded[0])
 
     def measure(trial: DecodingConfig) -> TrialScores:
         from nmt.inference.translator import Translator

@@ -6,23 +6,9 @@ import re
 from collections.abc import Iterator
 
 from nmt.config.conflicts.base import Check, Conflict, ignored_without, key
+from nmt.config.file_names import name_problem
 from nmt.config.problems import KeyPath, show
 from nmt.config.schema import PAIR_FILES, SINGLE_FILES, Config, PairConfig
-
-FORBIDDEN_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029]')
-
-
-def name_problem(name: str) -> tuple[str, str] | None:
-    """Return why a text cannot be a file name on every system, with a hint, or None if it can."""
-    if not name.strip():
-        return "found an empty name", "write a name such as baseline-1"
-    if FORBIDDEN_IN_NAMES.search(name):
-        return f"{show(name)} cannot be the name of a folder", 'leave out / \\ : * ? " < > | and control characters'
-    if name != name.strip() or name.startswith((".", "-")) or name.endswith("."):
-        return f"{show(name)} starts or ends with a dot, a dash or a space", "start and end with a letter or a digit"
-    if len(name.encode("utf-8", "surrogatepass")) > 150:
-        return "found a name of more than 150 bytes", "shorten it"
-    return None
 
 
 def names(config: Config) -> Iterator[Conflict]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.config.file_names import path_in
 from nmt.config.schema import Config
 from nmt.cores import available_threads
 from nmt.data.alignments import inspect_alignment
@@ -192,7 +193,7 @@ def inspect(config: Config) -> InspectResult:
 
 def _folder(config: Config, fingerprint: str) -> Path:
     languages = f"{config.data.source_language}-{config.data.target_language}"
-    return Path(config.data.preprocessed_folder) / f"{languages}-{fingerprint[:12]}"
+    return path_in(Path(config.data.preprocessed_folder), f"{languages}-{fingerprint[:12]}")
 
 
 def _choose_version(config: Config, inspected: InspectResult, given: Tokenizers | None, resumed: str | None) -> str:
