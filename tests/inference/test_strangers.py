@@ -36,7 +36,7 @@ def change(path: Path, key: str, how: Callable[[Any], None]) -> Path:
     """Write a model file with other metadata beside it."""
     with safe_open(path, framework="pt") as stream:
         weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        metadata = stream.metadata()
+        metadata = {name: value for name, value in stream.metadata().items() if not name.endswith("_crc32")}
     content = json.loads(metadata[key])
     how(content)
     metadata[key] = json.dumps(content)
