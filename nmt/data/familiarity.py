@@ -1,11 +1,15 @@
 """Says whether a text resembles the training text: by its scripts, and by the pieces of its words.
 
+Pieces of unknown words are bytes, single letters within a word, and pieces that the training text hardly has.
+
 The facts about the training text (`TrainingText`) are stored in a model file when the model is trained. For a file
-without them, the scripts of the source are those of its vocabulary, and the other facts are unknown.
+without them, the scripts of the source are those of its vocabulary, no piece is rare, and the other facts are unknown.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -26,6 +30,8 @@ USUAL_SHARE = 0.05
 """Scripts with a smaller share of the letters are not those of the target language."""
 FEWEST_LETTERS, FEWEST_OUTPUT_LETTERS = 2, 12
 FEWEST_UNKNOWN = 4
+RARE_COUNT = 1
+"""A piece that the training text has at most this often is rare."""
 UNKNOWN_SHARE = 0.3
 """A line is unknown if more than this share of its pieces is, plus as much of the rest as in the training text."""
 
@@ -37,25 +43,41 @@ class TrainingText:
     Attributes:
         source_scripts: Share of each script in the letters of the source.
         target_scripts: Share of each script in the letters of the target; empty if unknown.
-        unknown_share: Share of unknown pieces in the source (see `unknown_pieces`).
+        unknown_share: Share of rare and unknown pieces in the source (see `unknown_pieces`).
+        rare_source: The learned pieces of the source that are rare, as the base64 of packed bits by id, the highest
+            bit first; empty if unknown. In a joint vocabulary, many pieces of the target are among them.
     """
 
     source_scripts: dict[str, float]
     target_scripts: dict[str, float] = field(default_factory=dict)
     unknown_share: float = 0.2
+    rare_source: str = ""
 
     def stored(self) -> dict[str, Any]:
         """Return the facts as a model file stores them."""
         return asdict(self)
 
+    def rare_pieces(self, size: int) -> NDArray[np.bool_]:
+        """Return for each of `size` source pieces whether it is rare. Facts about another number of pieces are ignored."""
+        try:
+            packed = np.frombuffer(base64.b64decode(self.rare_source, validate=True), np.uint8)
+        except (binascii.Error, TypeError, ValueError):
+            packed = np.zeros(0, np.uint8)
+        if len(packed) != (size + 7) // 8:
+            return np.zeros(size, np.bool_)
+        return np.unpackbits(packed, count=size).astype(np.bool_)
+
 
 def describe_training_text(store: Store, tokenizers: Tokenizers) -> TrainingText:
-    """Count the scripts and the unknown pieces of the training text."""
+    """Count the scripts, and the rare and unknown pieces, of the training text."""
     source = store.count_source_pieces(tokenizers.source.size)
     target = store.count_target_pieces(tokenizers.target.size)
-    unknown = source[unknown_pieces(tokenizers.source)].sum() / max(1, source.sum())
+    learned = np.fromiter(map(tokenizers.source.is_learned, range(tokenizers.source.size)), np.bool_)
+    rare = learned & (source <= RARE_COUNT)
+    unknown = source[rare | unknown_pieces(tokenizers.source)].sum() / max(1, source.sum())
     scripts = _scripts(tokenizers.source, source), _scripts(tokenizers.target, target)
-    return TrainingText(*scripts, unknown_share=round(float(unknown), 4))
+    packed = base64.b64encode(np.packbits(rare).tobytes()).decode()
+    return TrainingText(*scripts, unknown_share=round(float(unknown), 4), rare_source=packed)
 
 
 def read_training_text(stored: object, tokenizers: Tokenizers) -> TrainingText:
@@ -96,11 +118,11 @@ class FamiliarityCheck:
 
     def __init__(self, tokenizers: Tokenizers, training_text: TrainingText) -> None:
         """Take the subword models, and the facts about the training text."""
-        self._unknown = unknown_pieces(tokenizers.source)
+        self._unknown = unknown_pieces(tokenizers.source) | training_text.rare_pieces(tokenizers.source.size)
         self._text = training_text
 
     def has_unknown_words(self, source: Sequence[Sequence[int]]) -> bool:
-        """Return whether much of a line consists of pieces of unknown words, given the ids of its segments."""
+        """Return whether much of a line consists of rare and unknown pieces, given the ids of its segments."""
         ids = [piece for segment in source for piece in segment]
         unknown = int(self._unknown[ids].sum()) if ids else 0
         usual = self._text.unknown_share

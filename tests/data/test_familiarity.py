@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +59,33 @@ def test_lines_of_the_training_text_are_familiar(training_text: TrainingText) ->
 def test_words_of_letters_and_bytes_are_unknown(training_text: TrainingText, line: str) -> None:
     assert check(training_text).has_unknown_words(TOKENIZERS.source.encode([line]))
     assert check(training_text).has_unknown_words([*TOKENIZERS.source.encode([line]), []])
+
+
+def test_pieces_that_the_training_text_hardly_has_are_unknown(training_text: TrainingText) -> None:
+    rare = training_text.rare_pieces(TOKENIZERS.source.size)
+    counts = np.bincount([piece for row in TOKENIZERS.source.encode(LINES) for piece in row], minlength=len(rare))
+    learned = [TOKENIZERS.source.is_learned(piece) for piece in range(len(rare))]
+    assert rare.tolist() == [count <= 1 and each for count, each in zip(counts, learned, strict=True)]
+    usual = [int(piece) for piece in np.argsort(-counts)[:2]]
+    assert not check(training_text).has_unknown_words([usual * 6])
+    text = replace(training_text, rare_source=bits(len(rare), usual[:1]))
+    assert check(text).has_unknown_words([usual * 6])
+    assert not check(text).has_unknown_words([usual[1:] * 12])
+    assert not check(text).has_unknown_words([usual * 3]), "too few pieces"
+
+
+@pytest.mark.parametrize("damaged", ["", "?", "AAAA", "é", 5, None, [1]])
+def test_without_usable_facts_no_piece_is_rare(training_text: TrainingText, damaged: Any) -> None:
+    stored = {**training_text.stored(), "rare_source": damaged}
+    assert not read_training_text(stored, TOKENIZERS).rare_pieces(TOKENIZERS.source.size).any()
+    del stored["rare_source"]
+    assert not read_training_text(stored, TOKENIZERS).rare_pieces(TOKENIZERS.source.size).any()
+
+
+def bits(size: int, pieces: list[int]) -> str:
+    marked = np.zeros(size, np.bool_)
+    marked[pieces] = True
+    return base64.b64encode(np.packbits(marked).tobytes()).decode()
 
 
 def test_single_characters_are_words_in_scripts_without_spaces() -> None:
