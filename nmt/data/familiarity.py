@@ -58,7 +58,7 @@ class TrainingText:
         return asdict(self)
 
     def rare_pieces(self, size: int) -> NDArray[np.bool_]:
-        """Return for each of `size` source pieces whether it is rare. Facts about another number of pieces are ignored."""
+        """Return for each of `size` source pieces whether it is rare. None is, without facts that fit."""
         try:
             packed = np.frombuffer(base64.b64decode(self.rare_source, validate=True), np.uint8)
         except (binascii.Error, TypeError, ValueError):
