@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,10 +14,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nmt.data.special_tokens import EOS
+from nmt.data.streams import CHUNK_BYTES
 from nmt.errors import DataError
+from nmt.small_files import JSONError, is_sealed, parse_json, read_small_file, seal
 
 SIDES = ("source", "target")
 LINKS = "links"
+FACTS = "store.json"
+CHECKSUM, FILE_CHECKSUMS = "crc32", "files_crc32"
+"""The keys of the facts for the checksum of the facts, see `seal`, and for those of all files, by name."""
 MAX_SHORT_VOCABULARY = 1 << 16  # ids of a larger vocabulary take four bytes
 COUNTED_IDS = 1 << 22  # ids that are counted at once; bounds memory
 GATHERED_ROWS = 1 << 16  # rows whose positions are computed at once; bounds memory
@@ -116,10 +122,14 @@ class StoreWriter:
             "bounds": list(bounds),
             "id_types": [np.dtype(kind).str for kind in self._dtypes],
             "ids": self._ends[: len(SIDES)],
+            FILE_CHECKSUMS: {
+                arrays.path.name: f"{arrays.checksum:08x}" for arrays in (*self._ids, *self._offsets, *self._lengths)
+            },
+            CHECKSUM: "0" * 8,
         }
         if self._link_type is not None:
             facts["links"] = {"type": np.dtype(self._link_type).str, "numbers": self._ends[-1]}
-        (self._folder / "store.json").write_text(json.dumps(facts), encoding="utf-8")
+        (self._folder / FACTS).write_bytes(seal(json.dumps(facts).encode(), CHECKSUM))
 
 
 class Store:
@@ -138,15 +148,18 @@ class Store:
             DataError: Files are missing or damaged.
         """
         try:
-            facts = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-            self.bounds: tuple[int, ...] = tuple(facts["bounds"])
-            id_types: list[str] = facts["id_types"]
+            facts = _read_facts(folder)
+            self.bounds: tuple[int, ...] = tuple(map(int, facts["bounds"]))
+            source_type, target_type = map(_checked_type, facts["id_types"])
             pairs, ids = facts["pairs"], facts["ids"]
             links: dict[str, Any] | None = facts.get("links")
-        except (OSError, ValueError, KeyError) as error:
+            if links is not None:
+                links = {"type": _checked_type(links["type"]), "numbers": links["numbers"]}
+        except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{folder}: is not a complete store of training pairs. Run `nmt preprocess` again."
             ) from error
+        id_types = (source_type, target_type)
         self._ids = [map_array(folder / f"{side}.ids", kind) for side, kind in zip(SIDES, id_types, strict=True)]
         self._offsets = [map_array(folder / f"{side}.offsets", np.int64) for side in SIDES]
         self.source_lengths, self.target_lengths = (map_array(folder / f"{side}.lengths", np.int32) for side in SIDES)
@@ -204,6 +217,62 @@ class Store:
         return np.asarray(self._ids[side][start:end])
 
 
+def _read_facts(folder: Path) -> dict[str, Any]:
+    """Return the facts of a store.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    path = folder / FACTS
+    try:
+        content = read_small_file(path)
+        facts = parse_json(content)
+    except (OSError, JSONError) as error:
+        raise DataError(f"{path}: the file cannot be read ({error}).") from error
+    intact = is_sealed(content, CHECKSUM)
+    if not isinstance(facts, dict) or intact is False or (intact is None and FILE_CHECKSUMS in facts):
+        raise DataError(f"{path}: the file is damaged.")
+    return facts
+
+
+def damaged_files(folder: Path) -> list[Path] | None:
+    """Return the files of a store whose checksums are wrong; None if an earlier version wrote it without checksums.
+
+    All files are read, which `Store` does not do.
+
+    Raises:
+        DataError: The facts about the store are missing or damaged.
+    """
+    recorded = _read_facts(folder).get(FILE_CHECKSUMS)
+    if recorded is None:
+        return None
+    return [
+        folder / name for name, checksum in recorded.items() if _file_checksum(folder / Path(name).name) != checksum
+    ]
+
+
+def _file_checksum(path: Path) -> str | None:
+    checksum = 0
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                checksum = zlib.crc32(chunk, checksum)
+    except OSError:
+        return None
+    return f"{checksum:08x}"
+
+
+def _checked_type(name: object) -> str:
+    """Return a type of ids.
+
+    Raises:
+        ValueError: The name is not that of such a type.
+    """
+    if name not in ("<u2", "<u4"):
+        raise ValueError
+    return str(name)
+
+
 def _read_links(folder: Path, facts: dict[str, Any], pairs: int) -> Rows:
     ids = map_array(folder / f"{LINKS}.ids", facts["type"])
     offsets = map_array(folder / f"{LINKS}.offsets", np.int64)
@@ -223,12 +292,17 @@ class ArrayWriter:
     """Appends numbers of one type to a file."""
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
+        self.path = path
+        self.checksum = 0
+        """CRC-32 of all bytes so far."""
         self._dtype = np.dtype(dtype)
         self._stream = open(path, "wb")  # noqa: SIM115 (closed by `close`)
 
     def add(self, values: NDArray[Any]) -> None:
         """Append numbers, converted to the type of the file."""
-        self._stream.write(np.ascontiguousarray(values, dtype=self._dtype).data)
+        data = np.ascontiguousarray(values, dtype=self._dtype).data
+        self.checksum = zlib.crc32(data, self.checksum)
+        self._stream.write(data)
 
     def close(self) -> None:
         """Write to disk and close."""

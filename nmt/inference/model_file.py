@@ -66,6 +66,8 @@ class ModelFile:
     """Which pieces a translation may use, with `decoding.shortlist`."""
     identity: str = ""
     """16 digits that depend on every byte of the file."""
+    has_checksums: bool = False
+    """Whether the file has checksums, which are right if it could be loaded."""
 
     def with_decoding(self, decoding: DecodingConfig) -> ModelFile:
         """Return the model with other decoding options."""
@@ -198,6 +200,7 @@ def load_model(path: Path) -> ModelFile:
             format_version=int(metadata["format_version"]),
             shortlist=shortlist,
             identity=content.checked.identity,
+            has_checksums=content.checked.has_checksums,
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error

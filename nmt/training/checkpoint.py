@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from nmt.data.atomic_folder import atomic_folder
-from nmt.data.tensor_file import write_tensors
+from nmt.data.tensor_file import check_tensors, write_tensors
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.model_file import TensorFile, raw_tensors, read_tensors
+from nmt.inference.model_file import raw_tensors, read_tensors
 from nmt.small_files import JSONError, is_sealed, parse_json, read_small_file, seal
 
 FORMAT = 1
-_STATE = "state.json"
+STATE = "state.json"
 CHECKSUM = "crc32"
 """The key of the checksum in the state; see `seal`."""
 PARTS = ("weights", "optimizer", "average", "random")
@@ -75,7 +75,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, unchanged: tuple[st
                     with open(path, "wb") as stream:
                         write_tensors(stream, raw_tensors(getattr(checkpoint, part)), {})
             state = json.dumps({"format": FORMAT, CHECKSUM: "0" * 8, **checkpoint.state}).encode()
-            (temporary / _STATE).write_bytes(seal(state, CHECKSUM))
+            (temporary / STATE).write_bytes(seal(state, CHECKSUM))
     except OSError as error:
         if any(folder.parent.glob("update-*")):
             advice = "Earlier checkpoints are intact. Free disk space, then resume the run with --resume"
@@ -100,14 +100,18 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         CheckpointError: A file is missing or damaged, or of another format.
     """
     try:
-        content = read_small_file(folder / _STATE)
+        content = read_small_file(folder / STATE)
         state = parse_json(content, strict=False)  # the best score of a run without one is infinite
         parts = {part: read_tensors(folder / f"{part}.safetensors") for part in PARTS}
     except (OSError, JSONError, DataError) as error:
         raise CheckpointError(f"{folder}: the checkpoint cannot be read: {error}") from error
     intact = is_sealed(content, CHECKSUM)
-    if not isinstance(state, dict) or intact is False or (intact is None and _has_checksums(parts)):
-        raise CheckpointError(f"{folder / _STATE}: the file is damaged. Use another checkpoint.")
+    if (
+        not isinstance(state, dict)
+        or intact is False
+        or (intact is None and any(part.checked.has_checksums for part in parts.values()))
+    ):
+        raise CheckpointError(f"{folder / STATE}: the file is damaged. Use another checkpoint.")
     if state.pop("format", None) != FORMAT:
         raise CheckpointError(
             f"{folder}: this version of nmt cannot read the checkpoint, which has another format. Resume the run with "
@@ -117,5 +121,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(**{part: content.tensors for part, content in parts.items()}, state=state)
 
 
-def _has_checksums(parts: dict[str, TensorFile]) -> bool:
-    return any(content.checked.has_checksums for content in parts.values())
+def has_checksums(folder: Path) -> bool:
+    """Return whether all files of a checkpoint that can be loaded have checksums; see `load_checkpoint`."""
+    return all(check_tensors(folder / f"{part}.safetensors").has_checksums for part in PARTS)
