@@ -1,0 +1,1 @@
+"""Kills, damaged files, hostile text and full disks. See `python -m tests.campaign --help`."""
