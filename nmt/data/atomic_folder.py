@@ -35,6 +35,14 @@ def atomic_folder(final: Path) -> Iterator[Path]:
         raise
 
 
+def remove_folder(folder: Path) -> None:
+    """Delete a folder. It loses its name first, so that no half of it is left under this name after a kill."""
+    aside = temporary_name(folder)
+    with contextlib.suppress(OSError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def make_parents(folder: Path) -> list[Path]:
     """Make a folder and its parents, and return those that were missing, innermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]

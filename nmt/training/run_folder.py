@@ -24,7 +24,7 @@ from nmt.config import Config, dump_yaml
 from nmt.config.file_names import path_in
 from nmt.config.schema import PairConfig
 from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
-from nmt.data.atomic_folder import atomic_folder
+from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.familiarity import TrainingText
 from nmt.data.folder_lock import lock_folder
 from nmt.data.preprocess.preprocess import SOURCE_MODEL, TARGET_MODEL, PreprocessedData
@@ -234,7 +234,7 @@ class RunFolder:
         checkpoints = self.all_checkpoints()
         link(self.last, checkpoints[-1])
         for old in checkpoints[:-count]:
-            shutil.rmtree(old, ignore_errors=True)
+            remove_folder(old)
 
     def mark_latest(self) -> None:
         """Link `runs/latest` to this run."""
