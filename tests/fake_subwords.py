@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,7 +127,7 @@ def search(
     normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
     source, lengths = sources(*sentences)
     batch = SearchBatch(
-        source, lengths, torch.tensor([longest] * len(sentences)), constraints or [NO_CONSTRAINTS] * len(sentences)
+        source, lengths, np.array([longest] * len(sentences)), constraints or [NO_CONSTRAINTS] * len(sentences)
     )
     runner = SearchRunner(decoding, normalization, ConstraintCompiler(subwords or FakeSubwords(), avoid=avoid))
     if table is None:

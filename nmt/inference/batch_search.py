@@ -85,7 +85,7 @@ class BatchSearcher:
             row[len(job.ids)] = EOS
         ratio, constant = self._decoding.max_length_ratio, self._decoding.max_length_constant
         ratio = DEFAULT_MAX_LENGTH_RATIO if ratio is None else ratio
-        max_lengths = torch.from_numpy(((lengths - 1) * ratio).astype(np.int64) + constant)  # [B]
+        max_lengths = ((lengths - 1) * ratio).astype(np.int64) + constant  # [B]
         batch = SearchBatch(
             torch.from_numpy(rows).to(self._device),
             torch.from_numpy(lengths).to(self._device),

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from nmt.arrays import Array, from_host, namespace, to_host
 from nmt.config.schema import DecodingConfig
 from nmt.data.special_tokens import PAD
 from nmt.errors import UsageError
@@ -41,11 +40,11 @@ from nmt.search.processors import (
 class SearchBatch(NamedTuple):
     """Sentences that are searched together."""
 
-    source: Tensor
+    source: Array
     """Source ids [B, S] with EOS, padded to the right."""
-    lengths: Tensor
+    lengths: Array
     """[B]."""
-    max_lengths: Tensor
+    max_lengths: NDArray[np.int64]
     """Length limit of each translation [B], on the host."""
     constraints: Sequence[Constraints]
     allowed: NDArray[np.int64] | None = None
@@ -72,7 +71,7 @@ class SearchRunner:
     def search_with_shortlist(self, shortlist: Shortlist, batch: SearchBatch) -> list[list[TokenHypothesis]]:
         """Return the hypotheses of each sentence, with the pieces of a shortlist; see `search`."""
         allowed = shortlist.allowed_tokens(batch.source, list(map(self._required_tokens, batch.constraints)))
-        restricted = batch._replace(allowed=allowed.ids.cpu().numpy())
+        restricted = batch._replace(allowed=to_host(allowed.ids))
         return allowed.with_ids(self.search(shortlist.restrict(allowed), restricted))
 
     def _required_tokens(self, constraints: Constraints) -> list[int]:
@@ -120,11 +119,11 @@ class SearchRunner:
     def _diverse(self, model: StepModel[Any, Any], batch: SearchBatch) -> list[list[TokenHypothesis]]:
         from nmt.search.diverse import DiverseBeamSelector, merge_groups  # a plain search does not need it
 
-        groups, sentences = self._decoding.beam_groups, len(batch.lengths)
+        groups, sentences, xp = self._decoding.beam_groups, len(batch.lengths), namespace(batch.source)
         repeated = SearchBatch(
-            batch.source.repeat_interleave(groups, dim=0),  # [B * G, S]
-            batch.lengths.repeat_interleave(groups),  # [B * G]
-            batch.max_lengths.repeat_interleave(groups),  # [B * G]
+            xp.repeat(batch.source, groups, axis=0),  # [B * G, S]
+            xp.repeat(batch.lengths, groups),  # [B * G]
+            np.repeat(batch.max_lengths, groups),  # [B * G]
             [constraints for constraints in batch.constraints for _ in range(groups)],
             batch.allowed,
         )
@@ -133,7 +132,7 @@ class SearchRunner:
             sentences=sentences,
             groups=groups,
             strength=self._decoding.diversity,
-            device=batch.source.device,
+            like=batch.source,
         )
         processed = ProcessedModel(
             model,
@@ -176,18 +175,18 @@ class SearchRunner:
             normalization=self._normalization,
         )
 
-    def _max_lengths(self, batch: SearchBatch) -> Tensor:
+    def _max_lengths(self, batch: SearchBatch) -> NDArray[np.int64]:
         """Return the length limits [B], raised to what the constraints require."""
         limits = batch.max_lengths
         if self._decoding.max_length is not None:
-            limits = limits.clamp_max(self._decoding.max_length)
+            limits = np.minimum(limits, self._decoding.max_length)
         if not any(each.prefix or each.required for each in batch.constraints):
             return limits
         required = [
             len(each.prefix) + sum(automaton.required_length for automaton in self._automata(each))
             for each in batch.constraints
         ]
-        return torch.maximum(limits, torch.tensor(required, dtype=limits.dtype))  # [B]
+        return np.maximum(limits, required)  # [B]
 
     def _automata(self, constraints: Constraints) -> list[Automaton]:
         assert self._compiler is not None or not constraints.required
@@ -195,19 +194,21 @@ class SearchRunner:
 
     def _processors(self, batch: SearchBatch) -> list[LogitsProcessor]:
         """Return the processors of any search, in order."""
-        options, device = self._decoding, batch.source.device
+        options = self._decoding
         processors: list[LogitsProcessor] = []
         if options.repetition_penalty > 1:
             processors.append(RepetitionPenalty(options.repetition_penalty))
         if options.no_repeat_ngram is not None:
             processors.append(NgramBlocking(options.no_repeat_ngram))
         if options.min_length or options.min_length_ratio:
-            by_ratio = ((batch.lengths.cpu() - 1).double() * options.min_length_ratio).ceil().long()  # [B]
-            minimum = torch.minimum(by_ratio.clamp_min(options.min_length), batch.max_lengths)  # [B]
-            processors.append(MinimumLength(minimum.to(device)))
+            by_ratio = np.ceil((to_host(batch.lengths) - 1) * options.min_length_ratio).astype(np.int64)  # [B]
+            minimum = np.minimum(np.maximum(by_ratio, options.min_length), batch.max_lengths)  # [B]
+            processors.append(MinimumLength(from_host(minimum, batch.source)))
         if self._compiler is not None and self._compiler.avoided is not None:
             avoided = self._compiler.avoided
-            processors.append(AvoidedPhraseProcessor(avoided, batch.max_lengths, device=device, allowed=batch.allowed))
+            processors.append(
+                AvoidedPhraseProcessor(avoided, batch.max_lengths, like=batch.source, allowed=batch.allowed)
+            )
         return processors
 
     def _sampling_processors(self) -> list[LogitsProcessor]:
@@ -227,13 +228,13 @@ class SearchRunner:
             return None
         ids = np.array([[*each.prefix, *[PAD] * (width - len(each.prefix))] for each in batch.constraints])  # [B, P]
         pieces = ids if batch.allowed is None else np.searchsorted(batch.allowed, ids)  # [B, P]
-        return Prefix(torch.from_numpy(pieces).to(batch.source.device))
+        return Prefix(from_host(pieces, batch.source))
 
     def _selector(self, batch: SearchBatch) -> Selector:
         if not any(constraints.required for constraints in batch.constraints):
             return TopK()
         automata = [self._automata(constraints) for constraints in batch.constraints]
-        return RequiredPhraseSelector(automata, batch.max_lengths, device=batch.source.device, allowed=batch.allowed)
+        return RequiredPhraseSelector(automata, batch.max_lengths, like=batch.source, allowed=batch.allowed)
 
     def _coverage(self, batch: SearchBatch) -> CoveragePenalty | None:
         beta = self._decoding.coverage_penalty

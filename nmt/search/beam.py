@@ -26,10 +26,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from nmt.arrays import Array, from_host, inference, namespace, to_host
 from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.history import FloatArray, History, IntArray
@@ -41,8 +40,6 @@ from nmt.search.interface import (
     StepModel,
     TokenHypothesis,
     select_rows,
-    to_device,
-    to_host,
 )
 from nmt.search.length_normalization import LengthNormalization
 from nmt.search.top_k import as_top_k_model
@@ -50,15 +47,14 @@ from nmt.search.top_k import as_top_k_model
 Stopping = Literal["exact", "fast"]
 
 
-@torch.inference_mode()
 def beam_search(
     model: StepModel[MemoryT, StateT],
-    source: Tensor,
-    lengths: Tensor,
+    source: Array,
+    lengths: Array,
     *,
     beam_size: int,
     n_best: int,
-    max_lengths: Tensor,
+    max_lengths: Array,
     normalization: LengthNormalization,
     stopping: Stopping = "exact",
 ) -> list[list[TokenHypothesis]]:
@@ -78,8 +74,6 @@ def beam_search(
         The hypotheses of each sentence, best first: at least one, fewer than `n_best` if fewer ended within the limit.
     """
     assert 1 <= n_best <= beam_size
-    memory = model.encode(source, lengths)
-    state = model.init_state(memory)
     beams = _Beams(
         max_lengths=to_host(max_lengths),
         beam_size=beam_size,
@@ -87,18 +81,21 @@ def beam_search(
         normalization=normalization,
         stopping=stopping,
     )
-    ids = torch.full_like(lengths, BOS)  # [R]
     top_k_model = as_top_k_model(model)
-    while True:
-        relative_scores = torch.from_numpy(beams.relative_scores()).to(source.device)  # [b, k]
-        output = top_k_model.step_top_k(ids, state, memory, relative_scores, beam_size)
-        sentences = beams.count
-        transition = beams.advance(output.continuations, output.eos, output.bonus)
-        if not beams.count:
-            return beams.history.hypotheses()
-        memory = select_rows(memory, transition.sentences, of=sentences, device=source.device)
-        state = select_rows(output.state, transition.rows, of=len(ids), device=source.device)
-        ids = to_device(transition.ids, source.device)
+    with inference(source):
+        memory = model.encode(source, lengths)
+        state = model.init_state(memory)
+        ids = namespace(source).full_like(lengths, BOS)  # [R]
+        while True:
+            relative_scores = from_host(beams.relative_scores(), source)  # [b, k]
+            output = top_k_model.step_top_k(ids, state, memory, relative_scores, beam_size)
+            sentences = beams.count
+            transition = beams.advance(output.continuations, output.eos, output.bonus)
+            if not beams.count:
+                return beams.history.hypotheses()
+            memory = select_rows(memory, transition.sentences, of=sentences, like=source)
+            state = select_rows(output.state, transition.rows, of=len(ids), like=source)
+            ids = from_host(transition.ids, source)
 
 
 class _Transition(NamedTuple):
@@ -146,7 +143,7 @@ class _Beams:
         differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
         return differences
 
-    def advance(self, best: Continuations, eos: Tensor, bonus: Tensor | None) -> _Transition:
+    def advance(self, best: Continuations, eos: Array, bonus: Array | None) -> _Transition:
         """Continue all hypotheses by one piece.
 
         Args:

@@ -16,13 +16,13 @@ have fitted are lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from nmt.arrays import Array, from_host, namespace
 from nmt.data.special_tokens import EOS
 from nmt.search.interface import Continuations
 from nmt.search.phrase_automaton import MATCHED, Automaton
@@ -37,9 +37,9 @@ class AvoidedPhraseProcessor:
     def __init__(
         self,
         automaton: Automaton,
-        limits: Tensor,
+        limits: NDArray[np.int64],
         *,
-        device: torch.device,
+        like: Array,
         allowed: NDArray[np.int64] | None = None,
     ) -> None:
         """Move the automaton to the device.
@@ -47,24 +47,25 @@ class AvoidedPhraseProcessor:
         Args:
             automaton: Of all phrases.
             limits: Length limit of each sentence [B] in pieces.
-            device: The device of the model.
+            like: An array of the model.
             allowed: The ids of the pieces of the search [V]. None: pieces are ids.
         """
-        self._limits = limits.to(device)
-        self._next_state = torch.from_numpy(_transitions(automaton, allowed)).to(device)  # [N, V]
+        self._initial = from_host(np.stack([np.zeros_like(limits), limits], axis=1), like)  # [B, 2]
+        self._next_state = from_host(_transitions(automaton, allowed), like)  # [N, V]
         self._may_end = self._next_state[:, EOS] != MATCHED  # [N]
 
-    def initial_state(self) -> Tensor:
+    def initial_state(self) -> Array:
         """Return the first automaton state and the length limit of each sentence [B, 2]."""
-        return torch.stack([torch.zeros_like(self._limits), self._limits], dim=1)
+        return self._initial
 
-    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+    def advance(self, state: Array, ids: Array) -> Array:
         """Return the next automaton states and the length limits [R, 2]."""
-        following = self._next_state[state[:, 0], ids].long()  # [R]
+        xp = namespace(state)
+        following = xp.astype(self._next_state[state[:, 0], ids], xp.int64)  # [R]
         # Only a prefix can complete a phrase. The text after it must not contain one again.
-        return torch.stack([following.masked_fill(following == MATCHED, 0), state[:, 1]], dim=1)
+        return xp.stack([xp.where(following == MATCHED, 0, following), state[:, 1]], axis=1)
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Mask the pieces that would complete a phrase, and EOS where it would.
 
         The last piece before the length limit must not lead to a state where EOS completes a phrase, because only EOS
@@ -78,7 +79,7 @@ class AvoidedPhraseProcessor:
             dead_end = ~self._may_end[following] & last  # [R, V]
             dead_end[:, EOS] = False
             masked |= dead_end
-        return log_probs.masked_fill(masked, -torch.inf)
+        return namespace(log_probs).where(masked, -math.inf, log_probs)
 
 
 class RequiredPhraseSelector:
@@ -87,9 +88,9 @@ class RequiredPhraseSelector:
     def __init__(
         self,
         automata: Sequence[Sequence[Automaton]],
-        limits: Tensor,
+        limits: NDArray[np.int64],
         *,
-        device: torch.device,
+        like: Array,
         allowed: NDArray[np.int64] | None = None,
     ) -> None:
         """Concatenate the automata of a batch into one transition table.
@@ -97,7 +98,7 @@ class RequiredPhraseSelector:
         Args:
             automata: One for each phrase of each sentence; the same object for the same phrase.
             limits: Length limit of each sentence [B] in pieces, at least the sum of its `Automaton.required_length`.
-            device: The device of the model.
+            like: An array of the model.
             allowed: The ids of the pieces of the search [V]. None: pieces are ids. The pieces that a sentence may use
                 must include `Automaton.nearest` of its phrases.
         """
@@ -112,61 +113,62 @@ class RequiredPhraseSelector:
             offset += len(distances)
         width = tables[0].shape[1]
         # State 0 pads sentences with fewer phrases than others: it needs nothing and is never left.
-        self._next_state = torch.from_numpy(np.concatenate([np.zeros((1, width), np.int32), *tables])).to(
-            device
-        )  # [N, V]
-        self._needs = torch.from_numpy(np.concatenate([np.zeros(1, np.int16), *needs])).to(device)  # [N]
-        self._full = torch.from_numpy(np.concatenate([np.zeros(1, np.int16), *full])).to(device)  # [N]
+        self._next_state = from_host(np.concatenate([np.zeros((1, width), np.int32), *tables]), like)  # [N, V]
+        self._needs = from_host(np.concatenate([np.zeros(1, np.int16), *needs]), like)  # [N]
+        self._full = from_host(np.concatenate([np.zeros(1, np.int16), *full]), like)  # [N]
         most = max(len(row) for row in automata)
-        self._initial = torch.zeros(len(automata), 1 + most, dtype=torch.int64, device=device)  # [B, 1 + C]
-        self._initial[:, 0] = limits.to(device)
-        for columns, row in zip(self._initial, automata, strict=True):
-            for column, automaton in enumerate(row, 1):
-                columns[column] = starts[id(automaton)]
+        initial = np.zeros((len(automata), 1 + most), np.int64)  # [B, 1 + C]
+        initial[:, 0] = limits
+        for columns, row in zip(initial, automata, strict=True):
+            columns[1 : 1 + len(row)] = [starts[id(automaton)] for automaton in row]
+        self._initial = from_host(initial, like)
 
-    def initial_state(self) -> Tensor:
+    def initial_state(self) -> Array:
         """Return the length limit of each sentence and the first states of its automata [B, 1 + C]."""
         return self._initial
 
-    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+    def advance(self, state: Array, ids: Array) -> Array:
         """Return the length limits and the next states [R, 1 + C]."""
-        following = self._next_state[state[:, 1:], ids.unsqueeze(1)].long()  # [R, C]
-        return torch.cat([state[:, :1], following], dim=1)
+        xp = namespace(state)
+        following = xp.astype(self._next_state[state[:, 1:], ids[:, None]], xp.int64)  # [R, C]
+        return xp.concat([state[:, :1], following], axis=1)
 
-    def select(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
-    ) -> Continuations:
+    def select(self, log_probs: Array, totals: Array, count: int, pieces: Array, state: Array | None) -> Continuations:
         """Allocate the beam to banks, and return the continuations."""
         assert state is not None
+        xp = namespace(log_probs)
         states, left = state[:, 1:], state[:, :1] - pieces.shape[1]  # [R, C], [R, 1]
         need_after = self._need_after(states)  # [R, V]
         # A sentence without phrases may be in the batch too. Its length limit is the search's business alone.
-        constrained = (states > 0).any(1, keepdim=True)  # [R, 1]
+        constrained = xp.any(states > 0, axis=1, keepdims=True)  # [R, 1]
         masked = (need_after >= left) & constrained  # [R, V]
         masked[:, EOS] = self._need(states) > 0
-        possible = log_probs.masked_fill(masked, -torch.inf)  # [R, V]
-        possible[:, :EOS] = -torch.inf
-        progress = possible.masked_fill(need_after >= self._need(states).unsqueeze(1), -torch.inf)  # [R, V]
+        possible = xp.where(masked, -math.inf, log_probs)  # [R, V]
+        possible[:, :EOS] = -math.inf
+        progress = xp.where(need_after >= self._need(states)[:, None], -math.inf, possible)  # [R, V]
         need_after[:, EOS] = 0
         return _allocate(possible, progress, totals, need_after, count)
 
-    def _need(self, states: Tensor) -> Tensor:
+    def _need(self, states: Array) -> Array:
         """Return a number of pieces [R] that is enough for all phrases, from states [R, C].
 
         One phrase that has begun can be completed at once. Each other one needs its length from the beginning.
         """
+        xp = namespace(states)
         need = self._needs[states]  # [R, C]
-        full = self._full[states].where(need > 0, 0)  # [R, C]
-        return full.sum(-1) - (full - need).amax(-1)
+        full = xp.where(need > 0, self._full[states], 0)  # [R, C]
+        return xp.sum(full, axis=1) - xp.max(full - need, axis=1)
 
-    def _need_after(self, states: Tensor) -> Tensor:
+    def _need_after(self, states: Array) -> Array:
         """Return a number of pieces [R, V] that is enough for all phrases after each next piece."""
-        total = most = torch.zeros((), dtype=torch.int16, device=states.device)
-        for state in states.unbind(1):
+        xp = namespace(states)
+        total = most = xp.zeros((), dtype=xp.int16, device=states.device)
+        for phrase in range(states.shape[1]):
+            state = states[:, phrase]  # [R]
             need = self._needs[self._next_state[state]]  # [R, V]
-            full = self._full[state].unsqueeze(1).where(need > 0, 0)  # [R, V]
+            full = xp.where(need > 0, self._full[state][:, None], 0)  # [R, V]
             total = total + full
-            most = torch.maximum(most, full - need)
+            most = xp.maximum(most, full - need)
         return total - most
 
 
@@ -175,7 +177,7 @@ def _transitions(automaton: Automaton, allowed: NDArray[np.int64] | None) -> NDA
     return automaton.next_state if allowed is None else automaton.next_state[:, allowed]
 
 
-def _allocate(possible: Tensor, progress: Tensor, totals: Tensor, need_after: Tensor, count: int) -> Continuations:
+def _allocate(possible: Array, progress: Array, totals: Array, need_after: Array, count: int) -> Continuations:
     """Select `count` continuations of each sentence from banks.
 
     Args:
@@ -185,31 +187,39 @@ def _allocate(possible: Tensor, progress: Tensor, totals: Tensor, need_after: Te
         need_after: Pieces still needed after each continuation [R, V].
         count: The size of the beam.
     """
+    xp = namespace(possible)
     sentences, rows = totals.shape
     size = possible.shape[1]
-    sums = (possible.view(sentences, rows, size) + totals.unsqueeze(2)).view(sentences, -1)  # [B, K * V]
+    by_sentence = xp.reshape(possible, (sentences, -1))  # [B, K * V]
     overall = top_k_continuations(possible, totals, count)
     best = overall.rows * size + overall.pieces  # [B, c]
-    first = torch.arange(rows, device=totals.device) * size  # [K]
-    of_each_row = [values.argmax(1).view(sentences, rows) + first for values in (possible, progress)]  # [B, K] each
-    candidates = torch.cat([best, *of_each_row], dim=1).sort(dim=1).values  # [B, m], as columns of `sums`
-    value = sums.gather(1, candidates)  # [B, m]
-    duplicate = torch.zeros_like(candidates, dtype=torch.bool)  # [B, m]
-    duplicate[:, 1:] = candidates[:, 1:] == candidates[:, :-1]
-    value = value.masked_fill(duplicate, -torch.inf)
-    # At most `count` banks, by the number of pieces needed.
-    need = need_after.view(sentences, -1).gather(1, candidates).long()  # [B, m]
-    most = need.masked_fill(value == -torch.inf, 0).amax(1, keepdim=True)  # [B, 1]
-    bank = torch.div(need * count, most + 1, rounding_mode="floor").clamp_max(count - 1)  # [B, m]
-    # Best first, then by rank within the bank.
-    order = value.sort(dim=1, descending=True, stable=True).indices  # [B, m]
-    candidates, value, bank = (each.gather(1, order) for each in (candidates, value, bank))
-    same_bank = torch.nn.functional.one_hot(bank, count)  # [B, m, count]
-    rank = (same_bank.cumsum(1) * same_bank).sum(2)  # [B, m]
-    rank = rank.masked_fill(value == -torch.inf, candidates.shape[1] + 1)
-    selected = rank.sort(dim=1, stable=True).indices[:, :count]  # [B, c]
-    columns = candidates.gather(1, selected)  # [B, c]
-    log_probs = possible.view(sentences, -1).gather(1, columns)  # [B, c]
+    first = xp.arange(rows, device=totals.device) * size  # [K]
+    of_each_row = [
+        xp.reshape(xp.argmax(values, axis=1), (sentences, rows)) + first  # [B, K]
+        for values in (possible, progress)
+    ]
+    candidates = xp.sort(xp.concat([best, *of_each_row], axis=1), axis=1)  # [B, m], as columns of `by_sentence`
+    log_probs = xp.take_along_axis(by_sentence, candidates, axis=1)  # [B, m]
+    value = log_probs + xp.take_along_axis(totals, candidates // size, axis=1)  # [B, m]
     # A duplicate counts once.
-    log_probs = log_probs.masked_fill(value.gather(1, selected) == -torch.inf, -torch.inf)
-    return Continuations(log_probs, torch.div(columns, size, rounding_mode="floor"), columns % size)
+    value[:, 1:] = xp.where(candidates[:, 1:] == candidates[:, :-1], -math.inf, value[:, 1:])
+    # At most `count` banks, by the number of pieces needed.
+    need_by_sentence = xp.reshape(need_after, (sentences, -1))  # [B, K * V]
+    need = xp.astype(xp.take_along_axis(need_by_sentence, candidates, axis=1), xp.int64)  # [B, m]
+    most = xp.max(xp.where(value == -math.inf, 0, need), axis=1, keepdims=True)  # [B, 1]
+    bank = xp.clip(need * count // (most + 1), max=count - 1)  # [B, m]
+    # Best first, then by rank within the bank.
+    order = xp.argsort(-value, axis=1, stable=True)  # [B, m]
+    candidates, log_probs, value, bank = (
+        xp.take_along_axis(each, order, axis=1) for each in (candidates, log_probs, value, bank)
+    )
+    banks = xp.arange(count, device=totals.device)  # [count]
+    same_bank = xp.astype(bank[:, :, None] == banks, xp.int64)  # [B, m, count]
+    rank = xp.sum(xp.cumulative_sum(same_bank, axis=1) * same_bank, axis=2)  # [B, m]
+    rank = xp.where(value == -math.inf, candidates.shape[1] + 1, rank)
+    selected = xp.argsort(rank, axis=1, stable=True)[:, :count]  # [B, c]
+    columns, log_probs, value = (
+        xp.take_along_axis(each, selected, axis=1) for each in (candidates, log_probs, value)
+    )  # [B, c] each
+    log_probs = xp.where(value == -math.inf, -math.inf, log_probs)
+    return Continuations(log_probs, columns // size, columns % size)

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from nmt.arrays import Array, from_host, namespace, to_host
 from nmt.errors import UsageError
 from nmt.search.length_normalization import LengthNormalization
 
@@ -30,20 +30,21 @@ MIN_ATTENTION = 1e-6
 class AttentionSums(NamedTuple):
     """The attention of each hypothesis to each source position, summed over its pieces."""
 
-    sums: Tensor
+    sums: Array
     """Sums of attention weights [R, S]; 1 for padding."""
-    strength: Tensor
+    strength: Array
     """beta over the divisor [R]."""
 
-    def select(self, rows: Tensor) -> AttentionSums:
+    def select(self, rows: Array) -> AttentionSums:
         """Return the sums of `rows` (indices [R'])."""
-        return AttentionSums(self.sums.index_select(0, rows), self.strength.index_select(0, rows))
+        take = namespace(rows).take
+        return AttentionSums(take(self.sums, rows, axis=0), take(self.strength, rows, axis=0))
 
 
 class CoveragePenalty:
     """The penalty for the sentences of one batch."""
 
-    def __init__(self, *, beta: float, normalization: LengthNormalization, lengths: Tensor, width: int) -> None:
+    def __init__(self, *, beta: float, normalization: LengthNormalization, lengths: Array, width: int) -> None:
         """Compute the strength for each sentence.
 
         Args:
@@ -54,18 +55,19 @@ class CoveragePenalty:
         """
         self._lengths = lengths
         self._width = width
-        strength = torch.full((len(lengths),), beta, dtype=torch.float64)  # [B]
+        strength = np.full(len(lengths), beta)  # [B]
         if normalization.kind == "average":
-            strength /= torch.from_numpy(normalization.divisor(lengths.cpu().numpy()))
-        self._strength = strength.to(lengths.device)
+            strength /= normalization.divisor(to_host(lengths))
+        self._strength = from_host(strength, lengths)
 
     def initial_sums(self) -> AttentionSums:
         """Return the sums before the first piece, a row for each sentence; only padding is covered."""
-        positions = torch.arange(self._width, device=self._lengths.device)  # [S]
-        padding = (positions >= self._lengths.unsqueeze(1)).float()  # [B, S]
+        xp = namespace(self._lengths)
+        positions = xp.arange(self._width, device=self._lengths.device)  # [S]
+        padding = xp.astype(positions >= self._lengths[:, None], xp.float32)  # [B, S]
         return AttentionSums(padding, self._strength)
 
-    def add(self, attention: AttentionSums, weights: Tensor | None) -> AttentionSums:
+    def add(self, attention: AttentionSums, weights: Array | None) -> AttentionSums:
         """Return the sums with the attention `weights` [R, S] of one more target position.
 
         Raises:
@@ -75,6 +77,8 @@ class CoveragePenalty:
             raise UsageError("coverage_penalty requires a model with attention, and this model has none. Leave it out.")
         return attention._replace(sums=attention.sums + weights)
 
-    def bonus(self, attention: AttentionSums) -> Tensor:
+    def bonus(self, attention: AttentionSums) -> Array:
         """Return the penalty [R], at most 0, of hypotheses that end now."""
-        return attention.strength * attention.sums.double().clamp(MIN_ATTENTION, 1.0).log().sum(1)  # [R]
+        xp = namespace(attention.sums)
+        clipped = xp.clip(xp.astype(attention.sums, xp.float64), MIN_ATTENTION, 1.0)  # [R, S]
+        return attention.strength * xp.sum(xp.log(clipped), axis=1)  # [R]

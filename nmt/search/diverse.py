@@ -14,11 +14,12 @@ Beam search treats each group as a sentence of its own, so stopping and keeping 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from nmt.arrays import Array, add_at, from_host, namespace, to_host
 from nmt.search.interface import Continuations, TokenHypothesis
 from nmt.search.processed_model import Selector
 
@@ -29,9 +30,7 @@ OWN_COLUMNS = 2
 class DiverseBeamSelector:
     """Selects continuations in a batch where each sentence is repeated G times in a row."""
 
-    def __init__(
-        self, selector: Selector, *, sentences: int, groups: int, strength: float, device: torch.device
-    ) -> None:
+    def __init__(self, selector: Selector, *, sentences: int, groups: int, strength: float, like: Array) -> None:
         """Wrap a selector.
 
         Args:
@@ -39,60 +38,63 @@ class DiverseBeamSelector:
             sentences: B.
             groups: G.
             strength: The penalty, at least 0.
-            device: The device of the model.
+            like: An array of the model.
         """
         self._selector = selector
         self._sentences = sentences
         self._groups = groups
         self._strength = strength
-        self._device = device
+        self._like = like
 
-    def initial_state(self) -> Tensor:
+    def initial_state(self) -> Array:
         """Return the sentence and the group of each beam, then the state of the inner selector [B * G, 2 + ...]."""
-        beam = torch.arange(self._sentences * self._groups, device=self._device)  # [B * G]
-        sentence = torch.div(beam, self._groups, rounding_mode="floor")  # [B * G]
-        own = torch.stack([sentence, beam % self._groups], dim=1)  # [B * G, 2]
+        sentence, group = np.divmod(np.arange(self._sentences * self._groups), self._groups)  # [B * G] each
+        own = from_host(np.stack([sentence, group], axis=1), self._like)  # [B * G, 2]
         inner = self._selector.initial_state()
-        return own if inner is None else torch.cat([own, inner], dim=1)
+        return own if inner is None else namespace(own).concat([own, inner], axis=1)
 
-    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+    def advance(self, state: Array, ids: Array) -> Array:
         """Return the state after `ids`; no row changes its group."""
         if state.shape[1] == OWN_COLUMNS:
             return state
-        return torch.cat([state[:, :OWN_COLUMNS], self._selector.advance(state[:, OWN_COLUMNS:], ids)], dim=1)
+        inner = self._selector.advance(state[:, OWN_COLUMNS:], ids)
+        return namespace(state).concat([state[:, :OWN_COLUMNS], inner], axis=1)
 
-    def select(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
-    ) -> Continuations:
+    def select(self, log_probs: Array, totals: Array, count: int, pieces: Array, state: Array | None) -> Continuations:
         """Select for the first group of all sentences, then for the second, and so on."""
         assert state is not None
+        xp = namespace(log_probs)
         beams, rows = totals.shape
         vocabulary = log_probs.shape[1]
-        sentence, group = state[::rows, :OWN_COLUMNS].unbind(1)  # [beams] each
-        by_beam = log_probs.view(beams, rows, vocabulary)  # [beams, K, V]
-        counts = log_probs.new_zeros(self._sentences, vocabulary)  # [B, V]: how often each piece was selected
+        sentence = state[::rows, 0]  # [beams]
+        group = to_host(state[::rows, 1])  # [beams]
+        by_beam = xp.reshape(log_probs, (beams, rows, vocabulary))  # [beams, K, V]
+        shape = self._sentences, vocabulary
+        counts = xp.zeros(shape, dtype=log_probs.dtype, device=log_probs.device)  # [B, V]: of selected pieces
         parts, order = [], []
         for number in range(self._groups):
-            members = (group == number).nonzero().squeeze(1)  # [b]
-            if not len(members):  # all beams of this group are done
+            (found,) = np.nonzero(group == number)  # [b]
+            if not len(found):  # all beams of this group are done
                 continue
+            members = from_host(found, log_probs)  # [b]
+            row = from_host((found[:, np.newaxis] * rows + np.arange(rows)).reshape(-1), log_probs)  # [b * K]
+            own = by_beam[members]  # [b, K, V]
             penalty = self._strength * counts[sentence[members]]  # [b, V]
-            penalized = (by_beam[members] - penalty.unsqueeze(1)).flatten(0, 1)  # [b * K, V]
-            row = (members.unsqueeze(1) * rows + torch.arange(rows, device=members.device)).flatten()  # [b * K]
+            penalized = xp.reshape(own - penalty[:, None], (-1, vocabulary))  # [b * K, V]
             selected = self._selector.select(penalized, totals[members], count, pieces[row], state[row, OWN_COLUMNS:])
             columns = selected.rows * vocabulary + selected.pieces  # [b, C]
-            values = by_beam[members].flatten(1).gather(1, columns)  # [b, C], without the penalty
-            values = values.masked_fill(selected.log_probs == -torch.inf, -torch.inf)
+            values = xp.take_along_axis(xp.reshape(own, (len(found), -1)), columns, axis=1)  # [b, C]: not penalized
+            values = xp.where(selected.log_probs == -math.inf, -math.inf, values)  # [b, C]
             # A finished beam may or may not have left the batch yet, which must make no difference.
-            real = torch.isfinite(totals[members].gather(1, selected.rows) + values).to(counts.dtype)  # [b, C]
-            counts.index_put_((sentence[members].unsqueeze(1).expand_as(real), selected.pieces), real, accumulate=True)
+            sums = xp.take_along_axis(totals[members], selected.rows, axis=1) + values  # [b, C]
+            add_at(counts, sentence[members][:, None], selected.pieces, xp.astype(xp.isfinite(sums), counts.dtype))
             parts.append(selected._replace(log_probs=values))
-            order.append(members)
-        back = torch.cat(order).argsort()  # [beams]
+            order.append(found)
+        back = from_host(np.argsort(np.concatenate(order)), log_probs)  # [beams]
         return Continuations(
-            torch.cat([part.log_probs for part in parts])[back],  # [beams, C]
-            torch.cat([part.rows for part in parts])[back],
-            torch.cat([part.pieces for part in parts])[back],
+            xp.concat([part.log_probs for part in parts])[back],  # [beams, C]
+            xp.concat([part.rows for part in parts])[back],
+            xp.concat([part.pieces for part in parts])[back],
         )
 
 

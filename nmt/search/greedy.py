@@ -8,9 +8,8 @@ It finds the same hypotheses as `beam_search` with a beam of one, with less book
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from nmt.arrays import Array, from_host, inference, namespace, to_host
 from nmt.data.special_tokens import BOS, EOS
 from nmt.errors import CheckpointError
 from nmt.search.history import FloatArray, IntArray
@@ -21,20 +20,17 @@ from nmt.search.interface import (
     StepModel,
     TokenHypothesis,
     select_rows,
-    to_device,
-    to_host,
 )
 from nmt.search.length_normalization import LengthNormalization
 from nmt.search.top_k import as_top_k_model
 
 
-@torch.inference_mode()
 def greedy_search(
     model: StepModel[MemoryT, StateT],
-    source: Tensor,
-    lengths: Tensor,
+    source: Array,
+    lengths: Array,
     *,
-    max_lengths: Tensor,
+    max_lengths: Array,
     normalization: LengthNormalization,
 ) -> list[list[TokenHypothesis]]:
     """Translate a batch.
@@ -49,22 +45,23 @@ def greedy_search(
     Returns:
         A list of one hypothesis for each sentence.
     """
-    memory = model.encode(source, lengths)
-    state = model.init_state(memory)
     record = _Record(max_lengths=to_host(max_lengths))
-    ids = torch.full_like(lengths, BOS)  # [b]
     top_k_model = as_top_k_model(model)
-    while True:
-        totals = torch.zeros(len(ids), 1, device=source.device)  # [b, 1]
-        output = top_k_model.step_top_k(ids, state, memory, totals, 1)
-        best = output.continuations
-        rows = len(ids)
-        next_ids, live = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
-        if not len(live):
-            return [[hypothesis] for hypothesis in record.hypotheses(normalization)]
-        memory = select_rows(memory, live, of=rows, device=source.device)
-        state = select_rows(output.state, live, of=rows, device=source.device)
-        ids = to_device(next_ids, source.device)
+    with inference(source):
+        memory = model.encode(source, lengths)
+        state = model.init_state(memory)
+        ids = namespace(source).full_like(lengths, BOS)  # [b]
+        while True:
+            totals = from_host(np.zeros((len(ids), 1), np.float32), source)  # [b, 1]
+            output = top_k_model.step_top_k(ids, state, memory, totals, 1)
+            best = output.continuations
+            rows = len(ids)
+            next_ids, live = record.add(to_host(best.log_probs)[:, 0], to_host(best.pieces)[:, 0], output.eos)
+            if not len(live):
+                return [[hypothesis] for hypothesis in record.hypotheses(normalization)]
+            memory = select_rows(memory, live, of=rows, like=source)
+            state = select_rows(output.state, live, of=rows, like=source)
+            ids = from_host(next_ids, source)
 
 
 class _Record:
@@ -77,7 +74,7 @@ class _Record:
         self._finished = np.ones(len(max_lengths), np.bool_)
         self._steps: list[tuple[IntArray, FloatArray]] = []
 
-    def add(self, log_probs: FloatArray, pieces: IntArray, eos: Tensor) -> tuple[IntArray, IntArray]:
+    def add(self, log_probs: FloatArray, pieces: IntArray, eos: Array) -> tuple[IntArray, IntArray]:
         """Append the best `pieces` [b] with `log_probs` [b], or EOS with `eos` [b] at the length limit.
 
         Returns:

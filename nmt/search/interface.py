@@ -5,16 +5,19 @@ vocabulary.
 
 Anything with these three methods can be searched: a network, an ensemble that holds a memory and a state for each
 member, a test double. A search never reads a memory or a state; it only selects rows of them.
+
+The arrays of a model are numpy arrays or torch tensors, on one device. Those that a search passes to the model are like
+the source. Ids, lengths and indices are int64, log-probabilities float32.
 """
 
 from __future__ import annotations
 
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from nmt.arrays import Array, from_host
 
 SelectableT = TypeVar("SelectableT", bound="Selectable")
 
@@ -22,7 +25,7 @@ SelectableT = TypeVar("SelectableT", bound="Selectable")
 class Selectable(Protocol):
     """A batch that can be indexed by its first dimension: a memory by sentence, a state by row."""
 
-    def select(self: SelectableT, rows: Tensor) -> SelectableT:
+    def select(self: SelectableT, rows: Array) -> SelectableT:
         """Return the part of `rows` (indices, in any order, with repetitions)."""
 
 
@@ -36,7 +39,7 @@ class StepOutput(Protocol[StateT_co]):
     """The output of one decoding step."""
 
     @property
-    def log_probs(self) -> Tensor:
+    def log_probs(self) -> Array:
         """Log-probabilities of the next piece [R, V], float32, never above zero."""
 
     @property
@@ -44,33 +47,33 @@ class StepOutput(Protocol[StateT_co]):
         """The state after the step, R rows."""
 
     @property
-    def weights(self) -> Tensor | None:
+    def weights(self) -> Array | None:
         """Attention weights [R, S]; None without attention."""
 
 
 class StepModel(Protocol[MemoryT, StateT]):
     """A model that can be searched. Each row depends on its own sentence alone, not on the rest of the batch."""
 
-    def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
+    def encode(self, source: Array, lengths: Array) -> MemoryT:
         """Encode `source` [B, S], rows of `lengths` [B] ids that end with EOS, padded to the right."""
 
     def init_state(self, memory: MemoryT) -> StateT:
         """Return the initial state, one row for each sentence of `memory`."""
 
-    def step(self, ids: Tensor, state: StateT, memory: MemoryT) -> StepOutput[StateT]:
+    def step(self, ids: Array, state: StateT, memory: MemoryT) -> StepOutput[StateT]:
         """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B)."""
 
 
 class Continuations(NamedTuple):
     """The best continuations of each sentence's hypotheses by one piece, best first."""
 
-    log_probs: Tensor
+    log_probs: Array
     """Log-probability of the piece [B, C], float32, by which the search ranks."""
-    rows: Tensor
+    rows: Array
     """The row of the sentence that is continued [B, C], counted from 0."""
-    pieces: Tensor
+    pieces: Array
     """The pieces [B, C]."""
-    model_log_probs: Tensor | None = None
+    model_log_probs: Array | None = None
     """The model's own log-probabilities of the pieces [B, C]. None: they are `log_probs`."""
 
 
@@ -78,11 +81,11 @@ class TopKOutput(NamedTuple, Generic[StateT]):
     """The output of one decoding step, reduced to the best continuations."""
 
     continuations: Continuations
-    eos: Tensor
+    eos: Array
     """Log-probability of EOS for each row [R]."""
     state: StateT
     """The state after the step, R rows."""
-    bonus: Tensor | None = None
+    bonus: Array | None = None
     """Added to the score of a hypothesis of each row that ends now [R], at most 0. None: nothing is added."""
 
 
@@ -91,7 +94,7 @@ class TopKModel(Protocol[MemoryT_contra, StateT]):
     """A model that finds the best continuations faster than a search over all log-probabilities."""
 
     def step_top_k(
-        self, ids: Tensor, state: StateT, memory: MemoryT_contra, totals: Tensor, count: int
+        self, ids: Array, state: StateT, memory: MemoryT_contra, totals: Array, count: int
     ) -> TopKOutput[StateT]:
         """Feed one piece to each row, and return the best continuations of each sentence.
 
@@ -124,19 +127,15 @@ class TokenHypothesis(NamedTuple):
 DROP_SHARE = 1 / 16
 
 
-def to_host(values: Tensor) -> NDArray[Any]:
-    """Return `values` as an array; waits for the device."""
-    array: NDArray[Any] = values.cpu().numpy()
-    return array
+def select_rows(selectable: SelectableT, rows: NDArray[np.int64], *, of: int, like: Array) -> SelectableT:
+    """Return `rows` of a memory or state of `of` rows, without a copy if they are all rows in order.
 
-
-def to_device(values: NDArray[np.int64], device: torch.device) -> Tensor:
-    """Return an array of indices or ids as a tensor on `device`."""
-    return torch.from_numpy(values).to(device)
-
-
-def select_rows(selectable: SelectableT, rows: NDArray[np.int64], *, of: int, device: torch.device) -> SelectableT:
-    """Return `rows` of a memory or state of `of` rows, without a copy if they are all rows in order."""
-    if len(rows) == of and np.array_equal(rows, np.arange(of)):
+    Args:
+        selectable: The memory or the state.
+        rows: Indices [R'], on the host.
+        of: R.
+        like: An array of the model.
+    """
+    if len(rows) == of and rows.tolist() == list(range(of)):
         return selectable
-    return selectable.select(to_device(rows, device))
+    return selectable.select(from_host(rows, like))

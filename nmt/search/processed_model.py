@@ -3,20 +3,19 @@
 B sentences, K rows (hypotheses) per sentence, R = B x K rows, t pieces so far, P prefix length, V vocabulary.
 
 A `LogitsProcessor` changes the log-probabilities of the next piece. A `Selector` decides which continuations of a
-sentence survive. Both may keep a state: a tensor with one row per hypothesis, which follows the hypotheses through the
+sentence survive. Both may keep a state: an array with one row per hypothesis, which follows the hypotheses through the
 beam. `ProcessedModel` wraps a model with any number of processors. Beam search runs it like a model. A search without
 processors does not use this module.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol
 
-import torch
-from torch import Tensor
-
+from nmt.arrays import Array, namespace, put
 from nmt.data.special_tokens import BOS, EOS, PAD
 from nmt.search.coverage_penalty import AttentionSums, CoveragePenalty
 from nmt.search.interface import Continuations, MemoryT, StateT, StepModel, TopKOutput
@@ -26,10 +25,10 @@ from nmt.search.top_k import top_k_continuations
 class Stateful(Protocol):
     """A component with a state for each hypothesis."""
 
-    def initial_state(self) -> Tensor | None:
+    def initial_state(self) -> Array | None:
         """Return the state of the empty hypothesis of each sentence [B, ...]; None if there is no state."""
 
-    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+    def advance(self, state: Array, ids: Array) -> Array:
         """Return the state [R, ...] after the pieces `ids` [R], which are never BOS."""
 
 
@@ -39,7 +38,7 @@ class LogitsProcessor(Stateful, Protocol):
     only_masks: bool
     """Whether it only sets log-probabilities to -inf, and leaves the others unchanged."""
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Return changed log-probabilities [R, V], at most 0.
 
         Args:
@@ -52,9 +51,7 @@ class LogitsProcessor(Stateful, Protocol):
 class Selector(Stateful, Protocol):
     """A rule that selects the continuations of each sentence."""
 
-    def select(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
-    ) -> Continuations:
+    def select(self, log_probs: Array, totals: Array, count: int, pieces: Array, state: Array | None) -> Continuations:
         """Return at most `count` continuations of each sentence.
 
         Args:
@@ -69,11 +66,11 @@ class Selector(Stateful, Protocol):
 class Stateless:
     """A component whose state never changes; by default it has none."""
 
-    def initial_state(self) -> Tensor | None:
+    def initial_state(self) -> Array | None:
         """Return None: there is no state."""
         return None
 
-    def advance(self, state: Tensor, ids: Tensor) -> Tensor:
+    def advance(self, state: Array, ids: Array) -> Array:
         """Return the state unchanged."""
         return state
 
@@ -81,9 +78,7 @@ class Stateless:
 class TopK(Stateless):
     """Selects the most probable continuations."""
 
-    def select(
-        self, log_probs: Tensor, totals: Tensor, count: int, pieces: Tensor, state: Tensor | None
-    ) -> Continuations:
+    def select(self, log_probs: Array, totals: Array, count: int, pieces: Array, state: Array | None) -> Continuations:
         """Return the best continuations; see `top_k_continuations`."""
         return top_k_continuations(log_probs, totals, count)
 
@@ -93,21 +88,22 @@ class ProcessedState(Generic[StateT]):
     """The state of a model and of all processors, R rows."""
 
     model_state: StateT
-    pieces: Tensor | None
+    pieces: Array | None
     """[R, t]; None before BOS."""
-    processor_states: tuple[Tensor | None, ...]
+    processor_states: tuple[Array | None, ...]
     """Of each processor, then of the selector."""
-    prefixes: Tensor | None
+    prefixes: Array | None
     """The prefix of each row [R, P]."""
     attention_sums: AttentionSums | None
 
-    def select(self, rows: Tensor) -> ProcessedState[StateT]:
+    def select(self, rows: Array) -> ProcessedState[StateT]:
         """Return the state of `rows` (indices [R'])."""
+        take = namespace(rows).take
         return ProcessedState(
             self.model_state.select(rows),
-            None if self.pieces is None else self.pieces.index_select(0, rows),  # [R', t]
-            tuple(None if state is None else state.index_select(0, rows) for state in self.processor_states),
-            None if self.prefixes is None else self.prefixes.index_select(0, rows),  # [R', P]
+            None if self.pieces is None else take(self.pieces, rows, axis=0),  # [R', t]
+            tuple(None if state is None else take(state, rows, axis=0) for state in self.processor_states),
+            None if self.prefixes is None else take(self.prefixes, rows, axis=0),  # [R', P]
             None if self.attention_sums is None else self.attention_sums.select(rows),
         )
 
@@ -115,11 +111,11 @@ class ProcessedState(Generic[StateT]):
 class ProcessedOutput(NamedTuple, Generic[StateT]):
     """The output of one decoding step."""
 
-    log_probs: Tensor
+    log_probs: Array
     """Processed log-probabilities [R, V]."""
     state: ProcessedState[StateT]
-    weights: Tensor | None
-    model_log_probs: Tensor
+    weights: Array | None
+    model_log_probs: Array
     """The model's own log-probabilities [R, V]."""
 
 
@@ -151,7 +147,7 @@ class ProcessedModel(Generic[MemoryT, StateT]):
         self._coverage = coverage
         self._only_masks = all(processor.only_masks for processor in processors)
 
-    def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
+    def encode(self, source: Array, lengths: Array) -> MemoryT:
         """Encode the batch for which the processors were made."""
         return self._model.encode(source, lengths)
 
@@ -165,7 +161,7 @@ class ProcessedModel(Generic[MemoryT, StateT]):
             None if self._coverage is None else self._coverage.initial_sums(),
         )
 
-    def step(self, ids: Tensor, state: ProcessedState[StateT], memory: MemoryT) -> ProcessedOutput[StateT]:
+    def step(self, ids: Array, state: ProcessedState[StateT], memory: MemoryT) -> ProcessedOutput[StateT]:
         """Feed one piece to each row: BOS to all rows in the first step, and never again."""
         output = self._model.step(ids, state.model_state, memory)
         pieces, processor_states = self._advance(ids, state)
@@ -181,7 +177,7 @@ class ProcessedModel(Generic[MemoryT, StateT]):
         return ProcessedOutput(log_probs, after, output.weights, output.log_probs)
 
     def step_top_k(
-        self, ids: Tensor, state: ProcessedState[StateT], memory: MemoryT, totals: Tensor, count: int
+        self, ids: Array, state: ProcessedState[StateT], memory: MemoryT, totals: Array, count: int
     ) -> TopKOutput[ProcessedState[StateT]]:
         """Feed one piece to each row, and return the selected continuations of each sentence."""
         output = self.step(ids, state, memory)
@@ -190,33 +186,34 @@ class ProcessedModel(Generic[MemoryT, StateT]):
         selected = self._selector.select(output.log_probs, totals, count, after.pieces, after.processor_states[-1])
         if not self._only_masks:
             columns = selected.rows * output.model_log_probs.shape[1] + selected.pieces  # [B, C]
-            by_sentence = output.model_log_probs.view(len(totals), -1)  # [B, K * V]
-            selected = selected._replace(model_log_probs=by_sentence.gather(1, columns))
+            xp = namespace(totals)
+            by_sentence = xp.reshape(output.model_log_probs, (len(totals), -1))  # [B, K * V]
+            selected = selected._replace(model_log_probs=xp.take_along_axis(by_sentence, columns, axis=1))
         bonus = None
         if self._coverage is not None and after.attention_sums is not None:
             bonus = self._coverage.bonus(after.attention_sums)
         return TopKOutput(selected, output.model_log_probs[:, EOS], after, bonus)
 
-    def _advance(self, ids: Tensor, state: ProcessedState[StateT]) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    def _advance(self, ids: Array, state: ProcessedState[StateT]) -> tuple[Array, tuple[Array | None, ...]]:
         """Return the pieces and the processor states of all rows after `ids` [R]."""
         if state.pieces is None:
             assert bool((ids == BOS).all())
-            return ids.new_empty(len(ids), 0), state.processor_states  # [R, 0]
+            return ids[:, None][:, :0], state.processor_states  # [R, 0]
         states = tuple(
             None if old is None else each.advance(old, ids)
             for each, old in zip((*self._processors, self._selector), state.processor_states, strict=True)
         )
-        return torch.cat([state.pieces, ids.unsqueeze(1)], dim=1), states  # [R, t + 1]
+        return namespace(ids).concat([state.pieces, ids[:, None]], axis=1), states  # [R, t + 1]
 
 
 class Prefix:
     """Forces the first pieces of each sentence of a batch."""
 
-    def __init__(self, ids: Tensor) -> None:
+    def __init__(self, ids: Array) -> None:
         """Take the prefixes [B, P], padded to the right."""
         self.ids = ids
 
-    def force(self, log_probs: Tensor, model_log_probs: Tensor, pieces: Tensor, prefixes: Tensor) -> Tensor:
+    def force(self, log_probs: Array, model_log_probs: Array, pieces: Array, prefixes: Array) -> Array:
         """Mask all pieces but the next one of the prefix, in rows that have not passed their prefix.
 
         Args:
@@ -229,6 +226,7 @@ class Prefix:
         if position >= prefixes.shape[1]:
             return log_probs
         required = prefixes[:, position : position + 1]  # [R, 1]
-        value = model_log_probs.gather(1, required)  # [R, 1]
-        forced = torch.full_like(log_probs, -torch.inf).scatter(1, required, value)  # [R, V]
-        return torch.where(required == PAD, log_probs, forced)
+        xp = namespace(log_probs)
+        value = xp.take_along_axis(model_log_probs, required, axis=1)  # [R, 1]
+        forced = put(xp.full_like(log_probs, -math.inf), required, value)  # [R, V]
+        return xp.where(required == PAD, log_probs, forced)

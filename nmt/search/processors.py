@@ -5,9 +5,9 @@ B sentences, R rows, t pieces so far, n pieces of an n-gram, V vocabulary, W = V
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
 
+from nmt.arrays import Array, kth_greatest, log_softmax, namespace, put
 from nmt.data.special_tokens import EOS, PAD
 from nmt.search.processed_model import Stateless
 
@@ -17,20 +17,20 @@ class MinimumLength(Stateless):
 
     only_masks = True
 
-    def __init__(self, lengths: Tensor) -> None:
+    def __init__(self, lengths: Array) -> None:
         """Take the fewest pieces of each sentence [B] without EOS; at most its length limit."""
         self._lengths = lengths
 
-    def initial_state(self) -> Tensor:
+    def initial_state(self) -> Array:
         """Return the minimum length of each sentence [B], which follows its rows."""
         return self._lengths
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Mask EOS in rows that are too short."""
         assert state is not None
-        processed = log_probs.clone()  # [R, V]
-        processed[:, EOS].masked_fill_(state > pieces.shape[1], -torch.inf)
-        return processed
+        # PAD is never generated, so masking it has no effect.
+        masked = namespace(state).where(state > pieces.shape[1], EOS, PAD)  # [R]
+        return put(log_probs, masked[:, None], -math.inf)  # [R, V]
 
 
 class NgramBlocking(Stateless):
@@ -42,16 +42,17 @@ class NgramBlocking(Stateless):
         """Take n, at least 1."""
         self._size = size
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Mask every piece that would complete a repeated n-gram."""
         start = pieces.shape[1] - self._size + 1
         if start < 1:
             return log_probs
-        ngrams = pieces.unfold(1, self._size, 1)  # [R, start, n]
-        last = pieces[:, start:].unsqueeze(1)  # [R, 1, n - 1]
-        repeated = (ngrams[:, :, :-1] == last).all(2)  # [R, start]
+        xp = namespace(pieces)
+        ngrams = xp.stack([pieces[:, n : n + start] for n in range(self._size)], axis=2)  # [R, start, n]
+        last = pieces[:, None, start:]  # [R, 1, n - 1]
+        repeated = xp.all(ngrams[:, :, :-1] == last, axis=2)  # [R, start]
         # PAD is never generated, so masking it has no effect.
-        return log_probs.scatter(1, torch.where(repeated, ngrams[:, :, -1], PAD), -torch.inf)  # [R, V]
+        return put(log_probs, xp.where(repeated, ngrams[:, :, -1], PAD), -math.inf)  # [R, V]
 
 
 class RepetitionPenalty(Stateless):
@@ -67,10 +68,10 @@ class RepetitionPenalty(Stateless):
         """Take theta, above 1; 1.2 in the paper."""
         self._theta = theta
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Penalize the pieces of each row."""
-        penalized = log_probs.scatter(1, pieces, log_probs.gather(1, pieces) * self._theta)  # [R, V]
-        return torch.log_softmax(penalized, dim=1)
+        values = namespace(log_probs).take_along_axis(log_probs, pieces, axis=1)  # [R, t]
+        return log_softmax(put(log_probs, pieces, values * self._theta))  # [R, V]
 
 
 class Temperature(Stateless):
@@ -82,9 +83,9 @@ class Temperature(Stateless):
         """Take T, above 0."""
         self._temperature = temperature
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Divide the log-probabilities by the temperature, and normalize."""
-        return torch.log_softmax(log_probs / self._temperature, dim=1)  # [R, V]
+        return log_softmax(log_probs / self._temperature)  # [R, V]
 
 
 class TopKFilter(Stateless):
@@ -96,11 +97,11 @@ class TopKFilter(Stateless):
         """Take k, at least 1."""
         self._count = count
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Mask all other pieces. PAD, UNK and BOS do not count."""
         generated = log_probs[:, EOS:]  # [R, W]
-        threshold = generated.topk(min(self._count, generated.shape[1]), dim=1).values[:, -1:]  # [R, 1]
-        return log_probs.masked_fill(log_probs < threshold, -torch.inf)
+        threshold = kth_greatest(generated, min(self._count, generated.shape[1]))  # [R, 1]
+        return namespace(log_probs).where(log_probs < threshold, -math.inf, log_probs)  # [R, V]
 
 
 class TopPFilter(Stateless):
@@ -112,10 +113,13 @@ class TopPFilter(Stateless):
         """Take p, above 0 and below 1."""
         self._probability = probability
 
-    def process(self, log_probs: Tensor, pieces: Tensor, state: Tensor | None) -> Tensor:
+    def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Mask all other pieces. Probabilities are normalized without masked pieces, PAD, UNK and BOS."""
-        descending = log_probs[:, EOS:].sort(dim=1, descending=True).values  # [R, W]
-        cumulative = torch.softmax(descending.double(), dim=1).cumsum(1)  # [R, W]
+        xp = namespace(log_probs)
+        descending = -xp.sort(-log_probs[:, EOS:], axis=1)  # [R, W]
+        probabilities = xp.exp(log_softmax(xp.astype(descending, xp.float64)))  # [R, W]
+        cumulative = xp.cumulative_sum(probabilities, axis=1)  # [R, W]
         # The piece that passes p is kept: those before it have less than p.
-        last = (cumulative < self._probability).sum(1, keepdim=True).clamp_max(cumulative.shape[1] - 1)  # [R, 1]
-        return log_probs.masked_fill(log_probs < descending.gather(1, last), -torch.inf)
+        before = xp.sum(xp.astype(cumulative < self._probability, xp.int64), axis=1, keepdims=True)  # [R, 1]
+        last = xp.clip(before, max=cumulative.shape[1] - 1)  # [R, 1]
+        return xp.where(log_probs < xp.take_along_axis(descending, last, axis=1), -math.inf, log_probs)  # [R, V]

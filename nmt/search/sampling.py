@@ -12,14 +12,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
+from nmt.arrays import Array, from_host, inference, logsumexp, namespace, to_host
 from nmt.data.shuffle import hash64, uniform
 from nmt.data.special_tokens import BOS, EOS
-from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, select_rows, to_device, to_host
+from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, select_rows
 from nmt.search.length_normalization import LengthNormalization
 from nmt.search.processed_model import ProcessedModel, TopK
 
@@ -27,14 +25,13 @@ DrawnSample = tuple[list[int], list[float]]
 """The pieces of a sample, and their log-probabilities under the model."""
 
 
-@torch.inference_mode()
 def sample(
     model: StepModel[MemoryT, StateT],
-    source: Tensor,
-    lengths: Tensor,
+    source: Array,
+    lengths: Array,
     *,
     samples: int,
-    max_lengths: Tensor,
+    max_lengths: Array,
     seeds: NDArray[np.uint64],
 ) -> list[list[list[int]]]:
     """Draw translations of a batch, piece by piece, each from its probability given the pieces before.
@@ -53,20 +50,20 @@ def sample(
         K samples for each sentence, with repetitions: their ids, without BOS and EOS.
     """
     plain = ProcessedModel(model, processors=(), selector=TopK(), prefix=None, coverage=None)
-    drawn = _draw_samples(
-        plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_eos=False
-    )
+    with inference(source):
+        drawn = _draw_samples(
+            plain, source, lengths, samples=samples, limits=to_host(max_lengths), seeds=seeds, with_eos=False
+        )
     return [[ids for ids, _ in row] for row in drawn]
 
 
-@torch.inference_mode()
 def sample_hypotheses(
     model: ProcessedModel[MemoryT, StateT],
-    source: Tensor,
-    lengths: Tensor,
+    source: Array,
+    lengths: Array,
     *,
     samples: int,
-    max_lengths: Tensor,
+    max_lengths: Array,
     seeds: NDArray[np.uint64],
     normalization: LengthNormalization,
 ) -> list[list[TokenHypothesis]]:
@@ -85,7 +82,8 @@ def sample_hypotheses(
         K hypotheses for each sentence, in the order of their numbers, with repetitions.
     """
     limits = to_host(max_lengths)
-    drawn = _draw_samples(model, source, lengths, samples=samples, limits=limits, seeds=seeds, with_eos=True)
+    with inference(source):
+        drawn = _draw_samples(model, source, lengths, samples=samples, limits=limits, seeds=seeds, with_eos=True)
     return [[_hypothesis(ids, values, normalization) for ids, values in row] for row in drawn]
 
 
@@ -99,8 +97,8 @@ def _hypothesis(ids: list[int], values: list[float], normalization: LengthNormal
 
 def _draw_samples(
     model: ProcessedModel[MemoryT, StateT],
-    source: Tensor,
-    lengths: Tensor,
+    source: Array,
+    lengths: Array,
     *,
     samples: int,
     limits: NDArray[np.int64],
@@ -112,27 +110,26 @@ def _draw_samples(
     With `with_eos`, the pieces include EOS where it was drawn, and the last log-probability is always that of EOS, at
     the length limit too. Otherwise EOS is left out.
     """
-    count = len(lengths)
+    count, xp = len(lengths), namespace(source)
     memory = model.encode(source, lengths)
     rows = np.repeat(np.arange(count), samples)  # [R]
     first = model.init_state(memory)
-    state = first.select(to_device(rows, source.device)) if samples > 1 else first
+    state = first.select(from_host(rows, source)) if samples > 1 else first
     streams = hash64(hash64(seeds, 0)[rows] + np.tile(np.arange(samples, dtype=np.uint64), count), 0)  # [B * K]
     drawn: list[list[DrawnSample]] = [[([], []) for _ in range(samples)] for _ in range(count)]
     live = np.ones((count, samples), np.bool_)  # [B, K]
     sentences: NDArray[np.int64] = np.arange(count)  # [b]
-    ids = torch.full((len(rows),), BOS, dtype=torch.int64, device=source.device)  # [R]
+    ids = from_host(np.full(len(rows), BOS), source)  # [R]
     for step in range(int(limits.max(initial=0)) + with_eos):
         output = model.step(ids, state, memory)
         in_batch = (sentences[:, None] * samples + np.arange(samples)).reshape(-1)  # [R]
-        next_ids = draw(output.log_probs, hash64(streams[in_batch] + np.uint64(step), 1))  # [R]
-        ended = to_host(next_ids == EOS).reshape(-1, samples)  # [b, K]
-        at_limit = np.repeat(limits[sentences] <= step, samples)  # [R]
-        if at_limit.any():
-            next_ids = torch.where(torch.from_numpy(at_limit).to(source.device), EOS, next_ids)
-        log_probs = output.model_log_probs.gather(1, next_ids.unsqueeze(1))  # [R, 1]
+        pieces = to_host(draw(output.log_probs, hash64(streams[in_batch] + np.uint64(step), 1)))  # [R]
+        pieces = pieces.reshape(-1, samples)  # [b, K]
+        ended = pieces == EOS  # [b, K]
+        pieces = np.where(limits[sentences, np.newaxis] <= step, EOS, pieces)  # [b, K]
+        next_ids = from_host(pieces.reshape(-1, 1), source)  # [R, 1]
+        log_probs = xp.take_along_axis(output.model_log_probs, next_ids, axis=1)  # [R, 1]
         values = to_host(log_probs).reshape(-1, samples)  # [b, K]
-        pieces = to_host(next_ids).reshape(-1, samples)  # [b, K]
         for place, sentence in enumerate(sentences.tolist()):
             for number in np.flatnonzero(live[sentence]).tolist():
                 piece = int(pieces[place, number])
@@ -145,14 +142,14 @@ def _draw_samples(
         if not len(kept):
             break
         kept_rows = (kept[:, None] * samples + np.arange(samples)).reshape(-1)  # [b' * K]
-        state = select_rows(output.state, kept_rows, of=len(pieces) * samples, device=source.device)
-        memory = select_rows(memory, kept, of=len(pieces), device=source.device)
-        ids = to_device(pieces.reshape(-1)[kept_rows], source.device)
+        state = select_rows(output.state, kept_rows, of=len(pieces) * samples, like=source)
+        memory = select_rows(memory, kept, of=len(pieces), like=source)
+        ids = from_host(pieces.reshape(-1)[kept_rows], source)
         sentences = sentences[kept]
     return drawn
 
 
-def draw(log_probs: Tensor, keys: NDArray[np.uint64]) -> Tensor:
+def draw(log_probs: Array, keys: NDArray[np.uint64]) -> Array:
     """Draw a piece for each row [R] by its probability: argmax(log p + g), g with a Gumbel distribution.
 
     Sampling by cumulative sums would pick another piece as soon as rounding moves any of thousands of sums. An argmax
@@ -164,17 +161,19 @@ def draw(log_probs: Tensor, keys: NDArray[np.uint64]) -> Tensor:
         log_probs: Of the next piece [R, V]; those before EOS are never drawn.
         keys: The random numbers of each row are derived from its key [R].
     """
+    xp = namespace(log_probs)
     generated = log_probs[:, EOS:]  # [R, W]
     size = math.isqrt(generated.shape[1] - 1) + 1
     blocks = -(-generated.shape[1] // size)
-    padding = (0, blocks * size - generated.shape[1])
-    padded = F.pad(generated, padding, value=-math.inf).view(-1, blocks, size)  # [R, N, M]
-    block = (padded.logsumexp(2) + _gumbel(keys, blocks, 0).to(generated.device)).argmax(1)  # [R]
-    inside = padded[torch.arange(len(padded), device=generated.device), block]  # [R, M]
-    return block * size + (inside + _gumbel(keys, size, 1).to(generated.device)).argmax(1) + EOS
+    shape = (len(generated), blocks * size - generated.shape[1])
+    padding = xp.full(shape, -math.inf, dtype=generated.dtype, device=generated.device)  # [R, N * M - W]
+    padded = xp.reshape(xp.concat([generated, padding], axis=1), (-1, blocks, size))  # [R, N, M]
+    block = xp.argmax(logsumexp(padded) + from_host(_gumbel(keys, blocks, 0), padded), axis=1)  # [R]
+    inside = padded[xp.arange(len(padded), device=padded.device), block]  # [R, M]
+    return block * size + xp.argmax(inside + from_host(_gumbel(keys, size, 1), padded), axis=1) + EOS  # [R]
 
 
-def _gumbel(keys: NDArray[np.uint64], count: int, stage: int) -> Tensor:
+def _gumbel(keys: NDArray[np.uint64], count: int, stage: int) -> NDArray[np.float64]:
     """Return pseudo-random numbers [R, count] with a standard Gumbel distribution."""
     uniforms = uniform(hash64(keys, stage)[:, None] + np.arange(count, dtype=np.uint64), 1)  # [R, count]
-    return torch.from_numpy(-np.log(-np.log(np.maximum(uniforms, np.finfo(np.float64).tiny))))
+    return np.asarray(-np.log(-np.log(np.maximum(uniforms, np.finfo(np.float64).tiny))))
