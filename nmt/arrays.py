@@ -23,6 +23,10 @@ Array = Any
 
 NUMPY_BLOCK_SIZE = 32
 TORCH_BLOCK_SIZE = 64
+BUFFER_ELEMENTS = 65_536
+"""Size of the buffer of `logsumexp`, which stays in cache."""
+SAFE_EXPONENT = 60
+"""Rows whose greatest value is not farther from 0 need no shift: float32 holds their sum of exponentials."""
 MAX_LOOP = 8
 """Up to this number of sentences, a loop over sentences is faster in numpy than operations on the whole batch."""
 
@@ -70,9 +74,21 @@ def logsumexp(values: Array) -> Array:
     """Return the logarithm of the sum of exponentials over the last axis; -inf if all values are -inf."""
     if not isinstance(values, np.ndarray):
         return values.logsumexp(-1)
-    greatest = values.max(axis=-1, keepdims=True)  # [..., 1]
-    greatest = np.maximum(greatest, np.finfo(values.dtype).min)  # -inf minus -inf would be NaN
-    return np.log(np.exp(values - greatest).sum(axis=-1)) + greatest[..., 0]  # [...]
+    flat = values.reshape(-1, values.shape[-1])  # [R, W]
+    shifts = np.maximum(flat.max(axis=1, keepdims=True), np.finfo(values.dtype).min)  # -inf minus -inf would be NaN
+    shifted = len(flat) > 0 and np.abs(shifts).max() > SAFE_EXPONENT
+    sums = np.empty(len(flat), dtype=values.dtype)  # [R]
+    rows = max(1, BUFFER_ELEMENTS // flat.shape[1])
+    buffer = np.empty((min(rows, len(flat)), flat.shape[1]), dtype=values.dtype)
+    for start in range(0, len(flat), rows):
+        part = slice(start, start + rows)
+        powers = buffer[: len(flat[part])]
+        np.exp(np.subtract(flat[part], shifts[part], out=powers) if shifted else flat[part], out=powers)
+        powers.sum(axis=1, out=sums[part])
+    np.log(sums, out=sums)
+    if shifted:
+        sums += shifts[:, 0]
+    return sums.reshape(values.shape[:-1])
 
 
 def put(values: Array, indices: Array, updates: Array) -> Array:

@@ -1,0 +1,75 @@
+"""The parameters of a model file, taken one by one with the shapes that the configuration implies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nmt.arrays import Array, namespace
+from nmt.errors import CheckpointError
+
+SHOWN_NAMES = 8
+
+
+class Weights:
+    """Parameters by name. Parameters that are missing or of another shape are reported together, by `check`."""
+
+    def __init__(self, tensors: Mapping[str, Array], release: Callable[[], None] | None = None) -> None:
+        """Take the parameters.
+
+        Args:
+            tensors: The arrays, all of one namespace and device, in any float type.
+            release: Called when a parameter has been copied: frees memory from which a file is read. None: nothing.
+        """
+        self._tensors = tensors
+        self.release = release or _do_nothing
+        self._used: set[str] = set()
+        self._missing: list[str] = []
+        self._reshaped: list[str] = []
+        self.namespace = namespace(next(iter(tensors.values()), None))
+
+    def take(self, name: str, *shape: int) -> Array:
+        """Return the parameter `name` of `shape` in float32."""
+        return self.reader(name, *shape)()
+
+    def reader(self, name: str, *shape: int) -> Callable[[], Array]:
+        """Return a function that returns the parameter `name` of `shape` in float32, when it is needed."""
+        xp = self.namespace
+        self._used.add(name)
+        value = self._tensors.get(name)
+        if value is None:
+            self._missing.append(name)
+            return lambda: xp.zeros(shape, dtype=xp.float32)
+        if tuple(value.shape) != shape:
+            self._reshaped.append(f"{name} {list(value.shape)} instead of {list(shape)}")
+            return lambda: xp.zeros(shape, dtype=xp.float32)
+        return lambda: xp.astype(value, xp.float32, copy=False)
+
+    def allow(self, name: str) -> None:
+        """Accept a parameter that is stored besides the one that it equals."""
+        self._used.add(name)
+
+    def check(self) -> None:
+        """Make sure that every parameter that was taken existed, and that none is left.
+
+        Raises:
+            CheckpointError: The weights do not fit the configuration.
+        """
+        unexpected = [name for name in self._tensors if name not in self._used]
+        problems = [
+            f"{what}: {', '.join(names[:SHOWN_NAMES])}"
+            + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+            for what, names in (
+                ("Missing", self._missing),
+                ("Unexpected", unexpected),
+                ("Of another shape", self._reshaped),
+            )
+            if names
+        ]
+        if problems:
+            raise CheckpointError(
+                " ".join(["The weights do not fit the model's configuration.", *map("{}.".format, problems)])
+            )
+
+
+def _do_nothing() -> None:
+    pass
