@@ -88,7 +88,7 @@ def evaluate_tests(
         UsageError: Translations exist, and `overwrite` is not set.
         NMTError: The tokenizer that BLEU needs is not installed.
     """
-    _check_tokenizer(options, target_language)
+    check_tokenizer(options, target_language)
     check_protocols(protocols)
     outputs = [_output(output_folder, test.name, target_language, overwrite=overwrite) for test in tests]
     texts = [read_parallel(test) for test in tests]
@@ -118,7 +118,7 @@ def evaluate_file(
         DataError: A file cannot be read, or the files have different numbers of lines.
         NMTError: The tokenizer that BLEU needs is not installed.
     """
-    _check_tokenizer(options, target_language)
+    check_tokenizer(options, target_language)
     check_protocols(protocols)
     hypotheses, references = read_with_references(hypothesis, reference)
     return _result(name, hypotheses, references, options, target_language, protocols)
@@ -146,7 +146,17 @@ def read_with_references(hypothesis: str, reference: str) -> tuple[list[str], li
     return hypotheses, references
 
 
-def _check_tokenizer(options: EvaluationConfig, target_language: str) -> None:
+def override_evaluation(options: EvaluationConfig, given: dict[str, Any]) -> EvaluationConfig:
+    """Return evaluation options with those of the command line."""
+    return options.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def check_tokenizer(options: EvaluationConfig, target_language: str) -> None:
+    """Check that BLEU can be computed, if it is one of the metrics.
+
+    Raises:
+        NMTError: The tokenizer that BLEU needs is not installed.
+    """
     if "bleu" in options.metrics:
         make_bleu(resolve_tokenizer(options.bleu_tokenizer, target_language), lowercase=options.lowercase)
 

@@ -6,7 +6,7 @@ Trailing white space is stripped from lines, as the command does. sacreBLEU is i
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
 # The tokenizers of languages whose characters sacreBLEU's TER can separate.
 TER_BY_CHARACTER = ("zh", "ja-mecab")
+FOURGRAM = 4
 
 
 @dataclass(frozen=True)
@@ -158,18 +159,39 @@ def _make_ter(target_language: str) -> Metric:
 
 
 def _score_one(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
+    metric = for_short_texts(metric, [hypotheses], references)
     result = metric.corpus_score(hypotheses, [references])
-    if _has_no_fourgrams(result) and _has_no_fourgrams(metric.corpus_score(references, [references])):
-        metric = copy.copy(metric)
-        metric.effective_order = True  # type: ignore[attr-defined]
-        result = metric.corpus_score(hypotheses, [references])
     return MetricScore(result.score, str(metric.get_signature()), getattr(result, "ratio", None))
 
 
-def _has_no_fourgrams(result: Any) -> bool:
-    """Whether a result is BLEU of hypotheses that have words, but none has four of them."""
-    totals: list[int] = getattr(result, "totals", [])
-    return bool(totals) and totals[0] > 0 and totals[-1] == 0
+def for_short_texts(metric: Metric, systems: Iterable[Sequence[str]], references: Sequence[str]) -> Metric:
+    """Return BLEU with the effective order if neither the references nor one of the systems have four tokens in a row.
+
+    Its signature has `eff:yes`. The scores of systems with four tokens are the same as without it. Other metrics are
+    returned unchanged.
+
+    Args:
+        metric: The metric.
+        systems: The hypotheses of each system.
+        references: The references, which all systems share.
+    """
+    if not hasattr(metric, "effective_order"):
+        return metric
+
+    def are_short(lines: Sequence[str]) -> bool:
+        lengths = (len(metric._preprocess_segment(line).split()) for line in lines)
+        longest = 0
+        for length in lengths:
+            longest = max(longest, length)
+            if longest >= FOURGRAM:
+                return False
+        return longest > 0
+
+    if not are_short(references) or not any(map(are_short, systems)):
+        return metric
+    metric = copy.copy(metric)
+    metric.effective_order = True
+    return metric
 
 
 def check_tokenizers(config: Config) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,43 @@ def test_the_source_may_be_missing_and_the_language_told() -> None:
     Path("test.de").rename("test.txt")
     assert_explained(nmt("compare", "old.de", "--reference", "test.txt"), "--target-language", codes=(2,))
     assert compared("old.de", "--reference", "test.txt", "--target-language", "de")["sentences"] == 4
+
+
+@pytest.mark.parametrize("lines", [OLD, NEW, GERMAN])
+@pytest.mark.parametrize("tokenizer", ["13a", "char", "zh"])
+def test_another_tokenizer_gives_the_scores_and_signature_of_evaluate(
+    folder: Path, lines: list[str], tokenizer: str
+) -> None:
+    write(folder / "other.de", lines)
+    found = compared("old.de", "other.de", *FILES, "--bleu-tokenizer", tokenizer)
+    files = ("--hypothesis", "other.de", "--reference", "test.de")
+    evaluated = json.loads(nmt("evaluate", *files, "--bleu-tokenizer", tokenizer, "--json").stdout)[0]
+    assert found["systems"][1]["scores"]["bleu"] == evaluated["bleu"]
+    assert f"tok:{tokenizer}" in found["signatures"]["bleu"]
+    assert "eff:no" in found["signatures"]["bleu"]
+
+
+@pytest.mark.parametrize("other", [["ja ja", "Hund"], ["nein", "der Hund"], ["ein ganz anderer Satz", "Hund"]])
+def test_texts_without_fourgrams_have_the_scores_and_signature_of_evaluate(folder: Path, other: list[str]) -> None:
+    write(folder / "short.de", ["ja ja", "Hund"])
+    write(folder / "other.de", other)
+    found = compared("short.de", "other.de", "--reference", "short.de")
+    assert "eff:yes" in found["signatures"]["bleu"]
+    assert found["systems"][0]["scores"]["bleu"] == pytest.approx(100)
+    evaluated = nmt("evaluate", "--hypothesis", "other.de", "--reference", "short.de", "--json")
+    assert found["systems"][1]["scores"]["bleu"] == json.loads(evaluated.stdout)[0]["bleu"]
+    assert (found["systems"][1]["differences"]["bleu"]["value"] == 0) == (other == ["ja ja", "Hund"])
+
+
+def test_a_missing_tokenizer_is_reported_before_anything_is_translated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny(folder / "model.safetensors")
+    monkeypatch.setattr("nmt.cli.commands.compare.collect_lines", lambda *_: pytest.fail("translated"))
+    monkeypatch.setitem(sys.modules, "mecab_ko", None)
+    monkeypatch.delitem(sys.modules, "sacrebleu.tokenizers.tokenizer_ko_mecab", raising=False)
+    outcome = nmt("compare", "model.safetensors", "new.de", "--bleu-tokenizer", "ko-mecab")
+    assert_explained(outcome, "sacrebleu[ko]")
 
 
 def test_rare_words_by_a_given_training_text(folder: Path) -> None:

@@ -12,7 +12,7 @@ from nmt.cli.compare_inputs import collect_lines, find_test, open_systems, train
 from nmt.cli.compare_text import render_text
 from nmt.cli.loading import data_of_run
 from nmt.cli.options import AsJson, Overwrite, Quiet, Verbose, option, require_new_file
-from nmt.cli.schema_options import COMPUTATION, with_decoding
+from nmt.cli.schema_options import COMPUTATION, with_decoding, with_options
 from nmt.config.introspection import flag
 from nmt.config.schema import EvaluationConfig
 from nmt.data.streams import open_whole
@@ -22,12 +22,16 @@ from nmt.evaluation.compare.compare import CompareOptions
 from nmt.evaluation.compare.compare import compare as compare_texts
 from nmt.evaluation.compare.html import render_page
 from nmt.evaluation.compare.result import Comparison
+from nmt.evaluation.evaluate import check_tokenizer, override_evaluation
 from nmt.log import logger
 
 SHOWN_EXAMPLES = 2
 KEPT_EXAMPLES = 10
 
 
+@with_options(
+    "evaluation", EvaluationConfig, ("bleu_tokenizer",), defaults={"bleu_tokenizer": "that of the first model, or auto"}
+)
 @with_decoding("beam_size", "shortlist", *COMPUTATION)
 def compare(
     systems: Annotated[
@@ -104,6 +108,7 @@ def compare(
         option("-o", "--html", metavar="FILE", help="HTML report with plots. Default: no report."),
     ] = None,
     *,
+    evaluation: dict[str, Any],
     decoding: dict[str, Any],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -130,12 +135,14 @@ def compare(
     if config is None and given:
         raise UsageError(f"{given[0]} requires a model among the systems: translations are scored as they are.")
     text = find_test(model, test, source, reference, target_language)
+    options = override_evaluation(EvaluationConfig() if config is None else config.evaluation, evaluation)
+    check_tokenizer(options, text.target_language)
     training = training_lines(None if model is None or train else data_of_run(model.path), train)
     comparison = compare_texts(
         text,
         collect_lines(opened, text, decoding),
         CompareOptions(
-            evaluation=EvaluationConfig() if config is None else config.evaluation,
+            evaluation=options,
             samples=samples,
             trials=trials,
             bounds=bounds,

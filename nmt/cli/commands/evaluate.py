@@ -29,7 +29,7 @@ from nmt.config.schema import DataConfig, DecodingConfig, EvaluationConfig, Test
 from nmt.data.languages import find_language
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
-from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests
+from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests, override_evaluation
 from nmt.evaluation.protocols import PROTOCOLS, ProtocolName
 from nmt.inference.find_model import MODEL_SUFFIX, RUN_CONFIG
 from nmt.log import logger
@@ -196,15 +196,10 @@ def _score(
         str(hypothesis),
         str(reference),
         name=hypothesis.name,
-        options=_override(options, evaluation),
+        options=override_evaluation(options, evaluation),
         target_language=_checked(language),
         protocols=protocols,
     )
-
-
-def _override(options: EvaluationConfig, given: dict[str, Any]) -> EvaluationConfig:
-    """Return evaluation options with those of the command line."""
-    return options.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _checked(code: str) -> str:
@@ -270,7 +265,7 @@ def _translate_and_score(
     results = evaluate_tests(
         translator,
         tests,
-        options=_override(file.config.evaluation, evaluation),
+        options=override_evaluation(file.config.evaluation, evaluation),
         target=file.tokenizers.target,
         target_language=file.config.data.target_language,
         output_folder=output,

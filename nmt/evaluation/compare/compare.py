@@ -24,7 +24,7 @@ from nmt.evaluation.compare.words import (
 )
 from nmt.evaluation.evaluate import sanity_warnings
 from nmt.log import Progress, progress
-from nmt.metrics.corpus import check_counts, make_metric
+from nmt.metrics.corpus import check_counts, for_short_texts, make_metric
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def compare(
     if not metrics:
         raise UsageError("no metric to compare: evaluation.metrics of the model is empty.")
     with progress((len(systems) + 2) * len(metrics), "comparing", "steps") as bar:
-        counts = {name: _count(lines, test, options.evaluation, bar) for name, lines in systems.items()}
+        prepared = _make_metrics(test, systems, options.evaluation)
+        counts = {name: _count(lines, test, prepared, bar) for name, lines in systems.items()}
         by_metric = {metric: [counted[metric] for counted in counts.values()] for metric in metrics}
         warn_of_memory(by_metric, samples=options.samples, trials=options.trials)
         tests = {
@@ -101,10 +102,17 @@ def check_lines(name: str, lines: Sequence[str], test: TestText) -> None:
     check_counts(len(lines), len(test.references))
 
 
-def _count(lines: Sequence[str], test: TestText, evaluation: EvaluationConfig, bar: Progress) -> dict[str, Counts]:
+def _make_metrics(test: TestText, systems: dict[str, Sequence[str]], evaluation: EvaluationConfig) -> dict[str, Any]:
+    """Return the metrics by name. All systems are scored with the same order of BLEU."""
+    references = [line.rstrip() for line in test.references]
+    lines = [[line.rstrip() for line in system] for system in systems.values()]
+    return {name: for_short_texts(_metric(name, test, evaluation), lines, references) for name in evaluation.metrics}
+
+
+def _count(lines: Sequence[str], test: TestText, metrics: dict[str, Any], bar: Progress) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
-    for name in evaluation.metrics:
-        counts[name] = count(_metric(name, test, evaluation), lines, test.references)
+    for name, metric in metrics.items():
+        counts[name] = count(metric, lines, test.references)
         bar.update(1)
     return counts
 
