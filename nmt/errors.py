@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+from nmt.terminal import visible
+
 TRANSLATION_RULE = "Line n of one must be the translation of line n of the other."
 LINK_RULE = "Each line must hold the alignment links of the same line of the text. It may be empty."
+
+
+MAX_LINES = 100
+MAX_LINE_START, MAX_LINE_END = 500, 250
+SHORTEST_GAP = 100
+"""Longest message: lines, and characters at the start and end of a line. A message may quote text of any length."""
+
+
+def shorten_message(text: str) -> str:
+    """Return a message without the middle of long lines and without the lines after the first `MAX_LINES`."""
+    if len(text) <= MAX_LINE_START:
+        return text
+    lines = text.split("\n")
+    if len(lines) > MAX_LINES + 1:
+        lines[MAX_LINES:] = [f"({len(lines) - MAX_LINES:,} more lines)"]
+    return "\n".join(map(_shorten_line, lines))
+
+
+def _shorten_line(line: str) -> str:
+    left_out = len(line) - MAX_LINE_START - MAX_LINE_END
+    if left_out <= SHORTEST_GAP:
+        return line
+    return f"{line[:MAX_LINE_START]} ... ({left_out:,} characters) ... {line[-MAX_LINE_END:]}"
 
 
 class NMTError(Exception):
     """An error that the user can fix.
 
-    The command line prints the message without a traceback and exits with `exit_code`.
+    The command line prints the message without a traceback and exits with `exit_code`. A message may quote the text of
+    strangers: it is shortened, and control characters are shown as escapes.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(visible(shorten_message(message)))
 
 
 class ConfigError(NMTError):

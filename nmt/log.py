@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from nmt.errors import shorten_message
+from nmt.terminal import on_one_line, unfiltered, visible
+
 logger = logging.getLogger("nmt")
 """The logger of the whole toolkit."""
 
@@ -37,10 +40,17 @@ class _ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
-            text = f"{record.levelname.lower()}: {text}"
+            text = f"{record.levelname.lower()}: {shorten_message(text)}"
         if record.exc_info and self.tracebacks:
             text = f"{self.formatException(record.exc_info)}\n{text}"
-        return text
+        return visible(text)
+
+
+class _FileFormatter(logging.Formatter):
+    """Formats the lines of a log file, which people read in a terminal too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 class _StderrHandler(logging.Handler):
@@ -52,7 +62,7 @@ class _StderrHandler(logging.Handler):
             if "tqdm" in sys.modules:
                 from tqdm import tqdm
 
-                tqdm.write(text, file=sys.stderr)
+                tqdm.write(text, file=unfiltered(sys.stderr))
             else:
                 print(text, file=sys.stderr, flush=True)
         except BrokenPipeError:
@@ -90,7 +100,7 @@ def add_file(file: Path) -> None:
         OSError: `file` cannot be opened.
     """
     handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter(FILE_FORMAT))
+    handler.setFormatter(_FileFormatter(FILE_FORMAT))
     handler.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
     _remove(logging.FileHandler)
     logger.addHandler(handler)
@@ -117,7 +127,14 @@ def progress(total: int | None, description: str, unit: str) -> Iterator[Progres
         return
     from tqdm import tqdm
 
-    bar: Any = tqdm(total=total, desc=description, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True, leave=False)
+    bar: Any = tqdm(
+        total=total,
+        desc=on_one_line(description),
+        unit=f" {unit}",
+        file=unfiltered(sys.stderr),
+        dynamic_ncols=True,
+        leave=False,
+    )
     try:
         yield bar
     finally:

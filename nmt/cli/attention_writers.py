@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
 from rich.text import Text
 
 from nmt.cli.attention_output import IMAGES, AttentionFormat, AttentionOutputFile, Level
@@ -17,6 +16,7 @@ from nmt.inference.attention_map import AttentionMap, pharaoh
 from nmt.log import logger
 from nmt.plots.html_page import HtmlEntry, attention_page
 from nmt.plots.terminal import LEGEND, text_heatmap
+from nmt.terminal import make_console, visible
 
 if TYPE_CHECKING:
     from nmt.inference.attention import LineAttention
@@ -43,7 +43,7 @@ def write(output: AttentionOutputFile, lines: Lines, *, source_language: str, ta
         _write_pictures(output, lines)
         return
     if output.format == "text" and output.path is None and sys.stdout is not None and sys.stdout.isatty():
-        console = Console(highlight=False)
+        console = make_console()
         for text in _screen(lines, output.level, width=console.width):
             console.print(text, no_wrap=True, crop=False, overflow="ignore")
         return
@@ -80,7 +80,7 @@ def _entry(line: LineAttention, level: Level) -> HtmlEntry:
 
 def _plain(lines: Lines, level: Level) -> Iterator[str]:
     for text in _screen(lines, level, width=None):
-        yield f"{text.plain}\n"
+        yield f"{visible(text.plain)}\n"
 
 
 def _screen(lines: Lines, level: Level, *, width: int | None) -> Iterator[Text]:

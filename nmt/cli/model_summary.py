@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.terminal import on_one_line
+
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.config.load import Loaded
@@ -84,7 +86,7 @@ def lines_of(facts: dict[str, Any], margin: str = "") -> Iterator[str]:
     """Yield one line of text per fact. Nested facts are indented."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        label = name.replace("_", " ")
+        label = on_one_line(name.replace("_", " "))
         if isinstance(value, dict):
             yield f"{margin}{label}"
             yield from lines_of(value, f"{margin}  ")
@@ -97,4 +99,4 @@ def _text(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
         return f"{value:,}"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return on_one_line(" ".join(map(str, value)) if isinstance(value, list) else str(value))

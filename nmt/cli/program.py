@@ -18,10 +18,13 @@ from nmt import __version__, log
 from nmt.cli.command_types import CommandGroup, LazyCommand
 from nmt.cli.environment import set_up_threads
 from nmt.cli.options import Quiet, Verbose
-from nmt.errors import Interrupted, NMTError
+from nmt.errors import Interrupted, NMTError, shorten_message
+from nmt.terminal import visible_streams
 
 BROKEN_PIPE = 128 + 13
 """The exit code of a program whose output is closed, as in the shell (SIGPIPE)."""
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""The errors of the command line parser."""
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Threshold of garbage collection instead of 700: importing torch creates hundreds of thousands of objects."""
 
@@ -59,10 +62,18 @@ class Program(CommandGroup):
         for name, (target, short_help) in COMMANDS.items():
             self.commands[name] = LazyCommand(name, f"nmt.cli.commands.{target}", short_help)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program with escapes for unsafe characters in all text that people read."""
+        with visible_streams():
+            return super().main(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and convert errors to exit codes."""
         try:
             return super().invoke(ctx)
+        except USAGE_ERROR as error:
+            error.message = shorten_message(error.message)
+            raise
         except Interrupted as error:
             log.logger.warning("%s", error, exc_info=error.__cause__)
             raise typer.Exit(error.exit_code) from None
@@ -148,10 +159,10 @@ def main() -> NoReturn:
 
 
 def _set_utf8() -> None:
-    """Make both output streams UTF-8 in any locale. Undecodable bytes of file names are written unchanged."""
-    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+    """Make both output streams UTF-8 in any locale."""
+    for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors=errors, newline="\n")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

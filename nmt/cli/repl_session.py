@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from rich.console import Console
 from rich.text import Text
 
 from nmt.api import LoadedModel
 from nmt.config.schema import DecodingConfig
+from nmt.config.yaml_document import parse_value
 from nmt.data.lines import is_blank
 from nmt.errors import UsageError
 from nmt.inference.attention import LineAttention
@@ -21,6 +20,7 @@ from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.results import Translation
 from nmt.plots.terminal import LEGEND, text_heatmap
+from nmt.terminal import make_console
 
 LEVELS = ("words", "pieces", "off")
 MAX_UNITS = 100
@@ -72,7 +72,7 @@ class Session:
         self._weights = weights or None
         self._model = self._make(self._loaded, self._options, alternatives)
         self._last = ""
-        self._console = Console(highlight=False) if sys.stdout is not None and sys.stdout.isatty() else None
+        self._console = make_console() if sys.stdout is not None and sys.stdout.isatty() else None
         self._commands: dict[str, Callable[[str], None]] = {
             "alternatives": self._set_alternatives,
             "attention": self._set_attention,
@@ -165,10 +165,7 @@ class Session:
         name, _, value = given.partition(" ")
         if not (name and value):
             raise UsageError(":set requires the name of an option and its value. :options lists all options.")
-        try:
-            self._change({name.replace("-", "_"): yaml.safe_load(value)})
-        except yaml.YAMLError:
-            raise UsageError(f":set {name}: {value} is not a valid value.") from None
+        self._change({name.replace("-", "_"): parse_value(value)})
 
     def _show_options(self, given: str) -> None:
         decoding = self._model.decoding

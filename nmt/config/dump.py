@@ -13,6 +13,7 @@ from nmt.config.introspection import options_of
 from nmt.config.problems import KeyPath, Place
 from nmt.config.schema import Config, Section, WithBase
 from nmt.config.yaml_document import implicit_resolvers
+from nmt.terminal import UNSAFE
 
 COMMENT_WIDTH = 100
 
@@ -29,13 +30,13 @@ class CautiousDumper(yaml.SafeDumper):
     yaml_implicit_resolvers = _cautious_resolvers()
 
 
-def _quote_line_breaks(dumper: CautiousDumper, text: str) -> yaml.ScalarNode:
-    """Return a scalar on one line, with line breaks as escapes."""
-    style = '"' if any(character in text for character in "\n\r\x85\u2028\u2029") else None
+def _quote(dumper: CautiousDumper, text: str) -> yaml.ScalarNode:
+    """Return a scalar on one line. Line breaks, and characters that a terminal shows as escapes, are in quotes."""
+    style = '"' if "\n" in text or UNSAFE.search(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-CautiousDumper.add_representer(str, _quote_line_breaks)
+CautiousDumper.add_representer(str, _quote)
 
 
 def dump_yaml(config: Config, *, comments: bool = False, origins: Mapping[KeyPath, Place] | None = None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shorten
+from nmt.errors import UsageError
 
 MAX_VALUES = 100_000
 """Maximum number of values. More values come only from aliases that multiply."""
@@ -125,6 +126,21 @@ def read_value(text: str, place: Place) -> YamlDocument:
     builder = _Builder(place.file, place=place)
     value = None if node is None else builder.build(node, ())
     return YamlDocument(place.file, {"value": value}, builder.places, builder.problems, builder.unread)
+
+
+def parse_value(text: str) -> Any:
+    """Return the value of an option that is written on one line, outside of a file.
+
+    Raises:
+        UsageError: the text is not YAML.
+    """
+    try:
+        document = read_value(text, Place("", override=text))
+        if document.problems:
+            raise ConfigSyntaxError(document.problems[0].place, document.problems[0].text, None)
+    except ConfigSyntaxError as error:
+        raise UsageError(f"{shorten(text)} is not a valid value: {error.problem.text}.") from None
+    return document.data["value"]
 
 
 def read_number(text: str) -> int | float | str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import Config, DecodingConfig, PairConfig
+from nmt.config.yaml_document import parse_value
 from nmt.data.corpus import read_parallel
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.compare.words import length_ratio, make_word_splitter
@@ -67,7 +66,7 @@ def parse_search_space(text: str) -> SearchSpace:
         UsageError: The text has another form, or the option is unknown.
     """
     option, equals, listed = text.partition("=")
-    values = [yaml.safe_load(value) for value in listed.split(",") if value.strip()]
+    values = [parse_value(value) for value in listed.split(",") if value.strip()]
     if not equals or not values:
         raise UsageError(f"--try {text}: expected an option and its values, such as beam_size=2,5,10.")
     known = [name for name in DecodingConfig.model_fields if name not in NOT_TUNED]

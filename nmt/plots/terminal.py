@@ -14,6 +14,7 @@ from rich.style import Style
 from rich.text import Text
 
 from nmt.inference.attention_map import AttentionMap, Units
+from nmt.terminal import on_one_line
 
 CELL_WIDTH = 2
 """Terminal columns."""
@@ -91,5 +92,6 @@ def _shade(weight: float) -> str:
 
 
 def _shorten(text: str) -> str:
+    text = on_one_line(text)
     graphemes = _graphemes(text)
     return text if len(graphemes) <= MAX_LABEL_LENGTH else "".join(graphemes[: MAX_LABEL_LENGTH - 1]) + "…"
