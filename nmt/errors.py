@@ -16,8 +16,6 @@ SHORTEST_GAP = 100
 
 def shorten_message(text: str) -> str:
     """Return a message without the middle of long lines and without the lines after the first `MAX_LINES`."""
-    if len(text) <= MAX_LINE_START:
-        return text
     lines = text.split("\n")
     if len(lines) > MAX_LINES + 1:
         lines[MAX_LINES:] = [f"({len(lines) - MAX_LINES:,} more lines)"]
@@ -41,7 +39,7 @@ class NMTError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(visible(shorten_message(message)))
+        super().__init__(shorten_message(visible(message)))
 
 
 class ConfigError(NMTError):

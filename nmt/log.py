@@ -38,12 +38,12 @@ class _ConsoleFormatter(logging.Formatter):
         self.tracebacks = tracebacks
 
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = visible(record.getMessage())
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {shorten_message(text)}"
         if record.exc_info and self.tracebacks:
-            text = f"{self.formatException(record.exc_info)}\n{text}"
-        return visible(text)
+            text = f"{visible(self.formatException(record.exc_info))}\n{text}"
+        return text
 
 
 class _FileFormatter(logging.Formatter):
