@@ -7,7 +7,8 @@ learned here, and translations are written in it.
 
 Most invisible characters (Default_Ignorable_Code_Point of Unicode) are remains of typesetting, such as the soft hyphen.
 Some scripts need some of them: Persian and the scripts of India need joiners, Khmer separates words by zero-width
-spaces. The others are removed.
+spaces. The others are removed. Marks of direction beside right-to-left letters are kept. Other marks of direction are
+kept if the target corpus has them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ FLAG, KEYCAP = "\U0001f3f4", "\u20e3"
 MAX_FORM_LINES = 50_000
 """Lines of a target corpus from which its canonical form is learned."""
 MAX_SPELLINGS = 2_000
+MIN_MARKED = 0.001
+"""Share of lines with marks of direction apart from right-to-left letters from which a corpus needs these marks."""
 LAST_COMBINING = 0x1E94A
 """Last character with a combining class in Unicode 17."""
 
@@ -62,31 +65,54 @@ _LINE_SPACES = re.compile(f"[{LINE_SPACES}]")
 _TOKENS = re.compile(r"(\s+)")
 _DIRECTION_MARKS = re.compile(f"[{DIRECTION_MARKS}]")
 _VARIATION_SELECTORS = re.compile(f"[{VARIATION_SELECTORS}]")
+_ZERO_WIDTH_SPACES = re.compile(f"{ZERO_WIDTH_SPACE}{{2,}}")
 
 
-def normalize(line: str) -> str:
+def normalize(line: str, *, all_marks: bool = False) -> str:
     """Return a line as the subword model reads it: in NFC, without needless invisible characters.
 
     Canonically equivalent lines give equal results. Each part between two spaces is changed independently of the rest.
+
+    Args:
+        line: The line.
+        all_marks: Whether to keep all marks of direction, also those that are not beside right-to-left letters.
     """
     if line.isascii() and line.isprintable():
         return line
-    line = unicodedata.normalize("NFC", _LINE_SPACES.sub(" ", line))
-    return unicodedata.normalize("NFC", without_ignorable(line)) if _IGNORABLE.search(line) else line
+    line = unicodedata.normalize("NFC", plain_spaces(line))
+    if not _IGNORABLE.search(line):
+        return line
+    return unicodedata.normalize("NFC", without_ignorable(line, all_marks=all_marks))
 
 
-def without_ignorable(line: str) -> str:
-    """Remove the default-ignorable characters that the script does not need."""
+def plain_spaces(line: str) -> str:
+    """Return a line with a space for each tab and other separator of lines and columns."""
+    return _LINE_SPACES.sub(" ", line)
+
+
+def single_zero_width_spaces(text: str) -> str:
+    """Return a text with one zero-width space for each run of them."""
+    return _ZERO_WIDTH_SPACES.sub(ZERO_WIDTH_SPACE, text)
+
+
+def without_ignorable(line: str, *, all_marks: bool = False) -> str:
+    """Remove the default-ignorable characters that the script does not need; see `normalize`."""
     if not _IGNORABLE.search(line):
         return line
     tokens = _TOKENS.split(line)
-    return "".join(_clean_token(token) if _IGNORABLE.search(token) else token for token in tokens)
+    return "".join(_clean_token(token, all_marks) if _IGNORABLE.search(token) else token for token in tokens)
 
 
-def _clean_token(token: str) -> str:
+def _clean_token(token: str, all_marks: bool) -> str:
     """Remove needless ignorable characters from a text without white space."""
-    return "".join(
-        character for index, character in enumerate(token) if not _IGNORABLE.match(character) or _needed(token, index)
+    return single_zero_width_spaces(
+        "".join(
+            character
+            for index, character in enumerate(token)
+            if not _IGNORABLE.match(character)
+            or (all_marks and _DIRECTION_MARKS.match(character))
+            or _needed(token, index)
+        )
     )
 
 
@@ -148,10 +174,12 @@ class TextForm:
         form: NFC, or NFD for a corpus that is decomposed throughout.
         spelling: The corpus' own spelling of parts that it writes otherwise than `form`, such as composed letters that
             NFC excludes, or marks in another order.
+        all_marks: Whether the corpus has marks of direction that are not beside right-to-left letters.
     """
 
     form: CanonicalForm = "NFC"
     spelling: Mapping[str, str] = field(default_factory=dict)
+    all_marks: bool = False
 
     def write(self, text: str) -> str:
         """Return a text in this form."""
@@ -169,8 +197,9 @@ class TextForm:
         return re.compile(f"(?:{_any_of(clusters)}|(?<!{marks}){_any_of(tails)})(?!{marks})")
 
     def dump(self) -> bytes:
-        """Return this form as JSON."""
-        return json.dumps({"form": self.form, "spelling": dict(self.spelling)}, sort_keys=True).encode()
+        """Return this form as JSON. Its first key is always `form`."""
+        value = {"form": self.form, "spelling": dict(self.spelling)}
+        return json.dumps(value | ({"with_all_marks": True} if self.all_marks else {}), sort_keys=True).encode()
 
     @classmethod
     def load(cls, data: bytes) -> TextForm:
@@ -180,9 +209,10 @@ class TextForm:
             ValueError: It is damaged, or of a later version.
         """
         value = json.loads(data)
+        all_marks = value.pop("with_all_marks", False)
         if value.get("form") not in ("NFC", "NFD") or set(value) != {"form", "spelling"}:
             raise ValueError("its form of text is unknown to this version")
-        return cls(value["form"], dict(value["spelling"]))
+        return cls(value["form"], dict(value["spelling"]), all_marks is True)
 
 
 def learn_form(lines: Iterable[str]) -> TextForm:
@@ -191,7 +221,14 @@ def learn_form(lines: Iterable[str]) -> TextForm:
     Args:
         lines: Text of the corpus, all of which is kept in memory.
     """
-    texts = [without_ignorable(line) for line in lines if not line.isascii()]
+    texts, total, marked = [], 0, 0
+    for line in lines:
+        total += 1
+        if not line.isascii():
+            texts.append(without_ignorable(line))
+            if _DIRECTION_MARKS.search(line):
+                marked += without_ignorable(line, all_marks=True) != texts[-1]
+    all_marks = marked > 0 and marked >= MIN_MARKED * total
     forms: Counter[CanonicalForm] = Counter()
     for text in texts:
         composed, decomposed = (unicodedata.is_normalized(form, text) for form in ("NFC", "NFD"))
@@ -199,12 +236,22 @@ def learn_form(lines: Iterable[str]) -> TextForm:
             forms["NFC" if composed else "NFD"] += 1
     form: CanonicalForm = "NFD" if forms["NFD"] > forms["NFC"] else "NFC"
     if all(unicodedata.is_normalized(form, text) for text in texts):
-        return TextForm(form)
+        return TextForm(form, all_marks=all_marks)
     clusters: Counter[str] = Counter()
-    pattern = re.compile(f".[{re.escape(_marks())}]*")
     for text in texts:
-        clusters.update(pattern.findall(text))
-    return TextForm(form, _spellings(clusters, form))
+        clusters.update(split_clusters(text))
+    return TextForm(form, _spellings(clusters, form), all_marks)
+
+
+def split_clusters(text: str) -> list[str]:
+    """Return each character of a text with the marks after it that can combine with it canonically."""
+    clusters: list[str] = _cluster().findall(text)
+    return clusters
+
+
+@functools.cache
+def _cluster() -> re.Pattern[str]:
+    return re.compile(f".[{re.escape(_marks())}]*", re.DOTALL)
 
 
 def _spellings(clusters: Mapping[str, int], form: CanonicalForm) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import sentencepiece
 
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
-from nmt.data.text_form import TextForm, normalize, spaces_to_read
+from nmt.data.text_form import TextForm, normalize, single_zero_width_spaces, spaces_to_read
 from nmt.errors import DataError
 
 WORD_START = "\u2581"
@@ -103,7 +103,7 @@ class SubwordModel:
         if self.form is None:
             return list(lines)
         foreign, replacements = self._foreign
-        texts = [normalize(line) for line in lines]
+        texts = [normalize(line, all_marks=self.form.all_marks) for line in lines]
         return [text.translate(replacements) if foreign.search(text) else text for text in texts]
 
     @functools.cached_property
@@ -160,12 +160,13 @@ class SubwordModel:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each row of ids, on one line and in the form of the target corpus.
 
-        Line ends that were decoded from bytes become spaces.
+        Line ends that were decoded from bytes become spaces. A run of zero-width spaces, which a hardly trained model
+        may write, becomes a single one.
         """
         order = -1 if self.right_to_left else 1
         rows = [[int(piece) for piece in row][::order] for row in ids]
         texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
-        texts = [text.replace("\n", " ").replace("\r", " ") for text in texts]
+        texts = [single_zero_width_spaces(text.replace("\n", " ").replace("\r", " ")) for text in texts]
         return texts if self.form is None else [self.form.write(text) for text in texts]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

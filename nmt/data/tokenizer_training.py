@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import sentencepiece
@@ -130,8 +131,10 @@ def train_subwords(
     symbol_count = len((PAD, UNK, BOS, EOS)) + len(symbols) + (256 if options.byte_fallback else 0)
     model = io.BytesIO()
     canonical = options.normalization == "nfc"
+    form = form or TextForm()
     if canonical:
-        lines, symbols = map(normalize, lines), list(map(normalize, symbols))
+        lines = map(partial(normalize, all_marks=form.all_marks), lines)
+        symbols = list(map(normalize, symbols))
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=text.select(lines),
@@ -159,7 +162,7 @@ def train_subwords(
             *(f"{text.too_long:,}", MAX_LINE_BYTES),
         )
     content = model.getvalue()
-    trained = SubwordModel(with_form(content, form or TextForm()) if canonical else content)
+    trained = SubwordModel(with_form(content, form) if canonical else content)
     if trained.size < options.vocabulary_size:
         logger.warning(
             "The %s vocabulary has %d pieces instead of %d (tokenizer.vocabulary_size), because there is little text.",

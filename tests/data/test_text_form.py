@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
-from nmt.data.preprocess.round_trip import Change, count_round_trips
+from nmt.data.preprocess.round_trip import Change, count_round_trips, differences
 from nmt.data.text_form import TextForm, learn_form, normalize
 from nmt.data.tokenizer import SubwordModel, read_form, with_form
 from nmt.data.tokenizer_training import train_subwords
@@ -38,6 +38,8 @@ VERBATIM = {
     "Burmese marks in typing order": ["မြန်မာ နိုင်ငံ\u1039\u1037 တစ်\u1039\u1037"],
     "Hebrew marks in typing order": ["\u05e9\u05bc\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd"],
     "French spaces": ["Quoi\u202f? «\u00a0Oui\u00a0»"],
+    "Pashto marks of direction": ["هغه ولاړ.\u200e \u200e 2\u200f\u200e دی", "دی \u200e30 \u200e‘\u200e"],
+    "Hebrew marks of direction": ["ערוץ CBS\u200f, אל \u200f@Me"],
     "emoji": ["👩\u200d🚀 ❤\ufe0f 1\ufe0f\u20e3 🏴\U000e0067\U000e0062\U000e007f 👍🏽"],
 }
 
@@ -160,6 +162,62 @@ def test_lines_that_are_not_given_back_are_counted() -> None:
     assert (found.lines, found.changed) == (5, 3)
     assert found.changes[0] == Change("²", "2", 2)
     assert count_round_trips(train(lines), lines).changed == 0
+
+
+def test_tabs_and_runs_of_spaces_are_not_changes() -> None:
+    lines = ["one\ttwo", "one two\t", "\tone  two ", "ខ្ញុំ\u200b\u200bទៅ", "one\x0btwo\u2028"]
+    for normalization in ("nfc", "nmt_nfkc"):
+        found = count_round_trips(train([*lines, "one two"], normalization=normalization), lines[:3])
+        assert (found.changed, found.changes) == (0, ())
+    assert count_round_trips(train(lines), lines).changed == 0
+
+
+def test_spaces_are_no_part_of_a_change() -> None:
+    lines = ["one  two²  three\t"]
+    assert count_round_trips(train(lines, normalization="nmt_nfkc"), lines).changes == (Change("²", "2", 1),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("လိမ\u1037\u1039မည", "လိမ\u1039\u1037မည", ("\u1037\u1039", "\u1039\u1037")),
+        ("\u09ac\u09a1\u09bc\u09af", "\u09ac\u09dc\u09af", ("\u09a1\u09bc", "\u09dc")),
+        ("ab\u200bc", "abc", ("\u200b", "")),
+        ("10²", "102", ("²", "2")),
+    ],
+)
+def test_a_change_is_named_once(before: str, after: str, change: tuple[str, str]) -> None:
+    assert differences(before, after) == [change]
+
+
+@given(TEXTS, TEXTS)
+def test_differences_are_the_parts_that_differ(before: str, after: str) -> None:
+    found = differences(before, after)
+    assert bool(found) == (before != after)
+    assert all(one in before and other in after and one != other for one, other in found)
+
+
+def test_marks_of_direction_are_kept_if_the_target_has_them() -> None:
+    marked, plain = ["נחמד CBS\u200f, טוב"], ["נחמד CBS, טוב"]
+    assert learn_form(marked).all_marks
+    assert learn_form([*marked, *plain * 999]).all_marks
+    assert not learn_form([*marked, *plain * 1000]).all_marks
+    assert not learn_form(["שלום\u200f!"]).all_marks, "such marks are always kept"
+    assert train(plain).decode(train(plain).encode(marked)) == plain
+    assert TextForm.load(b'{"form": "NFC", "spelling": {}}') == TextForm()
+    assert TextForm().dump() == b'{"form": "NFC", "spelling": {}}', "earlier versions read it"
+
+
+def test_runs_of_zero_width_spaces_are_one() -> None:
+    """A hardly trained model of Khmer writes one after another."""
+    for normalization in ("nfc", "identity"):
+        model = train(VERBATIM["Khmer"], normalization=normalization)
+        ids = model.encode(VERBATIM["Khmer"])[0]
+        space = [piece for piece in ids if "\u200b" in model.pieces([piece])[0]]
+        (text,) = model.decode([ids[:2] + space * 20])
+        assert "\u200b\u200b" not in text
+    assert model.form is None
+    assert normalize("ខ្ញុំ\u200b\u00ad\u200b\u200bទៅ") == "ខ្ញុំ\u200bទៅ"
 
 
 def test_orders_of_marks() -> None:

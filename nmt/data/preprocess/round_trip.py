@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nmt.data.text_form import plain_spaces, single_zero_width_spaces, split_clusters
 from nmt.data.tokenizer import SubwordModel
 
 MAX_CHANGES = 5
@@ -31,7 +32,7 @@ class RoundTrips(NamedTuple):
 
     Attributes:
         lines: Number of lines.
-        changed: Lines that are not given back. Runs of spaces do not count.
+        changed: Lines that are not given back. Tabs, runs of spaces and runs of zero-width spaces do not count.
         changes: The most frequent changes.
     """
 
@@ -59,7 +60,7 @@ class ChangedWords:
     def learn(self, words: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
         """Take the segmentation of words, which may be whole lines."""
         for word, text in zip(words, self._model.decode(ids), strict=True):
-            if text != word and text != " ".join(part for part in word.split(" ") if part):
+            if text != word and text != _plain(word):
                 self._written[word] = text
 
     def changes(self, line: str) -> list[tuple[str, str]]:
@@ -101,14 +102,39 @@ class RoundTripCounter:
         if found is None:
             if len(self._differences) >= MAX_DIFFERENCES:
                 return frozenset()
-            found = self._differences[word, text] = frozenset(differences(word, text))
+            found = self._differences[word, text] = frozenset(differences(_plain(word), text))
         return found
 
 
 def differences(before: str, after: str) -> list[tuple[str, str]]:
-    """Return the parts in which two texts differ."""
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    return [(before[a:b], after[c:d]) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal"]
+    """Return the parts in which two texts differ. A part begins and ends with different characters.
+
+    A letter and its marks are compared as a whole, so that another order of the marks is one difference.
+    """
+    one, other = split_clusters(before), split_clusters(after)
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    changes = [
+        ("".join(one[a:b]), "".join(other[c:d])) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal"
+    ]
+    return [_without_common_ends(*change) for change in changes]
+
+
+def _without_common_ends(before: str, after: str) -> tuple[str, str]:
+    start = _common_start(before, after)
+    before, after = before[start:], after[start:]
+    end = _common_start(before[::-1], after[::-1])
+    return before[: len(before) - end], after[: len(after) - end]
+
+
+def _common_start(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their start."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _plain(text: str) -> str:
+    """Return a text with a single space for each run of spaces and tabs, and single zero-width spaces."""
+    return single_zero_width_spaces(" ".join(part for part in plain_spaces(text).split(" ") if part))
 
 
 def count_round_trips(model: SubwordModel, lines: Sequence[str]) -> RoundTrips:

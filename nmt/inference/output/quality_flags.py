@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from nmt.data.lines import is_blank
 from nmt.data.words import canonical
 from nmt.inference.protected_items import Kind, find_protected
 from nmt.inference.results import Hypothesis, Translation
@@ -66,7 +67,7 @@ def find_flags(translation: Translation) -> list[str]:
 
 
 def _shape(source_pieces: int, best: Hypothesis) -> Iterator[str]:
-    if not best.text:
+    if is_blank(best.text):
         yield "empty"
     if not best.finished:
         yield "unfinished"
