@@ -100,7 +100,7 @@ def _distill(experiment: BaseExperiment, name: str, folder: SyntheticFolder, opt
             "models": [*digests([model.path for model in models]).values()],
             "decoding": decoding,
             "text": digests([file for corpus in data.train for file in paths(corpus)]),
-            "filters": data.filters.model_dump(mode="json"),
+            "filters": data.filters.model_dump(mode="json", exclude={"drop_held_out"}),  # affects only the student
         },
         {"drop": list(options.drop), "closest": options.closest if options.n_best > 1 else None},
         overwrite=options.overwrite,

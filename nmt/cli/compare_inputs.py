@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.cli.loading import config_with_data, open_model
 from nmt.config.schema import Config, DataConfig, TestSetConfig
-from nmt.data.corpus import MalformedLine, paths, read_parallel, read_training
+from nmt.data.corpus import MalformedLine, load_parallel, paths, read_parallel, read_training
 from nmt.data.languages import with_detected_script
 from nmt.data.lines import read_lines
 from nmt.data.streams import read_bytes
@@ -143,10 +144,19 @@ def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
 
 
 def _lines_of_corpora(data: DataConfig) -> Iterator[str]:
+    """Yield the target side of the training text, without held-out pairs if these are not trained on."""
+    from nmt.data.preprocess.filter_pass import HeldOutSet, OverlapCounter, comparable_pair  # imports numpy
+
+    held_out = [
+        OverlapCounter(HeldOutSet("", load_parallel(pair)))
+        for pair in (data.valid, *data.test)
+        if data.filters.drop_held_out and all(map(os.path.isfile, paths(pair)))
+    ]
     for corpus in data.train:
         for pair in read_training(corpus):
-            if not isinstance(pair, MalformedLine):
-                yield pair[1]
+            if isinstance(pair, MalformedLine) or any(held.has(comparable_pair(pair)) for held in held_out):
+                continue
+            yield pair[1]
 
 
 STANDARD_INPUT = "-"

@@ -19,10 +19,12 @@ PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "betw
 
 
 def describe_config(loaded: Loaded) -> Iterator[tuple[str, str]]:
-    """Yield names and values that summarise a configuration."""
+    """Yield names and values that summarise a configuration. Files are named as the configuration names them."""
+    from nmt.config.inheritance import recipe_name
+
     config, data = loaded.config, loaded.config.data
     for index, base in enumerate(loaded.bases):
-        yield "base" if index == 0 else "", base
+        yield "base" if index == 0 else "", recipe_name(base) or base
     yield "run", f"runs/{config.name}"
     yield "languages", f"{data.source_language} to {data.target_language}"
     for index, corpus in enumerate(data.train):

@@ -162,5 +162,10 @@ def recipe_file(name: str) -> Path | None:
     return _folder() / f"{name}.yaml" if name in recipe_names() else None
 
 
+def recipe_name(file: str) -> str | None:
+    """Return the name of the recipe in a file, or None if the file is not the one of `recipe_file`."""
+    return next((name for name in recipe_names() if str(recipe_file(name)) == file), None)
+
+
 def _folder() -> Path:
     return next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])

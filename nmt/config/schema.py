@@ -138,6 +138,10 @@ class FiltersConfig(Section):
     """Remove pairs with the same text on both sides."""
     drop_duplicates: bool = True
     """Remove pairs that occurred before, in the same corpus or in an earlier one."""
+    drop_held_out: bool = False
+    """Remove pairs whose source or target is in the validation set or in a test set.
+
+    If false, `nmt preprocess` only reports them. Equivalent spellings are equal."""
 
 
 class ShortlistConfig(Section):

@@ -33,6 +33,17 @@ def test_check_says_what_a_configuration_would_do(folder: Path) -> None:
     assert contents(folder) == before
 
 
+def test_check_names_bases_as_they_are_written(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    Path("middle.yaml").write_text(GOOD + "base: low-resource-cpu\n", encoding="utf-8")
+    Path("sub/mine.yaml").write_text("base: ../middle.yaml\n", encoding="utf-8")
+    outcome = nmt("config", "check", "sub/mine.yaml")
+    assert outcome.code == 0, outcome.stderr
+    bases = [line.removeprefix("  base").strip() for line in outcome.stdout.splitlines()[1:4]]
+    assert bases == ["middle.yaml", "low-resource-cpu", "low-resource"]
+    assert str(folder) not in outcome.stdout
+
+
 def test_check_needs_the_files_show_does_not(folder: Path) -> None:
     (folder / "valid.de").unlink()
     assert_explained(

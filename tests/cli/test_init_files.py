@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli_tools import assert_explained, nmt
 from nmt.cli.init.corpus_files import language_of
 from nmt.config.load import load_config
+from nmt.config.schema import PAIR_FILES
+from nmt.data.atomic_folder import atomic_folder
+from nmt.data.corpus import load_parallel, read_training
+from nmt.data.preprocess.filter_pass import HeldOutSet, filter_corpora
 from nmt.errors import UsageError
+from nmt.log import progress
 
 
 @pytest.mark.parametrize(
@@ -50,6 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+CODES = ("en", "de")
 LANGUAGES = ("--source-language", "en", "--target-language", "de")
 
 
@@ -76,16 +83,67 @@ LANGUAGES = ("--source-language", "en", "--target-language", "de")
     ],
 )
 def test_text_in_one_file(folder: Path, name: str, content: str, options: tuple[str, ...]) -> None:
+    """The configuration names the file, and preprocessing removes the held-out pairs from it."""
     (folder / name).write_text(content, encoding="utf-8")
     outcome = nmt("config", "init", "--corpus", name, *LANGUAGES, *options, "--hold-out", "5", "-o", "my.yaml")
     assert outcome.code == 0, outcome.stderr
     stem = name.partition(".")[0]
-    assert (folder / f"{stem}.en").read_text("utf-8").splitlines() == [s for s, _ in rows(60)]
-    assert (folder / f"{stem}.de").read_text("utf-8").splitlines() == [t for _, t in rows(60)]
+    made = sorted(path.name for path in folder.iterdir())
+    assert made == sorted([name, "my.yaml", *(f"{stem}.{part}.{side}" for part in ("test", "valid") for side in CODES)])
+    assert nmt("config", "check", "my.yaml").code == 0
+    held_out = {
+        tuple(Path(f"{stem}.{part}.{side}").read_text("utf-8").splitlines()[number] for side in CODES)
+        for part in ("valid", "test")
+        for number in range(5)
+    }
+    assert len(held_out) == 10
+    assert held_out < set(rows(60))
     config = load_config(folder / "my.yaml")
-    assert config.data.train[0].source == f"{stem}.train.en"
+    data = config.data
+    assert name in (getattr(data.train[0], key) for key in PAIR_FILES)
+    assert (data.train[0].source, data.filters.drop_held_out) == (None, True)
+    with atomic_folder(folder / "filtered") as place:
+        sets = [HeldOutSet("held out", load_parallel(pair)) for pair in (data.valid, *data.test)]
+        with progress(None, "", "") as bar:
+            filtered = filter_corpora(data, place, sets, bar=bar)
+        numbers = np.arange(len(filtered.kept))
+        kept = set(zip(filtered.sources.lines(numbers), filtered.targets.lines(numbers), strict=True))
+    assert kept == set(rows(60)) - held_out
+    assert [one.training_pairs for one in filtered.overlap] == [0, 0]
+    before = (folder / "my.yaml").read_text()
     again = nmt("config", "init", "--corpus", name, *LANGUAGES, *options)
-    assert_explained(again, f"{stem}.en exists already", "--overwrite", codes=(2,))
+    assert_explained(again, f"{stem}.valid.en exists already", "--overwrite", codes=(2,))
+    again = nmt(
+        "config", "init", "--corpus", name, *LANGUAGES, *options, "--overwrite", "--hold-out", "5", "-o", "my.yaml"
+    )
+    assert (again.code, (folder / "my.yaml").read_text()) == (0, before)
+
+
+def test_records_that_are_no_pairs_are_not_held_out(folder: Path) -> None:
+    lines = [f"{s}\t{t}" for s, t in rows(40)]
+    for place, broken in enumerate(("no tab", "\ttarget only", "source only\t", "three\tcolumns\there")):
+        lines.insert(7 * place, broken)
+    raw = [line.encode() for line in lines]
+    raw.insert(11, b"not\tUTF-8: \xff")
+    (folder / "c.tsv").write_bytes(b"\n".join(raw) + b"\n")
+    outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, "--hold-out", "15", "-o", "my.yaml")
+    assert outcome.code == 0, outcome.stderr
+    held_out = [Path(f"c.{part}.en").read_text("utf-8").splitlines() for part in ("valid", "test")]
+    assert {line for part in held_out for line in part} <= {s for s, _ in rows(40)}
+    assert [len(part) for part in held_out] == [15, 15]
+
+
+def test_given_validation_text_beside_one_file(folder: Path) -> None:
+    (folder / "c.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in rows(60)), encoding="utf-8")
+    for language, place in (("en", 0), ("de", 1)):
+        (folder / f"v.{language}").write_text("".join(f"{pair[place]}\n" for pair in rows(4)), encoding="utf-8")
+    valid = ("--valid-source", "v.en", "--valid-target", "v.de")
+    outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, *valid, "-o", "my.yaml")
+    assert outcome.code == 0, outcome.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["c.tsv", "my.yaml", "v.de", "v.en"]
+    data = load_config(folder / "my.yaml").data
+    assert (data.train[0].tsv, data.valid.source) == ("c.tsv", "v.en")
+    assert data.filters.drop_held_out, "the validation text is in the training text too"
 
 
 def test_quotation_marks_of_a_tsv_file(folder: Path) -> None:
@@ -94,7 +152,7 @@ def test_quotation_marks_of_a_tsv_file(folder: Path) -> None:
     fields = ("--source-field", "English", "--target-field", "German")
     outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, *fields, "-o", "my.yaml")
     assert "quotation marks are read as those of CSV" in outcome.stderr
-    assert (folder / "c.en").read_text("utf-8").startswith('Say "hi"\nThe dog')
+    assert next(iter(read_training(load_config(folder / "my.yaml").data.train[0]))) == ('Say "hi"', 'Sag "hi"')
     outcome = nmt("config", "init", "--corpus", "c.tsv", *LANGUAGES, "--overwrite", "-o", "my.yaml")
     assert "looks like a header ('English' and 'German')" in outcome.stderr
     assert "quotation marks of CSV, which are read as text" in outcome.stderr

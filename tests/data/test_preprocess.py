@@ -441,6 +441,31 @@ def test_overlap_with_held_out_sets_is_reported(tmp_path: Path, caplog: pytest.L
     assert [record.levelname for record in caplog.records if "3 of its 6" in record.message] == ["WARNING"]
 
 
+def test_held_out_lines_can_be_removed_from_the_training_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train = [*PAIRS, ("café noir", "eins zwei"), ("a b c", "d e f")]
+    corpus = write_pairs(tmp_path, "train", train)
+    valid = write_pairs(tmp_path, "valid", [("cafe\u0301  no\u00adir", "nur hier")])
+    tests = [
+        {**write_pairs(tmp_path, name, pairs), "name": name}
+        for name, pairs in (("one", [(PAIRS[0][0], "ganz anders"), ("", "")]), ("two", [("nothing", PAIRS[7][1])]))
+    ]
+    targets = {PAIRS[7][1], "eins zwei"}
+    expected = [pair for pair in train if pair[0] != PAIRS[0][0] and pair[1] not in targets]
+    options = {"drop_held_out": True}
+    result = preprocess(make_config(tmp_path, [corpus], valid=valid, test=tests, filters=options))
+    assert stored_text(result) == expected
+    assert left_out(result)["held out"][0] == len(train) - len(expected)
+    assert [held["in_training"]["training_pairs"] for held in result.report["held_out"]] == [0, 0, 0]
+    assert not [record for record in caplog.records if "in the training" in record.message]
+    without = preprocess(make_config(tmp_path, [corpus], valid=valid, test=tests[:1], filters=options))
+    assert without.folder != result.folder, "the test sets are part of the data"
+    assert PAIRS[7] in stored_text(without)
+    renamed = [{**test, "name": f"new {test['name']}"} for test in tests]
+    again = preprocess(make_config(tmp_path, [corpus], valid=valid, test=renamed, filters=options))
+    assert again.folder == result.folder
+    assert [held["in_training"]["training_pairs"] for held in again.report["held_out"]] == [0, 0, 0]
+
+
 def test_a_held_out_line_in_a_hundred_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="nmt")
     train = write_pairs(tmp_path, "train", PAIRS)

@@ -114,7 +114,7 @@ def init(
             "--corpus",
             metavar="FILE",
             help="Training text in one file, instead of --source and --target: .csv, .tsv, .jsonl, .tmx, .xlf, or a "
-            ".zip of OPUS. It is written to two text files beside it.",
+            ".zip of OPUS. The configuration names this file. Only held-out pairs are copied.",
         ),
     ] = None,
     source_field: Annotated[
@@ -187,20 +187,22 @@ def init(
     """
     from nmt.cli.init.init import InitFiles, write_config, write_new
 
+    single = None
+    codes = (languages["source_language"], languages["target_language"])
     if corpus is not None:
         if source is not None or target is not None:
             raise UsageError("--corpus excludes --source and --target.")
-        from nmt.cli.init.extract import extract
+        from nmt.cli.init.single_file import single_file
 
-        codes = (languages["source_language"], languages["target_language"])
-        extracted = extract(corpus, fields=(source_field, target_field), languages=codes, overwrite=overwrite)
-        source, target = extracted.source, extracted.target
+        single = single_file(corpus, fields=(source_field, target_field), languages=codes)
     elif source_field is not None or target_field is not None:
         raise UsageError("--source-field and --target-field require --corpus FILE.")
-    given = InitFiles.given(train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target))
+    given = InitFiles.given(
+        single, train=(source, target), valid=(valid_source, valid_target), test=(test_source, test_target)
+    )
     text = write_config(
         given,
-        languages=(languages["source_language"], languages["target_language"]),
+        languages=codes,
         held_out=hold_out,
         recipe=recipe,
         output=output,

@@ -53,8 +53,14 @@ def choices(text: CorpusStats, recipe: Sequence[YamlEntry], *, validation: int |
     ]
 
 
-def filters(text: CorpusStats) -> list[YamlEntry]:
-    """Return the filters, with facts about the text as reasons."""
+def filters(text: CorpusStats, *, drop_held_out: bool) -> list[YamlEntry]:
+    """Return the filters, with facts about the text as reasons.
+
+    Args:
+        text: Statistics of the training text.
+        drop_held_out: Whether the training text may contain the held-out pairs.
+    """
+    held_out = "the training file has the validation and test pairs too"
     standard = FiltersConfig()
     source, target = text.source.lengths, text.target.lengths
     usual = max(_pieces(source.percentile_99, text.source), _pieces(target.percentile_99, text.target))
@@ -82,6 +88,7 @@ def filters(text: CorpusStats) -> list[YamlEntry]:
         _choice(
             "data.filters.drop_duplicates", True, f"{percent(text.duplicates)} of the pairs repeat an earlier pair"
         ),
+        *([_choice("data.filters.drop_held_out", True, held_out)] if drop_held_out else []),
     ]
 
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.schema import PairConfig
-from nmt.data.corpus import inspect_pair, read_parallel
+from nmt.data.corpus import MalformedLine, inspect_pair, read_parallel, read_training
 from nmt.data.languages import is_known_language
 from nmt.data.lines import read_lines, write_lines
+from nmt.data.preprocess.filters import is_broken
+from nmt.data.sources import read_records
 from nmt.data.words import comparable
 from nmt.data.writing_systems import characters_of, language_of_scripts, scripts_of
 from nmt.errors import UsageError
@@ -46,13 +48,27 @@ class TextFiles:
         """Whether both file names contain a word."""
         return word in self.source.name and word in self.target.name
 
+    @property
+    def pair(self) -> PairConfig:
+        """The text as an entry of a configuration."""
+        return PairConfig(source=str(self.source), target=str(self.target))
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield all pairs.
+
+        Raises:
+            DataError: a file cannot be read, or is not UTF-8.
+        """
+        sources, targets = (read_lines(side, keep_broken=False) for side in (self.source, self.target))
+        return zip(sources, targets, strict=True)
+
     def read(self) -> list[tuple[str, str]]:
         """Return all pairs of a small text.
 
         Raises:
             DataError: a file cannot be read, is not UTF-8 or is empty, or the files have unequal lengths.
         """
-        return read_parallel(PairConfig(source=str(self.source), target=str(self.target)))
+        return read_parallel(self.pair)
 
     def read_through(self) -> None:
         """Check that all of a text can be read.
@@ -70,6 +86,37 @@ class TextFiles:
     def compressed_or_not(self) -> TextFiles:
         """Return the files that exist under these names, compressed or not."""
         return TextFiles(*(_compressed_or_not(side) for side in (self.source, self.target)))
+
+
+@dataclass(frozen=True)
+class SingleFile:
+    """A parallel text in one file, such as TMX.
+
+    Attributes:
+        source: the file, which has both sides.
+        pair: the file as an entry of a configuration.
+        languages: language codes of both sides, which name the held-out files.
+    """
+
+    source: Path
+    pair: PairConfig
+    languages: tuple[str, str]
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield all records. A record that is not a pair, or is not UTF-8, has blank sides."""
+        for record in read_training(self.pair):
+            if isinstance(record, MalformedLine) or any(map(is_broken, record)):
+                yield "", ""
+            else:
+                yield record
+
+    def read_through(self) -> None:
+        """Check that all of a text can be read; see `TextFiles.read_through`."""
+        if "csv" in self.pair.model_fields_set or "jsonl" in self.pair.model_fields_set:
+            deque(read_records(self.pair, keep_broken=False), maxlen=0)
+
+
+CorpusFiles = TextFiles | SingleFile
 
 
 def without_compression(path: Path) -> Path:
@@ -126,17 +173,17 @@ def _differing(path: Path, other: Path) -> list[str]:
     return [part for part, theirs in reversed(pairs) if part != theirs]
 
 
-def find_valid(train: TextFiles) -> TextFiles | None:
+def find_valid(train: CorpusFiles) -> TextFiles | None:
     """Return the validation files beside the training files, found by their names, or None."""
-    if not train.are_called("train"):
+    if isinstance(train, SingleFile) or not train.are_called("train"):
         return None
     candidates = (train.renamed("train", name).compressed_or_not() for name in VALID_NAMES)
     return next((files for files in candidates if files.exist()), None)
 
 
-def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
+def find_tests(train: CorpusFiles) -> list[tuple[str, TextFiles]]:
     """Return names and files of the test sets beside the training files, found by their names."""
-    if not train.are_called("train"):
+    if isinstance(train, SingleFile) or not train.are_called("train"):
         return []
     before, _, after = without_compression(train.source).name.partition("train")
     tests: dict[str, TextFiles] = {}
@@ -149,12 +196,15 @@ def find_tests(train: TextFiles) -> list[tuple[str, TextFiles]]:
     return list(tests.items())
 
 
-def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFiles, TextFiles, TextFiles]:
+def hold_out(train: CorpusFiles, count: int, *, overwrite: bool) -> tuple[CorpusFiles, TextFiles, TextFiles]:
     """Split a text into training, validation and test files.
 
     Validation and test get `count` pairs each, spread evenly over the text, without blank sides. Their sources and
     targets occur only once in the text. In a text with too few such pairs, other pairs are held out too, and training
     pairs with the same source or target are removed. Equivalent spellings are equal.
+
+    A text in one file stays the training text. Only the held-out pairs are copied, and the configuration needs
+    `data.filters.drop_held_out`.
 
     Returns:
         The files for training, validation and test, beside the given ones: `text.train.en` and so on for `text.en`.
@@ -163,15 +213,14 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
         UsageError: such files exist already, or the text is too short.
         DataError: a file cannot be read or written, or the files have unequal lengths.
     """
-    inspect_pair(PairConfig(source=str(train.source), target=str(train.target)))  # of equal length
+    inspect_pair(train.pair)  # of equal length
 
     # The text is read completely before a file is written, so that an error leaves no files.
     eligible = _eligible(train, count)
     total = int(np.count_nonzero(eligible))
     if total <= 2 * count:
         raise UsageError(f"{train.source} has {total:,} pairs, too few for --hold-out {count:,}. Use a smaller number.")
-    parts = ("train", "valid", "test")
-    files = {part: TextFiles(*(_with_part(side, part) for side in (train.source, train.target))) for part in parts}
+    files = _part_files(train)
     for path in (side for part in files.values() for side in (part.source, part.target)):
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already. {_advice(files)}")
@@ -185,47 +234,61 @@ def hold_out(train: TextFiles, count: int, *, overwrite: bool) -> tuple[TextFile
             "%s training pairs were removed, because their source or target is in the validation or test text",
             f"{removed:,}",
         )
-    for number, outcome in enumerate(files.values()):
+    for part, outcome in files.items():
         for column, path in enumerate((outcome.source, outcome.target)):
             write_lines(
-                path, (pair[column] for pair, part in zip(_pairs(train), part_of, strict=True) if part == number)
+                path,
+                (
+                    pair[column]
+                    for pair, number in zip(train.pairs(), part_of, strict=True)
+                    if number == PART_NUMBERS[part]
+                ),
             )
-    return files["train"], files["valid"], files["test"]
+    return files.get("train", train), files["valid"], files["test"]
+
+
+def _part_files(train: CorpusFiles) -> dict[str, TextFiles]:
+    """Return the new files by part. A text in one file has none for training."""
+    if isinstance(train, TextFiles):
+        sides = (train.source, train.target)
+        return {part: TextFiles(*(_with_part(side, part) for side in sides)) for part in PART_NUMBERS}
+    stem = without_compression(train.source).with_suffix("")
+    return {
+        part: TextFiles(*(stem.with_name(f"{stem.name}.{part}.{language}") for language in train.languages))
+        for part in PART_NUMBERS
+        if part != "train"
+    }
 
 
 TRAIN, VALID, TEST, REMOVED = range(4)
 """Parts of a text in `_split`."""
+PART_NUMBERS = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
-def _split(train: TextFiles, eligible: NDArray[np.bool_], count: int) -> NDArray[np.int8]:
+def _split(train: CorpusFiles, eligible: NDArray[np.bool_], count: int) -> NDArray[np.int8]:
     """Return the part of each pair: TRAIN, VALID, TEST, or REMOVED if one of its sides is in VALID or TEST."""
     numbers = np.flatnonzero(eligible)
     stride = len(numbers) // count
     part_of = np.full(len(eligible), TRAIN, dtype=np.int8)
     part_of[numbers[: stride * count : stride]] = VALID
     part_of[numbers[stride // 2 : stride * count : stride]] = TEST
-    held_out = [_plain(pair) for pair, part in zip(_pairs(train), part_of, strict=True) if part != TRAIN]
+    held_out = [_plain(pair) for pair, part in zip(train.pairs(), part_of, strict=True) if part != TRAIN]
     sources, targets = {source for source, _ in held_out}, {target for _, target in held_out}
-    for number, pair in enumerate(_pairs(train)):
+    for number, pair in enumerate(train.pairs()):
         source, target = _plain(pair)
         if part_of[number] == TRAIN and (source in sources or target in targets):
             part_of[number] = REMOVED
     return part_of
 
 
-def _pairs(files: TextFiles) -> Iterator[tuple[str, str]]:
-    sides = (read_lines(side, keep_broken=False) for side in (files.source, files.target))
-    return zip(*sides, strict=True)
-
-
-def _eligible(train: TextFiles, count: int) -> NDArray[np.bool_]:
+def _eligible(train: CorpusFiles, count: int) -> NDArray[np.bool_]:
     """Return which pairs of a text can be held out.
 
     These are the pairs without a blank side whose source and target occur only once in the text. If there are not
     enough for `count` validation and `count` test pairs, they are all pairs without a blank side.
     """
     filled, hashes = array("b"), (array("q"), array("q"))
-    for pair in _pairs(train):
+    for pair in train.pairs():
         filled.append(all(map(str.strip, pair)))
         for column, text in zip(hashes, _plain(pair), strict=True):
             column.append(hash(text))
@@ -244,9 +307,9 @@ def _plain(pair: tuple[str, str]) -> tuple[str, str]:
 
 def _advice(files: dict[str, TextFiles]) -> str:
     """Return a hint for parts that exist already."""
-    train = files["train"]
+    train = files.get("train")
     whole = all(part.exist() for part in files.values())
-    if not whole:
+    if train is None or not whole:
         return "Move it, or replace it with --hold-out N --overwrite."
     return (
         f"If the text was split before, use --source {train.source} --target {train.target}. Otherwise move it, or "

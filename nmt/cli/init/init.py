@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.init.choices import choices, count, filters, percent
-from nmt.cli.init.corpus_files import TextFiles, find_tests, find_valid, hold_out, language_of
+from nmt.cli.init.corpus_files import CorpusFiles, SingleFile, TextFiles, find_tests, find_valid, hold_out, language_of
 from nmt.cli.init.yaml_text import changed, recipe_entries, render
 from nmt.cli.options import require_new_file
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.dump import one_line
 from nmt.config.inheritance import recipe_file, recipe_names
-from nmt.config.schema import PairConfig
 from nmt.data.languages import find_language
 from nmt.data.lines import write_lines
 from nmt.data.preprocess.corpus_stats import CorpusStats, corpus_stats, length_in_words
@@ -27,13 +26,17 @@ from nmt.log import logger
 class InitFiles:
     """The given text files. None means that a file was not given."""
 
-    train: TextFiles | None
+    train: CorpusFiles | None
     valid: TextFiles | None
     test: TextFiles | None
 
     @classmethod
-    def given(cls, **sides: tuple[Path | None, Path | None]) -> InitFiles:
+    def given(cls, corpus: SingleFile | None = None, **sides: tuple[Path | None, Path | None]) -> InitFiles:
         """Pair the files of the command line for `train`, `valid` and `test`.
+
+        Args:
+            corpus: the training text in one file, if it is one.
+            sides: source and target of `train`, `valid` and `test`.
 
         Raises:
             UsageError: one side is given without the other, or the training text is missing.
@@ -47,9 +50,10 @@ class InitFiles:
             if source is not None and source == target:
                 raise UsageError(f"{source} is the file of both sides. Use a different file for each side.")
             pairs[purpose] = None if source is None or target is None else TextFiles(source, target)
-        if pairs["train"] is None and (pairs["valid"] or pairs["test"]):
+        train = corpus or pairs["train"]
+        if train is None and (pairs["valid"] or pairs["test"]):
             raise UsageError("validation and test files require the training text. Use --source and --target.")
-        return cls(**pairs)
+        return cls(train, pairs["valid"], pairs["test"])
 
 
 EXERCISE = TextFiles(Path("data/exercise/train.en"), Path("data/exercise/train.de"))
@@ -124,24 +128,26 @@ def _exercise(recipe: str | None) -> str:
     )
 
 
-def _inspect(train: TextFiles, languages: tuple[str | None, str | None]) -> CorpusStats:
+def _inspect(train: CorpusFiles, languages: tuple[str | None, str | None]) -> CorpusStats:
     """Return statistics of the training text."""
-    sample = take_sample(PairConfig(source=str(train.source), target=str(train.target)))
+    sample = take_sample(train.pair)
     if not sample.total:
-        raise DataError(f"{train.source} and {train.target} are empty.")
-    source, target = (
-        language or language_of(path, side, lines, other=other)
-        for path, other, language, side, lines in zip(
-            (train.source, train.target),
-            (train.target, train.source),
-            languages,
-            ("source", "target"),
-            sample.sides(),
-            strict=True,
+        raise DataError(f"{' and '.join(sample.files)} {'are' if len(sample.files) > 1 else 'is'} empty.")
+    if isinstance(train, SingleFile):
+        source, target = train.languages
+    else:
+        source, target = (
+            language or language_of(path, side, lines, other=other)
+            for path, other, language, side, lines in zip(
+                (train.source, train.target),
+                (train.target, train.source),
+                languages,
+                ("source", "target"),
+                sample.sides(),
+                strict=True,
+            )
         )
-    )
-    pair = PairConfig(source=str(train.source), target=str(train.target))
-    for file, message in find_suspicions(pair, source, target):
+    for file, message in find_suspicions(train.pair, source, target):
         logger.warning("%s: %s", file, message)
     text = corpus_stats(sample, source_language=source, target_language=target)
     if "wrong encoding" in text.filtered and text.filtered["wrong encoding"] > BROKEN:
@@ -215,7 +221,8 @@ def _warn(text: CorpusStats) -> None:
         logger.warning(
             "1%% of the lines have about %s words or more. Models translate single sentences better.", longest
         )
-    for file, side in zip(text.files, (text.source, text.target), strict=True):
+    files = text.files if len(text.files) == 2 else [f"{text.files[0]} ({side})" for side in ("source", "target")]
+    for file, side in zip(files, (text.source, text.target), strict=True):
         guess, declared = language_of_scripts(side.scripts), find_language(side.language)
         seen = find_language(guess or side.language)
         if (seen.unit, seen.bleu_tokenizer) != (declared.unit, declared.bleu_tokenizer):
@@ -238,7 +245,7 @@ class ExperimentFiles:
     """
 
     languages: tuple[str, str]
-    train: TextFiles
+    train: CorpusFiles
     valid: TextFiles
     tests: list[tuple[str, TextFiles]]
 
@@ -281,7 +288,7 @@ def _facts(text: CorpusStats) -> str:
 
 def _data(files: ExperimentFiles, text: CorpusStats | None) -> str:
     test_lines = "".join(f"    - name: {one_line(name)}\n{_sides(test, '      ')}" for name, test in files.tests)
-    filter_lines = "" if text is None else render(filters(text))
+    filter_lines = "" if text is None else render(filters(text, drop_held_out=isinstance(files.train, SingleFile)))
     return f"""\
 data:
   source_language: {one_line(files.languages[0])}
@@ -305,5 +312,6 @@ def write_new(path: Path, text: str, *, overwrite: bool) -> None:
     write_lines(path, text.removesuffix("\n").split("\n"))
 
 
-def _sides(files: TextFiles, margin: str) -> str:
-    return f"{margin}source: {one_line(str(files.source))}\n{margin}target: {one_line(str(files.target))}\n"
+def _sides(files: CorpusFiles, margin: str) -> str:
+    entry = files.pair.model_dump(exclude_defaults=True)
+    return "".join(f"{margin}{key}: {one_line(value)}\n" for key, value in entry.items())

@@ -136,7 +136,7 @@ def filter_corpora(
     Args:
         data: The data section of the configuration.
         folder: An empty work folder.
-        held_out: Sets to look for in the training text.
+        held_out: Sets to look for in the training text, or to remove from it (`data.filters.drop_held_out`).
         bar: Counts the pairs that were read.
 
     Raises:
@@ -172,12 +172,17 @@ def describe_filtered(corpora: Iterable[FilteredCorpus]) -> str:
     return "\n".join(reasons) or "the files are empty."
 
 
-def count_overlap(held_out: Sequence[HeldOutSet], corpora: Sequence[CorpusConfig]) -> list[Overlap]:
-    """Read the training corpora and count their overlap with held-out sets, without filtering."""
+def count_overlap(held_out: Sequence[HeldOutSet], data: DataConfig) -> list[Overlap]:
+    """Read the training corpora and count their overlap with held-out sets.
+
+    The only filter is `data.filters.drop_held_out`.
+    """
     counters = [OverlapCounter(held) for held in held_out]
-    for corpus in corpora:
+    for corpus in data.train:
         for block in _blocks(read_training(corpus)):
-            normalized = [_normalize(pair) for pair in block if not isinstance(pair, MalformedLine)]
+            normalized = [comparable_pair(pair) for pair in block if not isinstance(pair, MalformedLine)]
+            if data.filters.drop_held_out:
+                normalized = [pair for pair in normalized if not any(counter.has(pair) for counter in counters)]
             for counter in counters:
                 counter.add(normalized)
     return [counter.facts() for counter in counters]
@@ -196,6 +201,10 @@ class OverlapCounter:
         self._seen_targets: set[str] = set()
         self._seen_both: set[tuple[str, str]] = set()
         self._training_pairs = 0
+
+    def has(self, pair: tuple[str, str]) -> bool:
+        """Whether a side of a training pair, in the form of `comparable`, is in the set."""
+        return pair[0] in self._sources or pair[1] in self._targets
 
     def add(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Count training pairs in the form of `comparable`."""
@@ -236,6 +245,7 @@ class _FilterPass:
     def filter(self, corpus: CorpusConfig) -> FilteredCorpus:
         start, read = self.writer.pairs, 0
         counts = FilterCounts()
+        dropped = self.overlap if self._data.filters.drop_held_out else []
         for block in _blocks(read_training(corpus)):
             pairs: list[tuple[str, str]] = []
             lines: list[int] = []
@@ -246,11 +256,15 @@ class _FilterPass:
                 if isinstance(pair, MalformedLine):
                     counts.add("wrong number of columns", line, pair.line, "")
                     continue
-                normalized.append(_normalize(pair))
+                form = comparable_pair(pair)
                 reason = reject(*pair)
+                if any(held.has(form) for held in dropped):
+                    reason = reason or "held out"
+                else:
+                    normalized.append(form)
                 if reason is None:
                     pairs.append(pair)
-                    kept.append(normalized[-1])
+                    kept.append(form)
                     lines.append(line)
                 else:
                     counts.add(reason, line, *pair)
@@ -350,7 +364,7 @@ class _Writer:
             texts.close()
 
 
-def _normalize(pair: tuple[str, str]) -> tuple[str, str]:
+def comparable_pair(pair: tuple[str, str]) -> tuple[str, str]:
     """Return a pair in the form in which pairs are compared."""
     return comparable(pair[0]), comparable(pair[1])
 

@@ -20,6 +20,7 @@ Reason = Literal[
     "length ratio",
     "identical sides",
     "duplicate",
+    "held out",
     "too many pieces",
 ]
 
@@ -33,6 +34,11 @@ REPLACEMENT = "\ufffd"
 _BROKEN = re.compile(f"[\ud800-\udfff{REPLACEMENT}]")
 # Control characters except the tab, and the two line and paragraph separators. Joiners and marks of direction are text.
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def is_broken(text: str) -> bool:
+    """Whether a text has bytes that are not UTF-8, or marks of such bytes."""
+    return bool(_BROKEN.search(text))
 
 
 class FilteredExample(NamedTuple):
@@ -70,7 +76,7 @@ class PairFilter:
         plain = source.isprintable() and target.isprintable()
         if not plain or REPLACEMENT in source or REPLACEMENT in target:
             both = f"{source}\t{target}"
-            if _BROKEN.search(both):
+            if is_broken(both):
                 return "wrong encoding"
             if _CONTROL.search(both):
                 return "control characters"

@@ -224,7 +224,9 @@ def _choose_version(config: Config, inspected: InspectResult, given: Tokenizers 
 
 
 def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | None, *, version: int) -> str:
-    """Hash all that the preprocessed data depends on. Test sets are not part of it: only the report has them.
+    """Hash all that the preprocessed data depends on.
+
+    Test sets are part of it if their lines are removed from the training text. Otherwise only the report has them.
 
     Options with their default values are left out, so that an option of a later version changes no fingerprint of an
     earlier one. The normalisation is always included, because its default differs between versions.
@@ -245,6 +247,8 @@ def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | N
         "filters": data.filters.model_dump(mode="json", exclude_defaults=True),
         "tokenizer": subwords,
     }
+    if data.filters.drop_held_out:
+        facts["test"] = [file.digest for held in inspected.held_out[1:] for file in held.text.files]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -272,7 +276,7 @@ def _update_held_out(config: Config, folder: Path, opened: _Opened, held_out: tu
     report = opened.report
     described = [(entry["name"], entry["digests"]) for entry in report["held_out"]]
     if described != [(held.name, [file.digest for file in held.text.files]) for held in held_out]:
-        overlaps = count_overlap(held_out, config.data.train)
+        overlaps = count_overlap(held_out, config.data)
         report["held_out"] = [
             describe_held_out(held, overlap, opened.tokenizers)
             for held, overlap in zip(held_out, overlaps, strict=True)

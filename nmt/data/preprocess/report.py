@@ -183,7 +183,7 @@ def log_report(report: Report) -> None:
         logger.info("  %s: %s of %s kept", " + ".join(corpus["files"]), f"{corpus['kept']:,}", f"{corpus['read']:,}")
         for filtered in corpus["filtered"]:
             example = filtered["examples"][0]
-            many = filtered["pairs"] > MAX_FILTERED * corpus["read"]
+            many = filtered["pairs"] > MAX_FILTERED * corpus["read"] and filtered["reason"] != "held out"
             option = FILTER_OPTIONS.get(filtered["reason"])
             logger.log(
                 logging.WARNING if many else logging.INFO,
