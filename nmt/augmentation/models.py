@@ -8,7 +8,7 @@ from typing import Any
 from nmt.config.decoding_overrides import override_decoding
 from nmt.data.languages import find_language
 from nmt.errors import UsageError
-from nmt.inference.ensemble import check_compatible
+from nmt.inference.ensemble import check_compatible, languages_of
 from nmt.inference.model_file import ModelFile
 
 
@@ -28,8 +28,8 @@ def check_models(
         UsageError: A model translates in another direction, models do not fit together, or options are not valid.
     """
     for model in models:
-        own = (model.config.data.source_language, model.config.data.target_language)
-        if [find_language(code).code for code in own] != [find_language(source).code, find_language(target).code]:
+        own = languages_of(model)
+        if own != (find_language(source).code, find_language(target).code):
             raise UsageError(
                 f"{model.path} translates {own[0]} to {own[1]}, but {option} must translate {source} to {target}"
             )

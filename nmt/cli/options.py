@@ -87,8 +87,8 @@ InitFrom = Annotated[
     option(
         "--init-from",
         metavar="MODEL",
-        help="Model file or run folder whose weights and subword model training starts from. Default: random "
-        "weights and a new subword model.",
+        help="Model file, run folder or checkpoint whose weights and subword model training starts from. Default: "
+        "random weights and a new subword model.",
     ),
 ]
 Output = Annotated[Path | None, option("-o", "--output", metavar="FILE", help="Output file. Default: standard output.")]
@@ -96,12 +96,19 @@ AsJson = Annotated[bool, option("--json", help="Print JSON instead of text.")]
 ModelArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="MODEL", help="Model file or run folder. Default: $NMT_MODEL, or the newest run.", show_default=False
+        metavar="MODEL",
+        help="Model file, run folder or checkpoint. Default: $NMT_MODEL, or the newest run.",
+        show_default=False,
     ),
 ]
 Model = Annotated[
     Path | None,
-    option("-m", "--model", metavar="MODEL", help="Model file or run folder. Default: $NMT_MODEL, or the newest run."),
+    option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Model file, run folder or checkpoint. Default: $NMT_MODEL, or the newest run.",
+    ),
 ]
 Models = Annotated[
     list[Path] | None,
@@ -109,7 +116,8 @@ Models = Annotated[
         "-m",
         "--model",
         metavar="MODEL",
-        help="Model file or run folder. Repeat the option for an ensemble. Default: $NMT_MODEL, or the newest run.",
+        help="Model file, run folder or checkpoint. Repeat the option for an ensemble. Default: "
+        "$NMT_MODEL, or the newest run.",
     ),
 ]
 ModelWeights = Annotated[

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.data.languages import find_language
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile
 from nmt.inference.shortlist import AllowedTokens, RestrictableModel
@@ -133,10 +134,16 @@ def check_compatible(models: Sequence[ModelFile]) -> None:
     """Make sure that models can form an ensemble.
 
     Raises:
-        UsageError: Two models have different subword models, or write in different directions.
+        UsageError: Two models have different languages or subword models, or write in different directions.
     """
     first, *others = models
     for model in others:
+        if languages_of(model) != languages_of(first):
+            pairs = [" to ".join(languages_of(each)) for each in (first, model)]
+            raise UsageError(
+                f"{first.path} and {model.path} cannot form an ensemble: one translates {pairs[0]}, the other "
+                f"{pairs[1]}. Name models of one direction."
+            )
         for side in ("source", "target"):
             if getattr(model.tokenizers, side).fingerprint != getattr(first.tokenizers, side).fingerprint:
                 raise UsageError(
@@ -148,6 +155,12 @@ def check_compatible(models: Sequence[ModelFile]) -> None:
                 f"{first.path} and {model.path} cannot form an ensemble: one writes from left to right, the other from "
                 "right to left. Use one of them to rerank the translations of the other with `nmt rerank`."
             )
+
+
+def languages_of(model: ModelFile) -> tuple[str, str]:
+    """Return the codes of the source and target language of a model. Different codes of a language are one."""
+    data = model.config.data
+    return find_language(data.source_language).code, find_language(data.target_language).code
 
 
 def checked_weights(weights: Sequence[float] | None, models: Sequence[ModelFile]) -> list[float]:

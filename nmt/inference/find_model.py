@@ -17,6 +17,9 @@ VARIABLE = "NMT_MODEL"
 RUN_CONFIG = "config.yaml"
 KEPT_MODELS = "models"
 """The folder in a run with its best models."""
+CHECKPOINTS = "checkpoints"
+WEIGHTS_NAME, STATE_NAME = "weights.safetensors", "state.json"
+"""Files of a checkpoint."""
 
 
 def find_models(given: Sequence[Path | str] | None) -> list[Path]:
@@ -36,8 +39,9 @@ def find_model(given: Path | None) -> Path:
     """Return a model file, and log its path if it was not named.
 
     Args:
-        given: A model file, or the folder of a run, which stands for its best model. None: the value of the environment
-            variable NMT_MODEL, or else the best model of the newest run under runs/.
+        given: A model file, the folder of a run, which stands for its best model, or the folder of a checkpoint, which
+            stands for its file of weights. None: the value of the environment variable NMT_MODEL, or else the best
+            model of the newest run under runs/.
 
     Raises:
         UsageError: The path does not exist, or no model was found.
@@ -55,19 +59,45 @@ def find_model(given: Path | None) -> Path:
 
 
 def find_run(model: Path) -> Path | None:
-    """Return the folder of the run that a model file lies in; None: the file is outside of a run."""
+    """Return the folder of the run that a model file or checkpoint lies in; None: it is outside of a run."""
     folder = model.parent.parent if model.parent.name == KEPT_MODELS else model.parent
+    if is_checkpoint(model):
+        folder = run_of_checkpoint(model)
     return folder if (folder / RUN_CONFIG).is_file() else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file has the weights of a checkpoint. `load_model` reads such a file as a model."""
+    return path.name == WEIGHTS_NAME and (path.parent / STATE_NAME).is_file()
+
+
+def run_of_checkpoint(path: Path) -> Path:
+    """Return the folder of the run to which a file of weights belongs."""
+    return Path(os.path.realpath(path)).parent.parent.parent
+
+
+def model_to_write(output: Path | None, model: Path) -> Path:
+    """Return the file that a command writes: `output`, or else the model itself.
+
+    Raises:
+        UsageError: The model is a checkpoint, which no command changes.
+    """
+    if output is None and is_checkpoint(model):
+        raise UsageError(f"{model.parent} is a checkpoint, which is not changed. Name a new model file with -o FILE.")
+    return output or model
 
 
 def _model_at(path: Path, origin: str = "") -> Path:
     if path.is_dir():
-        model = path / MODEL_NAME
-        if not model.is_file():
-            raise UsageError(f"{path}{origin}: the folder has no {MODEL_NAME}. Has its training reached a validation?")
-        return model
+        for model in (path / MODEL_NAME, path / WEIGHTS_NAME):
+            if model.is_file():
+                return model
+        advice = "Has its training reached a validation?"
+        if (path / "last" / WEIGHTS_NAME).is_file():
+            advice = f"Its newest checkpoint is {path / 'last'}."
+        raise UsageError(f"{path}{origin}: the folder has no {MODEL_NAME}. {advice}")
     if not path.exists():
-        raise UsageError(f"{path}{origin}: no such model file or run folder.")
+        raise UsageError(f"{path}{origin}: no such model file, run folder or checkpoint.")
     return path
 
 

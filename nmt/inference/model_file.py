@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -35,14 +36,15 @@ from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
 from nmt.config.problems import dotted, shorten
 from nmt.config.schema import Config, DataConfig, DecodingConfig
+from nmt.config.yaml_document import CoreLoader
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import Checked, RawTensor, check_tensors, write_tensors
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.find_model import find_models
+from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
 from nmt.model import Seq2Seq, build_model
-from nmt.small_files import special_kind
+from nmt.small_files import JSONError, parse_json, read_small_file, special_kind
 
 FORMAT_VERSION = 1
 SHOWN_NAMES = 8
@@ -172,7 +174,7 @@ def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
 
 
 def load_model(path: Path) -> ModelFile:
-    """Read a model file.
+    """Read a model file, or the weights of a checkpoint with what its run has beside them.
 
     The file may come from a stranger: its configuration passes the checks of a written one, and its paths lose their
     folders, so that no command reads or writes where the file says.
@@ -180,6 +182,8 @@ def load_model(path: Path) -> ModelFile:
     Raises:
         CheckpointError: The file is missing, damaged, not a model file, or has another format version.
     """
+    if is_checkpoint(path):
+        return _load_checkpoint(path)
     content = read_tensors(path)
     metadata, weights = content.metadata, content.tensors
     _check_version(path, metadata)
@@ -246,6 +250,45 @@ def stored_data(path: Path) -> DataConfig:
         return _read_config(path, metadata["config"]).data
     except (SafetensorError, OSError, KeyError) as error:
         raise CheckpointError(_why_unreadable(path, error)) from error
+
+
+def _load_checkpoint(path: Path) -> ModelFile:
+    """Return the model of a checkpoint: the moving average of the weights, or the weights of a run without one.
+
+    Configuration, subword models and shortlist are those of the best model of the run, or of the run if no model was
+    saved yet.
+
+    Raises:
+        CheckpointError: A file is missing or damaged.
+    """
+    run = run_of_checkpoint(path)
+    best = run / MODEL_NAME
+    content = read_tensors(path)
+    average = read_tensors(path.with_name("average.safetensors"))
+    try:
+        base = load_model(best) if best.is_file() else _model_of_run(run)
+        state = parse_json(read_small_file(path.with_name(STATE_NAME)), strict=False)
+        provenance = {name: value for name, value in base.provenance.items() if name not in ("validation", "tuned")}
+        facts = {"update": int(state["train_state"]["update"]), "data_fingerprint": str(state["data_fingerprint"])}
+    except (OSError, JSONError, DataError, yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.parent}: the checkpoint cannot be used as a model: {error}") from error
+    if base.config.training.averaging.kind == "ema" and average.tensors:
+        content = average
+    return replace(
+        base, path=path, weights=content.tensors, provenance=provenance | facts, identity=content.checked.identity
+    )
+
+
+def _model_of_run(run: Path) -> ModelFile:
+    """Return a model without weights from the files with which a run was started."""
+    from nmt.data.preprocess.preprocess import read_models  # slow, and rarely needed
+
+    options = yaml.load(read_small_file(run / RUN_CONFIG), CoreLoader)
+    config = without_folders(_read_config(run, json.dumps(options)))
+    tokenizers = read_models(run).with_direction(right_to_left=config.data.right_to_left)
+    return ModelFile(
+        path=run, config=config, tokenizers=tokenizers, weights={}, provenance={}, format_version=FORMAT_VERSION
+    )
 
 
 def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> ShortlistTable | None:

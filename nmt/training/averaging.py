@@ -16,7 +16,15 @@ from torch import Tensor
 
 from nmt.config.schema import AveragingConfig
 from nmt.errors import UsageError
-from nmt.inference.find_model import MODEL_NAME
+from nmt.inference.ensemble import languages_of
+from nmt.inference.find_model import (
+    CHECKPOINTS,
+    MODEL_NAME,
+    WEIGHTS_NAME,
+    find_model,
+    is_checkpoint,
+    run_of_checkpoint,
+)
 from nmt.inference.model_file import ModelFile, load_model, read_tensors, save_model
 
 Weights = dict[str, Tensor]
@@ -153,10 +161,6 @@ def make_average(options: AveragingConfig) -> NoAverage:
     return SnapshotAverage(count=options.count, best=options.kind == "best")
 
 
-WEIGHTS_NAME = "weights.safetensors"
-CHECKPOINTS = "checkpoints"
-
-
 class AveragedWeights(NamedTuple):
     """A set of weights to average."""
 
@@ -214,11 +218,12 @@ def base_model(path: Path) -> ModelFile:
     """Return the model that gives an average its configuration, tokenizers and shortlist.
 
     Args:
-        path: A model file, or the folder of a run or of a checkpoint. For a folder, the best model of the run.
+        path: A model file, or the folder of a run or of a checkpoint. For a folder, the best model of the run, or the
+            checkpoint of a run that has no model yet.
     """
-    if path.is_dir():
-        path = path / MODEL_NAME if (path / MODEL_NAME).exists() else path.parent.parent / MODEL_NAME
-    return load_model(path)
+    file = find_model(path)
+    best = run_of_checkpoint(file) / MODEL_NAME
+    return load_model(best if is_checkpoint(file) and best.is_file() else file)
 
 
 def read_weights(path: Path) -> AveragedWeights:
@@ -227,9 +232,9 @@ def read_weights(path: Path) -> AveragedWeights:
     Raises:
         CheckpointError: The file cannot be read.
     """
-    if not (path / WEIGHTS_NAME).is_file():
-        return AveragedWeights(str(path), base_model(path).weights)
-    return AveragedWeights(str(path), read_tensors(path / WEIGHTS_NAME).tensors)
+    file = find_model(path)
+    weights = read_tensors(file).tensors if is_checkpoint(file) else load_model(file).weights
+    return AveragedWeights(str(path), weights)
 
 
 def average_models(base: ModelFile, models: Sequence[AveragedWeights]) -> ModelFile:
@@ -256,17 +261,26 @@ def average_models(base: ModelFile, models: Sequence[AveragedWeights]) -> ModelF
     )
 
 
-def check_same_tokenizers(bases: Mapping[str, ModelFile]) -> None:
-    """Check that models have the same tokenizers.
+def check_same_task(bases: Mapping[str, ModelFile]) -> None:
+    """Check that models translate the same languages with the same tokenizers in the same direction.
 
     Raises:
-        UsageError: Two models have different tokenizers.
+        UsageError: Two models do not.
     """
     (first, expected), *others = bases.items()
     for name, file in others:
-        for side in ("source", "target"):
-            if getattr(file.tokenizers, side).fingerprint != getattr(expected.tokenizers, side).fingerprint:
-                raise UsageError(f"cannot average {first} and {name}: their {side} tokenizers are different")
+        for what, value in _task(file).items():
+            if value != _task(expected)[what]:
+                raise UsageError(f"cannot average {first} and {name}: their {what} are different")
+
+
+def _task(file: ModelFile) -> dict[str, object]:
+    return {
+        "languages": languages_of(file),
+        "source tokenizers": file.tokenizers.source.fingerprint,
+        "target tokenizers": file.tokenizers.target.fingerprint,
+        "orders of target pieces (data.right_to_left)": file.config.data.right_to_left,
+    }
 
 
 def save_average(file: ModelFile, path: Path, *, scores: Mapping[str, float] | None) -> None:

@@ -142,7 +142,11 @@ def test_each_model_needs_a_weight_above_zero(models: dict[str, ModelFile]) -> N
 def test_incompatible_models_are_named(models: dict[str, ModelFile]) -> None:
     first = models["dot"]
     data = first.config.data.model_copy(update={"right_to_left": True})
+    other_way = first.config.data.model_copy(update={"source_language": "de", "target_language": "eng"})
     others = {
+        "one translates en to de, the other de to en": replace(
+            first, config=first.config.model_copy(update={"data": other_way})
+        ),
         "target subword models": replace(first, tokenizers=Tokenizers(tiny_subword_model(), tiny_subword_model(290))),
         "right to left": replace(first, config=first.config.model_copy(update={"data": data})),
     }

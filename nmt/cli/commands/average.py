@@ -22,6 +22,7 @@ from nmt.cli.text_table import table
 from nmt.data.folder_lock import lock_output
 from nmt.errors import UsageError
 from nmt.evaluation.tuning import TrialScores, TuningSet, read_tuning_set
+from nmt.inference.find_model import WEIGHTS_NAME
 from nmt.log import logger
 from nmt.plots.run_records import METRICS_NAME, Series, read_records
 
@@ -117,7 +118,7 @@ def _average(
     paths = selection.paths
     selected = _select(*selection)
     base = averaging.base_model(paths[0])
-    averaging.check_same_tokenizers({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
+    averaging.check_same_task({str(path): averaging.base_model(path) for path in dict.fromkeys(paths)})
     validation = None
     if tuning_set is not None:
         config = base.config if any(tuning_set) else config_with_data(base, "the validation set")
@@ -143,7 +144,7 @@ def _output(paths: list[Path], given: Path | None) -> Path:
 
 def _select(paths: list[Path], last: int | None, best: int | None) -> list[Path]:
     """Return the checkpoints of a run that are averaged, or the listed files."""
-    from nmt.training.averaging import WEIGHTS_NAME, base_model, checkpoints_of, choose_checkpoints
+    from nmt.training.averaging import base_model, checkpoints_of, choose_checkpoints
 
     if len(paths) > 1 or not paths[0].is_dir() or (paths[0] / WEIGHTS_NAME).exists():
         if last is not None or best is not None:

@@ -35,7 +35,7 @@ def distill(
         option(
             "--teacher",
             metavar="MODEL",
-            help="Model file or run folder. Repeat the option for an ensemble of teachers.",
+            help="Model file, run folder or checkpoint. Repeat the option for an ensemble of teachers.",
         ),
     ] = None,
     keep: Annotated[

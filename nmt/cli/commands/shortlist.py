@@ -11,7 +11,7 @@ from nmt.cli.schema_options import with_options
 from nmt.config.schema import ShortlistConfig
 from nmt.data.folder_lock import lock_output
 from nmt.errors import UsageError
-from nmt.inference.find_model import find_model
+from nmt.inference.find_model import find_model, model_to_write
 from nmt.log import logger
 
 
@@ -42,7 +42,7 @@ def shortlist(
     if table["translations"] == 0:
         raise UsageError("--translations: found 0, expected a whole number of at least 1")
     path = find_model(model)
-    written = output if output is not None else path
+    written = model_to_write(output, path)
     with lock_output(written):
         from nmt.inference.model_file import load_model
         from nmt.inference.shortlist import add_shortlist

@@ -38,7 +38,7 @@ from nmt.evaluation.tuning import (
     read_tuning_set,
 )
 from nmt.evaluation.tuning import tune as run_trials
-from nmt.inference.find_model import find_models
+from nmt.inference.find_model import find_models, model_to_write
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def tune(
         list[Path] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Model file or run folder. Several models are tuned as an ensemble. Default: $NMT_MODEL, or the "
-            "newest run.",
+            help="Model file, run folder or checkpoint. Several models are tuned as an ensemble. Default: "
+            "$NMT_MODEL, or the newest run.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +106,8 @@ def tune(
         require_new_file(output, overwrite=overwrite)
     paths = find_models(models or None)
     unwritten = dry_run or len(paths) > 1
-    with contextlib.nullcontext() if unwritten else lock_output(output or paths[0]):
+    written = None if unwritten else model_to_write(output, paths[0])
+    with contextlib.nullcontext() if written is None else lock_output(written):
         _tune(
             load_models(paths),
             tries,
@@ -117,7 +118,7 @@ def tune(
                 reference,
             ),
             decoding=decoding,
-            write=None if unwritten else output or paths[0],
+            write=written,
         )
 
 

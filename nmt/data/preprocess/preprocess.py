@@ -172,7 +172,7 @@ def open_preprocessed(config: Config, fingerprint: str) -> tuple[Store, Tokenize
         DataError, OSError: Files are missing or damaged.
     """
     folder = _folder(config, fingerprint)
-    return Store(folder), _read_models(folder)
+    return Store(folder), read_models(folder)
 
 
 def inspect(config: Config) -> InspectResult:
@@ -253,7 +253,7 @@ def _fingerprint(config: Config, inspected: InspectResult, given: Tokenizers | N
 
 
 def _open(folder: Path) -> _Opened:
-    return _Opened(Store(folder), _read_models(folder), read_report(folder))
+    return _Opened(Store(folder), read_models(folder), read_report(folder))
 
 
 def _open_current(folder: Path, fingerprint: str, *, warn: bool = False) -> _Opened | None:
@@ -328,7 +328,7 @@ def _write_models(folder: Path, tokenizers: Tokenizers) -> None:
         (folder / TARGET_MODEL).write_bytes(tokenizers.target.model_bytes)
 
 
-def _read_models(folder: Path) -> Tokenizers:
+def read_models(folder: Path) -> Tokenizers:
     """Read the subword models of a folder of preprocessed data.
 
     Raises:
