@@ -12,7 +12,7 @@ import yaml
 
 from nmt.config import Config, load_config
 from nmt.config.dump import CautiousDumper
-from nmt.config.schema import CorpusConfig
+from nmt.config.schema import PAIR_FILES, CorpusConfig
 from nmt.config.yaml_document import CoreLoader
 from nmt.errors import UsageError
 
@@ -65,7 +65,8 @@ def new_config_text(
         experiment: Its base.
         name: Name of the run, unless an override sets another.
         train: The training corpora.
-        file: Where the text will be written; the path of the base is relative to it.
+        file: Where the text will be written. The paths of the base and of the corpora are relative to its folder, so
+            that they do not depend on the current folder.
         heading: A comment of one line.
     """
     content: dict[str, Any] = {"base": os.path.relpath(experiment.file, file.parent), "name": name}
@@ -76,7 +77,7 @@ def new_config_text(
         for section in sections:
             inner = inner.setdefault(section, {})
         inner[option] = yaml.load(value, CoreLoader)
-    content.setdefault("data", {})["train"] = _entries(train)
+    content.setdefault("data", {})["train"] = [_moved(entry, file.parent) for entry in _entries(train)]
     text: str = yaml.dump(content, Dumper=CautiousDumper, sort_keys=False, allow_unicode=True, width=float("inf"))
     return f"# {heading}\n{text}"
 
@@ -84,6 +85,22 @@ def new_config_text(
 def _entries(train: Sequence[CorpusConfig]) -> list[dict[str, Any]]:
     """Return corpora as a file has them: only the options that differ from the defaults."""
     return [corpus.model_dump(mode="json", exclude_defaults=True) for corpus in train]
+
+
+def _moved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a corpus whose paths are relative to `folder` instead of the current folder."""
+    return {
+        key: _path_from(folder, value) if key in (*PAIR_FILES, "alignment") and not os.path.isabs(value) else value
+        for key, value in entry.items()
+    }
+
+
+def _path_from(folder: Path, path: str) -> str:
+    """Return a path relative to `folder` that starts with `..`, as no file of the current folder is named."""
+    relative = os.path.relpath(path, folder)
+    if relative.startswith(os.pardir) or os.path.samefile(folder, os.curdir):
+        return relative
+    return os.path.join(os.pardir, folder.resolve().name, relative)
 
 
 def _is_name(override: str) -> bool:

@@ -190,7 +190,7 @@ def test_wrong_models_are_refused_and_nothing_is_touched(toy: Path, caplog: pyte
     for teacher, message in (
         ("backwards.safetensors", "backwards.safetensors translates de to en, but --teacher must translate en to de"),
         ("unlike.safetensors", "their source subword models differ"),
-        ("nowhere", "no such model file or run folder"),
+        ("nowhere", "no such model file, run folder or checkpoint"),
     ):
         caplog.clear()
         assert run("--teacher", teacher) in (1, 2)
@@ -239,3 +239,14 @@ def test_overrides_that_cannot_be_written_are_refused(toy: Path) -> None:
 )
 def test_refuses_options_that_are_not_valid(toy: Path, arguments: list[str], message: str) -> None:
     assert_explained(nmt("distill", *arguments), message, codes=(2,))
+
+
+def test_the_new_configuration_does_not_depend_on_the_current_folder(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*ALL, "--no-train") == 0
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    (tmp_path / "other" / "train.en").write_text("another text\n", encoding="utf-8")
+    corpora = load_config(Path("..") / OUT / "config.yaml").data.train
+    assert [corpus.source for corpus in corpora] == ["../train.en", f"../{OUT}/train.en"]
