@@ -40,7 +40,10 @@ def describe_config(loaded: Loaded) -> Iterator[tuple[str, str]]:
 
 def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
     """Return facts about a model file, as JSON values."""
+    from nmt.inference.model_file import METADATA
+
     data = model.config.data
+    stored = dict(sorted(model.metadata.items()))
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
@@ -53,8 +56,10 @@ def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
         "network": _network(model.config),
         "parameters": sum(weights.numel() for weights in model.weights.values()),
         "shortlist": _shortlist(model),
+        "metadata_bytes": {key: len(value.encode()) for key, value in stored.items()},
+        "other_metadata": {key: value for key, value in stored.items() if key not in METADATA},
         "provenance": model.provenance,
-        "config": model.config.model_dump(mode="json"),
+        "config": model.stored_config().model_dump(mode="json"),
     }
 
 

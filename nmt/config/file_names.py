@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.config.problems import show
-from nmt.config.schema import PAIR_FILES, Config, PairConfig
+from nmt.config.introspection import find
+from nmt.config.problems import KeyPath, show
+from nmt.config.schema import Config
 from nmt.errors import UsageError
 from nmt.terminal import UNSAFE
 
@@ -55,24 +56,26 @@ def without_folders(config: Config) -> Config:
 
     Two files of one text that have the same name become `source/NAME` and `target/NAME`.
     """
-    data, initial = config.data, config.model.initialization
-    train = [
-        corpus.model_copy(update=_names(corpus) | {"alignment": corpus.alignment and last_part(corpus.alignment)})
-        for corpus in data.train
-    ]
-    names = {
-        "train": train,
-        "valid": data.valid.model_copy(update=_names(data.valid)),
-        "test": [test.model_copy(update=_names(test)) for test in data.test],
-        "preprocessed_folder": last_part(data.preprocessed_folder),
-    }
-    vectors = {
-        key: value and last_part(value)
-        for key in ("source_embeddings", "target_embeddings")
-        for value in (getattr(initial, key),)
-    }
-    model = config.model.model_copy(update={"initialization": initial.model_copy(update=vectors)})
-    return config.model_copy(update={"data": data.model_copy(update=names), "model": model})
+    tree = config.model_dump()
+    _strip(tree, ())
+    return Config.model_validate(tree)
+
+
+def _strip(section: dict[str, Any], path: KeyPath) -> None:
+    """Replace the paths in a section by names."""
+    before = section.get("source"), section.get("target")
+    for key, value in section.items():
+        inner = (*path, key)
+        if isinstance(value, dict):
+            _strip(value, inner)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    _strip(item, (*inner, index))
+        elif value is not None and (option := find(inner)) is not None and option.path is not None:
+            section[key] = last_part(value)
+    if before[0] != before[1] and section.get("source") == section.get("target") is not None:
+        section |= {side: f"{side}/{section[side]}" for side in ("source", "target")}
 
 
 def provenance_without_folders(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,10 +90,3 @@ def provenance_without_folders(provenance: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(inner := found.get("parent"), dict):
         found["parent"] = provenance_without_folders(inner)
     return found
-
-
-def _names(pair: PairConfig) -> dict[str, str | None]:
-    names = {key: path and last_part(path) for key in PAIR_FILES for path in (getattr(pair, key),)}
-    if names["source"] and names["source"] == names["target"] and pair.source != pair.target:
-        names |= {side: f"{side}/{names[side]}" for side in ("source", "target")}
-    return names

@@ -21,7 +21,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,11 +35,11 @@ from torch.overrides import TorchFunctionMode
 from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
 from nmt.config.problems import dotted, shorten
-from nmt.config.schema import Config, DataConfig, DecodingConfig
+from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
 from nmt.config.yaml_document import CoreLoader
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
-from nmt.data.tensor_file import Checked, RawTensor, check_tensors, write_tensors
+from nmt.data.tensor_file import DATA_CHECKSUM, HEADER_CHECKSUM, Checked, RawTensor, check_tensors, write_tensors
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
@@ -48,6 +48,13 @@ from nmt.small_files import JSONError, parse_json, read_small_file, special_kind
 
 FORMAT_VERSION = 1
 SHOWN_NAMES = 8
+METADATA = (
+    *("format_version", "config", "source_tokenizer", "target_tokenizer", "provenance"),
+    *(HEADER_CHECKSUM, DATA_CHECKSUM),
+)
+"""The keys of the metadata of this version."""
+TRAINING_TEXT = "training_text"
+"""The key of the provenance with facts about the training text, see `nmt.data.familiarity`."""
 PREFIX, SHORTLIST = "shortlist.", ("translations", "frequent")
 
 
@@ -70,6 +77,18 @@ class ModelFile:
     """16 digits that depend on every byte of the file."""
     has_checksums: bool = False
     """Whether the file has checksums, which are right if it could be loaded."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """All metadata as they are stored."""
+
+    def stored_config(self) -> Config:
+        """Return the configuration as it is stored, with the folders that older files have in paths.
+
+        A checkpoint without a model file has the configuration of its run, without folders.
+
+        Raises:
+            CheckpointError: The configuration is not valid.
+        """
+        return _read_config(self.path, self.metadata["config"]) if self.metadata else self.config
 
     def with_decoding(self, decoding: DecodingConfig) -> ModelFile:
         """Return the model with other decoding options."""
@@ -205,6 +224,7 @@ def load_model(path: Path) -> ModelFile:
             shortlist=shortlist,
             identity=content.checked.identity,
             has_checksums=content.checked.has_checksums,
+            metadata=metadata,
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
@@ -237,19 +257,46 @@ def _read_config(path: Path, text: str) -> Config:
     return config
 
 
-def stored_data(path: Path) -> DataConfig:
-    """Return the data section of a model file with the paths as they are stored, for users who want to read them.
+def without_provenance(model: ModelFile) -> ModelFile:
+    """Return a model with only what translation needs: no name, no origin, no names of texts, no training options.
+
+    The scripts of the training text stay, because the quality flags of translations depend on them.
+    """
+    config = model.config
+    data = DataConfig(
+        source_language=config.data.source_language,
+        target_language=config.data.target_language,
+        train=[CorpusConfig(source="source", target="target")],
+        valid=PairConfig(source="source", target="target"),
+        filters=config.data.filters,
+        right_to_left=config.data.right_to_left,
+        shortlist=config.data.shortlist,
+    )
+    kept = Config(
+        data=data,
+        tokenizer=config.tokenizer,
+        model=config.model.model_copy(update={"initialization": InitializationConfig()}),
+        decoding=config.decoding,
+        evaluation=config.evaluation,
+    )
+    provenance = {key: model.provenance[key] for key in (TRAINING_TEXT,) if key in model.provenance}
+    return replace(model, config=kept, provenance=provenance)
+
+
+def write_model(model: ModelFile, path: Path) -> None:
+    """Write a model to another file.
 
     Raises:
-        CheckpointError: The file is not a model file, or its configuration is not valid.
+        CheckpointError: The file cannot be written.
     """
-    try:
-        with safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata() or {}
-        _check_version(path, metadata)
-        return _read_config(path, metadata["config"]).data
-    except (SafetensorError, OSError, KeyError) as error:
-        raise CheckpointError(_why_unreadable(path, error)) from error
+    save_model(
+        path,
+        weights=model.weights,
+        config=model.config,
+        tokenizers=model.tokenizers,
+        provenance=model.provenance,
+        shortlist=model.shortlist,
+    )
 
 
 def _load_checkpoint(path: Path) -> ModelFile:

@@ -21,7 +21,7 @@ from nmt.inference.aligner import Aligner
 from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.constraints import ConstraintCompiler, SearchJob, Terminology
 from nmt.inference.ensemble import Ensemble, RestrictableEnsemble, check_compatible, checked_weights
-from nmt.inference.model_file import ModelFile, load_models
+from nmt.inference.model_file import TRAINING_TEXT, ModelFile, load_models
 from nmt.inference.nbest import NBestBuilder, RestoredTexts
 from nmt.inference.packing import ready_to_search
 from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegment, distribute, mask
@@ -212,7 +212,7 @@ class Translator:
             constraints=ConstraintCompiler(tokenizers.target, avoid=avoid, terminology=terminology),
             mbr=reranker,
             familiarity=FamiliarityCheck(
-                tokenizers, read_training_text(first.provenance.get("training_text"), tokenizers)
+                tokenizers, read_training_text(first.provenance.get(TRAINING_TEXT), tokenizers)
             ),
         )
 

@@ -32,7 +32,7 @@ from nmt.data.store import LINKS, SIDES
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.inference.find_model import RUNS
-from nmt.inference.model_file import load_model
+from nmt.inference.model_file import TRAINING_TEXT, load_model
 from nmt.log import logger
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -339,7 +339,7 @@ def provenance(
     """Return the provenance of a model: data, update, training time, validation scores, command, versions, date."""
     return {
         "data_fingerprint": fingerprint,
-        "training_text": training_text.stored(),
+        TRAINING_TEXT: training_text.stored(),
         "update": update,
         "training_seconds": round(seconds, 1),
         "validation": scores,

@@ -15,7 +15,7 @@ from cli_tools import assert_explained, contents, nmt
 from nmt.config.file_names import name_problem, path_in, without_folders
 from nmt.config.schema import Config
 from nmt.errors import CheckpointError, UsageError
-from nmt.inference.model_file import load_model, save_model, stored_data
+from nmt.inference.model_file import load_model, save_model
 from tiny_translator import save_tiny_model, tiny_config
 
 BAD_NAMES = [
@@ -109,7 +109,7 @@ def test_a_model_has_names_of_files_and_no_folders(model: Path) -> None:
     ]
     assert without_folders(config) == config
     assert without_folders(tiny_config()) == tiny_config()
-    assert stored_data(changed).test[0].source == "/etc/passwd"
+    assert load_model(changed).stored_config().data.test[0].source == "/etc/passwd"
 
 
 def test_texts_that_a_model_names_are_read_only_on_request(model: Path) -> None:
@@ -181,3 +181,50 @@ def test_a_new_model_tells_nothing_about_folders(model: Path) -> None:
         "parent": {"init_from": "parent.safetensors", "command": ["nmt", "train"]},
         "validation": {"bleu": 1.0},
     }
+
+
+def test_a_stripped_model_translates_as_before_and_tells_nothing(model: Path) -> None:
+    def change_config(config: dict[str, Any]) -> None:
+        with_paths(config)
+        config["name"] = "secret-run"
+        config["training"]["optimizer"]["learning_rate"] = 0.012345
+
+    changed = change(model, "config", change_config)
+    scripts = {"source_scripts": {"Latin": 1.0}, "target_scripts": {"Latin": 1.0}, "unknown_share": 0.1}
+    changed = change(changed, "provenance", lambda found: found.update(training_text=scripts, command=["secret"]))
+    Path("text").write_text("the red dog sleeps .\n\na cat sees the house .\nневідоме слово .\n", encoding="utf-8")
+    outcome = nmt("info", changed.name, "--strip", "-o", "stripped.safetensors")
+    assert outcome.code == 0, outcome.stderr
+    content = Path("stripped.safetensors").read_bytes()
+    for word in (b"secret", b"passwd", b"memory", b"vectors", b"0.012345", b"created"):
+        assert word not in content
+    for options in (["--format", "jsonl", "--n-best", "2"], ["--beam-size", "2", "--split-sentences"]):
+        before, after = (
+            nmt("translate", "-m", name, "text", *options) for name in (changed.name, "stripped.safetensors")
+        )
+        assert before.code == 0
+        assert before.stdout == after.stdout
+    assert nmt("info", "--strip", "stripped.safetensors", "-o", "again.safetensors").code == 0
+    assert Path("again.safetensors").read_bytes() == content
+    for wrong in (["--strip"], ["-o", "new"], ["--strip", "-o", changed.name], ["--strip", "-o", "again.safetensors"]):
+        assert_explained(nmt("info", changed.name, *wrong), codes=(2,))
+
+
+def test_info_shows_all_that_is_inside(model: Path) -> None:
+    changed = change(change(model, "config", with_paths), "provenance", lambda found: found.update(note="a note"))
+    with safe_open(changed, framework="pt") as stream:
+        weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        metadata = stream.metadata()
+    save_file(weights, changed, {**metadata, "hidden": "a message"})
+    facts = json.loads(nmt("info", changed.name, "--json").stdout)
+    assert facts["other_metadata"] == {"hidden": "a message"}
+    assert facts["metadata_bytes"] == {
+        key: len(value.encode()) for key, value in {**metadata, "hidden": "a message"}.items()
+    }
+    assert facts["config"]["data"]["test"][0]["source"] == "/etc/passwd"
+    shown, whole = nmt("info", changed.name).stdout, nmt("info", changed.name, "--all").stdout
+    assert whole.startswith(shown)
+    assert "a message" in shown
+    assert "a note" in shown
+    assert "/etc/passwd" in whole
+    assert "learning_rate" in whole

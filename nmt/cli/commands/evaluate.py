@@ -243,9 +243,9 @@ def _test_sets(model: ModelFile, given: Path | None) -> list[TestSetConfig]:
 def _data_section(path: Path) -> DataConfig:
     """Return the data section of a configuration, a run folder or a model file."""
     if path.suffix == MODEL_SUFFIX:
-        from nmt.inference.model_file import stored_data
+        from nmt.inference.model_file import load_model
 
-        return stored_data(path)
+        return load_model(path).stored_config().data
     from nmt.config import load_data
 
     return load_data(path / RUN_CONFIG if path.is_dir() else path, check_files=False)
