@@ -193,15 +193,14 @@ def test_a_stripped_model_translates_as_before_and_tells_nothing(model: Path) ->
     scripts = {"source_scripts": {"Latin": 1.0}, "target_scripts": {"Latin": 1.0}, "unknown_share": 0.1}
     changed = change(changed, "provenance", lambda found: found.update(training_text=scripts, command=["secret"]))
     Path("text").write_text("the red dog sleeps .\n\na cat sees the house .\nневідоме слово .\n", encoding="utf-8")
-    outcome = nmt("info", changed.name, "--strip", "-o", "stripped.safetensors")
+    stripped = Path("stripped.safetensors")
+    outcome = nmt("info", changed.name, "--strip", "-o", str(stripped))
     assert outcome.code == 0, outcome.stderr
-    content = Path("stripped.safetensors").read_bytes()
+    content = stripped.read_bytes()
     for word in (b"secret", b"passwd", b"memory", b"vectors", b"0.012345", b"created"):
         assert word not in content
     for options in (["--format", "jsonl", "--n-best", "2"], ["--beam-size", "2", "--split-sentences"]):
-        before, after = (
-            nmt("translate", "-m", name, "text", *options) for name in (changed.name, "stripped.safetensors")
-        )
+        before, after = (nmt("translate", "-m", str(name), "text", *options) for name in (changed, stripped))
         assert before.code == 0
         assert before.stdout == after.stdout
     assert nmt("info", "--strip", "stripped.safetensors", "-o", "again.safetensors").code == 0
@@ -215,12 +214,11 @@ def test_info_shows_all_that_is_inside(model: Path) -> None:
     with safe_open(changed, framework="pt") as stream:
         weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         metadata = stream.metadata()
-    save_file(weights, changed, {**metadata, "hidden": "a message"})
+    metadata["hidden"] = "a message"
+    save_file(weights, changed, metadata)
     facts = json.loads(nmt("info", changed.name, "--json").stdout)
     assert facts["other_metadata"] == {"hidden": "a message"}
-    assert facts["metadata_bytes"] == {
-        key: len(value.encode()) for key, value in {**metadata, "hidden": "a message"}.items()
-    }
+    assert facts["metadata_bytes"] == {key: len(value.encode()) for key, value in metadata.items()}
     assert facts["config"]["data"]["test"][0]["source"] == "/etc/passwd"
     shown, whole = nmt("info", changed.name).stdout, nmt("info", changed.name, "--all").stdout
     assert whole.startswith(shown)

@@ -37,15 +37,13 @@ def info(
             "or of a folder of preprocessed data. The exit status is 1 if a file is damaged.",
         ),
     ] = False,
-    whole: Annotated[
-        bool, option("--all", help="Print everything that the model file tells, also its configuration.")
-    ] = False,
+    whole: Annotated[bool, option("--all", help="Print all content of the model file except the weights.")] = False,
     strip: Annotated[
         bool,
         option(
             "--strip",
-            help="Write a copy of the model to -o without its origin, name, names of texts and training options. It "
-            "translates as before.",
+            help="Write a copy of the model to -o without its origin, name, names of texts and training options. "
+            "Its translations are the same.",
         ),
     ] = False,
     output: Annotated[Path | None, option("-o", "--output", metavar="FILE", help="File for --strip.")] = None,
