@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -52,6 +53,17 @@ class ConstraintFiles:
         from nmt.inference.constraints import read_terminology
 
         return read_terminology(self.terminology)
+
+    def terminology_digest(self) -> str:
+        """Return a digest of the terminology.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        digest = hashlib.sha256()
+        for line in _read(self.terminology):
+            digest.update(f"{line}\n".encode())
+        return digest.hexdigest()
 
     def attach(self, lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
         """Yield the lines of a text with their own constraints.

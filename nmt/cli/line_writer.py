@@ -9,9 +9,12 @@ from typing import Any
 
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.loading import load_models
+from nmt.cli.schema_options import COMPUTATION
+from nmt.data.tensor_file import check_tensors
 from nmt.errors import UsageError
+from nmt.inference.find_model import find_models
 from nmt.inference.output.formats import Layout, format_translation
-from nmt.inference.streaming import SourceLine
+from nmt.inference.streaming import WHOLE_TEXT, SourceLine, Windowing
 from nmt.inference.translator import Translator
 
 
@@ -26,6 +29,7 @@ class WriterMaker:
         decoding: decoding options. None means the value stored in the model.
         layout: output format.
         constraints: constraint files.
+        windowing: how lines are grouped; the output begins after the lines that it leaves out.
     """
 
     models: Sequence[Path] | None
@@ -34,6 +38,25 @@ class WriterMaker:
     decoding: Mapping[str, Any]
     layout: Layout
     constraints: ConstraintFiles
+    windowing: Windowing = WHOLE_TEXT
+
+    def origin(self) -> dict[str, Any]:
+        """Return what determines the output, apart from the text and the constraints of its lines, as JSON values.
+
+        Raises:
+            CheckpointError: a model file is damaged.
+        """
+        decoding = {name: value for name, value in self.decoding.items() if name not in COMPUTATION}
+        return {
+            "--model": [check_tensors(path).identity for path in find_models(self.models)],
+            "--model-weight": self.weights,
+            "--mbr": self.mbr,
+            "--format": self.layout.format,
+            "--alignment": self.layout.alignment,
+            "--avoid": self.constraints.read_avoided(),
+            "--terminology": self.constraints.terminology_digest(),
+            **{f"--{name.replace('_', '-')}": value for name, value in decoding.items()},
+        }
 
     def __call__(self) -> LineWriter:
         """Load the models.
@@ -56,7 +79,8 @@ class WriterMaker:
             alignments=align,
         )
         data = models[0].config.data
-        return LineWriter(translator, self.layout, languages=(data.source_language, data.target_language))
+        languages = (data.source_language, data.target_language)
+        return LineWriter(translator, self.layout, languages=languages, windowing=self.windowing)
 
 
 class LineWriter:
@@ -66,8 +90,16 @@ class LineWriter:
         languages: language codes of source and target.
     """
 
-    def __init__(self, translator: Translator, layout: Layout, *, languages: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        translator: Translator,
+        layout: Layout,
+        *,
+        languages: tuple[str, str],
+        windowing: Windowing = WHOLE_TEXT,
+    ) -> None:
         self.languages = languages
+        self._windowing = windowing
         self._translator = translator
         self._layout = layout
 
@@ -76,6 +108,11 @@ class LineWriter:
         return list(self.write(lines))
 
     def write(self, lines: Iterable[SourceLine]) -> Iterator[str]:
-        """Yield the output of each line as soon as it is available: one or several lines, each with its line end."""
-        for translation in self._translator.translate(lines):
+        """Yield the output of each line as soon as it is available: one or several lines, each with its line end.
+
+        Lines that the windowing leaves out have no output.
+        """
+        for translation in self._translator.translate(lines, windowing=self._windowing):
+            if translation.line <= self._windowing.after:
+                continue
             yield format_translation(translation, self._layout, self._translator.tokenizers, self._translator.aligner)

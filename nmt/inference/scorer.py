@@ -37,7 +37,7 @@ from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length
 from nmt.inference.model_file import ModelFile, load_models
 from nmt.inference.results import SentencePair, TranslationScore
 from nmt.inference.segmentation import clean, max_segment_pieces, one_line
-from nmt.inference.streaming import window_size, windows
+from nmt.inference.streaming import WHOLE_TEXT, Windowing, window_size, windows
 from nmt.inference.workers import run_in_batches
 from nmt.log import logger
 from nmt.model import Seq2Seq
@@ -120,7 +120,9 @@ class Scorer:
             max_source_pieces=max_segment_pieces([model.config for model in models], decoding or {}),
         )
 
-    def score(self, pairs: Iterable[SentencePair]) -> Iterator[TranslationScore | None]:
+    def score(
+        self, pairs: Iterable[SentencePair], *, windowing: Windowing = WHOLE_TEXT
+    ) -> Iterator[TranslationScore | None]:
         """Score pairs: one result for each, in order; None if the source is blank.
 
         Pairs are processed in windows as in `Translator.translate`. A pair longer than the model was trained on is
@@ -132,7 +134,7 @@ class Scorer:
         """
         long_lines = _LongLines(self._max_source_pieces)
         numbers = count(1)
-        for window in windows(pairs, window_size(self._batch_sentences)):
+        for window in windows(pairs, window_size(self._batch_sentences), windowing):
             yield from self._score_window([(next(numbers), pair) for pair in window], long_lines)
         long_lines.summarize()
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,39 @@ def window_size(batch_sentences: int) -> WindowSize:
     return WindowSize(lines=batch_sentences * WINDOW_BATCHES, characters=WINDOW_CHARACTERS)
 
 
-def windows(lines: Iterable[LineT], size: WindowSize) -> Iterator[list[LineT]]:
+class Windowing(NamedTuple):
+    """How the lines of a stream are grouped into windows."""
+
+    after: int = 0
+    """Leave out windows of a stream that have only the first `after` lines. The others are those of the whole text."""
+    complete: bool = False
+    """Wait until a window is complete, for lines of a file. Then the windows depend on the lines alone, not on time."""
+
+
+WHOLE_TEXT = Windowing()
+
+
+def windows(lines: Iterable[LineT], size: WindowSize, windowing: Windowing = WHOLE_TEXT) -> Iterator[list[LineT]]:
     """Group `lines` into windows, in order.
 
     Args:
         lines: The windows of a list or tuple are all large. Anything else is read in a thread, one window ahead, and
             begins with small windows. Errors of reading are raised here, after the lines before them.
         size: The limits of a window.
+        windowing: How streams are grouped.
     """
+    after, complete = windowing
     source: _ListSource[LineT] | _StreamSource[LineT]
     if isinstance(lines, (list, tuple)):
-        source, most = _ListSource(lines), size.lines
+        source, most, after = _ListSource(lines), size.lines, 0
     else:
-        source, most = _StreamSource(lines, size), min(FIRST_LINES, size.lines)
+        source, most = _StreamSource(lines, size, wait=complete), min(FIRST_LINES, size.lines)
+    total = 0
     try:
         while window := source.take(most, size.characters):
-            yield window
+            total += len(window)
+            if total > after:
+                yield window
             if len(window) == most:
                 most = min(2 * most, size.lines)
     finally:
@@ -123,8 +140,9 @@ class _ListSource(Generic[LineT]):
 class _StreamSource(Generic[LineT]):
     """Lines that are read in a thread while earlier ones are translated."""
 
-    def __init__(self, lines: Iterable[LineT], size: WindowSize) -> None:
+    def __init__(self, lines: Iterable[LineT], size: WindowSize, *, wait: bool) -> None:
         self._size = size
+        self._wait = wait
         self._waiting: deque[LineT] = deque()
         self._characters = 0  # in the waiting lines
         self._changed = threading.Condition()
@@ -154,7 +172,9 @@ class _StreamSource(Generic[LineT]):
     def _wait_for_more(self, most: int, characters: int) -> None:
         end = time.monotonic() + OLDEST_LINE_SECONDS
         while self._may_grow(most, characters):
-            if time.monotonic() >= end or not self._changed.wait(NEXT_LINE_SECONDS):
+            if self._wait:
+                self._changed.wait(POLL_SECONDS)
+            elif time.monotonic() >= end or not self._changed.wait(NEXT_LINE_SECONDS):
                 return
 
     def close(self) -> None:

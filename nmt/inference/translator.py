@@ -28,7 +28,7 @@ from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegmen
 from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import Segmenter, clean, max_segment_pieces, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
-from nmt.inference.streaming import SourceLine, number_lines, window_size, windows
+from nmt.inference.streaming import WHOLE_TEXT, SourceLine, Windowing, number_lines, window_size, windows
 from nmt.log import logger
 from nmt.model import Seq2Seq
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
@@ -232,7 +232,11 @@ class Translator:
         return clone
 
     def translate(
-        self, lines: Iterable[str | SourceLine], *, long_lines: LongLines | None = None
+        self,
+        lines: Iterable[str | SourceLine],
+        *,
+        long_lines: LongLines | None = None,
+        windowing: Windowing = WHOLE_TEXT,
     ) -> Iterator[Translation]:
         """Translate lines: one translation for each, in order.
 
@@ -243,6 +247,7 @@ class Translator:
             lines: Strings, or lines with constraints. A single string is one line. Messages name lines by their number.
             long_lines: Collects warnings of lines that are translated in segments, over several calls. None: this call
                 logs its own.
+            windowing: How lines that are read in a thread are grouped. Results begin with the first window.
 
         Raises:
             UsageError: A constraint of a line cannot be used.
@@ -250,7 +255,7 @@ class Translator:
         """
         reported = LongLines() if long_lines is None else long_lines
         numbered = number_lines([lines] if isinstance(lines, str) else lines)
-        for window in windows(numbered, window_size(self.decoding.batch_sentences)):
+        for window in windows(numbered, window_size(self.decoding.batch_sentences), windowing):
             yield from self._translate_window(window, reported)
         if long_lines is None:
             reported.summarize()

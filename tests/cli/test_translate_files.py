@@ -157,7 +157,7 @@ def test_processes_answer_a_line_before_the_next_one(folder: Path) -> None:
         (["text.en", "--alignment", "soft", "--format", "tsv"], ["--alignment soft", "jsonl"]),
         (["text.en", "--resume"], ["--resume", "-o"]),
         (["text.en", "--resume", "-o", "x", "--overwrite"], ["--resume", "--overwrite"]),
-        (["text.en", "--resume", "-o", "long.de"], ["long.de has translations of 9 lines", "text.en has only 7"]),
+        (["text.en", "--resume", "-o", "long.de"], ["long.de", "translations of 9 lines", "no record"]),
         (["text.en", "--resume", "-o", "long.de", "--format", "tsv"], ["long.de, line 1", "tsv"]),
         (["text.en", "--processes", "2", "--threads", "2"], ["--processes excludes --threads"]),
         (["text.en", "--processes", "2", "--device", "cuda"], ["--processes"]),

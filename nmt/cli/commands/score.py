@@ -108,7 +108,8 @@ def score(
     as_json = (format or ("jsonl" if kind == "jsonl" else "text")) == "jsonl"
     summary = _Summary()
     items = read_items(source, target, kind)
-    results = summary.count(_scored(scorer, _without_pieces(items) if texts else items))
+    complete = all(path is None or path.is_file() for path in (source, target))
+    results = summary.count(_scored(scorer, _without_pieces(items) if texts else items, complete=complete))
     _write((_json(item, scores) if as_json else _text(scores) for item, scores in results), output or STANDARD_STREAM)
     summary.report()
 
@@ -130,10 +131,14 @@ def _without_pieces(items: Iterator[Item]) -> Iterator[Item]:
         yield item._replace(pairs=[replace(pair, pieces=None) for pair in item.pairs])
 
 
-def _scored(scorer: Scorer, items: Iterator[Item]) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
-    """Yield each item with the scores of its pairs."""
+def _scored(
+    scorer: Scorer, items: Iterator[Item], *, complete: bool
+) -> Iterator[tuple[Item, list[TranslationScore | None]]]:
+    """Yield each item with the scores of its pairs. `complete`: the batches do not depend on the arrival of lines."""
+    from nmt.inference.streaming import Windowing
+
     waiting: deque[Item] = deque()
-    scores = scorer.score(_pairs(items, waiting))
+    scores = scorer.score(_pairs(items, waiting), windowing=Windowing(complete=complete))
     for first in scores:
         item = waiting.popleft()
         yield item, [first, *islice(scores, len(item.pairs) - 1)]

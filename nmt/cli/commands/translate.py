@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,11 +34,12 @@ from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.inference.documents import document_kind
 from nmt.inference.find_model import find_models
-from nmt.inference.streaming import SourceLine, number_lines, windows
+from nmt.inference.streaming import SourceLine, Windowing, number_lines, windows
 from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
+    from nmt.inference.output.record import OutputRecord, Point
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 DOCUMENTS = "Documents"
@@ -130,9 +130,7 @@ def translate(
             rich_help_panel=DOCUMENTS,
         ),
     ] = None,
-    resume: Annotated[
-        bool, option("--resume", help="Continue after the last complete line of the output file.")
-    ] = False,
+    resume: Annotated[bool, option("--resume", help="Continue an unfinished output file of the same command.")] = False,
     progress: Annotated[
         bool | None,
         option(
@@ -219,33 +217,60 @@ def _translate_file(
     maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, progress: bool
 ) -> None:
     """Translate a file, or the part of it that is not translated yet."""
-    from nmt.inference.output.writer import continue_file, with_progress, write_blocks
+    from nmt.inference.output.record import OutputRecord, Point
+    from nmt.inference.output.writer import with_progress, write_blocks
 
+    record = None
+    if output != STANDARD_STREAM and (output.is_file() or not output.exists()):
+        record = OutputRecord(output, maker.origin())
+    elif resume:
+        raise UsageError(f"--resume cannot continue {output}, because it is not a regular file.")
+    start = _resume_point(record, file, maker.layout.format) if record is not None and resume else Point()
+    if start is None:
+        return
+    maker = replace(maker, windowing=Windowing(after=start.lines, complete=file.is_file()))
     writer = maker() if processes == 1 else None
-    skipped = continue_file(output, maker.layout.format) if resume else 0
-    append = resume and output.exists()
-    lines = _read_lines(maker.constraints, file, skipped, output)
+    lines = maker.constraints.attach(number_lines(read_lines(file, keep_broken=False)))
+    if record is not None:
+        lines = record.follow(lines, start)
     blocks = _in_processes(maker, lines, processes=processes) if writer is None else writer.write(lines)
     if progress:
-        blocks = with_progress(blocks, file, skipped=skipped)
-    write_blocks(blocks, output, append=append)
+        blocks = with_progress(blocks, file, skipped=start.lines)
+    if record is None:
+        write_blocks(blocks, output, append=False)
+    else:
+        record.write(blocks, start)
 
 
 def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes: int) -> Iterator[str]:
     from nmt.inference.output.processes import WINDOW, in_processes
 
     make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-    return in_processes(make, windows(lines, WINDOW), processes=processes)
+    return in_processes(make, windows(lines, WINDOW, maker.windowing), processes=processes)
 
 
-def _read_lines(constraints: ConstraintFiles, file: Path, skipped: int, output: Path) -> Iterator[SourceLine]:
-    """Return the numbered lines of a text with their constraints, after the first `skipped` lines."""
-    lines = iter(constraints.attach(number_lines(read_lines(file, keep_broken=False))))
-    if skipped:
-        available = sum(1 for _ in islice(lines, skipped))
-        if available < skipped:
-            raise UsageError(
-                f"{output} has translations of {skipped:,} lines, but {file} has only {available:,} lines."
-            )
-        logger.info("resuming after line %s", f"{skipped:,}")
-    return lines
+def _resume_point(record: OutputRecord, file: Path, format: Format) -> Point | None:
+    """Return the place from which an output is continued; None if it is complete.
+
+    Raises:
+        UsageError: The output is of another text, model or command.
+    """
+    from nmt.data.corpus import inspect_file
+    from nmt.inference.output.record import Point
+    from nmt.inference.output.writer import count_translated
+
+    output = record.output
+    point = record.last_point()
+    if point is not None:
+        logger.info("resuming after line %s", f"{point.lines:,}")
+        return point
+    if not output.exists() or not output.stat().st_size:
+        return Point()
+    translated = count_translated(output, format)
+    if file.is_file() and translated == inspect_file(file).lines:
+        logger.info("%s is complete: it has translations of %s lines", output, f"{translated:,}")
+        return None
+    raise UsageError(
+        f"--resume cannot continue {output}. It has translations of {translated:,} lines, but no record of the text "
+        f"and the model ({record.path.name}). Use --overwrite, or another -o."
+    )

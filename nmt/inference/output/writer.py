@@ -63,14 +63,36 @@ def continue_file(output: Path, format: Format) -> int:
     if not output.exists():
         return 0
     written = _inspect(output, format)
+    truncate_output(output, written.size)
+    return written.lines
+
+
+def truncate_output(output: Path, size: int) -> None:
+    """Keep the first `size` bytes of an output, counted uncompressed.
+
+    Raises:
+        DataError: The file cannot be read or written.
+    """
     if output.suffix.lower() in PACKED:
         # A compressed stream cannot be continued in the middle: it is compressed again.
         with open_whole(output) as stream:
-            for chunk in _first(salvage_bytes(output), written.size):
+            for chunk in _first(salvage_bytes(output), size):
                 stream.write(chunk)
-    else:
-        os.truncate(output, written.size)
-    return written.lines
+        return
+    try:
+        os.truncate(output, size)
+    except OSError as error:
+        raise DataError(f"{output}: {error.strerror}.") from error
+
+
+def count_translated(output: Path, format: Format) -> int:
+    """Return the number of lines that an output has translations of, complete or not.
+
+    Raises:
+        DataError: The file has another format, or cannot be read.
+    """
+    written = _inspect(output, format)
+    return written.lines + 1 if format in ("tsv", "moses") and output.stat().st_size else written.lines
 
 
 def _inspect(output: Path, format: Format) -> WrittenOutput:
