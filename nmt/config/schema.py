@@ -628,7 +628,7 @@ class DecodingConfig(Section):
     split_sentences: Annotated[bool, TEXT] = False
     """Translate each sentence of a line separately, for lines that are paragraphs. Each line remains one line."""
     protect: Annotated[bool, TEXT] = False
-    """Copy tags, placeholders and URLs unchanged into the translation.
+    """Copy tags, placeholders, URLs and emoji unchanged into the translation.
 
     If the tokenizer has no placeholder in `tokenizer.user_symbols`, the item is removed before translation and put back
     where the attention points."""

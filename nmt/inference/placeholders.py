@@ -1,9 +1,12 @@
-"""Protects tags, placeholders and URLs: they are masked in the source and put back unchanged into the translation.
+"""Protects tags, placeholders, URLs and emoji: they are masked in the source and put back unchanged.
 
 A model with placeholder symbols (`tokenizer.user_symbols`) reads and writes one symbol for each item. Other models read
 the text without the items. An item without a symbol in the translation is put where the attention points: between the
 translation of the text before it and the translation of the text after it. Closing punctuation stays closing
 punctuation.
+
+The mark of an access key (`&File`) is put before a word. In Korean and in languages without spaces between words, the
+key follows the label, as is usual there: `文件(&F)`.
 
 S source pieces, T target pieces.
 """
@@ -32,6 +35,7 @@ INLINE = re.compile(
     re.IGNORECASE,
 )
 CLOSING_TAG = re.compile(r"(?:<|&(?:amp;)*lt;)/")
+HANGUL = re.compile("[\uac00-\ud7a3]")
 BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")
 
 
@@ -75,7 +79,7 @@ def mask(text: str, symbols: Sequence[str]) -> Masked:
         visible += visible_length(between)
         end = start + len(span)
         after = text[end : end + 1]
-        symbol = next(free, None)
+        symbol = None if kind == "access key" else next(free, None)
         spans.append(
             ProtectedSpan(
                 span, kind, visible, symbol, start == 0 or text[start - 1].isspace(), not after or after.isspace()
@@ -84,7 +88,9 @@ def mask(text: str, symbols: Sequence[str]) -> Masked:
         if symbol is not None:
             kept.append(symbol)
             visible += len(symbol)
-        elif kept and is_word(kept[-1][-1]) and after and is_word(after) and not INLINE.match(span):
+        elif kind == "access key" or INLINE.match(span):
+            continue
+        elif kept and is_word(kept[-1][-1]) and after and is_word(after):
             kept.append(" ")
     _append(kept, text[end:])
     return Masked("".join(kept).strip(), spans)
@@ -127,6 +133,8 @@ def restore(
         spaces: Whether the target language puts spaces between words.
     """
     pieces = subwords.pieces(target.ids)
+    keys = [span for span in spans if span.kind == "access key" and (not spaces or HANGUL.search("".join(pieces)))]
+    spans = [span for span in spans if span not in keys]
     translated = {span.symbol for span in spans if span.symbol is not None and pieces.count(span.symbol) == 1}
     unmatched = {span.symbol for span in spans if span.symbol is not None} - translated
     missing = [span for span in spans if span.symbol not in translated]
@@ -139,6 +147,10 @@ def restore(
         candidates = [_same_side(allowed, target_closing, distance=gap - closing) for gap in gaps]
     else:
         candidates = [allowed for _ in gaps]
+    candidates = [
+        _word_starts(pieces, each) if span.kind == "access key" else each
+        for span, each in zip(missing, candidates, strict=True)
+    ]
     places = [_split_point(target.weights, gap, each) for gap, each in zip(gaps, candidates, strict=True)]
     restored = ""
     bounds = sorted({0, *places, len(pieces)})
@@ -151,7 +163,21 @@ def restore(
     for span in spans:
         if span.symbol in translated:
             restored = restored.replace(str(span.symbol), span.text, 1)
+    for span in keys:
+        restored = _with_key(restored, span.text + "".join(text.split())[span.offset :][:1])
     return restored
+
+
+def _with_key(label: str, key: str) -> str:
+    """Return a label with an access key in brackets behind its last letter: `文件(&F)...`."""
+    end = next((index for index in reversed(range(len(label))) if label[index].isalnum() or label[index] in ")]}>"), -1)
+    return f"{label[: end + 1]}({key.upper()}){label[end + 1 :]}"
+
+
+def _word_starts(pieces: Sequence[str], allowed: Sequence[int]) -> Sequence[int]:
+    """Return the `allowed` indices where a word begins; the first index if there is none."""
+    starts = [index for index in allowed if index < len(pieces) and pieces[index].lstrip(WORD_START)[:1].isalpha()]
+    return starts or [0]
 
 
 def _piece_ends(pieces: Sequence[str], visible: int) -> NDArray[np.float64]:
@@ -252,6 +278,8 @@ def _space_between(span: ProtectedSpan, following: ProtectedSpan, *, spaces: boo
     """Return whether two adjacent items need a space: as in the source, or because their words were between them."""
     if span.space_after or following.space_before:
         return True
+    if span.kind == "access key":
+        return False
     kinds = (span.kind, following.kind)
     return following.offset > span.offset and "tag" not in kinds and (spaces or "url" in kinds)
 
@@ -263,6 +291,8 @@ def _space_before(span: ProtectedSpan, left: str, *, spaces: bool) -> bool:
 
 
 def _space_after(span: ProtectedSpan, right: str, *, word_boundary: bool, spaces: bool) -> bool:
+    if span.kind == "access key":
+        return False
     if spaces and span.space_after and (word_boundary or right[0].isalnum()):
         return True
     return span.kind != "tag" and ((spaces and right[0].isalnum()) or _joins(span, right[0]))
@@ -270,7 +300,7 @@ def _space_after(span: ProtectedSpan, right: str, *, word_boundary: bool, spaces
 
 def _joins(span: ProtectedSpan, neighbour: str) -> bool:
     """Return whether a character beside an item would be read as part of it, even in a language without spaces."""
-    if not neighbour.isascii():
+    if not neighbour.isascii() or span.kind in ("emoji", "access key"):
         return False
     return neighbour.isalnum() or neighbour in ("_/%@+&=#~$" if span.kind == "url" else "_")
 

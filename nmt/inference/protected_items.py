@@ -1,4 +1,6 @@
-"""Finds the items of a text that a translation must keep unchanged: tags, placeholders and addresses.
+"""Finds the items of a text that a translation must keep unchanged: tags, placeholders, addresses and emoji.
+
+The mark of an access key is an item too, such as the `&` of `&File` and the `_` of `_File` in the labels of programs.
 
 `--protect` and the quality flags use these patterns. The borders of items are ASCII: `%s` is found in `共有%s个文件`,
 and an e-mail address ends before a Korean particle. A line is read once from left to right, so that hostile lines take
@@ -8,9 +10,10 @@ no longer than others.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Kind = Literal["tag", "placeholder", "url"]
+Kind = Literal["tag", "placeholder", "url", "emoji", "access key"]
 
 
 class ProtectedItem(NamedTuple):
@@ -62,15 +65,45 @@ BRACES = (
     r"|\$t\([^()]{1,80}\)"
 )
 ENTITY = r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});"
+# A name after a colon, as frameworks for websites write it. Only well-known names, and names that no word looks like:
+# some people write a space before a colon and none after it.
+COLON_NAMES = (
+    "attributes?|values?|min|max|size|count|names?|date|time|format|digits|decimal|seconds|minutes|hours|days|users?"
+    "|username|email|number|total|amount|title|url|link|files?|filename|path|type|key|id|code|version|field|model"
+)
+NO_WORD_BEFORE = r"""(?<![^\s(\[{>"'«„“‘])"""
+COLON = (
+    rf"{NO_WORD_BEFORE}:(?:(?:{COLON_NAMES}|{COLON_NAMES.title()}|{COLON_NAMES.upper()}|[a-z][a-z0-9]*_[a-z0-9_]+|[a-z]+[0-9]{{1,2}})"
+    r"(?![A-Za-z0-9_:-])|[a-z0-9_+-]{2,40}:(?![A-Za-z0-9]))"
+)
+# In Chinese, Japanese and Korean programs the access key follows the label: 文件(&F).
+KEY_IN_BRACKETS = r"\([&_][A-Za-z0-9]\)"
 UNDERSCORED = r"(?<![A-Za-z0-9_])__[A-Za-z][A-Za-z0-9_]{0,80}__(?![A-Za-z0-9_])"
 # The start of an ICU message argument with a format, which may contain further arguments.
 ICU = (
     r"\{\s{0,8}\w{1,60}\s{0,8},\s{0,8}"
     r"(?:plural|selectordinal|select|number|date|time|duration|ordinal|spellout|choice|list)\s{0,8}[,}]"
 )
-PROTECTED = re.compile(
-    f"{URL}|(?P<tag>{TAG})|(?P<icu>{ICU})|(?P<placeholder>{BRACES}|{PERCENT}|{ENTITY}|{UNDERSCORED})"
+# Characters that are emoji alone or before a variation selector, flags, key caps, and sequences with joiners.
+PICTURE = (
+    r"(?:[\u231a\u231b\u23e9-\u23f3\u23f8-\u23fa\u25fd\u25fe\u2600-\u2775\u2794-\u27bf\u2b1b\u2b1c\u2b50\u2b55"
+    r"\U0001f004\U0001f0cf\U0001f18e\U0001f191-\U0001f19a\U0001f201-\U0001f251\U0001f300-\U0001faff]"
+    r"|[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f100-\U0001f1e5](?=\ufe0f))"
+    r"\ufe0f?[\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]{0,16}"
 )
+EMOJI = rf"(?:(?:{PICTURE})(?:\u200d(?:{PICTURE})){{0,8}}|[\U0001f1e6-\U0001f1ff]{{2}}|(?<![0-9])[0-9#*]\ufe0f?\u20e3)+"
+# The mark of an access key before a letter, at the start of a word or within it. See _is_access_key.
+ACCESS_KEY = r"(?<![&_])[&_](?=[^\W\d_])"
+MAX_LABEL = 100
+"""Length of the longest text that may be the label of a program with an access key."""
+SHORT_PART = 2
+"""Letters of one part of a word with an access key within it: E&xit, but not cut&paste."""
+PROTECTED = re.compile(
+    f"{URL}|(?P<tag>{TAG})|(?P<icu>{ICU})"
+    f"|(?P<placeholder>{BRACES}|{PERCENT}|{ENTITY}|{UNDERSCORED}|{COLON}|{KEY_IN_BRACKETS})"
+    f"|(?P<emoji>{EMOJI})|(?P<access_key>{ACCESS_KEY})"
+)
+WORD_BEFORE, WORD_AFTER = re.compile(r"[^\W\d_]*\Z"), re.compile(r"[^\W\d_]*")
 
 # Without brackets: an address ends before a bracket that it does not open.
 ADDRESS_RUN = re.compile(rf"(?:[!#-%'*-;=?-Z^_a-z|~{LATIN}]|&(?!(?:amp;)*(?:quot|lt|gt|apos|nbsp|#[0-9]{{1,5}});))+")
@@ -107,9 +140,39 @@ def find_protected(text: str) -> list[ProtectedItem]:
             if end == position:
                 continue
             position = end
-        kind: Kind = "url" if match["address"] or match["mail"] else "tag" if match["tag"] else "placeholder"
-        items.append(ProtectedItem(text[start:position], kind, start))
-    return items
+        elif match["access_key"] is not None and not _is_access_key(text, start):
+            continue
+        items.append(ProtectedItem(text[start:position], _kind(match), start))
+    return items if _has_one_mark(text, items) else [item for item in items if item.kind != "access key"]
+
+
+def _has_one_mark(text: str, items: Sequence[ProtectedItem]) -> bool:
+    """Return whether the text beside its other items has no mark but the one of an access key. A label has only one."""
+    keys = [item for item in items if item.kind == "access key"]
+    others = sum(item.text.count(keys[0].text) for item in items if item.kind != "access key") if keys else 0
+    return not keys or (len(keys) == 1 and text.count(keys[0].text) == 1 + others)
+
+
+def _kind(match: re.Match[str]) -> Kind:
+    if match["address"] or match["mail"]:
+        return "url"
+    if match["access_key"]:
+        return "access key"
+    return "tag" if match["tag"] else "emoji" if match["emoji"] else "placeholder"
+
+
+def _is_access_key(text: str, place: int) -> bool:
+    """Return whether the mark at a place is one of an access key: `&File`, `_File`, `E&xit`, but not `R&D` or `a_b`."""
+    if len(text) > MAX_LABEL:
+        return False
+    before, after = text[:place], text[place + 1 :]
+    if not before or before[-1].isspace() or before[-1] in "([{>\"'«„“‘":
+        return True
+    left, right = WORD_BEFORE.search(before), WORD_AFTER.match(after)
+    if text[place] == "_" or left is None or right is None or not after[0].islower():
+        return False
+    sizes = len(left[0]), len(right[0])
+    return 0 < min(sizes) <= SHORT_PART < max(sizes)
 
 
 def matching_braces(text: str) -> dict[int, int]:

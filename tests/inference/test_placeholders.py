@@ -268,6 +268,12 @@ def translation_of(text: str, *, source_pieces: int = 8, pieces: int = 8, mean: 
             translation_of("x"),
             ["missing_placeholder", "missing_tag", "missing_url"],
         ),
+        ("good 😀❤\ufe0f", translation_of("gut"), ["missing_emoji"]),
+        ("good 😀❤\ufe0f", translation_of("gut 😀❤"), []),
+        ("good 👩\u200d🚀", translation_of("gut 👩"), ["missing_emoji"]),
+        ("&File", translation_of("Datei"), ["missing_placeholder"]),
+        ("&File", translation_of("文件(&F)"), []),
+        ("a man", translation_of("\u200b"), ["empty"]),
     ],
 )
 def test_flags(source: str, translation: Translation, flags: list[str]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
+from nmt.inference.placeholders import PieceTranslation, mask, restore
 from nmt.inference.protected_items import find_protected
-from tiny_translator import tiny_translator
+from tiny_translator import tiny_subword_model, tiny_translator
 
 FORMATS = {
     "printf": ["%s", "%d%%", "%-5.2lf"],
@@ -20,6 +24,8 @@ FORMATS = {
     "numbered tag": ["<0>", "</0>", "<1/>"],
     "escaped tag": ["&lt;b&gt;", "&lt;/b&gt;"],
     "e-mail": ["info@example.com"],
+    "emoji": ["😀", "👩🏽\u200d🚀", "❤\ufe0f", "🇩🇪", "1\ufe0f\u20e3", "🏴\U000e0067\U000e0062\U000e0073\U000e007f👍🏽"],
+    "access key in brackets": ["(&F)", "(_O)"],
     "URL": ["https://example.com/a_(b)?c=d", "www.example.com"],
 }
 SCRIPTS = {
@@ -83,3 +89,87 @@ def test_no_item_is_lost_or_doubled_beside_any_script(split: bool) -> None:
 )
 def test_borders_of_items(text: str, items: list[str]) -> None:
     assert [item.text for item in find_protected(text)] == items
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("Hello :name, you have :count messages", [":name", ":count"]),
+        ("(:attribute) <b>:Value</b> ':user_id' :arg1.", [":attribute", "<b>", ":Value", "</b>", ":user_id", ":arg1"]),
+        ("共有 :count个文件 :size。", [":count", ":size"]),
+        ("That is great :smile: :+1:", [":smile:", ":+1:"]),
+        ("At 10:30, Lehrer:innen said :this and :p or :-) to std::name, 1:count a:b 名称:name", []),
+        ("Le chat :il dort. Note :This is it ::name", []),
+        ("© 2020 ™ → 4 * 3 # 5 ① 中", []),
+        ("♥ ☎ ✓ ♪ ®\ufe0f", ["♥", "☎", "✓", "♪", "®\ufe0f"]),
+    ],
+)
+def test_names_after_a_colon_and_pictures(text: str, items: list[str]) -> None:
+    assert [item.text for item in find_protected(text)] == items
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "plain"),
+    [
+        ("&File", "&", "File"),
+        ("_File", "_", "File"),
+        ("Save &As...", "&", "Save As..."),
+        ("E&xit", "&", "Exit"),
+        ("Prin&t", "&", "Print"),
+        ("В&ыход", "&", "Выход"),
+        ("_Open %(file_name)s", "_", "Open"),
+        ("&Open &lt;b&gt;", "&", "Open"),
+        ("„&Datei“ öffnen", "&", "„Datei“ öffnen"),
+    ],
+)
+def test_the_mark_of_an_access_key_is_masked(label: str, key: str, plain: str) -> None:
+    assert [item.text for item in find_protected(label) if item.kind == "access key"] == [key]
+    assert mask(label, ["<p1>", "<p2>"]).text.removesuffix(" <p1>").removesuffix("<p1>") == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "R&D, AT&T, Q&A, H&M and S&P 500",
+        "cut&paste and drag&drop, rock & roll",
+        "a_b file_name _emphasis_ __init__ x&y r&b",
+        "Tom &Jerry and R&D",
+        "&File &Edit",
+        "&&File and 5 & 6",
+        "Name: ____ &",
+        "the _private name of a long text, " + "which is certainly not the label of a program " * 3,
+    ],
+)
+def test_ordinary_text_has_no_access_key(text: str) -> None:
+    assert [item for item in find_protected(text) if item.kind == "access key"] == []
+
+
+def test_every_label_keeps_its_access_key() -> None:
+    labels = ["&the house", "the _red house.", "ho&use", "the man sees a &dog (or not)...", "<b>&the</b> dog"]
+    for translation in tiny_translator(protect=True, beam_size=1).translate(labels):
+        mark = "_" if "_" in translation.source else "&"
+        assert translation.text.count(mark) == 1
+        place = translation.text.index(mark)
+        if any(map(str.isalpha, translation.text)):
+            assert translation.text[place + 1].isalpha(), translation.text
+            assert place == 0 or not translation.text[place - 1].isalnum(), translation.text
+
+
+@pytest.mark.parametrize(
+    ("label", "spaces", "expected"),
+    [
+        ("&red house", True, "&house red"),
+        ("red _house", True, "_house red"),
+        ("&red house", False, "house red(&R)"),
+        ("red _house.", False, "house red(_H)."),
+    ],
+)
+def test_the_mark_goes_before_the_translated_word_or_behind_the_label(label: str, spaces: bool, expected: str) -> None:
+    """The translation has its two words in the other order."""
+    model = tiny_subword_model()
+    masked = mask(label, [])
+    source, ids = model.encode([masked.text, re.sub(r"[&_]|\(.*\)", "", expected)])
+    weights = np.zeros((len(ids), len(source)), np.float32)  # [T, S]
+    weights[np.arange(len(ids)), np.arange(len(ids))[::-1] * len(source) // len(ids)] = 1
+    target = PieceTranslation(model.pieces(source), ids, weights)
+    assert restore(masked.text, masked.spans, target, model, spaces=spaces) == expected

@@ -32,6 +32,8 @@ COPIED_WORDS = 4
 LARGEST_SPELLED = 12
 NUMBER = re.compile(r"\d+(?:[.,:\u00a0\u202f'’]\d+)*")
 
+EMOJI_SELECTOR = "\ufe0f"
+
 FLAGS = (
     "empty",
     "unfinished",
@@ -43,6 +45,7 @@ FLAGS = (
     "missing_placeholder",
     "missing_tag",
     "missing_url",
+    "missing_emoji",
     "unknown_words",
     "wrong_script",
 )
@@ -107,10 +110,15 @@ def _missing(source: str, text: str) -> Iterator[str]:
         end = start + len(span)
     rest.append(source[end:])
     for kind, spans in kinds.items():
-        if any(text.count(span) < count for span, count in spans.items()):
-            yield f"missing_{kind}"
+        if any(_count(span, text) < count for span, count in spans.items()):
+            yield "missing_placeholder" if kind == "access key" else f"missing_{kind}"
     if Counter(_numbers(" ".join(rest))) - Counter(_numbers(text, smallest=0)):
         yield "missing_number"
+
+
+def _count(item: str, text: str) -> int:
+    """Count an item in a text. The selector of the colourful form of an emoji does not matter."""
+    return text.replace(EMOJI_SELECTOR, "").count(item.replace(EMOJI_SELECTOR, "") or item)
 
 
 def _numbers(text: str, smallest: int = LARGEST_SPELLED + 1) -> Sequence[str]:
