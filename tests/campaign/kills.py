@@ -13,7 +13,15 @@ from typing import Any
 
 from campaign.forks import Ended, Kill, describe, run
 from campaign.operations import Operation
-from campaign.scenarios import SCENARIOS, Scenario, copy_folder, has_checkpoint, make_template, next_command
+from campaign.scenarios import (
+    SCENARIOS,
+    Scenario,
+    TemplateError,
+    copy_folder,
+    has_checkpoint,
+    make_template,
+    next_command,
+)
 from campaign.states import State, corrupt_files, differences, read_state, unpack
 
 MOST_COMMANDS = 8
@@ -21,6 +29,10 @@ REPEATED = 0.3
 """Probability that the next command is killed too."""
 STOPPED = 0.25
 """Probability that a training gets SIGTERM before it is killed."""
+
+
+class UndisturbedError(Exception):
+    """A command failed without a kill."""
 
 
 @dataclass
@@ -56,6 +68,8 @@ class KillCampaign:
     def __init__(self, work: Path, *, seed: int, scenarios: Sequence[str] | None = None) -> None:
         self._work = work
         self._seed = seed
+        self.broken: dict[str, str] = {}
+        """Scenarios that fail without a kill, with the error."""
         self._scenarios = [SCENARIOS[name] for name in scenarios or SCENARIOS]
         self._known: dict[str, Undisturbed] = {}
         self._scratch = work / "scratch"
@@ -67,6 +81,8 @@ class KillCampaign:
         for number in range(start, start + count):
             rng = random.Random(f"{self._seed} random {number}")
             scenario = self._scenarios[number % len(self._scenarios)]
+            if not self._works(scenario):
+                continue
             known = self.undisturbed(scenario)
             kills = []
             while not kills or rng.random() < REPEATED:
@@ -80,6 +96,7 @@ class KillCampaign:
         every = [
             (scenario, number, operation)
             for scenario in self._scenarios
+            if self._works(scenario)
             for number, operation in enumerate(self.undisturbed(scenario).operations, 1)
         ]
         rng.shuffle(every)
@@ -99,6 +116,17 @@ class KillCampaign:
     @staticmethod
     def _stops(scenario: Scenario) -> float:
         return STOPPED if scenario.command[0] == "train" else 0.0
+
+    def _works(self, scenario: Scenario) -> bool:
+        """Return whether a command works without a kill."""
+        if scenario.name in self.broken:
+            return False
+        try:
+            self.undisturbed(scenario)
+        except (UndisturbedError, TemplateError) as error:
+            self.broken[scenario.name] = str(error)
+            return False
+        return True
 
     def undisturbed(self, scenario: Scenario) -> Undisturbed:
         """Run the command of a scenario without a kill, once for each scenario."""
@@ -121,7 +149,7 @@ class KillCampaign:
         folder = self._fresh(template)
         ended = run(scenario.command, folder, scratch=self._scratch, record=True, learn=True, before=scenario.before)
         if ended.code != 0:
-            raise RuntimeError(f"{scenario.name} failed without a kill:\n{ended.errors}")
+            raise UndisturbedError(f"{scenario.name} failed without a kill:\n{ended.errors}")
         return ended, read_state(folder)
 
     def run(self, trial: Trial) -> Trial:
@@ -235,5 +263,7 @@ def campaign(
         show(f"two undisturbed commands differ: {name}: {lines[:5]}")
     for name, lines in undisciplined.items():
         show(f"order of operations: {name}: {sorted(set(lines))[:12]}")
+    for name, error in kills.broken.items():
+        show(f"FAILED without a kill: {name}: {error}")
     show(f"{dict(counts)}, {time.monotonic() - start:.0f} s")
-    return failures
+    return failures + [Trial(SCENARIOS[name], [], "undisturbed") for name in kills.broken]

@@ -1,49 +1,70 @@
-"""The arguments of `python -m tests.campaign`."""
+"""The arguments of `python -m tests.campaign`.
+
+kills kills commands at random and chosen moments. files damages model files and checkpoints, configurations changes
+configurations, inputs changes texts, corpora, archives, documents and side files.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
+show = partial(print, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a part of the campaign, and return 1 if it found a fault."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
-    parser.add_argument("part", choices=("kills",))
-    parser.add_argument("--count", type=int, default=100, help="Number of random trials. Default: 100.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=("kills", "files", "configurations", "inputs"))
+    parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
-    parser.add_argument("--start", type=int, default=0, help="Number of the first random trial. Default: 0.")
+    parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of all random choices. Default: 1.")
     parser.add_argument("--minutes", type=float, default=60.0, help="Longest duration. Default: 60.")
-    parser.add_argument("--only", action="append", help="Name of a scenario. Default: all.")
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "nmt-campaign")
+    parser.add_argument("--only", action="append", help="Name of a scenario or file. Default: all.")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "nmt-campaign",
+        help="Folder for inputs and folders that show a fault. Default: nmt-campaign in the folder of temporary files.",
+    )
     options = parser.parse_args(arguments)
     from campaign import forks
 
     forks.warm()
-    work = Path(
-        tempfile.mkdtemp(prefix="nmt-campaign-", dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
-    )
-    return _kills(options, work)
+    memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    work = Path(tempfile.mkdtemp(prefix="nmt-campaign-", dir=memory))
+    try:
+        return _kills(options, work) if options.part == "kills" else _fuzz(options, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _kills(options: argparse.Namespace, work: Path) -> int:
     from campaign.kills import KillCampaign, campaign
 
     kills = KillCampaign(work, seed=options.seed, scenarios=options.only)
-    try:
-        failures = []
-        if options.targeted:
-            failures += campaign(
-                kills, kills.targeted_trials(options.targeted), minutes=options.minutes, keep=options.keep
-            )
-        if options.count:
-            trials = kills.random_trials(options.count, start=options.start)
-            failures += campaign(kills, trials, minutes=options.minutes, keep=options.keep)
-    finally:
-        kills.close()
+    run = partial(campaign, kills, minutes=options.minutes, keep=options.keep, show=show)
+    failures = run(kills.targeted_trials(options.targeted)) if options.targeted else []
+    if options.count:
+        failures += run(kills.random_trials(options.count, start=options.start))
+    return int(bool(failures))
+
+
+def _fuzz(options: argparse.Namespace, work: Path) -> int:
+    from campaign.fuzz import Fuzzer, campaign
+    from campaign.targets import PARTS
+
+    targets = [target for target in PARTS[options.part] if options.only is None or target.name in options.only]
+    fuzzer = Fuzzer(work, seed=options.seed, targets=targets)
+    failures = campaign(
+        fuzzer, start=options.start, count=options.count, minutes=options.minutes, keep=options.keep, show=show
+    )
     return int(bool(failures))
