@@ -35,11 +35,14 @@ State = dict[str, Any]
 
 
 def read_state(folder: Path) -> State:
-    """Return the content of all files in a folder, by name; see `CLOCKS`."""
+    """Return the content of all files in a folder, by name; see `CLOCKS`.
+
+    The lock file of a killed process has no effect: the lock ended with the process.
+    """
     return {
         str(path.relative_to(folder)): _content(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or not path.is_dir()
+        if (path.is_symlink() or not path.is_dir()) and not (path.name[0] == "." and path.suffix == ".lock")
     }
 
 

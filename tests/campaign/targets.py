@@ -173,7 +173,7 @@ def make_folder(folder: Path, scratch: Path) -> None:
         TRAIN,
         ("preprocess", "toy.yaml", "data.preprocessed_folder=kept"),
         *(
-            ("translate", "few.en", "-m", "runs/toy", "--n-best", "3", "--format", format, "-o", f"nbest.{format}")
+            ("translate", "few.en", "-m", "runs/toy", "--n-best", "2", "--format", format, "-o", f"nbest.{format}")
             for format in ("jsonl", "tsv", "moses")
         ),
         (
@@ -185,8 +185,6 @@ def make_folder(folder: Path, scratch: Path) -> None:
             "few.de",
             "--weights",
             "weights.json",
-            "-o",
-            "best.de",
         ),
     ]
     for command in commands:
