@@ -51,14 +51,23 @@ class Case:
 class Fuzzer:
     """Runs commands on changed files in a folder of its own."""
 
-    def __init__(self, work: Path, *, seed: int, targets: Sequence[Target]) -> None:
+    def __init__(self, work: Path, *, seed: int, targets: Sequence[Target], template: Path) -> None:
+        """Make the folder of the commands.
+
+        Args:
+            work: A new folder.
+            seed: The seed of all choices.
+            targets: The files that are changed.
+            template: Folder of whole files. It is made if it does not exist.
+        """
         self._seed = seed
         self._targets = targets
         self._scratch = work / "scratch"
-        self._template = work / "template"
+        self._template = template
         self._folder = work / "a" / "b" / "folder"
         self._scratch.mkdir(parents=True)
-        make_folder(self._template, self._scratch)
+        if not template.exists():
+            make_folder(template, self._scratch)
         self._clean()
 
     def _clean(self) -> None:

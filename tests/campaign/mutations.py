@@ -434,7 +434,7 @@ def in_zip(rng: random.Random, data: bytes) -> Mutated:
     if kind == "lines":
         entries[name], what = lines(rng, entries[name])
     elif kind == "name":
-        entries[rng.choice(("../../x", "/x", "", "a/b/../c", "x.en", name.upper(), "\x1b"))] = entries.pop(name)
+        entries[rng.choice(("../../x", "/x", " ", "a/b/../c", "x.en", name.upper(), "\x1b"))] = entries.pop(name)
     elif kind == "delete":
         del entries[name]
     elif kind == "add":

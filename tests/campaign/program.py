@@ -1,7 +1,7 @@
 """The arguments of `python -m tests.campaign`.
 
 kills kills commands at random and chosen moments. files damages model files and checkpoints, configurations changes
-configurations, inputs changes texts, corpora, archives, documents and side files.
+configurations, inputs changes texts, corpora, archives, documents and side files. short does some of all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
+SHORT_KILLS, SHORT_FILES = 3, 12
+SHORT_SCENARIOS = ["train", "translate text"]
 show = partial(print, flush=True)
 
 
@@ -22,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("kills", "files", "configurations", "inputs"))
+    parser.add_argument("part", choices=("kills", "files", "configurations", "inputs", "short"))
     parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
     parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
@@ -42,7 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="nmt-campaign-", dir=memory))
     try:
-        return _kills(options, work) if options.part == "kills" else _fuzz(options, work)
+        if options.part == "kills":
+            return _kills(options, work)
+        if options.part == "short":
+            options.count, options.targeted, options.only = SHORT_KILLS, SHORT_KILLS, SHORT_SCENARIOS
+            failed = _kills(options, work)
+            options.count, options.only = SHORT_FILES, None
+            return max(failed, *(_fuzz(options, work, part) for part in ("files", "configurations", "inputs")))
+        return _fuzz(options, work, options.part)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -58,12 +67,12 @@ def _kills(options: argparse.Namespace, work: Path) -> int:
     return int(bool(failures))
 
 
-def _fuzz(options: argparse.Namespace, work: Path) -> int:
+def _fuzz(options: argparse.Namespace, work: Path, part: str) -> int:
     from campaign.fuzz import Fuzzer, campaign
     from campaign.targets import PARTS
 
-    targets = [target for target in PARTS[options.part] if options.only is None or target.name in options.only]
-    fuzzer = Fuzzer(work, seed=options.seed, targets=targets)
+    targets = [target for target in PARTS[part] if options.only is None or target.name in options.only]
+    fuzzer = Fuzzer(work / part, seed=options.seed, targets=targets, template=work / "template")
     failures = campaign(
         fuzzer, start=options.start, count=options.count, minutes=options.minutes, keep=options.keep, show=show
     )

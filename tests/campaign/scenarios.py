@@ -190,7 +190,10 @@ SCENARIOS = {
         _document("memory.tmx", "memory.de.tmx"),
         Scenario(
             "evaluate",
-            ("evaluate", "-m", "parent.safetensors", "-o", "evaluated", "--beam-size", "1", "--overwrite"),
+            (
+                *("evaluate", "-m", "parent.safetensors", "--source", "test.en", "--reference", "test.de"),
+                *("-o", "evaluated", "--beam-size", "1", "--overwrite"),
+            ),
             prepare=(PARENT,),
         ),
     )

@@ -73,7 +73,7 @@ MODELS = (
         "hostile model, evaluate",
         "model.safetensors",
         hostile_tensors,
-        ("evaluate", *MODEL, "-o", "evaluated"),
+        ("evaluate", *MODEL, "--tests", "model.safetensors", "-o", "evaluated"),
         weight=3,
     ),
     Target("damaged checkpoint", "runs/toy/last/*.*", damage, ("info", "--verify", "runs/toy"), strict=True, weight=6),
@@ -227,7 +227,8 @@ def _write_corpora(folder: Path) -> None:
             for a, b in pairs
         )
         + "</body></tmx>\n",
-        "corpus.xlf": '<?xml version="1.0"?>\n<xliff version="1.2"><file source-language="en" target-language="de"><body>\n'
+        "corpus.xlf": '<?xml version="1.0"?>\n<xliff version="1.2">'
+        '<file source-language="en" target-language="de"><body>\n'
         + "".join(
             f'<trans-unit id="{number}"><source>{a}</source><target>{b}</target></trans-unit>\n'
             for number, (a, b) in enumerate(pairs)

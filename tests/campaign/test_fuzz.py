@@ -14,7 +14,6 @@ from campaign.targets import documents
 from campaign.test_kills import campaign
 from nmt.data.tensor_file import check_tensors
 from tiny_translator import save_tiny_model
-from toy_experiments import TOY_CONFIG
 
 
 @pytest.mark.slow
@@ -29,14 +28,14 @@ def test_damaged_files_end_in_a_clear_error_or_the_right_result(part: str, tmp_p
         (damage, b"abc"),
         (lines, b"a\tb\nc\n"),
         (json_nodes, b'{"a": [1, {"b": null}]}'),
-        (yaml_nodes, TOY_CONFIG.encode()),
+        (yaml_nodes, b"a: {b: [1, x]}"),
         (tags, documents(["a", "b"])["text.xlf"].encode()),
     ],
 )
 def test_changes_depend_on_the_random_choices_only(mutate: Mutator, data: bytes) -> None:
-    first, again = ([mutate(random.Random(seed), data)[0] for seed in range(60)] for _ in range(2))
+    first, again = ([mutate(random.Random(seed), data)[0] for seed in range(30)] for _ in range(2))
     assert first == again
-    assert len(set(first)) > 15
+    assert len(set(first)) > 8
 
 
 def test_damage_is_always_a_change() -> None:

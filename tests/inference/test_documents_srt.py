@@ -77,8 +77,9 @@ def test_another_encoding_is_suggested_and_never_guessed(tmp_path: Path) -> None
         translate(tmp_path, "a.srt", data)
     result, _ = translate(tmp_path, "a.srt", data, encoding="cp1252")
     assert result == EXPECTED.replace("HELLO", "DÉJÀ LÀ").replace("♪", "*").encode("cp1252")
-    with pytest.raises(DataError, match="unknown encoding 'latin-x'"):
-        translate(tmp_path, "a.srt", data, encoding="latin-x")
+    for unknown in ("latin-x", "zip", "idna", "punycode", "undefined"):
+        with pytest.raises(DataError, match=f"unknown encoding '{unknown}'"):
+            translate(tmp_path, "a.srt", data, encoding=unknown)
 
 
 def test_broken_files_are_refused_with_their_line(tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class EncodedText(NamedTuple):
             ) from None
 
 
+NOT_OF_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+"""Codecs of Python for domain names and source code."""
+
+
 def decode(data: bytes, *, name: str, declared: str | None, encoding: str | None) -> EncodedText:
     """Decode a file.
 
@@ -67,7 +71,10 @@ def decode(data: bytes, *, name: str, declared: str | None, encoding: str | None
     chosen = encoding or marked or declared or "utf-8"
     try:
         codec = codecs.lookup(chosen)
-    except LookupError:
+        "".encode(chosen)  # a codec such as zip is not one of text
+        if codec.name in NOT_OF_FILES:
+            raise LookupError
+    except (LookupError, UnicodeError):
         raise DataError(f"{name}: unknown encoding {chosen!r}. Name the encoding with --encoding.") from None
     if marked is not None and codec.name not in (marked, marked.removesuffix("-le").removesuffix("-be"), "utf-8-sig"):
         raise DataError(f"{name} has the byte order mark of {marked}, which contradicts --encoding {chosen}.")
