@@ -8,9 +8,10 @@ continuations by log-probability stay. Those that end with EOS leave the beam, a
 With K = 1 this is greedy search.
 
 It is exact: a sentence is done when no live hypothesis can still beat the worst of the n kept ones with any
-continuation (see `LengthNormalization.upper_bound`). So stopping early never changes the result, and the best
-hypothesis does not depend on n. The stopping rule "fast" gives that up: a sentence is done when no live hypothesis, as
-it is now, has a better score than the worst of the n kept ones.
+continuation. More pieces can only lower its log-probability, and the divisor of its score is greatest at the length
+limit. So stopping early never changes the result, and the best hypothesis does not depend on n. The stopping rule
+"fast" gives that up: a sentence is done when no live hypothesis, as it is now, has a better score than the worst of the
+n kept ones.
 
 At the length limit only EOS can follow. A hypothesis that is ended there is returned only if its sentence has no other.
 The log-probability of EOS counts, so that all scores are comparable.
@@ -45,6 +46,8 @@ from nmt.search.length_normalization import LengthNormalization
 from nmt.search.top_k import as_top_k_model
 
 Stopping = Literal["exact", "fast"]
+
+LOWEST = np.finfo(np.float64).min
 
 
 def beam_search(
@@ -89,11 +92,11 @@ def beam_search(
         while True:
             relative_scores = from_host(beams.relative_scores(), source)  # [b, k]
             output = top_k_model.step_top_k(ids, state, memory, relative_scores, beam_size)
-            sentences = beams.count
             transition = beams.advance(output.continuations, output.eos, output.bonus)
             if not beams.count:
                 return beams.history.hypotheses()
-            memory = select_rows(memory, transition.sentences, of=sentences, like=source)
+            if transition.sentences is not None:
+                memory = memory.select(from_host(transition.sentences, source))
             state = select_rows(output.state, transition.rows, of=len(ids), like=source)
             ids = from_host(transition.ids, source)
 
@@ -105,8 +108,8 @@ class _Transition(NamedTuple):
     """The pieces to feed, one for each new row [R']."""
     rows: IntArray
     """The row that each new row continues [R']."""
-    sentences: IntArray
-    """The indices of the sentences that stay [b']."""
+    sentences: IntArray | None
+    """The indices of the sentences that stay [b']. None: all stay."""
 
 
 class _Beams:
@@ -126,8 +129,12 @@ class _Beams:
         self._normalization = normalization
         self._stopping = stopping
         self._limits = max_lengths
+        # A hypothesis has its greatest divisor at the length limit. The sum counts EOS.
+        self._bound_divisors = normalization.divisor(max_lengths + 1)  # [b]
         self._sentences: IntArray = np.arange(len(max_lengths))  # [b], as numbers of the original batch
+        self._index = self._sentences[:, np.newaxis]  # [b, 1]: 0 to b - 1
         self._totals: FloatArray = np.zeros((len(max_lengths), 1))  # log-probabilities [b, k]; -inf: no hypothesis
+        self._best: FloatArray = np.zeros(len(max_lengths))  # the greatest of each sentence [b]
 
     @property
     def count(self) -> int:
@@ -139,8 +146,9 @@ class _Beams:
 
         For small differences float32 is precise enough to rank continuations; for sums it is not.
         """
-        best = self._totals.max(axis=1, keepdims=True)  # [b, 1]
-        differences: NDArray[np.float32] = (self._totals - np.where(best == -np.inf, 0.0, best)).astype(np.float32)
+        # A sentence without hypotheses has -inf everywhere, and -inf minus -inf would be NaN.
+        best = np.maximum(self._best, LOWEST)[:, np.newaxis]  # [b, 1]
+        differences: NDArray[np.float32] = (self._totals - best).astype(np.float32)
         return differences
 
     def advance(self, best: Continuations, eos: Array, bonus: Array | None) -> _Transition:
@@ -151,37 +159,50 @@ class _Beams:
             eos: The log-probability of EOS for each row [R].
             bonus: Added to the score of a hypothesis of each row that ends now [R].
         """
-        sentence = np.arange(self.count)[:, np.newaxis]  # [b, 1]
-        log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)  # [b, C] each
-        totals = self._totals[sentence, rows] + log_probs  # [b, C]
-        if np.isnan(totals).any():
-            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
-        order = sentence, np.lexsort((pieces, rows, -totals), axis=1)[:, : self._beam_size]
-        totals, parents, pieces = totals[order], rows[order], pieces[order]  # [b, K] each
-        values = (log_probs if best.model_log_probs is None else to_host(best.model_log_probs))[order]  # [b, K]
+        totals, parents, pieces, values = self._sorted(best)  # [b, K] each
         bonuses = None if bonus is None else to_host(bonus).reshape(self._totals.shape)  # [b, k]
-
         ended = pieces == EOS  # [b, K]
         if ended.any():
-            self._end(
-                self._sentences, np.where(ended, totals, -np.inf), values, parents, _at(bonuses, order[0], parents)
-            )
-        totals[ended] = -np.inf
-        done = self._done(totals)  # [b]
-        without_result = done & ~self.history.any_kept(self._sentences)  # [b]
-        if without_result.any():
-            self._force_end(without_result, to_host(eos), bonuses)
+            added = 0.0 if bonuses is None else bonuses[self._index, parents]  # [b, K]
+            self._end(self._sentences, np.where(ended, totals, -np.inf), values, parents, added)
+            totals[ended] = -np.inf
+        best_live = totals.max(axis=1)  # [b]
+        done = self._done(best_live)  # [b]
+        any_done = bool(done.any())
+        if any_done:
+            without_result = done & ~self.history.any_kept(self._sentences)  # [b]
+            if without_result.any():
+                self._force_end(without_result, to_host(eos), bonuses)
+            totals[done] = best_live[done] = -np.inf
         self.history.add(self._sentences, rows=parents, pieces=pieces, log_probs=values)
-        totals[done] = -np.inf
-        return self._drop_finished(done, totals, parents, pieces)
+        width = self._totals.shape[1]
+        self._totals, self._best = totals, best_live
+        kept = self._drop_finished(done) if any_done else None  # [b']
+        if kept is not None:
+            parents, pieces = parents[kept], pieces[kept]  # [b', K] each
+        offsets = self._index * width if kept is None else kept[:, np.newaxis] * width  # [b', 1]
+        return _Transition(pieces.reshape(-1), (offsets + parents).reshape(-1), kept)  # [b' * K] each
 
-    def _done(self, totals: FloatArray) -> NDArray[np.bool_]:
-        """Return which sentences are done [b], given the log-probabilities of their live hypotheses [b, K]."""
-        best = totals.max(axis=1)  # [b]
-        limit_reached = self._limits <= self.history.steps
-        length = self._limits + 1 if self._stopping == "exact" else self.history.steps + 1
-        bound = self._normalization.upper_bound(best, length)
-        return np.asarray((best == -np.inf) | limit_reached | (self.history.worst_kept(self._sentences) >= bound))
+    def _sorted(self, best: Continuations) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
+        """Return the total log-probability, row, piece and log-probability of the K best continuations [b, K] each."""
+        log_probs, rows, pieces = to_host(best.log_probs), to_host(best.rows), to_host(best.pieces)  # [b, C] each
+        values = log_probs if best.model_log_probs is None else to_host(best.model_log_probs)  # [b, C]
+        totals = self._totals[self._index, rows] + log_probs  # [b, C]
+        size = self._beam_size
+        if totals.shape[1] > 1 and (totals[:, 1:] < totals[:, :-1]).all():  # sorted, without ties and NaN
+            return totals[:, :size], rows[:, :size], pieces[:, :size], values[:, :size]
+        if np.isnan(totals).any():
+            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
+        order = self._index, np.lexsort((pieces, rows, -totals), axis=1)[:, :size]
+        return totals[order], rows[order], pieces[order], values[order]
+
+    def _done(self, best: FloatArray) -> NDArray[np.bool_]:
+        """Return which sentences are done [b], given the log-probability of their best live hypotheses [b]."""
+        steps = self.history.steps
+        divisors = self._bound_divisors if self._stopping == "exact" else self._normalization.divisor(steps + 1)
+        bound = best / divisors  # [b]: no continuation scores higher
+        worst = self.history.worst_kept(self._sentences)  # [b]
+        return np.asarray((best == -np.inf) | (self._limits <= steps) | (worst >= bound))
 
     def _force_end(self, which: NDArray[np.bool_], eos: FloatArray, bonuses: FloatArray | None) -> None:
         """End the hypotheses that the sentences `which` [b] had before this step, with `eos` [R]."""
@@ -204,18 +225,16 @@ class _Beams:
         scores = self._normalization.score(totals, self.history.steps + 1) + bonus  # [b, k]
         self.history.keep(sentences, score=scores, eos=eos, row=rows, finished=finished)
 
-    def _drop_finished(
-        self, done: NDArray[np.bool_], totals: FloatArray, parents: IntArray, pieces: IntArray
-    ) -> _Transition:
-        """Remove the sentences that are `done` [b] from the batch, if they are many or the last ones."""
-        kept: IntArray = np.arange(self.count)
-        if done.sum() >= DROP_SHARE * self.count:
-            kept = np.flatnonzero(~done)  # [b']
-        rows = kept[:, np.newaxis] * self._totals.shape[1] + parents[kept]  # [b', K]
-        self._sentences, self._limits, self._totals = self._sentences[kept], self._limits[kept], totals[kept]
-        return _Transition(ids=pieces[kept].reshape(-1), rows=rows.reshape(-1), sentences=kept)  # [b' * K]
+    def _drop_finished(self, done: NDArray[np.bool_]) -> IntArray | None:
+        """Remove the sentences that are `done` [b] from the batch, if they are many or the last ones.
 
-
-def _at(bonuses: FloatArray | None, sentences: IntArray, rows: IntArray) -> FloatArray | float:
-    """Return the bonuses of these rows [b, K]; 0 without bonuses."""
-    return 0.0 if bonuses is None else bonuses[sentences, rows]
+        Returns:
+            The sentences that stay [b']. None: all stay.
+        """
+        if done.sum() < DROP_SHARE * self.count:
+            return None
+        kept = np.flatnonzero(~done)  # [b']
+        self._sentences, self._limits, self._totals = self._sentences[kept], self._limits[kept], self._totals[kept]
+        self._best, self._bound_divisors = self._best[kept], self._bound_divisors[kept]
+        self._index = self._index[: len(kept)]
+        return kept

@@ -8,8 +8,6 @@ The arrays are small and stay on the host, in numpy: one operation for all sente
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,16 +16,8 @@ from nmt.search.interface import TokenHypothesis
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# An ended hypothesis: a row of the beam after `length` pieces, then EOS.
-ENDED = np.dtype(
-    [
-        ("score", np.float64),
-        ("eos", np.float64),
-        ("length", np.int64),
-        ("row", np.int64),
-        ("finished", np.bool_),
-    ]
-)
+# The columns of an ended hypothesis: a row of the beam after `length` pieces, then EOS. All are exact in float64.
+SCORE, EOS_LOG_PROB, LENGTH, ROW, FINISHED = range(5)
 
 
 class History:
@@ -36,8 +26,7 @@ class History:
     def __init__(self, *, sentences: int, beam_size: int, n_best: int) -> None:
         self._shape = (sentences, beam_size)
         self._steps: list[tuple[IntArray, IntArray, FloatArray]] = []
-        self._ended: NDArray[Any] = np.zeros((sentences, n_best), dtype=ENDED)  # [B, n]
-        self._ended["score"] = -np.inf
+        self._ended: FloatArray = np.full((sentences, n_best, 5), -np.inf)  # [B, n, 5]
 
     @property
     def steps(self) -> int:
@@ -46,12 +35,12 @@ class History:
 
     def worst_kept(self, sentences: IntArray) -> FloatArray:
         """Return the score that a new hypothesis of each of `sentences` [b] must beat; -inf while there is room."""
-        scores: FloatArray = self._ended["score"][sentences, -1]
+        scores: FloatArray = self._ended[sentences, -1, SCORE]
         return scores
 
     def any_kept(self, sentences: IntArray) -> NDArray[np.bool_]:
         """Return which of `sentences` [b] have an ended hypothesis."""
-        return np.asarray(self._ended["score"][sentences, 0] > -np.inf)
+        return np.asarray(self._ended[sentences, 0, SCORE] > -np.inf)
 
     def keep(
         self,
@@ -71,12 +60,13 @@ class History:
             row: The row of the beam that ends [b, k].
             finished: False if the length limit ended them.
         """
-        new = np.empty(score.shape, dtype=ENDED)  # [b, k]
-        new["score"], new["eos"] = score, eos
-        new["length"], new["row"], new["finished"] = self.steps, row, finished
-        every = np.concatenate([self._ended[sentences], new], axis=1)  # [b, n + k]
-        order = np.argsort(-every["score"], axis=1, kind="stable")[:, : self._ended.shape[1]]  # [b, n]
-        self._ended[sentences] = np.take_along_axis(every, order, axis=1)
+        old, count = self._ended[sentences], self._ended.shape[1]  # [b, n, 5]
+        every = np.empty((len(sentences), count + score.shape[1], 5))  # [b, n + k, 5]
+        every[:, :count], new = old, every[:, count:]
+        new[..., SCORE], new[..., EOS_LOG_PROB] = score, eos
+        new[..., LENGTH], new[..., ROW], new[..., FINISHED] = self.steps, row, finished
+        order = np.argsort(-every[..., SCORE], axis=1, kind="stable")[:, :count]  # [b, n]
+        self._ended[sentences] = every[np.arange(len(sentences))[:, np.newaxis], order]
 
     def add(self, sentences: IntArray, *, rows: IntArray, pieces: IntArray, log_probs: FloatArray) -> None:
         """Record a step: `pieces` [b, k] continue the rows `rows` [b, k] of the beams of `sentences` [b]."""
@@ -94,9 +84,9 @@ class History:
 
     def hypotheses(self) -> list[list[TokenHypothesis]]:
         """Return the kept hypotheses of each sentence, best first, by following their rows back to the first step."""
-        sentence, rank = np.nonzero(self._ended["score"] > -np.inf)  # [H] each
-        ended = self._ended[sentence, rank]  # [H]
-        length, row = ended["length"], ended["row"].copy()
+        sentence, rank = np.nonzero(self._ended[..., SCORE] > -np.inf)  # [H] each
+        ended = self._ended[sentence, rank]  # [H, 5]
+        length, row = ended[:, LENGTH].astype(np.int64), ended[:, ROW].astype(np.int64)  # [H] each
         longest = int(length.max(initial=0))
         ids = np.zeros((len(sentence), longest), np.int64)  # [H, T]
         log_probs = np.zeros((len(sentence), longest), np.float64)  # [H, T]
@@ -106,15 +96,15 @@ class History:
             row = np.where(length > step, rows[sentence, row], row)
         hypotheses: list[list[TokenHypothesis]] = [[] for _ in range(self._shape[0])]
         for index, record in enumerate(ended):
-            pieces_log_probs = np.append(log_probs[index, : length[index]], record["eos"])
+            pieces_log_probs = np.append(log_probs[index, : length[index]], record[EOS_LOG_PROB])
             hypotheses[sentence[index]].append(
                 TokenHypothesis(
                     ids=ids[index, : length[index]].tolist(),
                     # The order of addition is that of greedy search, so that the sums are equal to the bit.
                     log_probability=float(np.cumsum(pieces_log_probs)[-1]),
-                    score=float(record["score"]),
+                    score=float(record[SCORE]),
                     piece_log_probabilities=pieces_log_probs.tolist(),
-                    finished=bool(record["finished"]),
+                    finished=bool(record[FINISHED]),
                 )
             )
         return hypotheses

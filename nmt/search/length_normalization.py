@@ -38,7 +38,7 @@ class LengthNormalization:
             raise UsageError(f"alpha must not be negative, found {self.alpha}.")
 
     def divisor(self, length: ArrayLike) -> NDArray[np.float64]:
-        """Return the divisor for hypotheses of `length` pieces (EOS included)."""
+        """Return the divisor for hypotheses of `length` pieces (EOS included); it never falls with the length."""
         pieces = np.asarray(length, dtype=np.float64)
         if self.kind == "none":
             return np.ones_like(pieces)
@@ -49,14 +49,6 @@ class LengthNormalization:
     def score(self, log_probability: ArrayLike, length: ArrayLike) -> NDArray[np.float64]:
         """Return the score of hypotheses of `length` pieces (EOS included); any shapes that broadcast."""
         return np.asarray(np.asarray(log_probability, dtype=np.float64) / self.divisor(length))
-
-    def upper_bound(self, log_probability: ArrayLike, max_length: ArrayLike) -> NDArray[np.float64]:
-        """Return the best score that a live hypothesis of `log_probability` can still reach.
-
-        More pieces can only lower the log-probability, and the divisor is greatest at the length limit. So no
-        continuation scores above log p / divisor(max_length).
-        """
-        return self.score(log_probability, max_length)
 
 
 def make_length_normalization(kind: Kind, alpha: float | None) -> LengthNormalization:

@@ -55,4 +55,4 @@ def test_no_continuation_exceeds_the_bound(normalization: LengthNormalization) -
         longest, length = sorted(random.integers(1, 50, 2))[::-1]
         total = -random.exponential(5)
         later = total - random.exponential(1)
-        assert normalization.score(later, length) <= normalization.upper_bound(total, longest)
+        assert normalization.score(later, length) <= total / normalization.divisor(longest)
