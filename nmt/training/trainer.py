@@ -33,7 +33,7 @@ from nmt.training.diagnosis import (
     useless_output,
 )
 from nmt.training.heartbeat import Heartbeat, Pace
-from nmt.training.improvement import LOSS_GAIN, Mark, ScoreNoise
+from nmt.training.improvement import LOSS_GAIN, Mark
 from nmt.training.learner import Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.reporter import Reporter, duration
@@ -294,7 +294,7 @@ class Trainer:
         self.pace.add_validation(result.seconds)
         mark = make_mark(options.metric, result)
         best = mark.is_better_than(state.best)
-        self._explain_choice(mark, result.noise)
+        self._explain_choice(mark, result)
         state.validated_update = state.update
         state.seconds += result.seconds
         self.reporter.valid(
@@ -328,8 +328,9 @@ class Trainer:
         state.stale_validations = 0 if progress_made else state.stale_validations + 1
         return progress_made
 
-    def _explain_choice(self, mark: Mark, noise: ScoreNoise | None) -> None:
+    def _explain_choice(self, mark: Mark, result: ValidationResult) -> None:
         """Log when the loss begins or ceases to decide in place of a score that is noise."""
+        noise = result.noise
         if noise is None or mark.significant == self._score_decides:
             return
         self._score_decides = mark.significant
@@ -340,7 +341,7 @@ class Trainer:
             logger.info(
                 "%s %.2f cannot be distinguished from noise (%.2f by chance, standard error %.2f). Until it can, the "
                 "validation loss selects the best model and counts for patience.",
-                *(metric, abs(mark.score), noise.chance, noise.error),
+                *(metric, result.scores[metric], noise.chance, noise.error),
             )
 
     def _keep_best(self, weights: Weights, score: float, scores: dict[str, float], *, final: bool) -> None:
