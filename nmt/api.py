@@ -63,6 +63,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from nmt.config.schema import Config, DecodingConfig
+from nmt.data.lines import without_surrogates
 from nmt.data.words import comparable
 from nmt.errors import DataError, UsageError
 from nmt.inference.aligner import Aligned
@@ -338,7 +339,7 @@ def _each(given: Any, of_one: Callable[[Any], ResultT], expected: str) -> Iterab
 def _line(line: Any) -> str:
     if not isinstance(line, str):
         raise UsageError(f"a line must be a string, found {type(line).__name__}.")
-    return line.rstrip("\r\n")
+    return without_surrogates(line.rstrip("\r\n"))
 
 
 def _source_line(line: Any) -> str | SourceLine:

@@ -7,6 +7,7 @@ carriage return, so the two sides of a parallel corpus would no longer match.)
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -16,11 +17,16 @@ from typing import Protocol
 from nmt.data.encodings import suggest_encoding
 from nmt.data.streams import STANDARD_STREAM, describe, open_whole, read_bytes
 from nmt.errors import DataError
+from nmt.log import logger
 
 MAX_LINE_BYTES = 1 << 26  # a longer line is not text, and would be read into memory as a whole
 NEARBY_BYTES = 1 << 14
 """Bytes before a bad one from which the encoding is suggested."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+"""Byte order marks of UTF-16 and UTF-32, whose bytes are not lines."""
+SURROGATES = re.compile("[\ud800-\udfff]")
+SHOWN_LINES = 8
 
 
 class Digest(Protocol):
@@ -43,6 +49,50 @@ def read_lines(path: Path | str, *, keep_broken: bool, digest: Digest | None = N
         DataError: The file cannot be read, or has a line that is not UTF-8. The message names the line and the offset.
     """
     return chain.from_iterable(read_blocks(path, keep_broken=keep_broken, digest=digest))
+
+
+def read_repaired_lines(path: Path | str, *, strict: bool = False) -> Iterator[str]:
+    """Yield the lines of a text to translate. Bytes that are not UTF-8 become U+FFFD.
+
+    At the end, one warning lists such lines and suggests the encoding.
+
+    Args:
+        path: A file, or ``-`` for standard input; see `read_lines`.
+        strict: Refuse a line that is not UTF-8.
+
+    Raises:
+        DataError: The file cannot be read, is UTF-16 or UTF-32, or `strict` refuses a line.
+    """
+    if strict:
+        yield from read_lines(path, keep_broken=False)
+        return
+    count, shown, sample = 0, [], b""
+    for number, line in enumerate(read_lines(path, keep_broken=True), 1):
+        if line.isascii() or not SURROGATES.search(line):
+            yield line
+            continue
+        broken = line.encode(errors="surrogateescape")
+        if number == 1 and broken.startswith(WIDE_MARKS):
+            raise DataError(f"{describe(path)}: not UTF-8. {_how_to_convert(path, broken)}")
+        count += 1
+        if count <= SHOWN_LINES:
+            shown.append(str(number))
+        sample += broken[: NEARBY_BYTES - len(sample)]
+        yield broken.decode(errors="replace")
+    if count:
+        logger.warning(
+            "%s: %s not UTF-8 (line %s%s). Their bad bytes are read as U+FFFD. %s --strict refuses such lines.",
+            describe(path),
+            "1 line is" if count == 1 else f"{count:,} lines are",
+            ", ".join(shown),
+            ", ..." if count > SHOWN_LINES else "",
+            _how_to_convert(path, sample),
+        )
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text with U+FFFD for lone surrogates, which are not characters and cannot be written."""
+    return text if text.isascii() else SURROGATES.sub("\ufffd", text)
 
 
 def read_blocks(

@@ -161,6 +161,68 @@ def test_translating_without_end_stops_when_nobody_reads(folder: Path) -> None:
     assert done.stderr == b""
 
 
+BROKEN = {
+    "cp1252": "Der große Bär.\nEin Café in Köln.\nHund\n".encode("cp1252"),
+    "mixed": b"the dog runs .\n\xff\xc3(\n" + "größe\n\n".encode() + b"\xf0\x9f\x98 end",
+    "only bad bytes": b"\x80\n\n\x81\x82\n",
+    "surrogates in UTF-8": "\ud800 and \udfff\n".encode(errors="surrogatepass"),
+    "overlong": b"\xc0\xaf\r\nfine\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_line_that_is_not_utf8_is_translated_with_a_warning(name: str, folder: Path) -> None:
+    (folder / "broken.en").write_bytes(BROKEN[name])
+    raw = BROKEN[name].removesuffix(b"\n").split(b"\n")
+    outcome = nmt("translate", "broken.en", "--format", "jsonl")
+    assert outcome.code == 0
+    rows = [json.loads(line) for line in outcome.stdout.removesuffix("\n").split("\n")]
+    assert [row["source"] for row in rows] == [line.removesuffix(b"\r").decode(errors="replace") for line in raw]
+    bad = [number for number, row in enumerate(rows, 1) if "\ufffd" in row["source"]]
+    flagged = [number for number, row in enumerate(rows, 1) if "replacement_character" in row["flags"]]
+    assert bad
+    assert set(flagged) == {number for number in bad if rows[number - 1]["hypotheses"]}
+    (warning,) = (line for line in outcome.stderr.split("\n") if line.startswith("warning: "))
+    assert f"(line {', '.join(map(str, bad))})" in warning
+    assert "U+FFFD" in warning
+    assert ("CP1252" in warning) >= (name == "cp1252")
+
+    plain = nmt("translate", "broken.en", "-q").stdout
+    assert plain == "".join(f"{row['translation']}\n" for row in rows)
+    repaired = "".join(f"{row['source']}\n" for row in rows)
+    (folder / "repaired.en").write_text(repaired, encoding="utf-8")
+    assert nmt("translate", "repaired.en", "-q").stdout == plain
+    strict = nmt("translate", "broken.en", "--strict")
+    assert_explained(strict, "broken.en", f"line {bad[0]}", "not UTF-8")
+    lines = [line.decode(errors="surrogateescape") for line in raw]
+    by_api = package.load("runs/tiny").translate(lines)
+    assert [number for number, found in enumerate(by_api, 1) if "\ufffd" in found.source] == bad
+
+
+def test_text_in_utf16_is_refused_and_other_text_is_read_without_a_warning(folder: Path) -> None:
+    (folder / "wide.en").write_text("the dog\na cat\n", encoding="utf-16")
+    assert_explained(nmt("translate", "wide.en"), "wide.en", "UTF-16")
+    (folder / "mark.en").write_text(
+        "\ufeffthe dog � \ud83d\ude00\n".encode("utf-16", "surrogatepass").decode("utf-16"), "utf-8"
+    )
+    outcome = nmt("translate", "mark.en", "--format", "jsonl")
+    assert "warning" not in outcome.stderr
+    assert json.loads(outcome.stdout)["flags"][-1] == "replacement_character"
+
+
+def test_bad_bytes_in_many_lines_are_one_warning_in_any_number_of_processes(folder: Path) -> None:
+    (folder / "many.en").write_bytes(b"the caf\xe9 .\nthe dog .\n" * 40)
+    one = nmt("translate", "many.en", "--format", "jsonl", "--n-best", "1", "--batch-size", "4")
+    assert one.stderr.count("warning") == 1
+    assert "40 lines are not UTF-8 (line 1, 3, 5, 7, 9, 11, 13, 15, ...)" in one.stderr
+    two = nmt_process("translate", "many.en", "--format", "jsonl", "--processes", "2", folder=folder)
+    assert two.stdout == one.stdout
+    assert two.stderr.count("not UTF-8") == 1
+    piped = nmt_process("repl", folder=folder, stdin=b"the caf\xe9 .\n")
+    assert piped.code == 0
+    assert "not UTF-8" in piped.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -171,7 +233,7 @@ def test_translating_without_end_stops_when_nobody_reads(folder: Path) -> None:
         (["--model", "pickle.pt", "text.en"], ["pickle.pt", "pickle", "not loaded"]),
         (["nowhere.en"], ["nowhere.en", "no such file"]),
         (["runs"], ["runs", "folder"]),
-        (["latin.en"], ["latin.en", "line 2", "UTF-8"]),
+        (["latin.en", "--strict"], ["latin.en", "line 2", "UTF-8"]),
         (["text.en", "-o", "nowhere/out.de"], ["nowhere"]),
         (["text.en", "-o", "runs"], ["runs", "folder"]),
         (["text.en", "--n-best", "2"], ["--n-best", "--format jsonl"]),

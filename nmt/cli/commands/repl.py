@@ -11,7 +11,7 @@ import typer
 
 from nmt.cli.options import Models, ModelWeights, Quiet, Verbose, option
 from nmt.cli.schema_options import with_decoding
-from nmt.data.lines import read_lines
+from nmt.data.lines import read_repaired_lines
 from nmt.errors import NMTError
 from nmt.log import logger
 
@@ -53,7 +53,7 @@ def repl(
     if interactive:
         logger.info("Type a sentence. :help lists the commands, Ctrl-D ends the session.")
     failed = False
-    for line in _typed() if interactive else read_lines("-", keep_broken=False):
+    for line in _typed() if interactive else read_repaired_lines("-"):
         try:
             session.answer(line)
         except EOFError:

@@ -30,7 +30,7 @@ from nmt.cli.options import (
     require_new_file,
 )
 from nmt.cli.schema_options import with_decoding
-from nmt.data.lines import read_lines
+from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
 from nmt.inference.documents import document_kind
 from nmt.inference.find_model import find_models
@@ -131,6 +131,13 @@ def translate(
         ),
     ] = None,
     resume: Annotated[bool, option("--resume", help="Continue an unfinished output file of the same command.")] = False,
+    strict: Annotated[
+        bool,
+        option(
+            "--strict",
+            help="Refuse a line that is not UTF-8. Default: its bad bytes are read as U+FFFD, with a warning.",
+        ),
+    ] = False,
     progress: Annotated[
         bool | None,
         option(
@@ -172,6 +179,7 @@ def translate(
             "--required": required is not None,
             "--processes": processes > 1,
             "--resume": resume,
+            "--strict": strict,
         }
         for name in (name for name, is_given in lines_only.items() if is_given):
             raise UsageError(f"{name} requires a text file, but {file} is a document ({kind}).")
@@ -193,7 +201,9 @@ def translate(
     if kind is not None:
         translate_document(maker, file, output or STANDARD_STREAM, document, show_progress=shown)
         return
-    _translate_file(maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, progress=shown)
+    _translate_file(
+        maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
+    )
 
 
 def _check(
@@ -214,7 +224,7 @@ def _check(
 
 
 def _translate_file(
-    maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, progress: bool
+    maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, strict: bool, progress: bool
 ) -> None:
     """Translate a file, or the part of it that is not translated yet."""
     from nmt.inference.output.record import OutputRecord, Point
@@ -230,7 +240,7 @@ def _translate_file(
         return
     maker = replace(maker, windowing=Windowing(after=start.lines, complete=file.is_file()))
     writer = maker() if processes == 1 else None
-    lines = maker.constraints.attach(number_lines(read_lines(file, keep_broken=False)))
+    lines = maker.constraints.attach(number_lines(read_repaired_lines(file, strict=strict)))
     if record is not None:
         lines = record.follow(lines, start)
     blocks = _in_processes(maker, lines, processes=processes) if writer is None else writer.write(lines)

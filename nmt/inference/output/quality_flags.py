@@ -48,6 +48,7 @@ FLAGS = (
     "missing_emoji",
     "unknown_words",
     "wrong_script",
+    "replacement_character",
 )
 """All flags, in the order in which `find_flags` returns them."""
 
@@ -64,6 +65,8 @@ def find_flags(translation: Translation) -> list[str]:
         *_missing(source, text),
         *translation.familiarity_flags,
     }
+    if "\ufffd" in translation.source:
+        found.add("replacement_character")
     if text and _repeats(text) and not _repeats(source):
         found.add("repetition")
     return [flag for flag in FLAGS if flag in found]
