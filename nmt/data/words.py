@@ -65,7 +65,12 @@ def is_word(character: str) -> bool:
 
 def splits_word(before: str, after: str) -> bool:
     """Return whether there is no border between two adjacent characters: within a word, or before a combining mark."""
-    return (is_word(before) and is_word(after)) or unicodedata.category(after).startswith("M") or after in SPACING_MARKS
+    return (is_word(before) and is_word(after)) or is_mark(after)
+
+
+def is_mark(character: str) -> bool:
+    """Return whether a character belongs to the letter before it, in every script."""
+    return character in SPACING_MARKS or unicodedata.category(character).startswith("M")
 
 
 def word_units(text: str) -> list[str]:

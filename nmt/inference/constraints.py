@@ -143,7 +143,7 @@ class ConstraintCompiler:
             raise UsageError(f"{text!r} cannot be {role}: the model writes {written!r} instead.")
 
     def _compile_phrase(self, phrase: Phrase) -> Automaton:
-        return compile_phrases([phrase], self._symbols)
+        return compile_phrases([phrase], self._symbols, required=True)
 
 
 class Terminology:

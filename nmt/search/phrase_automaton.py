@@ -3,7 +3,8 @@
 V vocabulary, N states of an automaton, W symbols of the longest piece, L letters of the phrases.
 
 A phrase is found in the text, in any segmentation into pieces. It must be whole words: "Haus" is neither in "Hausboot"
-nor in "Rathaus". In scripts without spaces between words (such as Chinese, Japanese and Thai) it is found anywhere.
+nor in "Rathaus". In scripts without spaces between words (such as Chinese, Japanese and Thai) it is found anywhere. A
+required phrase never ends before a combining mark, which belongs to its last letter.
 
 Texts are sequences of symbols: characters, and bytes where a piece is a byte. A byte above 127 counts as part of a
 word. If a model writes from right to left, symbols are read from the last to the first.
@@ -54,6 +55,9 @@ class TokenSymbols:
             self.table[number, : len(row)] = row
         self._known = np.unique(self.table)
         self._is_word = np.array([symbol != NO_SYMBOL and is_word(int(symbol)) for symbol in self._known])
+        self._is_mark = np.array([symbol != NO_SYMBOL and is_mark(int(symbol)) for symbol in self._known])
+        self.has_marks = bool(self._is_mark.any())
+        self.right_to_left = subwords.right_to_left
 
     def phrase(self, text: str) -> Phrase:
         """Return the symbols of a phrase as this vocabulary writes it; empty if nothing is left after tokenization."""
@@ -69,9 +73,10 @@ class TokenSymbols:
     def classes(self, letters: Sequence[int]) -> NDArray[np.int64]:
         """Return the class of each symbol of the table [V, W].
 
-        The class of a letter is its index in `letters`; L is any other word character, L + 1 any other symbol.
+        The class of a letter is its index in `letters`; L is any other word character, L + 1 any other combining mark,
+        L + 2 any other symbol.
         """
-        of_known = np.where(self._is_word, len(letters), len(letters) + 1)
+        of_known = np.where(self._is_word, len(letters), np.where(self._is_mark, len(letters) + 1, len(letters) + 2))
         for index, letter in enumerate(letters):
             of_known[self._known == letter] = index
         of_known[self._known == NO_SYMBOL] = NO_SYMBOL
@@ -89,6 +94,11 @@ def _symbols(piece: str) -> tuple[int, ...]:
 def is_word(symbol: int) -> bool:
     """Return whether a symbol is part of a word, in scripts with spaces between words."""
     return symbol >= BYTE or words.is_word(chr(symbol))
+
+
+def is_mark(symbol: int) -> bool:
+    """Return whether a symbol is a combining mark outside of such words, as in Thai."""
+    return symbol < BYTE and words.is_mark(chr(symbol)) and not is_word(symbol)
 
 
 @dataclass(frozen=True)
@@ -135,8 +145,11 @@ Positions = frozenset[tuple[int, int]]
 class _SymbolAutomaton:
     """The automaton that reads single symbols, with sets of positions as states."""
 
-    def __init__(self, phrases: Sequence[Phrase]) -> None:
+    def __init__(self, phrases: Sequence[Phrase], *, marks_before: bool, marks_after: bool) -> None:
+        """Take the phrases, and whether none may begin after a mark that was read, or end before a mark to be read."""
         self._phrases = phrases
+        self._marks_before = marks_before
+        self._marks_after = marks_after
         self.letters = sorted({symbol for phrase in phrases for symbol in phrase})
 
     def start(self) -> Positions:
@@ -155,31 +168,41 @@ class _SymbolAutomaton:
         """Return the positions after a letter (a class of `TokenSymbols.classes`); None: a phrase has been found."""
         other = letter >= len(self.letters)
         word = letter == len(self.letters) if other else is_word(self.letters[letter])
+        mark = letter == len(self.letters) + 1 if other else is_mark(self.letters[letter])
         moved = set()
         for number, position in positions:
             phrase = self._phrases[number]
             if position == len(phrase):
-                if not word:
+                if not (word and is_word(phrase[-1])) and not (mark and self._marks_after):
                     return None
             elif not other and phrase[position] == self.letters[letter]:
-                if position + 1 == len(phrase) and not is_word(phrase[-1]):
+                if position + 1 == len(phrase) and not is_word(phrase[-1]) and not self._marks_after:
                     return None
                 moved.add((number, position + 1))
+        if mark and self._marks_before:
+            return frozenset(moved)
         return frozenset(moved) | self._beginnings(after_word=word)
 
 
-def compile_phrases(phrases: Sequence[Phrase], vocabulary: TokenSymbols) -> Automaton:
-    """Return the automaton that finds any of `phrases` (none of them empty)."""
-    automaton = _SymbolAutomaton(phrases)
+def compile_phrases(phrases: Sequence[Phrase], vocabulary: TokenSymbols, *, required: bool = False) -> Automaton:
+    """Return the automaton that finds any of some phrases.
+
+    Args:
+        phrases: The phrases, none of them empty.
+        vocabulary: The symbols of the pieces.
+        required: Whether the last letter of a phrase must have all of its marks within the phrase.
+    """
+    whole, right_to_left = required and vocabulary.has_marks, vocabulary.right_to_left
+    automaton = _SymbolAutomaton(phrases, marks_before=whole and right_to_left, marks_after=whole and not right_to_left)
     start = automaton.start()
     numbers: dict[Positions, int] = {start: 0}
-    steps: list[list[int]] = [[], [MATCHED] * (len(automaton.letters) + 2)]  # state 1 is MATCHED
+    steps: list[list[int]] = [[], [MATCHED] * (len(automaton.letters) + 3)]  # state 1 is MATCHED
     queue = [start]
     complete = {start: False}
     while queue:
         state = queue.pop()
         row = []
-        for letter in range(len(automaton.letters) + 2):
+        for letter in range(len(automaton.letters) + 3):
             after = automaton.after(state, letter)
             if after is not None and after not in numbers:
                 numbers[after] = len(steps)
@@ -188,7 +211,7 @@ def compile_phrases(phrases: Sequence[Phrase], vocabulary: TokenSymbols) -> Auto
                 queue.append(after)
             row.append(MATCHED if after is None else numbers[after])
         steps[numbers[state]] = row
-    table = np.array(steps, dtype=np.int32)  # [N, L + 2]
+    table = np.array(steps, dtype=np.int32)  # [N, L + 3]
     classes = vocabulary.classes(automaton.letters)  # [V, W]
     next_state = np.repeat(np.arange(len(table), dtype=np.int32)[:, None], len(classes), axis=1)  # [N, V]
     for column in classes.T:  # the i-th symbol of every piece

@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
+from nmt.config.schema import TokenizerConfig
+from nmt.data.special_tokens import EOS
+from nmt.data.text_form import TextForm
+from nmt.data.tokenizer import SubwordModel
+from nmt.data.tokenizer_training import train_subwords
+from nmt.data.words import PhraseFinder
 from nmt.errors import DataError, UsageError
 from nmt.inference.constraints import Terminology, read_terminology
 from nmt.inference.streaming import SourceLine
 from nmt.inference.translator import Translation, Translator
+from nmt.search.phrase_automaton import MATCHED, TokenSymbols, compile_phrases
 from tiny_translator import WORDS, tiny_translator
 
 REQUIRED = [(), ("green house",), ("zebra", "dog"), ("Ωλ",), ("the", "cat .")]
@@ -165,3 +172,35 @@ def test_long_lines_have_a_required_phrase_once() -> None:
         tiny_translator(beam_size=2, max_source_pieces=10), [SourceLine("the dog " * 12, required=("zebra",))]
     )
     assert " zebra " in words(text)
+
+
+THAI = ["กา", "กำ", "ก", "ที่", "ท", "ไก่", "aกb", "ab"]
+
+
+@pytest.mark.parametrize("right_to_left", [False, True])
+def test_a_required_phrase_never_ends_before_a_mark_of_its_last_letter(right_to_left: bool) -> None:
+    lines = [first + second for first in THAI for second in THAI]
+    model, _ = train_subwords(
+        lines * 3, options=TokenizerConfig(vocabulary_size=330), symbols=[], what="test", form=TextForm()
+    )
+    model = SubwordModel(model.model_bytes, right_to_left=right_to_left)
+    symbols = TokenSymbols(model)
+    for text in (*THAI, *lines):
+        for phrase in THAI:
+            automaton = compile_phrases([symbols.phrase(phrase)], symbols, required=True)
+            state = 0
+            for piece in [*model.encode([text])[0], EOS]:
+                state = int(automaton.next_state[state, piece])
+            assert (state == MATCHED) == (PhraseFinder([phrase]).find(text) != []), (phrase, text)
+
+
+def test_thai_words_are_required_with_their_marks() -> None:
+    """An avoided phrase is avoided with further marks, too."""
+    model, _ = train_subwords(THAI * 9, options=TokenizerConfig(vocabulary_size=330), symbols=[], what="test")
+    symbols = TokenSymbols(model)
+    for required in (True, False):
+        automaton = compile_phrases([symbols.phrase("ท")], symbols, required=required)
+        state = 0
+        for piece in model.encode(["ที่"])[0]:
+            state = int(automaton.next_state[state, piece])
+        assert (state == MATCHED) == (not required)
