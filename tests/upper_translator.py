@@ -27,14 +27,16 @@ def translate(
     target: str = "de",
     fill: Fill = "missing",
     encoding: str | None = None,
+    review: bool = False,
 ) -> tuple[bytes, Document]:
     """A document of this content with its translations in capitals."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    document = open_document(path, languages=Languages(source, target), fill=fill, encoding=encoding)
+    languages = Languages(source, target)
+    document = open_document(path, languages=languages, fill=fill, encoding=encoding, review=review)
     return document.fill([upper(line) for line in document.lines]), document
 
 
-def translated(folder: Path, name: str, content: str, **options: str) -> str:
+def translated(folder: Path, name: str, content: str, **options: str | bool) -> str:
     """The text of the translated document."""
     return translate(folder, name, content, **options)[0].decode()  # type: ignore[arg-type]

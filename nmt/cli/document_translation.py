@@ -25,12 +25,14 @@ class DocumentOptions:
         source_language: code of the source language in the document.
         target_language: code of the target language in the document.
         encoding: encoding of the document.
+        for_review: whether to mark the filled translations as unreviewed.
     """
 
     fill: Fill | None = None
     source_language: str | None = None
     target_language: str | None = None
     encoding: str | None = None
+    for_review: bool | None = None
 
     def require_document(self, file: Path) -> None:
         """Check that no option was given for a file that is not a document.
@@ -64,7 +66,8 @@ def translate_document(
     source, target = writer.languages
     languages = Languages(options.source_language or source, options.target_language or target)
     fill = options.fill or "missing"
-    document = open_document(file, languages=languages, fill=fill, encoding=options.encoding)
+    review = options.for_review or False
+    document = open_document(file, languages=languages, fill=fill, encoding=options.encoding, review=review)
     lines = document.lines
     translations = []
     with progress(len(lines), "translate", "lines") if show_progress else nullcontext() as bar:

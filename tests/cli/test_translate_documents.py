@@ -98,6 +98,18 @@ def test_options_for_text_are_refused_by_name(folder: Path, options: tuple[str, 
     assert not (folder / "out.po").exists()
 
 
+def test_only_po_and_xliff_can_be_marked_for_review(folder: Path) -> None:
+    for name, content in (("m.po", PO), ("a.xlf", XLIFF)):
+        (folder / name).write_text(content, encoding="utf-8")
+        plain, marked = (nmt("translate", name, *options) for options in ((), ("--for-review",)))
+        assert (plain.code, marked.code) == (0, 0)
+        assert plain.stdout != marked.stdout
+        assert ("fuzzy" if name == "m.po" else "needs-review-translation") in marked.stdout
+    (folder / "a.tmx").write_text("<tmx/>", encoding="utf-8")
+    outcome = nmt("translate", "a.tmx", "--for-review")
+    assert_explained(outcome, "--for-review requires PO or XLIFF", "a.tmx", codes=(2,))
+
+
 @pytest.mark.parametrize("option", ["--fill", "--source-language", "--target-language", "--encoding"])
 def test_options_for_documents_are_refused_for_text(folder: Path, option: str) -> None:
     (folder / "text.en").write_text("a\n", encoding="utf-8")

@@ -8,6 +8,7 @@ import polib
 import pytest
 
 from nmt.errors import DataError
+from nmt.inference.documents.document import Fill
 from nmt.inference.documents.po import plural_sources
 from upper_translator import translate, translated
 
@@ -81,6 +82,59 @@ def test_only_what_is_chosen_changes(tmp_path: Path) -> None:
     assert 'msgid "Close"\nmsgstr "CLOSE"' in unfinished
     assert 'msgstr   "Öffnen"' in unfinished
     assert 'msgstr   "OPEN"' in translated(tmp_path, "m.po", FULL, fill="all")
+
+
+MARKED = (
+    (" c-format\n", " fuzzy, c-format\n"),
+    ('msgctxt "menu"', '#, fuzzy\nmsgctxt "menu"'),
+    ('msgid ""\n"A long', '#, fuzzy\nmsgid ""\n"A long'),
+    ('msgid "one file"', '#, fuzzy\nmsgid "one file"'),
+    ('msgid "100 %"', '#, fuzzy\nmsgid "100 %"'),
+)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_filled_translations_can_be_marked_as_fuzzy(tmp_path: Path, end: str) -> None:
+    expected = translated(tmp_path, "a.po", FULL)
+    for old, new in MARKED:
+        assert expected.count(old) == 1
+        expected = expected.replace(old, new)
+    text = FULL.replace("\n", end)
+    result, document = translate(tmp_path, "a.po", text, review=True)
+    assert result.decode() == expected.replace("\n", end)
+    assert {entry.msgid for entry in polib.pofile(result.decode()).fuzzy_entries()} >= {"Close", "one file", "100 %"}
+    assert translate(tmp_path, "a.po", result, review=True)[0] == result, "nothing is left to fill"
+    assert document.counts.missing == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("#,c-format", "#, fuzzy,c-format"),
+        ("#,", "#, fuzzy"),
+        ("#, c-format\n#, no-wrap", "#, fuzzy, c-format\n#, no-wrap"),
+        ("#, no-wrap\n#, fuzzy", "#, no-wrap\n#, fuzzy"),
+        ('#| msgid "b"\n#| msgid_plural "c"', '#, fuzzy\n#| msgid "b"\n#| msgid_plural "c"'),
+        ("#: x.c:1", "#: x.c:1\n#, fuzzy"),
+        ('#, no-wrap\n#| msgid "b"', '#, fuzzy, no-wrap\n#| msgid "b"'),
+    ],
+)
+@pytest.mark.parametrize("fill", ["missing", "all"])
+def test_the_flag_fuzzy_joins_other_flags(tmp_path: Path, before: str, after: str, fill: Fill) -> None:
+    text = f'{HEADER}\n# done\nmsgid "x"\nmsgstr "y"\n\n{before}\nmsgid "a"\nmsgstr ""\n'
+    result, _ = translate(tmp_path, "a.po", text, fill=fill, review=True)
+    done = '# done\nmsgid "x"\nmsgstr "y"' if fill == "missing" else '# done\n#, fuzzy\nmsgid "x"\nmsgstr "X"'
+    assert result.decode() == f'{HEADER}\n{done}\n\n{after}\nmsgid "a"\nmsgstr "A"\n'
+    assert [entry.fuzzy for entry in polib.pofile(result.decode())] == [fill == "all", True]
+
+
+def test_flags_of_obsolete_messages_are_not_those_of_the_next_message(tmp_path: Path) -> None:
+    text = HEADER + '\n#, fuzzy\n#| msgid "x"\n#~ msgid "old"\n#~ msgstr "alt"\nmsgid "a"\nmsgstr "b"\n'
+    for fill, counted in (("unfinished", "b"), ("all", "A")):
+        result, document = translate(tmp_path, "a.po", text, fill=fill, review=True)  # type: ignore[arg-type]
+        assert (document.counts.unfinished, document.counts.finished) == (0, 1)
+        added = "#, fuzzy\n" if fill == "all" else ""
+        assert result.decode() == text.replace('msgid "a"\nmsgstr "b"', f'{added}msgid "a"\nmsgstr "{counted}"')
 
 
 def test_a_finished_file_stays_the_same(tmp_path: Path) -> None:

@@ -109,6 +109,60 @@ def test_xliff_1_unfinished_and_all(tmp_path: Path) -> None:
     assert "NAME" not in everything
 
 
+MARKS = 'state="needs-review-translation" state-qualifier="leveraged-mt"'
+
+
+def test_filled_targets_of_xliff_1_can_be_marked(tmp_path: Path) -> None:
+    marked = [(old, re.sub(r"<target>", f"<target {MARKS}>", new)) for old, new in FILLED]
+    marked[2] = (f'<target {MARKS.split()[0]} xml:lang="de" {MARKS.split()[1]}>COPY<', "")
+    expected = replaced(XLIFF, (*FILLED[:2], *FILLED[3:]))
+    expected = re.sub(r"<target>(?=[A-Z ]{2})", f"<target {MARKS}>", expected)
+    expected = expected.replace('<target state="new" xml:lang="de">Copy<', marked[2][0])
+    result, document = translate(tmp_path, "a.xlf", XLIFF, review=True)
+    assert result.decode() == expected
+    assert translate(tmp_path, "a.xlf", result, review=True)[0] == result
+    again = translate(tmp_path, "a.xlf", result)[1].counts
+    assert (again.missing, again.unfinished) == (0, document.counts.missing + document.counts.unfinished)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<target/>", f"<target {MARKS}>A</target>"),
+        ("<target  />", f"<target {MARKS}>A</target>"),
+        (
+            "<target state='new' />",
+            '<target state="needs-review-translation" state-qualifier="leveraged-mt">A</target>',
+        ),
+        ('<target\n  x=" state=y "\n></target>', f'<target\n  x=" state=y " {MARKS}\n>A</target>'),
+        (
+            '<target state-qualifier = "id-match"/>',
+            '<target state-qualifier = "leveraged-mt" state="needs-review-translation">A</target>',
+        ),
+        ("", f"<target {MARKS}>A</target>"),
+    ],
+)
+@pytest.mark.parametrize("approved", ["", " approved='yes'", ' approved = "no"'])
+def test_other_attributes_stay(tmp_path: Path, before: str, after: str, approved: str) -> None:
+    unit = '<trans-unit id="1"{} z="é">\n<source>a</source>{}\n</trans-unit>'
+    text = f'<xliff version="1.2"><file><body>\n{unit}\n</body></file></xliff>'
+    result, _ = translate(tmp_path, "a.xlf", text.format(approved, before), review=True)
+    expected = text.format(approved.replace("'yes'", '"no"'), after)
+    assert result.decode().replace("\n<target", "<target") == expected.replace("\n<target", "<target")
+
+
+def test_filled_segments_of_xliff_2_can_be_marked(tmp_path: Path) -> None:
+    result, _ = translate(tmp_path, "a.xlf", XLIFF_2, review=True)
+    expected = translated(tmp_path, "a.xlf", XLIFF_2)
+    marks = 'state="translated" subState="nmt:machine-translation"'
+    expected = expected.replace("<segment>", f"<segment {marks}>").replace(
+        '<segment state="initial">', f"<segment {marks}>"
+    )
+    expected = expected.replace(f"<segment {marks}><source>Six", "<segment><source>Six")
+    assert result.decode() == expected
+    assert translate(tmp_path, "a.xlf", result, review=True)[0] == result
+
+
 def test_a_filled_file_stays_the_same(tmp_path: Path) -> None:
     for name, text in (("a.xlf", XLIFF), ("b.xliff", XLIFF_2), ("c.tmx", TMX)):
         once, _ = translate(tmp_path, name, text)

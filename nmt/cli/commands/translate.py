@@ -32,7 +32,7 @@ from nmt.cli.options import (
 from nmt.cli.schema_options import with_decoding
 from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
-from nmt.inference.documents import document_kind
+from nmt.inference.documents import REVIEWED_KINDS, document_kind
 from nmt.inference.find_model import find_models
 from nmt.inference.streaming import SourceLine, Windowing, number_lines, windows
 from nmt.log import logger
@@ -130,6 +130,15 @@ def translate(
             rich_help_panel=DOCUMENTS,
         ),
     ] = None,
+    for_review: Annotated[
+        bool | None,
+        option(
+            "--for-review/--no-for-review",
+            help="Mark the filled translations as unreviewed: the flag fuzzy in PO, the state needs-review-translation "
+            "in XLIFF 1, the state translated in XLIFF 2. Default: off, flags and states stay as they are.",
+            rich_help_panel=DOCUMENTS,
+        ),
+    ] = None,
     resume: Annotated[bool, option("--resume", help="Continue an unfinished output file of the same command.")] = False,
     strict: Annotated[
         bool,
@@ -167,7 +176,7 @@ def translate(
       nmt translate messages.po -o messages.de.po
     """
     kind = document_kind(file)
-    document = DocumentOptions(fill, source_language, target_language, encoding)
+    document = DocumentOptions(fill, source_language, target_language, encoding, for_review)
     if kind is None:
         document.require_document(file)
     else:
@@ -181,6 +190,8 @@ def translate(
             "--resume": resume,
             "--strict": strict,
         }
+        if for_review and kind not in REVIEWED_KINDS:
+            raise UsageError(f"--for-review requires {' or '.join(REVIEWED_KINDS)}, but {file} is {kind}.")
         for name in (name for name, is_given in lines_only.items() if is_given):
             raise UsageError(f"{name} requires a text file, but {file} is a document ({kind}).")
     _check(format, mbr, alignment, decoding, processes=processes)

@@ -6,6 +6,7 @@ that everything else stays byte for byte.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +23,10 @@ KINDS = {".po": "PO", ".pot": "PO", ".xlf": "XLIFF", ".xliff": "XLIFF", ".tmx": 
 """The kind of a document by the suffix of its name."""
 
 
+REVIEWED_KINDS = ("PO", "XLIFF")
+"""The kinds of documents that can mark a translation as unreviewed."""
+
+
 class _Reader(Protocol):
     def __call__(
         self, data: bytes, *, name: str, languages: Languages, fill: Fill, encoding: str | None
@@ -34,7 +39,14 @@ def document_kind(path: Path) -> str | None:
     return KINDS.get(plain.suffix.lower())
 
 
-def open_document(path: Path, *, languages: Languages, fill: Fill = "missing", encoding: str | None = None) -> Document:
+def open_document(
+    path: Path,
+    *,
+    languages: Languages,
+    fill: Fill = "missing",
+    encoding: str | None = None,
+    review: bool = False,
+) -> Document:
     """Read a document.
 
     Args:
@@ -42,24 +54,26 @@ def open_document(path: Path, *, languages: Languages, fill: Fill = "missing", e
         languages: The languages of the translation.
         fill: Which units are translated.
         encoding: The encoding, if it is not the one that the file declares. None: the declared one, or UTF-8.
+        review: Whether to mark the filled translations as unreviewed, in a document of REVIEWED_KINDS.
 
     Raises:
         DataError: The file cannot be read, is broken, or is in other languages.
     """
     data = b"".join(read_bytes(path))
-    return _reader(document_kind(path))(data, name=describe(path), languages=languages, fill=fill, encoding=encoding)
+    read = _reader(document_kind(path), review=review)
+    return read(data, name=describe(path), languages=languages, fill=fill, encoding=encoding)
 
 
-def _reader(kind: str | None) -> _Reader:
+def _reader(kind: str | None, *, review: bool) -> _Reader:
     """Import a reader when it is needed."""
     if kind == "PO":
         from nmt.inference.documents.po import read_po
 
-        return read_po
+        return partial(read_po, review=review)
     if kind == "XLIFF":
         from nmt.inference.documents.xliff import read_xliff
 
-        return read_xliff
+        return partial(read_xliff, review=review)
     if kind == "TMX":
         from nmt.inference.documents.tmx import read_tmx
 

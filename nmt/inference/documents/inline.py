@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from nmt.inference.documents.text import SPACE, Template, split_lines
-from nmt.inference.documents.xml_tree import Element
+from nmt.inference.documents.text import SPACE, Edit, Template, split_lines
+from nmt.inference.documents.xml_tree import Element, start_tag
 
 PAIRED = frozenset(("g", "pc", "mrk", "hi"))
 """Elements whose content is text of the sentence. All others stand for code, with their content."""
@@ -89,12 +89,14 @@ def is_empty(element: Element | None) -> bool:
     return element is None or not (element.elements() or element.text().strip())
 
 
-def replace_content(element: Element, document: str, content: str) -> tuple[int, int, str]:
-    """Return start, end and new text of the part of a document that is changed to fill an element."""
+def replace_content(element: Element, document: str, content: str, attributes: Mapping[str, str] | None = None) -> Edit:
+    """Return the change of a document that fills an element, and sets some of its attributes."""
+    if element.end > element.content_start and not attributes:
+        return Edit(element.content_start, element.content_end, content)
+    opening = start_tag(element, document, attributes or {})
     if element.end > element.content_start:
-        return element.content_start, element.content_end, content
-    opening = document[element.start : element.end].removesuffix("/>").rstrip()
-    return element.start, element.end, f"{opening}>{content}</{element.tag}>"
+        return Edit(element.start, element.content_end, opening + content)
+    return Edit(element.start, element.end, f"{opening.removesuffix('/>').rstrip()}>{content}</{element.tag}>")
 
 
 def white_space_before(document: str, place: int) -> str:

@@ -18,7 +18,7 @@ import polib
 from nmt.errors import DataError
 from nmt.inference.documents.document import Document, Fill, UnitCounts
 from nmt.inference.documents.languages import Languages, check_language
-from nmt.inference.documents.text import Edit, Template, Unit, decode, split_lines
+from nmt.inference.documents.text import Edit, Template, Unit, decode, merge_edits, split_lines
 from nmt.inference.protected_items import find_protected
 
 CHARSET = re.compile(rb"charset=([A-Za-z0-9._:-]+)")
@@ -46,6 +46,10 @@ class Entry:
 
     line: int
     fuzzy: bool = False
+    flags: int | None = None
+    """Offset behind the `#,` of the first line of flags; None without such a line."""
+    message: int | None = None
+    """Offset of the first line that is not a comment, or of the lines of the previous message before it."""
     fields: dict[str, StringField] = field(default_factory=dict)
     """By keyword: msgctxt, msgid, msgid_plural, msgstr, msgstr[0] and so on."""
 
@@ -54,7 +58,9 @@ class Entry:
         return any(key.startswith("msgstr") for key in self.fields)
 
 
-def read_po(data: bytes, *, name: str, languages: Languages, fill: Fill, encoding: str | None) -> Document:
+def read_po(
+    data: bytes, *, name: str, languages: Languages, fill: Fill, encoding: str | None, review: bool = False
+) -> Document:
     """Read a PO file or a template; see `read_xliff`.
 
     Raises:
@@ -65,13 +71,13 @@ def read_po(data: bytes, *, name: str, languages: Languages, fill: Fill, encodin
     encoded = decode(data, name=name, declared=declared, encoding=encoding)
     text = encoded.text
     catalogue = _parse(text, name)
-    document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name))
+    document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name, review=review))
     plurals = plural_sources(catalogue.metadata.get("Plural-Forms", ""))
     for entry in _entries(text, name):
         if not entry.fields["msgid"].value and "msgctxt" not in entry.fields:
             check_language(catalogue.metadata.get("Language"), languages.target, "target", name=name, line=entry.line)
             continue
-        _add(document, entry, plurals, fill)
+        _add(document, entry, plurals, fill, review=review)
     document.counts.excluded += len(catalogue.obsolete_entries())
     return document
 
@@ -94,7 +100,7 @@ def plural_sources(header: str) -> list[bool]:
     return [count > 1 and form == used_for_one for form in range(count)]
 
 
-def _add(document: Document, entry: Entry, plurals: Sequence[bool], fill: Fill) -> None:
+def _add(document: Document, entry: Entry, plurals: Sequence[bool], fill: Fill, *, review: bool) -> None:
     forms = _forms(entry, plurals)
     filled = [key for key in forms if key in entry.fields and entry.fields[key].value]
     sources = [source for key, source in forms.items() if key not in filled]
@@ -112,7 +118,7 @@ def _add(document: Document, entry: Entry, plurals: Sequence[bool], fill: Fill) 
         return
     templates = {key: split_lines(entry.fields[source].value) for key, source in chosen.items()}
     lines = [line for template in templates.values() for line in template.lines]
-    edit = partial(_edit, entry=entry, templates=templates, text=document.encoded.text)
+    edit = partial(_edit, entry=entry, templates=templates, text=document.encoded.text, review=review)
     document.units.append(Unit(entry.line, lines, edit))
 
 
@@ -133,7 +139,9 @@ def _placeholders(text: str) -> list[str]:
     return sorted(span for span, kind, _ in find_protected(text) if kind == "placeholder")
 
 
-def _edit(translations: Sequence[str], *, entry: Entry, templates: dict[str, Template], text: str) -> Edit:
+def _edit(
+    translations: Sequence[str], *, entry: Entry, templates: dict[str, Template], text: str, review: bool
+) -> Edit:
     """Return the change of all translations of an entry. They stand one behind the other."""
     place = 0
     values = {}
@@ -155,7 +163,20 @@ def _edit(translations: Sequence[str], *, entry: Entry, templates: dict[str, Tem
         done = string.end
     for key in [key for key in values if key not in own]:  # a form that the template of the file does not have
         parts.append(f"{line_end}{key} {write_string(values[key], key, several, line_end)}")
-    return Edit(first.start, last.end, "".join(parts))
+    edits = [Edit(first.start, last.end, "".join(parts))]
+    if review and not entry.fuzzy:
+        edits.append(_mark_fuzzy(entry, text, line_end))
+    return merge_edits(text, edits)
+
+
+def _mark_fuzzy(entry: Entry, text: str, line_end: str) -> Edit:
+    """Return the change that adds the flag `fuzzy`, in front of other flags as gettext writes it."""
+    if entry.flags is None:
+        assert entry.message is not None  # an entry has a message
+        return Edit(entry.message, entry.message, f"#, fuzzy{line_end}")
+    line = LINE.match(text, entry.flags)
+    assert line is not None
+    return Edit(entry.flags, entry.flags, " fuzzy," if line[0].strip() else " fuzzy")
 
 
 def write_string(value: str, keyword: str, several: bool, line_end: str) -> str:
@@ -200,8 +221,13 @@ def _entries(text: str, name: str) -> Iterator[Entry]:
                 if entry.is_complete():
                     yield entry
                     entry = Entry(number)
-                if bare.startswith("#,") and "fuzzy" in (flag.strip() for flag in bare[2:].split(",")):
-                    entry.fuzzy = True
+                if bare.startswith("#~"):  # comments before it belong to the obsolete message
+                    entry = Entry(number)
+                if bare.startswith("#,"):
+                    entry.fuzzy = entry.fuzzy or "fuzzy" in (flag.strip() for flag in bare[2:].split(","))
+                    entry.flags = entry.flags or text.index("#,", place) + 2
+                if bare.startswith("#|"):
+                    entry.message = place if entry.message is None else entry.message
             place = line.end()
             continue
         key = keyword[1]
@@ -210,6 +236,7 @@ def _entries(text: str, name: str) -> Iterator[Entry]:
             entry = Entry(number)
         if key in ("msgctxt", "msgid") and not entry.fields:
             entry.line = number
+            entry.message = place if entry.message is None else entry.message
         string = _string(text, keyword.end(), name, number)
         entry.fields[key] = string
         following = text.find("\n", string.end)
@@ -235,6 +262,10 @@ LINE_BREAKS = dict.fromkeys(map(ord, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), "\
 """Characters at which polib would break lines, but gettext does not."""
 
 
+FLAGS_WITHOUT_SPACE = re.compile(r"^(#,)(?=\S)", re.MULTILINE)
+"""Flags such as `#,fuzzy`, which polib refuses, but gettext does not."""
+
+
 def _parse(text: str, name: str) -> polib.POFile:
     """Parse a file with polib.
 
@@ -242,7 +273,8 @@ def _parse(text: str, name: str) -> polib.POFile:
         DataError: The file is broken.
     """
     try:
-        return polib.pofile(text.translate(LINE_BREAKS) + "\n", encoding="utf-8")
+        plain = FLAGS_WITHOUT_SPACE.sub(r"\1 ", text.translate(LINE_BREAKS))
+        return polib.pofile(plain + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
         line = re.search(r"line (\d+)", str(error))
         reason = str(error).rpartition("): ")[2] if "): " in str(error) else "unexpected line"
@@ -250,14 +282,18 @@ def _parse(text: str, name: str) -> polib.POFile:
         raise DataError(f"{where}: broken PO ({reason}). Correct the file.") from None
 
 
-def _structure(text: str, *, name: str) -> object:
+def _structure(text: str, *, name: str, review: bool) -> object:
     catalogue = _parse(text, name)
+
+    def flags(entry: polib.POEntry) -> list[str]:
+        return [flag for flag in entry.flags if not (review and flag == "fuzzy")]
+
     return [
         catalogue.header,
         dict(catalogue.metadata),
         [
             (
-                *(entry.msgctxt, entry.msgid, entry.msgid_plural, entry.flags, entry.comment, entry.tcomment),
+                *(entry.msgctxt, entry.msgid, entry.msgid_plural, flags(entry), entry.comment, entry.tcomment),
                 *(entry.occurrences, entry.previous_msgid, bool(entry.obsolete), entry.obsolete and entry.msgstr),
             )
             for entry in catalogue

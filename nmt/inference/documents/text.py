@@ -130,6 +130,13 @@ def has_words(text: str) -> bool:
     return any(map(str.isalpha, "".join([*rest, text[place:]])))
 
 
+def merge_edits(text: str, edits: Sequence[Edit]) -> Edit:
+    """Return one edit that does what several edits do. The text between them is kept."""
+    start, end = min(edit.start for edit in edits), max(edit.end for edit in edits)
+    shifted = (Edit(edit.start - start, edit.end - start, edit.text) for edit in edits)
+    return Edit(start, end, apply_edits(text[start:end], shifted))
+
+
 class Template(NamedTuple):
     """A text in parts: lines that are translated, and everything around them, which is kept."""
 

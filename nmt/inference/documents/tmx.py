@@ -107,7 +107,7 @@ def _edit(
     if content is None:
         return None
     if filled is not None:
-        return Edit(*replace_content(filled, text, content))
+        return replace_content(filled, text, content)
     attribute = "xml:lang" if "xml:lang" in source.attributes else "lang"
     before, after = text[: segment.start], text[segment.end : source.content_end]
     inside = before[len(before.rstrip(SPACE)) :]

@@ -7,7 +7,7 @@ change. Here the parser only reports places, and the caller replaces parts of th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -15,6 +15,7 @@ from nmt.errors import DataError
 from nmt.inference.documents.text import EncodedText, decode
 
 TAG = re.compile(r"""<[^\s<>/=]+(?:\s+[^\s<>=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
+ATTRIBUTE = re.compile(r"""(\s+([^\s<>=]+)\s*=\s*)(?:"[^"]*"|'[^']*')""")
 DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
@@ -71,6 +72,24 @@ class Element:
     def text(self) -> str:
         """Return all text inside."""
         return "".join(child if isinstance(child, str) else child.text() for child in self.children)
+
+
+def start_tag(element: Element, document: str, attributes: Mapping[str, str]) -> str:
+    """Return the start tag of an element with attributes changed or added. The rest of the tag stays as it is.
+
+    Args:
+        element: The element.
+        document: The text of the document.
+        attributes: Names, and values that need no escape.
+    """
+    tag = document[element.start : element.content_start]
+    end = len(tag.removesuffix(">").removesuffix("/").rstrip())
+    added = "".join(f' {name}="{value}"' for name, value in attributes.items() if name not in element.attributes)
+
+    def change(match: re.Match[str]) -> str:
+        return f'{match[1]}"{attributes[match[2]]}"' if match[2] in attributes else match[0]
+
+    return ATTRIBUTE.sub(change, tag[:end]) + added + tag[end:]
 
 
 def read_xml(data: bytes, *, name: str, encoding: str | None) -> EncodedText:
