@@ -27,7 +27,7 @@ ORPHAN_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Kill:
-    """The moment at which a process is killed: before an operation on a file, or after some CPU time."""
+    """A moment at which a process is killed or meets a fault: before an operation on a file, or after some CPU time."""
 
     operation: int | None = None
     """Number of the operation from 1."""
@@ -35,8 +35,12 @@ class Kill:
     """CPU time of the process."""
     stop_at: int | None = None
     """Number of the operation at which the process gets SIGTERM before."""
+    fault: str | None = None
+    """What happens at the operation instead: the name of an error, which it raises, or a key of `MISHAPS`."""
 
     def __str__(self) -> str:
+        if self.fault is not None:
+            return f"{self.fault} at operation {self.operation}"
         stop = "" if self.stop_at is None else f"SIGTERM at operation {self.stop_at}, "
         return stop + (f"operation {self.operation}" if self.operation else f"{self.seconds:.3f} s of CPU time")
 

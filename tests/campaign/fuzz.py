@@ -23,7 +23,8 @@ from campaign.targets import Target, make_folder
 MAX_ERROR = 20_000
 """Characters of the longest error."""
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-HARMLESS = ("/dev/", "/proc/")
+HARMLESS = ("/dev/", "/proc/", *(os.path.expanduser(f"~/{name}/matplotlib/") for name in (".cache", ".config")))
+"""Places that are no user's files: devices, and the caches of matplotlib."""
 OUTSIDE = "outside.txt"
 BACKSTOP = 4 << 30
 """Address space above that of the start."""

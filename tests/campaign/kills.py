@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from campaign.forks import Ended, Kill, describe, run
-from campaign.operations import Operation
+from campaign.operations import MISHAPS, Operation
 from campaign.scenarios import (
     SCENARIOS,
     Scenario,
@@ -25,6 +25,7 @@ from campaign.scenarios import (
 from campaign.states import State, corrupt_files, differences, read_state, unpack
 
 MOST_COMMANDS = 8
+FAULTS = ("ENOSPC", "EROFS", "EIO", *MISHAPS)
 REPEATED = 0.3
 """Probability that the next command is killed too."""
 STOPPED = 0.25
@@ -113,6 +114,16 @@ class KillCampaign:
                 kills.append(Kill(operation=rng.randint(1, len(self.undisturbed(scenario).operations))))
             yield Trial(scenario, kills, f"targeted {number} ({operation.name} {operation.path})")
 
+    def fault_trials(self, count: int, *, start: int = 0) -> Iterator[Trial]:
+        """Yield trials in which the disk is full or read-only, an operation fails, or files vanish or change."""
+        for number in range(start, start + count):
+            rng = random.Random(f"{self._seed} fault {number}")
+            scenario = self._scenarios[number % len(self._scenarios)]
+            if self._works(scenario):
+                position = rng.randint(1, len(self.undisturbed(scenario).operations))
+                fault = FAULTS[number // len(self._scenarios) % len(FAULTS)]
+                yield Trial(scenario, [Kill(operation=position, fault=fault)], f"fault {number}")
+
     @staticmethod
     def _stops(scenario: Scenario) -> float:
         return STOPPED if scenario.command[0] == "train" else 0.0
@@ -168,8 +179,13 @@ class KillCampaign:
             if ended.orphans:
                 trial.problems.append(f"{ended.orphans} processes did not end")
             if ended.code == 0:
+                trial.hits += kill is not None and kill.fault is not None
+                if kill is not None and kill.fault is not None:
+                    return trial  # an operation whose failure is no error, or the text is another one
                 break
-            trial.hits += ended.killed
+            if kill is not None and kill.fault in MISHAPS:
+                return trial  # the error is clear; what is gone cannot be resumed
+            trial.hits += ended.killed or (kill is not None and kill.fault is not None)
             trial.problems += [f"corrupt: {text}" for text in corrupt_files(folder, known.growing)]
             if not ended.killed and kill is None and "--overwrite" in command:
                 break
@@ -177,7 +193,7 @@ class KillCampaign:
                 trial.problems.append(f"lost: {ended.errors.strip()[-300:]}")
                 break
             before = before or has_checkpoint(folder)
-            command = next_command(trial.scenario, ended)
+            command = next_command(trial.scenario, command, ended)
         if ended is None or ended.code != 0:
             trial.problems.append(f"the last command ended with {ended and ended.code}")
         else:

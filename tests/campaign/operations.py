@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import signal
 import stat
 import sys
@@ -27,6 +29,7 @@ NAMES = {
 """Events of Python's audit hooks and the operations that they announce."""
 TEMPORARY = re.compile(r"\.building-[^-/]*-\d+-[0-9a-f]+-")
 """The part of a temporary name that is different each time."""
+DELETING = ("unlink", "rmdir", "truncate")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -111,8 +114,46 @@ class Watch:
             return
         if len(self.operations) == self._kill.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
-        if len(self.operations) == self._kill.operation:
+        if self._kill.fault is not None:
+            self._fail(self._kill, name, text)
+        elif len(self.operations) == self._kill.operation:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _fail(self, kill: Kill, name: str, path: str) -> None:
+        """Raise the error of an operation. A disk stays full and a folder stays read-only; EIO happens once."""
+        position, fault = len(self.operations), str(kill.fault)
+        if fault in MISHAPS:
+            if position == kill.operation:
+                self.active = False
+                MISHAPS[fault](Path(self._folder))
+            return
+        lasting = fault != "EIO" and position >= (kill.operation or 0)
+        if position == kill.operation or (lasting and not (fault == "ENOSPC" and name in DELETING)):
+            number = getattr(errno, fault)
+            raise OSError(number, os.strerror(number), path)
+
+
+def _vanish(folder: Path) -> None:
+    for name in ("runs", "preprocessed"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _replace(folder: Path) -> None:
+    """Replace the texts by others, half as long."""
+    for path in [*folder.glob("*.en"), *folder.glob("*.de")]:
+        content = path.read_bytes().splitlines(keepends=True)
+        (folder / "new").write_bytes(b"".join(reversed(content[: len(content) // 2])))
+        os.replace(folder / "new", path)
+
+
+def _truncate(folder: Path) -> None:
+    """Truncate the texts in place."""
+    for path in [*folder.glob("*.en"), *folder.glob("*.de")]:
+        os.truncate(path, path.stat().st_size // 2)
+
+
+MISHAPS = {"the folders vanish": _vanish, "the texts are replaced": _replace, "the texts are truncated": _truncate}
+"""What other people do in the folder of a command."""
 
 
 def is_temporary(path: str) -> bool:

@@ -1,7 +1,8 @@
 """The arguments of `python -m tests.campaign`.
 
 kills kills commands at random and chosen moments. files damages model files and checkpoints, configurations changes
-configurations, inputs changes texts, corpora, archives, documents and side files. short does some of all.
+configurations, inputs changes texts, corpora, archives, documents and side files. faults makes disks full or read-only,
+and lets files vanish or change. load uses many threads, processes and lines. short does some of all.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("kills", "files", "configurations", "inputs", "short"))
+    parser.add_argument("part", choices=("kills", "files", "configurations", "inputs", "faults", "load", "short"))
     parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
     parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
+    parser.add_argument("--lines", type=int, default=200_000, help="Lines through a pipe. Default: 200000.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of all random choices. Default: 1.")
     parser.add_argument("--minutes", type=float, default=60.0, help="Longest duration. Default: 60.")
     parser.add_argument("--only", action="append", help="Name of a scenario or file. Default: all.")
@@ -44,8 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="nmt-campaign-", dir=memory))
     try:
-        if options.part == "kills":
+        if options.part in ("kills", "faults"):
             return _kills(options, work)
+        if options.part == "load":
+            return _load(options, work)
         if options.part == "short":
             options.count, options.targeted, options.only = SHORT_KILLS, SHORT_KILLS, SHORT_SCENARIOS
             failed = _kills(options, work)
@@ -63,8 +67,15 @@ def _kills(options: argparse.Namespace, work: Path) -> int:
     run = partial(campaign, kills, minutes=options.minutes, keep=options.keep, show=show)
     failures = run(kills.targeted_trials(options.targeted)) if options.targeted else []
     if options.count:
-        failures += run(kills.random_trials(options.count, start=options.start))
+        trials = kills.fault_trials if options.part == "faults" else kills.random_trials
+        failures += run(trials(options.count, start=options.start))
     return int(bool(failures))
+
+
+def _load(options: argparse.Namespace, work: Path) -> int:
+    from campaign.load import campaign
+
+    return int(bool(campaign(work, lines=options.lines, show=show)))
 
 
 def _fuzz(options: argparse.Namespace, work: Path, part: str) -> int:

@@ -245,19 +245,25 @@ def has_checkpoint(folder: Path) -> bool:
     )
 
 
-def next_command(scenario: Scenario, previous: Ended) -> tuple[str, ...]:
-    """Return the command that continues an interrupted one.
+def next_command(scenario: Scenario, previous: tuple[str, ...], ended: Ended) -> tuple[str, ...]:
+    """Return the command that continues an interrupted one: a command that cannot be resumed is started again.
 
     Args:
         scenario: The scenario.
-        previous: The process that was killed or stopped, or that refused.
+        previous: The last command.
+        ended: How it ended.
     """
     command = tuple(scenario.command)
     if scenario.resume is None:
         return command
-    if previous.killed or previous.code > 128:
-        if "--init-from" in command:
-            index = command.index("--init-from")
-            command = command[:index] + command[index + 2 :]
-        return (*command, *scenario.resume)
-    return (*command, *scenario.restart)
+    resume = tuple(scenario.resume)
+    if not ended.killed and ended.code < STOPPED_BY_SIGNAL and previous[-len(resume) :] == resume:
+        return (*command, *scenario.restart)
+    if "--init-from" in command:
+        index = command.index("--init-from")
+        command = command[:index] + command[index + 2 :]
+    return (*command, *resume)
+
+
+STOPPED_BY_SIGNAL = 128
+"""Exit codes from here are those of commands that were stopped by a signal and have saved their work."""
