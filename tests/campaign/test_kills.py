@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from campaign.forks import Limits, run
+from campaign.forks import Kill, Limits, run
 from campaign.operations import Operation
 from campaign.states import corrupt_files, differences, read_state
 from cli_tools import ROOT, environment
@@ -75,6 +75,22 @@ def test_a_process_that_hangs_is_ended_and_its_memory_is_bounded(folder: Path) -
     assert run(hang, folder, scratch=scratch, limits=Limits(seconds=0.2)).hung
     grown = run(lambda: bytearray(300 << 20), folder, scratch=scratch, limits=Limits(bytes=200 << 20))
     assert "MemoryError" in grown.errors
+
+
+def test_a_full_disk_stays_full_and_files_can_be_deleted(folder: Path) -> None:
+    def write() -> None:
+        for number in range(4):
+            try:
+                with open(f"{number}", "wb") as stream:
+                    os.fsync(stream.fileno())
+                print(number)
+            except OSError as error:
+                print(error.strerror)
+        os.unlink("0")
+
+    ended = run(write, folder, scratch=folder.parent / "scratch", kill=Kill(operation=4, fault="ENOSPC"))
+    assert ended.output.split("\n")[:3] == ["0", "No space left on device", "No space left on device"], ended
+    assert sorted(path.name for path in folder.iterdir()) == ["1"]
 
 
 def test_half_a_file_under_its_final_name_is_found(tmp_path: Path) -> None:
