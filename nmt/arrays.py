@@ -135,10 +135,10 @@ def top_k_of_sums(values: Array, totals: Array, count: int, *, start: int) -> tu
     count = min(count, totals.shape[1] * (values.shape[1] - start))
     if not isinstance(values, np.ndarray):
         return _torch_block_search(values, totals, count, start)
-    by_sentence = values[:, start:].reshape(*totals.shape, -1)  # [B, K, W']
     if count == totals.shape[1] == 1:
-        columns = by_sentence.argmax(axis=2)  # [B, 1]
-        return np.take_along_axis(by_sentence[:, 0], columns, axis=1), np.zeros_like(columns), columns + start
+        columns = values[:, start:].argmax(axis=1)[:, np.newaxis] + start  # [B, 1]
+        return values[np.arange(len(values))[:, np.newaxis], columns], np.zeros_like(columns), columns
+    by_sentence = values[:, start:].reshape(*totals.shape, -1)  # [B, K, W']
     if len(totals) > MAX_LOOP:
         elements, rows, columns, unsure = _numpy_block_search(by_sentence, totals, count)
         sentences = np.flatnonzero(unsure).tolist()

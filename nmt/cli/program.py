@@ -47,6 +47,7 @@ COMMANDS = {
     "distill": ("distill:distill", "Train a student on translations of its teachers."),
     "back-translate": ("back_translate:back_translate", "Train on translated monolingual text."),
     "config": ("config:app", "Create, check and show configurations."),
+    "bench": ("bench:bench", "Measure the speed of a model on this machine."),
     "info": ("info:info", "Describe a model."),
     "doctor": ("info:doctor", "Describe this installation and machine."),
 }
