@@ -13,14 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nmt.data.special_tokens import EOS
-from nmt.data.tokenizer import SubwordModel
 from nmt.errors import NMTError, UsageError
-from nmt.inference.results import Translation
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import SubwordModel
+    from nmt.inference.results import Translation
 
 SINGLE_LINES = 4
 """Lines of one turn that are translated one by one."""
@@ -149,6 +149,8 @@ def measure_start(options: Sequence[str]) -> Start | None:
 
 def made_up_lines(subwords: SubwordModel, count: int) -> list[str]:
     """Return lines of random pieces, frequent ones more often, 5 to 25 pieces long."""
+    import numpy as np  # the help of the command does not need it
+
     generator = np.random.default_rng(1)
     weights = 1 / np.arange(1, subwords.size - EOS)  # pieces are sorted by frequency
     lengths = generator.integers(5, 26, count)
