@@ -40,6 +40,7 @@ from nmt.training.learner import Learner
 from nmt.training.objectives.minimum_risk import make_sentence_scorer
 from nmt.training.reporter import Reporter
 from nmt.training.run_folder import RunFolder, content_digest
+from nmt.training.space import check_space, estimate_space
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator, unigram_loss, validation_digest
 
@@ -126,6 +127,7 @@ def _start(config: Config, run: RunFolder, *, overwrite: bool, init_from: Path |
     parts = _make_parts(
         config, data, initial.model.to(machine.device), machine, parent=_initial_weights(initial, parent)
     )
+    _check_space(config, run, data, parts, has_parent=parent is not None)
     _dry_run(parts)
     run.start(config, data.tokenizers)
     if parent is not None:
@@ -154,9 +156,19 @@ def _resume(config: Config, run: RunFolder) -> Path:
     initial = make_initial(config, data.tokenizers, parent, resumed=True)
     weights = parent_weights(run.initial) if config.training.parent_l2 > 0 else None
     parts = _make_parts(config, data, initial.model.to(machine.device), machine, parent=weights)
+    _check_space(config, run, data, parts, has_parent=parent is not None)
     parts.validator.check(initial.model)
     run.reopen(config, checkpoint)
     return _run(config, run, data, parts, notes=initial.notes, checkpoint=checkpoint)
+
+
+def _check_space(config: Config, run: RunFolder, data: PreprocessedData, parts: _Parts, *, has_parent: bool) -> None:
+    """Check the free disk space; see `check_space`."""
+    tokenizers, table = data.tokenizers, data.shortlist
+    models = {tokenizer.fingerprint: tokenizer.model_bytes for tokenizer in (tokenizers.source, tokenizers.target)}
+    other = sum(4 * len(content) // 3 for content in models.values())  # in base64
+    other += 0 if table is None else table.translations.nbytes + table.frequent.nbytes
+    check_space(run, estimate_space(parts.learner.model, config.training, other=other, has_parent=has_parent))
 
 
 class _Machine(NamedTuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from nmt.config.schema import Config
 from nmt.cores import available_threads
 from nmt.data.alignments import inspect_alignment
 from nmt.data.atomic_folder import atomic_folder
-from nmt.data.corpus import FileFacts, inspect_pair, load_parallel
+from nmt.data.corpus import FileFacts, inspect_pair, load_parallel, paths
+from nmt.data.disk import free_bytes, show_bytes
 from nmt.data.folder_lock import lock_folder
 from nmt.data.preprocess.encode_pass import encode
 from nmt.data.preprocess.filter_pass import HeldOutSet, count_overlap, filter_corpora
@@ -52,6 +54,10 @@ FORMAT = 2
 
 Data of an earlier version is made again. Only a resumed run uses its own data further.
 """
+SPACE = 3
+"""Bytes that preprocessing needs at most for each byte of text, with its temporary files."""
+PACKED, UNPACKING = (".gz", ".bz2", ".xz", ".zst", ".zip"), 4
+"""Suffixes of compressed text, and how much larger the text usually is."""
 SOURCE_MODEL, TARGET_MODEL = "source.model", "target.model"
 
 
@@ -145,6 +151,7 @@ def preprocess(
                 opened = None if force else _open_current(folder, fingerprint, warn=True)
                 if opened is None:
                     log_suspicions(config)
+                    _check_space(config, folder)
                     with atomic_folder(folder) as temporary:
                         _build(config, temporary, fingerprint, inspected, tokenizers)
                     opened, made = _open(folder), True
@@ -312,6 +319,19 @@ def _build(config: Config, folder: Path, fingerprint: str, inspected: InspectRes
     )
     write_report(folder, report)
     shutil.rmtree(work)
+
+
+def _check_space(config: Config, folder: Path) -> None:
+    """Warn if the disk may become full."""
+    files = [file for corpus in config.data.train for file in paths(corpus)]
+    text = sum(os.path.getsize(file) * (UNPACKING if Path(file).suffix in PACKED else 1) for file in files)
+    free = free_bytes(folder)
+    if free is not None and free < SPACE * text:
+        logger.warning(
+            "%s: the disk has %s free. Preprocessing this text may need %s. Free some space, or set "
+            "data.preprocessed_folder to a larger disk.",
+            *(folder.parent, show_bytes(free), show_bytes(SPACE * text)),
+        )
 
 
 def _check_tags(config: Config, model: SubwordModel) -> None:
