@@ -50,9 +50,9 @@ def bench(
 ) -> None:
     """Measure how fast a model translates on this machine.
 
-    The table has lines one by one and in batches, with the beam of the model and greedy, and with the shortlist if the
-    model has one. All of them run in turns. The figures are medians. The first row is a new process that translates
-    one line: its time, its processor time and its memory.
+    The table compares lines one by one with batches, and the beam of the model with greedy search. If the model has a
+    shortlist, it is measured too. All of them run in turns, and the figures are medians. The first line of the output
+    is the cost of a new process that translates one line.
 
     For example:
 
