@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nmt.cli.loading import config_with_data, open_model
 from nmt.config.schema import Config, DataConfig, TestSetConfig
 from nmt.data.corpus import MalformedLine, load_parallel, paths, read_parallel, read_training
-from nmt.data.languages import with_detected_script
+from nmt.data.languages import are_same_pair, with_detected_script
 from nmt.data.lines import read_lines
 from nmt.data.streams import read_bytes
 from nmt.errors import UsageError
@@ -222,7 +222,7 @@ def _check_languages(systems: Sequence[ComparedSystem]) -> None:
     for system, data in models[1:]:
         first, expected = models[0]
         ours = (data.source_language, data.target_language)
-        if ours != (expected.source_language, expected.target_language):
+        if not are_same_pair(ours, (expected.source_language, expected.target_language)):
             raise UsageError(
                 f"{first.name} translates {expected.source_language} to {expected.target_language}, but {system.name} "
                 f"translates {ours[0]} to {ours[1]}. Compare systems for the same languages."

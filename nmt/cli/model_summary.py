@@ -21,12 +21,13 @@ PLACEMENTS = {"top": "top layer", "bottom": "bottom layer", "conditional": "betw
 def describe_config(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """Yield names and values that summarise a configuration. Files are named as the configuration names them."""
     from nmt.config.inheritance import recipe_name
+    from nmt.data.languages import shown_code
 
     config, data = loaded.config, loaded.config.data
     for index, base in enumerate(loaded.bases):
         yield "base" if index == 0 else "", recipe_name(base) or base
     yield "run", f"runs/{config.name}"
-    yield "languages", f"{data.source_language} to {data.target_language}"
+    yield "languages", f"{shown_code(data.source_language)} to {shown_code(data.target_language)}"
     for index, corpus in enumerate(data.train):
         weight = "" if corpus.weight == 1 else f" (weight {corpus.weight:g})"
         yield "training" if index == 0 else "", _files(corpus) + weight

@@ -405,6 +405,24 @@ def find_language(code: str, lines: Iterable[str] = ()) -> Language:
     return found if script is None else replace(found, script=script)
 
 
+def canonical_code(code: str) -> str:
+    """Return a code as it is usually written: `en` for `ENG`, `pt-BR` for `pt_br`, `zh-Hant` for `cmn_hant`."""
+    found, tags = find_language(code), re.split("[-_]", code.strip())[1:]
+    usual = [tag.title() if len(tag) == 4 and tag.isalpha() else tag.upper() if len(tag) == 2 else tag for tag in tags]
+    return "-".join([found.code, *usual])
+
+
+def shown_code(code: str) -> str:
+    """Return a code for messages: as it is usually written, with the given code if that is another one."""
+    canonical = canonical_code(code)
+    return canonical if canonical == code else f"{canonical} ({code})"
+
+
+def are_same_pair(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two pairs of codes have the same languages, whatever their scripts, regions and spellings are."""
+    return [find_language(code).code for code in one] == [find_language(code).code for code in other]
+
+
 def _named_script(code: str) -> str | None:
     """Return the script that a code names."""
     subtags = re.split("[-_]", code.strip())[1:]

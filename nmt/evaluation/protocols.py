@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 from nmt.data.languages import find_language
 from nmt.errors import NMTError
-from nmt.metrics.corpus import check_counts, make_bleu
+from nmt.metrics.corpus import as_score, check_counts, make_bleu
 
 ProtocolName = Literal["raw", "moses"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
@@ -86,4 +86,5 @@ def _score(
     metric = make_bleu(tokenizer, lowercase=False, smooth_method=smooth_method)
     result = metric.corpus_score([line.rstrip() for line in hypotheses], [[line.rstrip() for line in references]])
     details = f"{result.prec_str} (BP = {result.bp:.3f}, {result.sys_len} tokens for {result.ref_len} of the reference)"
-    return ProtocolScore(result.score, str(metric.get_signature()), details, result.ref_len)
+    found = as_score(metric, result)
+    return ProtocolScore(found.value, found.signature, details, result.ref_len)

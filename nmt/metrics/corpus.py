@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # The extra of sacreBLEU that installs the tokenizer.
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
-# The tokenizers of languages whose characters sacreBLEU's TER can separate.
-TER_BY_CHARACTER = ("zh", "ja-mecab")
+# The tokenizers of languages whose characters sacreBLEU's TER can separate, and of languages that need our own way.
+TER_BY_CHARACTER, TER_BY_ANY_CHARACTER = ("zh", "ja-mecab"), "char"
+SMALLEST_SCORE = 1e-9
+"""A smaller score is 0: sacreBLEU's smoothing gives numbers such as 1e-246 to texts without a common word."""
 FOURGRAM = 4
 
 
@@ -152,16 +154,38 @@ def _make_chrf(*, lowercase: bool) -> Metric:
 
 
 def _make_ter(target_language: str) -> Metric:
+    """Make TER, which counts characters in scripts without spaces between words."""
     from sacrebleu.metrics.ter import TER
 
-    unspaced = find_language(target_language).bleu_tokenizer in TER_BY_CHARACTER
-    return TER(normalized=unspaced, asian_support=unspaced)
+    tokenizer = find_language(target_language).bleu_tokenizer
+    unspaced = tokenizer in TER_BY_CHARACTER
+    metric = TER(normalized=unspaced, asian_support=unspaced)
+    if tokenizer == TER_BY_ANY_CHARACTER:
+        metric.tokenizer = _ByCharacter(metric.tokenizer)  # type: ignore[assignment]
+        metric.tokenizer_signature += "-char"
+    return metric
+
+
+class _ByCharacter:
+    """A tokenizer of sacreBLEU for text with a space between all characters."""
+
+    def __init__(self, tokenizer: Callable[[str], str]) -> None:
+        self._tokenizer = tokenizer
+
+    def __call__(self, line: str) -> str:
+        return self._tokenizer(" ".join("".join(line.split())))
+
+
+def as_score(metric: Metric, result: Any) -> MetricScore:
+    """Return the result of a metric of sacreBLEU as a score."""
+    value = 0.0 if result.score < SMALLEST_SCORE else result.score
+    return MetricScore(value, str(metric.get_signature()), getattr(result, "ratio", None))
 
 
 def _score_one(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
     metric = for_short_texts(metric, [hypotheses], references)
     result = metric.corpus_score(hypotheses, [references])
-    return MetricScore(result.score, str(metric.get_signature()), getattr(result, "ratio", None))
+    return as_score(metric, result)
 
 
 def for_short_texts(metric: Metric, systems: Iterable[Sequence[str]], references: Sequence[str]) -> Metric:

@@ -12,9 +12,12 @@ from nmt.data.languages import (
     LANGUAGES,
     MISTAKES,
     Language,
+    are_same_pair,
+    canonical_code,
     counts_characters,
     detect_script,
     find_language,
+    shown_code,
     with_detected_script,
 )
 from nmt.data.preprocess.filters import make_filter
@@ -40,6 +43,25 @@ def test_a_row_is_found_by_each_of_its_codes(row: Language) -> None:
         assert find_language(code) == find_language(code.upper()) == find_language(f"{code}-ZZ") == row
     if len(row.name) > 3:  # shorter names such as Ga are codes of other languages
         assert find_language(row.name.upper()) == row
+
+
+@pytest.mark.parametrize(
+    ("code", "canonical"),
+    [
+        ("ENG", "en"),
+        ("TI", "ti"),
+        ("pt_br", "pt-BR"),
+        ("CMN-hant-tw", "zh-Hant-TW"),
+        ("XX", "xx"),
+        ("es-419", "es-419"),
+    ],
+)
+def test_codes_in_any_spelling_are_shown_as_usual(code: str, canonical: str) -> None:
+    assert canonical_code(code) == canonical_code(canonical) == canonical
+    assert shown_code(canonical) == canonical
+    assert (shown_code(code) == code) == (code == canonical)
+    assert are_same_pair((code, "DEU"), (canonical, "de"))
+    assert not are_same_pair((code, "de"), ("de", canonical))
 
 
 def test_facts_follow_from_the_script_and_not_from_the_code() -> None:

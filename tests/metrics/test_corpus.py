@@ -9,10 +9,12 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
 
 from nmt.data.lines import read_lines
 from nmt.errors import DataError, NMTError
@@ -279,6 +281,36 @@ def test_a_perfect_translation_without_spaces_scores_100(language: str) -> None:
         assert "tok:13a" not in found["bleu"].signature
         other = score(near, lines, metrics=ALL, bleu_tokenizer="auto", lowercase=False, target_language=code)
         assert 40 < other["bleu"].value < 100
+
+
+@pytest.mark.parametrize("language", [code for code in UNSPACED if code != "zh"])
+def test_ter_counts_characters_in_scripts_without_spaces(language: str) -> None:
+    """One missing character of each line is one edit of as many as the line has."""
+    lines = UNSPACED[language]
+    near = [line[:5] + line[6:] for line in lines]
+    options: dict[str, Any] = {
+        "metrics": ["ter"],
+        "bleu_tokenizer": "auto",
+        "lowercase": False,
+        "target_language": "xx",
+    }
+    assert score(lines, lines, **options)["ter"].value == 0
+    found = score(near, lines, **options)["ter"]
+    assert found.value == pytest.approx(100 * len(lines) / sum(map(len, lines)), rel=0.1)
+    assert "tok:tercom-char" in found.signature
+
+
+def test_a_score_that_is_nearly_0_is_0() -> None:
+    """The brevity penalty of sacreBLEU gives numbers such as 4e-246."""
+    hypotheses, references = ["the cat sat on"], ["the cat sat on " + "mats " * 1000]
+    assert 0 < BLEU(force=True).corpus_score(hypotheses, [references]).score < 1e-90
+    options: dict[str, Any] = {
+        "metrics": ["bleu"],
+        "bleu_tokenizer": "auto",
+        "lowercase": False,
+        "target_language": "en",
+    }
+    assert score(hypotheses, references, **options)["bleu"].value == 0
 
 
 @given(st.lists(st.text(alphabet="ab c.", min_size=1).filter(str.strip), min_size=1, max_size=4))

@@ -26,7 +26,7 @@ from nmt.cli.schema_options import with_decoding, with_options
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.introspection import flag, options_of
 from nmt.config.schema import DataConfig, DecodingConfig, EvaluationConfig, TestSetConfig
-from nmt.data.languages import find_language
+from nmt.data.languages import are_same_pair, find_language
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.evaluate import Result, TextTranslator, evaluate_file, evaluate_tests, override_evaluation
@@ -233,7 +233,7 @@ def _test_sets(model: ModelFile, given: Path | None) -> list[TestSetConfig]:
     if not data.test:
         raise UsageError("the configuration has no test sets. Use --source and --reference.")
     ours, theirs = ((each.source_language, each.target_language) for each in (model.config.data, data))
-    if ours != theirs:
+    if not are_same_pair(ours, theirs):
         raise UsageError(
             f"--tests {given}: the test sets are {' to '.join(theirs)}, but the model translates {' to '.join(ours)}."
         )

@@ -14,6 +14,7 @@ from nmt.cli.options import STANDARD_STREAM, Metric, Output, Overwrite, Quiet, V
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.score_inputs import Item, read_items
 from nmt.cli.text_table import table
+from nmt.data.languages import are_same_pair
 from nmt.data.lines import read_lines, write_lines
 from nmt.data.streams import open_output
 from nmt.errors import DataError, UnequalLines, UsageError
@@ -162,7 +163,7 @@ def _open(models: Sequence[Path], reverse: Sequence[Path], decoding: dict[str, A
         directions.append(pair[::-1] if backwards else pair)
         logger.info("%s: %s, %s to %s%s", name, path, *pair, ", right to left" * data.right_to_left)
         scorers.append(RerankModel(name, Scorer.from_models([file], decoding=decoding), backwards))
-    if len(set(directions)) > 1:
+    if not all(are_same_pair(direction, directions[0]) for direction in directions):
         listed = ", ".join(f"{path}: {'-'.join(pair)}" for path, pair in zip(paths, directions, strict=True))
         raise UsageError(
             f"the models do not have the same languages: {listed}. A --reverse model translates in the opposite "

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nmt.log import Progress, logger
-from nmt.metrics.corpus import MetricScore
+from nmt.metrics.corpus import MetricScore, as_score
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -164,7 +164,7 @@ class Counts:
     def score(self) -> MetricScore:
         """The score of the whole text, equal to that of sacreBLEU's `corpus_score`."""
         result = self._score(self.rows)
-        return MetricScore(result.score, str(self.metric.get_signature()), getattr(result, "ratio", None))
+        return as_score(self.metric, result)
 
     def score_of(self, sentences: Iterable[int]) -> float | None:
         """The score of some of the sentences together; None where there are none."""

@@ -20,7 +20,8 @@ from nmt.data.preprocess.round_trip import RoundTrips, count_round_trips
 from nmt.data.text_form import learn_form
 from nmt.data.tokenizer_training import train_subwords
 from nmt.data.words import comparable
-from nmt.metrics.corpus import score
+from nmt.errors import NMTError
+from nmt.metrics.corpus import make_bleu, score
 
 MAX_LINES = 1_000
 PIECES_PER_CHARACTER = 4
@@ -45,7 +46,10 @@ def measure(code: str, lines: Sequence[str], *, normalization: str) -> Ceiling:
     model, _ = train_subwords(lines, options=options, symbols=[], what=code, form=learn_form(lines))
     written = model.decode(model.encode(lines))
     tokenizer = find_language(with_detected_script(code, lines)).bleu_tokenizer
-    tokenizer = "char" if tokenizer.endswith("-mecab") else tokenizer  # the same on machines without MeCab
+    try:
+        make_bleu(tokenizer, lowercase=False)
+    except NMTError:  # MeCab is not installed
+        tokenizer = "char"
 
     def scores(one: Sequence[str], other: Sequence[str]) -> dict[str, float]:
         found = score(
