@@ -130,7 +130,7 @@ def top_k_of_sums(values: Array, totals: Array, count: int, *, start: int) -> tu
 
     Returns:
         The elements of `values` in the sums, k, and w, greatest sum first [B, C] each. An element is -inf if fewer than
-        C sums are finite; then its k and w are arbitrary.
+        C sums are finite; then its k and w are arbitrary indices.
     """
     count = min(count, totals.shape[1] * (values.shape[1] - start))
     if not isinstance(values, np.ndarray):
@@ -195,9 +195,11 @@ def _numpy_block_search(
     chosen, unsure = _partition(sums, count)  # [B, C], [B]
     row, block = np.divmod(chosen, blocks)  # [B, C] each
     columns = block[..., np.newaxis] + np.arange(0, width, blocks)  # [B, C, n]; some are outside the last block
+    outside = columns >= width
+    columns[outside] = width - 1
     index = np.arange(sentences)[:, np.newaxis]  # [B, 1]
-    elements = values[index[..., np.newaxis], row[..., np.newaxis], np.minimum(columns, width - 1)]  # [B, C, n]
-    elements[columns >= width] = -np.inf
+    elements = values[index[..., np.newaxis], row[..., np.newaxis], columns]  # [B, C, n]
+    elements[outside] = -np.inf
     sums = (elements + totals[index, row][..., np.newaxis]).reshape(sentences, -1)  # [B, C * n]
     chosen, unsure_too = _partition(sums, count)  # [B, C], [B]
     row = row[index, chosen // columns.shape[2]]  # [B, C]

@@ -46,14 +46,6 @@ def bf16_kernels() -> bool:
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call, no-any-return]
 
 
-def exact_int8() -> bool:
-    """Return whether the processor accumulates products of 8-bit integers in 32 bits (VNNI).
-
-    Other processors first add pairs of products in 16 bits, which overflow if both products are large.
-    """
-    return bool(torch.cpu._is_vnni_supported() or torch.cpu._is_amx_tile_supported())
-
-
 def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
     """Return the number format of matrix products in training.
 
@@ -73,23 +65,6 @@ def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
 
 def _bf16_wanted(setting: str, device: torch.device) -> bool:
     return setting == "bf16" or (setting == "auto" and native_bf16(device))
-
-
-def choose_precision(setting: str, device: torch.device) -> str:
-    """Return the precision of decoding: "fp32", "bf16" or "int8".
-
-    Args:
-        setting: One of these, or "auto", which is bf16 if `device` supports it in hardware, else fp32.
-        device: Device of the computation.
-
-    Raises:
-        UsageError: `setting` is "int8" and `device` is not the CPU.
-    """
-    if setting == "int8":
-        if device.type != "cpu":
-            raise UsageError("decoding.precision: int8 requires the CPU. Use --device cpu, or precision bf16.")
-        return setting
-    return "bf16" if _bf16_wanted(setting, device) else "fp32"
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:

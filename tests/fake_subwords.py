@@ -13,6 +13,7 @@ from fake_models import FakeMemory, FakeOutput, FakeState, HashModel, every_outp
 from nmt.config.schema import DecodingConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.inference.constraints import NO_CONSTRAINTS, ConstraintCompiler, Constraints
+from nmt.inference.hardware import TorchHardware
 from nmt.inference.search_options import SearchBatch, SearchRunner
 from nmt.inference.shortlist import AllowedTokens, Shortlist
 from nmt.search import TokenHypothesis, make_length_normalization
@@ -132,7 +133,7 @@ def search(
     runner = SearchRunner(decoding, normalization, ConstraintCompiler(subwords or FakeSubwords(), avoid=avoid))
     if table is None:
         return runner.search(model, batch)
-    shortlist = Shortlist(RestrictableFake(model), table, target_size=SIZE, device=torch.device("cpu"))
+    shortlist = Shortlist(RestrictableFake(model), table, target_size=SIZE, hardware=TorchHardware(torch.device("cpu")))
     return runner.search_with_shortlist(shortlist, batch)
 
 

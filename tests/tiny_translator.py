@@ -12,6 +12,8 @@ import torch
 
 from nmt.config.schema import Config
 from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.engine import InferenceNetwork
+from nmt.inference.hardware import Processor
 from nmt.inference.model_file import save_model
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model
@@ -76,6 +78,20 @@ def tiny_network(config: Config) -> Seq2Seq:
     return network.eval()
 
 
+def for_inference(network: Seq2Seq, config: Config) -> InferenceNetwork:
+    """The network for inference with the weights of `network`, in numpy."""
+    weights = {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
+    sizes = {
+        "source_size": len(network.encoder.embeddings.table.weight),
+        "target_size": len(network.output.bias),
+    }
+    return InferenceNetwork(config.model, weights, **sizes)  # type: ignore[arg-type]
+
+
+def tiny_inference(config: Config) -> InferenceNetwork:
+    return for_inference(tiny_network(config), config)
+
+
 def tiny_tokenizers() -> Tokenizers:
     return Tokenizers(tiny_subword_model(), tiny_subword_model())
 
@@ -85,10 +101,10 @@ def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> T
     config = tiny_config()
     options = config.decoding.model_copy(update={"device": "cpu", **decoding})
     return Translator(
-        tiny_network(config),
+        tiny_inference(config),
         tiny_tokenizers(),
         decoding=options,
-        device=torch.device("cpu"),
+        hardware=Processor(1),
         max_source_pieces=max_source_pieces,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
         "source_pieces": model.tokenizers.source.size,
         "target_pieces": model.tokenizers.target.size,
         "network": _network(model.config),
-        "parameters": sum(weights.numel() for weights in model.weights.values()),
+        "parameters": sum(math.prod(tensor.shape) for tensor in model.tensors.values()),
         "shortlist": _shortlist(model),
         "metadata_bytes": {key: len(value.encode()) for key, value in stored.items()},
         "other_metadata": {key: value for key, value in stored.items() if key not in METADATA},

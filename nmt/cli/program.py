@@ -18,7 +18,7 @@ from nmt import __version__, log
 from nmt.cli.command_types import CommandGroup, LazyCommand
 from nmt.cli.environment import set_up_threads
 from nmt.cli.options import Quiet, Verbose
-from nmt.errors import Interrupted, NMTError, shorten_message
+from nmt.errors import Interrupted, NMTError, UsageError, shorten_message
 from nmt.terminal import visible_streams
 
 BROKEN_PIPE = 128 + 13
@@ -27,6 +27,9 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 """The errors of the command line parser."""
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Threshold of garbage collection instead of 700: importing torch creates hundreds of thousands of objects."""
+
+
+NO_TORCH = 'this command requires PyTorch, which is not installed. Run: pip install "attention-nmt[train]"'
 
 
 COMMANDS = {
@@ -81,6 +84,11 @@ class Program(CommandGroup):
         except NMTError as error:
             log.logger.error("%s", error, exc_info=True)
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            log.logger.error("%s", NO_TORCH, exc_info=True)
+            raise typer.Exit(UsageError.exit_code) from None
         except KeyboardInterrupt:
             log.logger.warning("interrupted")
             raise typer.Exit(128 + signal.SIGINT) from None

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from nmt.data.preprocess.preprocess import SOURCE_MODEL, TARGET_MODEL
 from nmt.data.store import FACTS, damaged_files
 from nmt.data.tokenizer import SubwordModel
 from nmt.errors import DataError, NMTError, UsageError
 from nmt.inference.find_model import MODEL_NAME
+from nmt.inference.hardware import Processor
 from nmt.inference.model_file import load_model
 from nmt.small_files import read_small_file
 from nmt.training.checkpoint import STATE, has_checksums, load_checkpoint
@@ -72,7 +71,7 @@ def _verified(path: Path, check: Callable[[Path], bool]) -> Verified:
 
 def _check_model(path: Path) -> bool:
     model = load_model(path)
-    model.network(torch.device("cpu"))
+    model.network(Processor())
     return model.has_checksums
 
 

@@ -640,10 +640,10 @@ class DecodingConfig(Section):
     batch_sentences: Annotated[PositiveInt, CommandLine("Computation", flag="--batch-size")] = 64
     """Number of sentences translated together. It changes the speed, not the translations."""
     precision: Annotated[Literal["auto", "bf16", "fp32", "int8"], COMPUTATION] = "fp32"
-    """Number format of matrix products.
+    """Number format of matrix products on a CUDA device.
 
-    fp32 produces exactly the translations of the trained weights. bf16 changes about one line in a thousand. int8, for
-    processors, is the fastest and the least precise."""
+    fp32 produces exactly the translations of the trained weights. bf16 changes about one line in a thousand. A
+    processor computes in fp32, and warns of other formats. int8 is accepted in files of earlier versions."""
     device: Annotated[Literal["auto", "cpu", "cuda"], COMPUTATION] = "auto"
     """Device for computation. auto: a CUDA device if there is one."""
     threads: Annotated[PositiveInt | None, COMPUTATION] = None

@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from nmt.errors import CheckpointError
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from nmt.config.problems import shorten
+from nmt.errors import CheckpointError, DataError
 from nmt.small_files import is_sealed, open_regular, seal
 
 HEADER_CHECKSUM, DATA_CHECKSUM = "header_crc32", "data_crc32"
@@ -57,6 +63,78 @@ class RawTensor(NamedTuple):
     shape: tuple[int, ...]
     data: memoryview
     """The elements in row-major order, little-endian."""
+
+
+class MappedFile(NamedTuple):
+    """The content of a safetensors file, mapped into memory."""
+
+    tensors: dict[str, RawTensor]
+    metadata: dict[str, str]
+    checked: Checked
+    mapping: mmap.mmap
+
+    def release(self) -> None:
+        """Free the memory of pages that have been read. They are read again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def map_tensors(path: Path) -> MappedFile:
+    """Check a safetensors file and map it into memory.
+
+    Raises:
+        CheckpointError: A checksum is wrong or missing, or the header is too long.
+        DataError: The path is not a regular file, or a tensor has a type that is not supported.
+        SafetensorError: The file is not a safetensors file, or it is damaged.
+        OSError: The file cannot be read.
+    """
+    checked = check_tensors(path)
+    with safe_open(path, framework="np") as stream:  # checks all offsets
+        metadata = stream.metadata() or {}
+    with open_regular(path) as stream:
+        # The mapping is private. Writable memory saves the warning of torch about read-only memory.
+        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    start = 8 + int.from_bytes(mapping[:8], "little")
+    header = json.loads(mapping[8:start])
+    data = memoryview(mapping)[start:]
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        dtype, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        if dtype not in ITEM_BYTES:
+            raise DataError(f"the tensor {shorten(name)} has the type {dtype}, which is not supported")
+        tensors[name] = RawTensor(dtype, shape, data[first:last])
+    return MappedFile(tensors, metadata, checked, mapping)
+
+
+_NUMPY_TYPES = {
+    "F64": "<f8",
+    "I64": "<i8",
+    "F32": "<f4",
+    "I32": "<i4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+
+
+def as_array(raw: RawTensor) -> NDArray[Any]:
+    """Return a tensor as an array that shares its memory. bf16, which numpy does not have, is converted to float32."""
+    array = np.frombuffer(raw.data, dtype=_NUMPY_TYPES[raw.dtype]).reshape(raw.shape)
+    if raw.dtype == "BF16":
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array
+
+
+def as_raw(array: NDArray[Any]) -> RawTensor:
+    """Return an array of integers or floats as a tensor that shares its memory."""
+    contiguous = np.ascontiguousarray(array)
+    dtype = next(name for name, code in _NUMPY_TYPES.items() if np.dtype(code) == contiguous.dtype)
+    return RawTensor(dtype, contiguous.shape, contiguous.reshape(-1).view(np.uint8).data)
 
 
 def write_tensors(stream: IO[bytes], tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> None:

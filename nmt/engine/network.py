@@ -22,12 +22,16 @@ from nmt.engine.decoder import DecodedPiece, InferenceDecoder
 from nmt.engine.encoder import EmbeddingTable, InferenceEncoder
 from nmt.engine.memory import InferenceOutput, InferenceState, SourceMemory, UnitState
 from nmt.engine.products import MatrixProduct, linear
-from nmt.engine.weights import Weights
+from nmt.engine.weights import Reader, Weights
 from nmt.search.interface import TopKOutput
 from nmt.search.top_k import top_k_continuations
 
 if TYPE_CHECKING:
     from nmt.config.schema import ModelConfig
+
+
+OutputProduct = Callable[[Array], Array]
+"""From inputs of the output layer [R, O] to logits."""
 
 
 class InferenceNetwork:
@@ -55,6 +59,7 @@ class InferenceNetwork:
         Raises:
             CheckpointError: The parameters do not fit the configuration.
         """
+        self.target_size = target_size
         weights = Weights(tensors, release)
         source, target = _embedding_tables(weights, config, source_size, target_size)
         scale = config.embedding_size**0.5 if config.scale_embeddings else 1.0
@@ -76,20 +81,14 @@ class InferenceNetwork:
         self._has_lexical_model = config.lexical_model and self._attention is not None
         if tied:
             weights.allow("output.weight")
-        readers: list[Callable[[], Array]] = [lambda: target]  # [V, O]
-        if not tied:
-            readers = [weights.reader("output.weight", target_size, output_size)]
+        readers = [_reader_of(target) if tied else weights.reader("output.weight", target_size, output_size)]  # [V, O]
         if self._has_lexical_model:
             readers.append(weights.reader("output.lexical_weight", target_size, config.embedding_size))  # [V, E]
-        bias = weights.reader("output.bias", target_size)
+        self._output_weights = readers
+        self._output_bias = weights.reader("output.bias", target_size)
         weights.check()
-        self.output = MatrixProduct(
-            weights,
-            lambda: weights.namespace.concat([read() for read in readers], axis=1),  # [V, O] or [V, O + E]
-            outputs=target_size,
-            bias=bias,
-        )
-        """From the attentional states [R, O], or [R, O + E], to logits [R, V]."""
+        self._weights = weights
+        self._output = self._output_product(None, target_size)
 
     def encode(self, source: Array, lengths: Array) -> SourceMemory:
         """Encode `source` [B, S], rows of `lengths` [B] ids that end with EOS, padded on the right."""
@@ -114,21 +113,14 @@ class InferenceNetwork:
     def step(self, ids: Array, state: InferenceState, memory: SourceMemory) -> InferenceOutput:
         """Feed one piece to each row [R], and return all log-probabilities."""
         outputs, state, weights = self.decode(ids, state, memory)
-        return InferenceOutput(log_softmax(self.output(outputs)), state, weights)
+        return InferenceOutput(log_softmax(self._output(outputs)), state, weights)
 
     def step_top_k(
         self, ids: Array, state: InferenceState, memory: SourceMemory, totals: Array, count: int
     ) -> TopKOutput[InferenceState]:
         """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
         outputs, state, _ = self.decode(ids, state, memory)
-        logits = self.output(outputs)  # [R, V]
-        xp = namespace(logits)
-        # The logarithm of the softmax denominator moves all pieces of a row alike: it joins the row's total.
-        normalizer = logsumexp(logits)  # [R]
-        by_sentence = xp.reshape(normalizer, totals.shape)  # [B, K]
-        found = top_k_continuations(logits, totals - by_sentence, count)
-        log_probs = found.log_probs - xp.take_along_axis(by_sentence, found.rows, axis=1)  # [B, C]
-        return TopKOutput(found._replace(log_probs=log_probs), logits[:, EOS] - normalizer, state)
+        return best_continuations(self._output(outputs), state, totals, count)
 
     def forced(
         self, targets: Array, state: InferenceState, memory: SourceMemory
@@ -156,7 +148,43 @@ class InferenceNetwork:
 
     def log_probs(self, outputs: Array) -> Array:
         """Return the log-probabilities [R, V] of inputs of the output layer [R, O]."""
-        return log_softmax(self.output(outputs))
+        return log_softmax(self._output(outputs))
+
+    def restricted_output(self, ids: Array) -> OutputProduct:
+        """Return the output layer of the pieces `ids` [U]: from its inputs [R, O] to logits [R, U]."""
+        return self._output_product(ids, len(ids))
+
+    def _output_product(self, ids: Array | None, size: int) -> MatrixProduct:
+        """Return the product of the output layer, for all pieces or for `ids`."""
+        xp = self._weights.namespace
+
+        def make() -> Array:
+            return xp.concat([read(ids) for read in self._output_weights], axis=1)  # [U, O] or [U, O + E]
+
+        return MatrixProduct(self._weights, make, outputs=size, bias=lambda: self._output_bias(ids))
+
+
+def best_continuations(logits: Array, state: InferenceState, totals: Array, count: int) -> TopKOutput[InferenceState]:
+    """Return the best continuations of each sentence; see `TopKModel`.
+
+    Args:
+        logits: [R, V]
+        state: The state after the step.
+        totals: [B, K]
+        count: C.
+    """
+    xp = namespace(logits)
+    # The logarithm of the softmax denominator moves all pieces of a row alike: it joins the row's total.
+    normalizer = logsumexp(logits)  # [R]
+    by_sentence = xp.reshape(normalizer, totals.shape)  # [B, K]
+    found = top_k_continuations(logits, totals - by_sentence, count)
+    log_probs = found.log_probs - xp.take_along_axis(by_sentence, found.rows, axis=1)  # [B, C]
+    return TopKOutput(found._replace(log_probs=log_probs), logits[:, EOS] - normalizer, state)
+
+
+def _reader_of(table: Array) -> Reader:
+    """Return a function that returns rows of a table, or all."""
+    return lambda rows=None: table if rows is None else namespace(table).take(table, rows, axis=0)
 
 
 def _embedding_tables(weights: Weights, config: ModelConfig, source_size: int, target_size: int) -> tuple[Array, Array]:

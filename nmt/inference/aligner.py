@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from nmt.arrays import to_host
 from nmt.data.special_tokens import EOS
 from nmt.data.tokenizer import SubwordModel, Tokenizers
-from nmt.device import autocast
 from nmt.errors import NMTError
 from nmt.inference.attention_map import (
     END,
@@ -27,8 +26,9 @@ from nmt.inference.attention_map import (
 )
 from nmt.inference.ensemble import normalize_weights
 from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
+from nmt.inference.hardware import Hardware
+from nmt.inference.networks import TranslationNetwork
 from nmt.inference.workers import halve_on_oom
-from nmt.model import Seq2Seq
 
 Weights = NDArray[np.float32]
 
@@ -46,22 +46,19 @@ class Aligner:
 
     def __init__(
         self,
-        networks: Sequence[Seq2Seq],
+        networks: Sequence[TranslationNetwork],
         tokenizers: Tokenizers,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
+        hardware: Hardware,
         batch_sentences: int,
         weights: Sequence[float] | None = None,
     ) -> None:
         """Take the networks.
 
         Args:
-            networks: At least one, all with attention, in evaluation mode on `device`; all with the same subword
-                models.
+            networks: At least one, all with attention, and all with the same subword models.
             tokenizers: The subword models of the two sides.
-            device: The device of the networks.
-            dtype: The number format of matrix products.
+            hardware: The hardware of the networks.
             batch_sentences: Most sentences of a batch; affects speed alone.
             weights: The weight of each network, above zero. None: equal weights.
         """
@@ -70,8 +67,7 @@ class Aligner:
         self._tokenizers = tokenizers
         # Attention maps run from left to right, even if the model writes from right to left.
         self._shown = tokenizers.with_direction(right_to_left=False)
-        self._device = device
-        self._dtype = dtype
+        self._hardware = hardware
         self._batch_sentences = batch_sentences
 
     def weights(self, pairs: Sequence[IdPair]) -> list[Weights]:
@@ -83,7 +79,7 @@ class Aligner:
         results: list[Weights] = [np.empty((0, 0), dtype=np.float32)] * len(pairs)
         for indices in length_batches(pairs, self._batch_sentences):
             batch = [pairs[index] for index in indices]
-            matrices = halve_on_oom(self._batch, batch, device=self._device, explain=_out_of_memory)
+            matrices = halve_on_oom(self._batch, batch, hardware=self._hardware, explain=_out_of_memory)
             for index, weights in zip(indices, matrices, strict=True):
                 results[index] = weights
         return results
@@ -92,12 +88,12 @@ class Aligner:
         batch = collate(pairs)
         shape = (len(pairs), batch.target_input.shape[1], batch.source.shape[1])
         attention = np.zeros(shape, dtype=np.float32)  # [B, T, S]
-        with torch.inference_mode(), autocast(self._device, self._dtype):
+        with self._hardware.computing():
             for network, share in zip(self._networks, self._shares, strict=True):
-                for start, states, weights in decode_slices(network, batch, self._device):
+                for start, states, weights in decode_slices(network, batch, self._hardware):
                     if weights is None:
                         raise NMTError("the model has no attention weights.")
-                    attention[:, start : start + states.shape[1]] += share * weights.float().cpu().numpy()
+                    attention[:, start : start + states.shape[1]] += share * to_host(weights)
         lengths = zip(attention, batch.target_lengths, batch.source_lengths, strict=True)
         return [self._in_order_of_text(weights[:target, :source]) for weights, target, source in lengths]
 

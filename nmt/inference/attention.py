@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 
 from nmt.config.decoding_overrides import override_decoding
 from nmt.data.lines import is_blank
-from nmt.device import choose_device, choose_dtype, set_threads
 from nmt.errors import NMTError, UsageError
 from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.attention_map import AttentionMap
 from nmt.inference.forced_decoding import IdPair
+from nmt.inference.hardware import choose_hardware
 from nmt.inference.model_file import ModelFile
 from nmt.inference.results import Translation
 from nmt.inference.segmentation import clean, max_segment_pieces, one_line
@@ -75,14 +75,11 @@ class AttentionExtractor:
         if model.config.model.attention.score == "none":
             raise UsageError(f"{model.path} has no attention: model.attention.score is none.")
         options = override_decoding(model.config.decoding, decoding)
-        if options.threads is not None:
-            set_threads(options.threads)
-        device = choose_device(options.device)
+        hardware = choose_hardware(options)
         self.aligner = Aligner(
-            [model.network(device)],
+            [model.network(hardware)],
             model.tokenizers,
-            device=device,
-            dtype=choose_dtype(options.precision, device),
+            hardware=hardware,
             batch_sentences=options.batch_sentences,
         )
         self._model = model

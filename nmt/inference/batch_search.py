@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from nmt.config.schema import DecodingConfig
 from nmt.data.special_tokens import EOS, PAD
-from nmt.device import autocast
 from nmt.inference.constraints import ConstraintCompiler, SearchJob
+from nmt.inference.hardware import Hardware
 from nmt.inference.search_options import SearchBatch, SearchRunner
 from nmt.inference.shortlist import Shortlist
 from nmt.inference.workers import run_in_batches
@@ -37,8 +36,7 @@ class BatchSearcher:
         *,
         decoding: DecodingConfig,
         normalization: LengthNormalization,
-        device: torch.device,
-        dtype: torch.dtype,
+        hardware: Hardware,
         shortlist: Shortlist | None = None,
         constraints: ConstraintCompiler | None = None,
     ) -> None:
@@ -46,8 +44,7 @@ class BatchSearcher:
         self._decoding = decoding
         self._normalization = normalization
         self._runner = SearchRunner(decoding, normalization, constraints)
-        self._device = device
-        self._dtype = dtype
+        self._hardware = hardware
         self._shortlist = shortlist
 
     def with_constraints(self, constraints: ConstraintCompiler) -> BatchSearcher:
@@ -67,7 +64,7 @@ class BatchSearcher:
             work=self._search_batch,
             make_batches=_make_batches,
             batch_size=self._decoding.batch_sentences,
-            device=self._device,
+            hardware=self._hardware,
             explain=self._out_of_memory,
         )
 
@@ -87,12 +84,12 @@ class BatchSearcher:
         ratio = DEFAULT_MAX_LENGTH_RATIO if ratio is None else ratio
         max_lengths = ((lengths - 1) * ratio).astype(np.int64) + constant  # [B]
         batch = SearchBatch(
-            torch.from_numpy(rows).to(self._device),
-            torch.from_numpy(lengths).to(self._device),
+            self._hardware.array(rows),
+            self._hardware.array(lengths),
             max_lengths,
             [job.constraints for job in jobs],
         )
-        with torch.inference_mode(), autocast(self._device, self._dtype):
+        with self._hardware.computing():
             if self._shortlist is None:
                 return self._runner.search(self._model, batch)
             return self._runner.search_with_shortlist(self._shortlist, batch)

@@ -13,12 +13,11 @@ The second mean is not normalized again: where members disagree, all pieces lose
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-import torch
-from torch import Tensor
-
+from nmt.arrays import Array, namespace
 from nmt.data.languages import find_language
 from nmt.errors import UsageError
 from nmt.inference.model_file import ModelFile
@@ -33,7 +32,7 @@ class MemberParts(NamedTuple):
 
     members: tuple[Any, ...]
 
-    def select(self, rows: Tensor) -> MemberParts:
+    def select(self, rows: Array) -> MemberParts:
         """Return `rows` of each member (indices [R'])."""
         return MemberParts(tuple(member.select(rows) for member in self.members))
 
@@ -41,10 +40,10 @@ class MemberParts(NamedTuple):
 class EnsembleOutput(NamedTuple):
     """The output of one step of all members."""
 
-    log_probs: Tensor
+    log_probs: Array
     """The mean [R, V], float32."""
     state: MemberParts
-    weights: Tensor | None
+    weights: Array | None
     """The mean attention [R, S] of the members with attention; None if no member has it."""
 
 
@@ -64,7 +63,7 @@ class Ensemble:
         self._weights = normalize_weights(weights)
         self._average = average
 
-    def encode(self, source: Tensor, lengths: Tensor) -> MemberParts:
+    def encode(self, source: Array, lengths: Array) -> MemberParts:
         """Encode with each member `source` [B, S] of `lengths` [B]."""
         return MemberParts(tuple(member.encode(source, lengths) for member in self._members))
 
@@ -73,7 +72,7 @@ class Ensemble:
         pairs = zip(self._members, memory.members, strict=True)
         return MemberParts(tuple(member.init_state(memory) for member, memory in pairs))
 
-    def step(self, ids: Tensor, state: MemberParts, memory: MemberParts) -> EnsembleOutput:
+    def step(self, ids: Array, state: MemberParts, memory: MemberParts) -> EnsembleOutput:
         """Feed one piece to each row [R] of each member."""
         triples = zip(self._members, state.members, memory.members, strict=True)
         outputs = [member.step(ids, state, memory) for member, state, memory in triples]
@@ -82,14 +81,14 @@ class Ensemble:
             log_probs, MemberParts(tuple(output.state for output in outputs)), self._attention(outputs)
         )
 
-    def _attention(self, outputs: Sequence[StepOutput[Any]]) -> Tensor | None:
+    def _attention(self, outputs: Sequence[StepOutput[Any]]) -> Array | None:
         pairs = zip(self._weights, outputs, strict=True)
         attending = [(weight, output.weights) for weight, output in pairs if output.weights is not None]
         if not attending:
             return None
         shares = normalize_weights([weight for weight, _ in attending])
         scaled = [share * attention for share, (_, attention) in zip(shares, attending, strict=True)]  # [R, S] each
-        return torch.stack(scaled).sum(0)  # [R, S]
+        return sum(scaled[1:], start=scaled[0])  # [R, S]
 
 
 class RestrictableEnsemble:
@@ -112,7 +111,7 @@ def normalize_weights(weights: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def mean(log_probs: Sequence[Tensor], *, weights: Sequence[float], average: Average) -> Tensor:
+def mean(log_probs: Sequence[Array], *, weights: Sequence[float], average: Average) -> Array:
     """Return the mean of log-probabilities; exactly the members' value where all agree.
 
     Args:
@@ -120,14 +119,16 @@ def mean(log_probs: Sequence[Tensor], *, weights: Sequence[float], average: Aver
         weights: The weight of each member; they sum to one.
         average: Which mean is taken; see the module.
     """
-    pairs = list(zip(weights, log_probs, strict=True))
     # A masked piece has -inf, and -inf minus -inf would be NaN.
-    greatest = torch.stack(list(log_probs)).amax(0).clamp_min(torch.finfo(torch.float32).min)
+    xp = namespace(log_probs[0])
+    greatest = functools.reduce(xp.maximum, log_probs)
+    greatest = xp.clip(greatest, min=float(xp.finfo(greatest.dtype).min))
+    differences = [values - greatest for values in log_probs]
     if average == "log_probabilities":
-        mean_difference = torch.stack([weight * (values - greatest) for weight, values in pairs]).sum(0)
+        mean_difference = sum(weight * each for weight, each in zip(weights, differences, strict=True))
     else:
-        mean_difference = torch.stack([weight * (values - greatest).exp() for weight, values in pairs]).sum(0).log()
-    return (greatest + mean_difference).clamp_max(0.0)  # rounding must not make a probability above one
+        mean_difference = xp.log(sum(weight * xp.exp(each) for weight, each in zip(weights, differences, strict=True)))
+    return xp.clip(greatest + mean_difference, max=0.0)  # rounding must not make a probability above one
 
 
 def check_compatible(models: Sequence[ModelFile]) -> None:

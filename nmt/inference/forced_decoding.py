@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from nmt.arrays import Array
 from nmt.data.batch import Batch, make_batch
-from nmt.model import Seq2Seq
+from nmt.inference.hardware import Hardware
+from nmt.inference.networks import TranslationNetwork
 
 # Most positions (B x T x S) at once. Attention has at least one number for each, and a score function with vectors of
 # 512 features needs 0.3 GB.
@@ -34,9 +33,9 @@ class Slice(NamedTuple):
 
     start: int
     """The first position, counted from 0."""
-    states: Tensor
+    states: Array
     """Attentional states, the input of the output layer [B, T', O]."""
-    weights: Tensor | None
+    weights: Array | None
     """Attention weights [B, T', S]; None without attention."""
 
 
@@ -64,21 +63,18 @@ def collate(pairs: Sequence[IdPair]) -> Batch:
     return make_batch([pair.source for pair in pairs], [pair.target for pair in pairs])
 
 
-def decode_slices(network: Seq2Seq, batch: Batch, device: torch.device) -> Iterator[Slice]:
+def decode_slices(network: TranslationNetwork, batch: Batch, hardware: Hardware) -> Iterator[Slice]:
     """Run the targets of a batch through the decoder in slices of at most MAX_POSITIONS, or of one target position.
 
     Args:
-        network: In evaluation mode on `device`. The caller sets inference mode and number format.
+        network: The network. The caller is in the context `hardware.computing()`.
         batch: The pairs.
-        device: The device of the network.
+        hardware: The hardware of the network.
     """
-    source, lengths, target_input = (
-        torch.from_numpy(array).to(device) for array in (batch.source, batch.source_lengths, batch.target_input)
-    )
+    source, lengths, target_input = map(hardware.array, (batch.source, batch.source_lengths, batch.target_input))
     memory = network.encode(source, lengths)
     state = network.init_state(memory)
     width = max(1, MAX_POSITIONS // batch.source.size)
     for start in range(0, target_input.shape[1], width):
-        decoded = network.attentional_states(target_input[:, start : start + width], state, memory)
-        state = decoded.state
-        yield Slice(start, decoded.states, decoded.weights)
+        states, state, weights = network.forced(target_input[:, start : start + width], state, memory)
+        yield Slice(start, states, weights)

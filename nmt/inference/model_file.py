@@ -20,34 +20,45 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from safetensors import SafetensorError
 
 from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
-from nmt.config.problems import dotted, shorten
+from nmt.config.problems import dotted
 from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
 from nmt.config.yaml_document import CoreLoader
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
-from nmt.data.tensor_file import DATA_CHECKSUM, HEADER_CHECKSUM, Checked, RawTensor, check_tensors, write_tensors
+from nmt.data.tensor_file import (
+    DATA_CHECKSUM,
+    HEADER_CHECKSUM,
+    MappedFile,
+    RawTensor,
+    as_array,
+    as_raw,
+    map_tensors,
+    write_tensors,
+)
 from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.engine import InferenceNetwork
+from nmt.engine.weights import SHOWN_NAMES, some_names
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
-from nmt.model import Seq2Seq, build_model
+from nmt.inference.hardware import Hardware, TorchHardware
+from nmt.inference.networks import TranslationNetwork
 from nmt.small_files import JSONError, parse_json, read_small_file, special_kind
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FORMAT_VERSION = 1
-SHOWN_NAMES = 8
 METADATA = (
     *("format_version", "config", "source_tokenizer", "target_tokenizer", "provenance"),
     *(HEADER_CHECKSUM, DATA_CHECKSUM),
@@ -67,8 +78,8 @@ class ModelFile:
     config: Config
     """The configuration of the training. Its paths are names of files without folders, see `without_folders`."""
     tokenizers: Tokenizers
-    weights: dict[str, Tensor]
-    """By parameter name; a shared parameter has only its first name."""
+    tensors: Mapping[str, RawTensor]
+    """The weights by parameter name; a shared parameter has only its first name."""
     provenance: dict[str, Any]
     format_version: int
     shortlist: ShortlistTable | None = None
@@ -79,6 +90,15 @@ class ModelFile:
     """Whether the file has checksums, which are right if it could be loaded."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """All metadata as they are stored."""
+    release: Callable[[], None] | None = None
+    """Frees the memory of the weights that have been read."""
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights as tensors of torch, which share the memory of the file."""
+        from nmt.inference.torch_tensors import torch_tensors
+
+        return torch_tensors(self.tensors)
 
     def stored_config(self) -> Config:
         """Return the configuration as it is stored, with the folders that older files have in paths.
@@ -94,32 +114,26 @@ class ModelFile:
         """Return the model with other decoding options."""
         return replace(self, config=self.config.model_copy(update={"decoding": decoding}))
 
-    def network(self, device: torch.device) -> Seq2Seq:
-        """Return the network with these weights on `device`, in evaluation mode.
+    def network(self, hardware: Hardware) -> TranslationNetwork:
+        """Return the network with these weights for `hardware`.
 
         Raises:
             CheckpointError: The weights do not fit the network that the configuration describes.
         """
-        with torch.device("meta"), _NoInitialization():
-            model = build_model(
-                self.config.model,
-                source_size=self.tokenizers.source.size,
-                target_size=self.tokenizers.target.size,
-            )
-        _check_weights(model, self.weights)
-        loaded = {
-            id(parameter): nn.Parameter(self.weights[name].to(device, copy=True))
-            for name, parameter in model.named_parameters()
-        }
-        every = model.named_parameters(remove_duplicate=False)
-        model.load_state_dict({name: loaded[id(parameter)] for name, parameter in every}, assign=True)
-        return model.eval()
+        sizes = {"source_size": self.tokenizers.source.size, "target_size": self.tokenizers.target.size}
+        if isinstance(hardware, TorchHardware):
+            from nmt.inference.torch_network import TorchNetwork
+            from nmt.inference.torch_tensors import load_network
+
+            return TorchNetwork(load_network(self.config.model, self.weights, device=hardware.device, **sizes))
+        arrays = {name: as_array(raw) for name, raw in self.tensors.items()}
+        return InferenceNetwork(self.config.model, arrays, release=self.release, **sizes)
 
 
 def save_model(
     path: Path,
     *,
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | Mapping[str, RawTensor],
     config: Config,
     tokenizers: Tokenizers,
     provenance: Mapping[str, Any],
@@ -146,40 +160,37 @@ def save_model(
     }
     if tokenizers.target.model_bytes != tokenizers.source.model_bytes:
         metadata["target_tokenizer"] = base64.b64encode(tokenizers.target.model_bytes).decode("ascii")
-    tensors = _without_copies(weights)
+    tensors = _raw(weights)
     if shortlist is not None:
         for name in SHORTLIST:
-            tensors[PREFIX + name] = torch.from_numpy(getattr(shortlist, name))
+            tensors[PREFIX + name] = as_raw(getattr(shortlist, name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as stream:
-            write_tensors(stream, raw_tensors(tensors), metadata)
+            write_tensors(stream, tensors, metadata)
     except OSError as error:
         raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
 
 
-class TensorFile(NamedTuple):
-    """The content of a safetensors file."""
-
-    tensors: dict[str, Tensor]
-    """On the CPU, mapped from the file."""
-    metadata: dict[str, str]
-    checked: Checked
-
-
-def read_tensors(path: Path) -> TensorFile:
-    """Check and read a safetensors file.
+def map_file(path: Path) -> MappedFile:
+    """Check a safetensors file and map it into memory.
 
     Raises:
         CheckpointError: The file is missing, damaged, incomplete or of another kind.
     """
     try:
-        checked = check_tensors(path)
-        with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-            return TensorFile(tensors, stream.metadata() or {}, checked)
+        return map_tensors(path)
     except (SafetensorError, DataError, OSError) as error:
         raise CheckpointError(_why_unreadable(path, error)) from error
+
+
+def _raw(weights: Mapping[str, Any]) -> dict[str, RawTensor]:
+    """Return weights as bytes: tensors of torch, or weights of a model file."""
+    if all(isinstance(value, RawTensor) for value in weights.values()):
+        return dict(weights)
+    from nmt.inference.torch_tensors import raw_tensors, without_copies
+
+    return raw_tensors(without_copies(weights))
 
 
 def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
@@ -203,8 +214,8 @@ def load_model(path: Path) -> ModelFile:
     """
     if is_checkpoint(path):
         return _load_checkpoint(path)
-    content = read_tensors(path)
-    metadata, weights = content.metadata, content.tensors
+    content = map_file(path)
+    metadata, tensors = content.metadata, content.tensors
     _check_version(path, metadata)
     try:
         source = SubwordModel(base64.b64decode(metadata["source_tokenizer"], validate=True))
@@ -213,18 +224,19 @@ def load_model(path: Path) -> ModelFile:
             target = SubwordModel(base64.b64decode(metadata["target_tokenizer"], validate=True))
         config = without_folders(_read_config(path, metadata["config"]))
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
-        shortlist = _take_shortlist(weights, tokenizers)
+        shortlist = _take_shortlist(tensors, tokenizers)
         return ModelFile(
             path=path,
             config=config,
             tokenizers=tokenizers,
-            weights=weights,
+            tensors=tensors,
             provenance=json.loads(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
             shortlist=shortlist,
             identity=content.checked.identity,
             has_checksums=content.checked.has_checksums,
             metadata=metadata,
+            release=content.release,
         )
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
@@ -248,7 +260,7 @@ def _read_config(path: Path, text: str) -> Config:
         if not options:
             raise CheckpointError(f"{path}: the model file is damaged: its configuration is not JSON.") from error
         raise CheckpointError(
-            f"{path}: the model's configuration has options that this version of nmt cannot use: {_first(options)}."
+            f"{path}: the model's configuration has options that this version of nmt cannot use: {some_names(options)}."
         ) from error
     found = [conflict for conflict in conflicts(config) if not conflict.ignored]
     if found:
@@ -291,7 +303,7 @@ def write_model(model: ModelFile, path: Path) -> None:
     """
     save_model(
         path,
-        weights=model.weights,
+        weights=model.tensors,
         config=model.config,
         tokenizers=model.tokenizers,
         provenance=model.provenance,
@@ -310,8 +322,8 @@ def _load_checkpoint(path: Path) -> ModelFile:
     """
     run = run_of_checkpoint(path)
     best = run / MODEL_NAME
-    content = read_tensors(path)
-    average = read_tensors(path.with_name("average.safetensors"))
+    content = map_file(path)
+    average = map_file(path.with_name("average.safetensors"))
     try:
         base = load_model(best) if best.is_file() else _model_of_run(run)
         state = parse_json(read_small_file(path.with_name(STATE_NAME)), strict=False)
@@ -322,7 +334,12 @@ def _load_checkpoint(path: Path) -> ModelFile:
     if base.config.training.averaging.kind == "ema" and average.tensors:
         content = average
     return replace(
-        base, path=path, weights=content.tensors, provenance=provenance | facts, identity=content.checked.identity
+        base,
+        path=path,
+        tensors=content.tensors,
+        provenance=provenance | facts,
+        identity=content.checked.identity,
+        release=content.release,
     )
 
 
@@ -334,11 +351,11 @@ def _model_of_run(run: Path) -> ModelFile:
     config = without_folders(_read_config(run, json.dumps(options)))
     tokenizers = read_models(run).with_direction(right_to_left=config.data.right_to_left)
     return ModelFile(
-        path=run, config=config, tokenizers=tokenizers, weights={}, provenance={}, format_version=FORMAT_VERSION
+        path=run, config=config, tokenizers=tokenizers, tensors={}, provenance={}, format_version=FORMAT_VERSION
     )
 
 
-def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> ShortlistTable | None:
+def _take_shortlist(tensors: dict[str, RawTensor], tokenizers: Tokenizers) -> ShortlistTable | None:
     """Take the shortlist table out of a file's tensors.
 
     Raises:
@@ -347,59 +364,9 @@ def _take_shortlist(tensors: dict[str, Tensor], tokenizers: Tokenizers) -> Short
     """
     if not any(name.startswith(PREFIX) for name in tensors):
         return None
-    table = ShortlistTable(*(tensors.pop(PREFIX + name).numpy() for name in SHORTLIST))
+    table = ShortlistTable(*(as_array(tensors.pop(PREFIX + name)) for name in SHORTLIST))
     table.check(tokenizers)
     return table
-
-
-class _NoInitialization(TorchFunctionMode):
-    """Skips the random initialization of new layers, whose weights come from the file.
-
-    Initialization on the meta device imports torch._dynamo, which takes a second.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
-
-
-_DTYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-
-
-def raw_tensors(tensors: Mapping[str, Tensor]) -> dict[str, RawTensor]:
-    """Return tensors as bytes for `write_tensors`, without copying those that are contiguous and on the CPU."""
-    raw = {}
-    for name, tensor in tensors.items():
-        value = tensor.detach().cpu().contiguous()
-        data = value.reshape(-1).view(torch.uint8).numpy().data  # [bytes]
-        raw[name] = RawTensor(_DTYPES[value.dtype], tuple(value.shape), data)
-    return raw
-
-
-def _without_copies(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return `weights` on the CPU, without tensors that share the memory of an earlier one."""
-    seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
-    unique = {}
-    for name, value in weights.items():
-        key = (value.data_ptr(), value.shape, value.stride())
-        if key not in seen or value.numel() == 0:
-            unique[name] = value.detach().cpu().contiguous()
-        seen.add(key)
-    return unique
 
 
 def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
@@ -437,30 +404,3 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if start[8:9] == b"{":
         return f"{path}: the file is damaged or incomplete. Copy it again. ({error})"
     return f"{path}: this is not a model file. Use a model file of nmt (best.safetensors)."
-
-
-def _check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    expected = dict(model.named_parameters())
-    known = dict(model.named_parameters(remove_duplicate=False))
-    missing = [name for name in expected if name not in weights]
-    unexpected = [name for name in weights if name not in known]
-    reshaped = [
-        f"{name} {list(weights[name].shape)} instead of {list(value.shape)}"
-        for name, value in expected.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    problems = [
-        f"{what}: {_first(names)}"
-        for what, names in (("Missing", missing), ("Unexpected", unexpected), ("Of another shape", reshaped))
-        if names
-    ]
-    if problems:
-        raise CheckpointError(
-            " ".join(["The weights do not fit the model's configuration.", *map("{}.".format, problems)])
-        )
-
-
-def _first(names: Sequence[str]) -> str:
-    """Return a list of names as a message shows it."""
-    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(shorten(name) for name in names[:SHOWN_NAMES]) + more

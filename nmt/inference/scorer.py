@@ -23,24 +23,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from nmt.arrays import Array, namespace, to_host
 from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import DecodingConfig
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import Tokenizers
-from nmt.device import autocast, choose_device, choose_dtype, set_threads
 from nmt.errors import CheckpointError, DataError
 from nmt.inference.ensemble import check_compatible, checked_weights, mean, normalize_weights
 from nmt.inference.forced_decoding import IdPair, collate, decode_slices, length_batches
+from nmt.inference.hardware import Hardware, choose_hardware
 from nmt.inference.model_file import ModelFile, load_models
+from nmt.inference.networks import TranslationNetwork
 from nmt.inference.results import SentencePair, TranslationScore
 from nmt.inference.segmentation import clean, max_segment_pieces, one_line
 from nmt.inference.streaming import WHOLE_TEXT, Windowing, window_size, windows
 from nmt.inference.workers import run_in_batches
 from nmt.log import logger
-from nmt.model import Seq2Seq
 from nmt.search import make_length_normalization
 
 MAX_LOGITS = 4_000_000
@@ -52,22 +52,21 @@ class Scorer:
 
     def __init__(
         self,
-        networks: Sequence[Seq2Seq],
+        networks: Sequence[TranslationNetwork],
         tokenizers: Tokenizers,
         *,
         decoding: DecodingConfig,
-        device: torch.device,
+        hardware: Hardware,
         weights: Sequence[float] | None = None,
         max_source_pieces: int | None = None,
     ) -> None:
         """Take the networks.
 
         Args:
-            networks: At least one, in evaluation mode on `device`; all with the same subword models.
+            networks: At least one; all with the same subword models.
             tokenizers: The subword models of both sides.
-            decoding: Length normalization, ensemble mean, batch size and precision (int8, which only searches have,
-                counts as fp32).
-            device: The device of the networks.
+            decoding: Length normalization, ensemble mean and batch size.
+            hardware: The hardware of the networks.
             weights: The weight of each network, above zero. None: equal weights.
             max_source_pieces: Longer lines cause a warning, because a translator splits them. None: no limit.
         """
@@ -77,8 +76,7 @@ class Scorer:
         self._tokenizers = tokenizers
         self._batch_sentences = decoding.batch_sentences
         self._normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
-        self._device = device
-        self._dtype = choose_dtype(decoding.precision, device)
+        self._hardware = hardware
         self._max_source_pieces = max_source_pieces
 
     @classmethod
@@ -108,14 +106,12 @@ class Scorer:
         check_compatible(models)
         checked = checked_weights(weights, models)
         options = override_decoding(models[0].config.decoding, decoding or {})
-        if options.threads is not None:
-            set_threads(options.threads)
-        device = choose_device(options.device)
+        hardware = choose_hardware(options)
         return cls(
-            [model.network(device) for model in models],
+            [model.network(hardware) for model in models],
             models[0].tokenizers,
             decoding=options,
-            device=device,
+            hardware=hardware,
             weights=checked,
             max_source_pieces=max_segment_pieces([model.config for model in models], decoding or {}),
         )
@@ -150,7 +146,7 @@ class Scorer:
             work=self._log_probs,
             make_batches=length_batches,
             batch_size=self._batch_sentences,
-            device=self._device,
+            hardware=self._hardware,
             explain=_out_of_memory,
         )
 
@@ -191,36 +187,40 @@ class Scorer:
 
     def _log_probs(self, pairs: Sequence[IdPair]) -> list[list[float]]:
         batch = collate(pairs)
-        with torch.inference_mode(), autocast(self._device, self._dtype):
+        with self._hardware.computing():
             of_models = [self._target_log_probs(network, batch) for network in self._networks]
             log_probs = of_models[0]
             if len(of_models) > 1:
                 log_probs = mean(of_models, weights=self._weights, average=self._average)  # [B, T]
-        values: NDArray[np.float64] = log_probs.double().cpu().numpy()
+        values: NDArray[np.float64] = to_host(log_probs).astype(np.float64)
         rows = [row[:length].tolist() for row, length in zip(values, batch.target_lengths, strict=True)]
         if any(np.isnan(row).any() for row in rows):
             raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
         return rows
 
-    def _target_log_probs(self, network: Seq2Seq, batch: Batch) -> torch.Tensor:
+    def _target_log_probs(self, network: TranslationNetwork, batch: Batch) -> Array:
         """Return the log-probabilities of the targets of a batch under a network [B, T]."""
-        targets = torch.from_numpy(batch.target_output).to(self._device)  # [B, T]
+        targets = self._hardware.array(batch.target_output)  # [B, T]
         columns = [
             _gather_log_probs(network, states, targets[:, start : start + states.shape[1]])
-            for start, states, _ in decode_slices(network, batch, self._device)
+            for start, states, _ in decode_slices(network, batch, self._hardware)
         ]
-        return torch.cat(columns, dim=1)  # [B, T]
+        return namespace(targets).concat(columns, axis=1)  # [B, T]
 
 
-def _gather_log_probs(network: Seq2Seq, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _gather_log_probs(network: TranslationNetwork, states: Array, targets: Array) -> Array:
     """Return the log-probabilities of `targets` [B, T'] at `states` [B, T', O], in blocks of MAX_LOGITS."""
-    rows = max(1, MAX_LOGITS // len(network.output.bias))
-    flat_states, flat_targets = states.flatten(0, 1), targets.reshape(-1, 1)  # [B * T', O], [B * T', 1]
+    xp = namespace(targets)
+    rows = max(1, MAX_LOGITS // network.target_size)
+    flat_states = xp.reshape(states, (-1, states.shape[2]))  # [B * T', O]
+    flat_targets = xp.reshape(targets, (-1, 1))  # [B * T', 1]
     blocks = [
-        network.output(flat_states[start : start + rows]).gather(1, flat_targets[start : start + rows])
+        xp.take_along_axis(
+            network.log_probs(flat_states[start : start + rows]), flat_targets[start : start + rows], axis=1
+        )
         for start in range(0, len(flat_states), rows)
     ]
-    return torch.cat(blocks).view_as(targets)  # [B, T']
+    return xp.reshape(xp.concat(blocks, axis=0), targets.shape)  # [B, T']
 
 
 def _out_of_memory(pair: IdPair) -> str:

@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
+from nmt.arrays import Array, log_softmax, namespace, to_host
 from nmt.config.schema import ShortlistConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, PAD
+from nmt.engine.network import best_continuations
 from nmt.errors import DataError, UsageError
+from nmt.inference.hardware import Hardware
 from nmt.inference.model_file import ModelFile, save_model
-from nmt.inference.packing import PackedNetwork, Product, pack
-from nmt.model import Seq2Seq
-from nmt.model.layers import OutputLayer
-from nmt.model.memory import DecoderState, DecoderStepOutput, Memory
+from nmt.inference.networks import TranslationNetwork
 from nmt.search import StepModel, TokenHypothesis
+from nmt.search.interface import TopKOutput
 
 if TYPE_CHECKING:
     from nmt.data.store import Store
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class AllowedTokens(NamedTuple):
     """The target pieces that the sentences of a batch may use."""
 
-    ids: Tensor
+    ids: Array
     """The ids that any sentence may use [U], ascending, including the first four."""
-    mask: Tensor
+    mask: Array
     """Added to the logits of each sentence [B, U]: 0 for a piece that it may use, else -inf."""
 
     def with_ids(self, hypotheses: Sequence[Sequence[TokenHypothesis]]) -> list[list[TokenHypothesis]]:
@@ -63,33 +63,35 @@ class Shortlist:
     """A model with the table of pieces that its translations may use."""
 
     def __init__(
-        self, model: RestrictableModel, table: ShortlistTable, *, target_size: int, device: torch.device
+        self, model: RestrictableModel, table: ShortlistTable, *, target_size: int, hardware: Hardware
     ) -> None:
-        """Move the table to the device.
+        """Prepare the table.
 
         Args:
             model: The model to restrict.
             table: Made for the vocabularies of the model.
             target_size: V.
-            device: The device of the model.
+            hardware: The hardware of the model.
         """
         self._model = model
-        self._translations = torch.from_numpy(table.translations).to(device, torch.int64, copy=True)  # [V, T]
+        self._hardware = hardware
+        self._translations = table.translations.astype(np.int64)  # [V, T]
         self._translations[PAD] = PAD  # Padding must add nothing, or a sentence's list would depend on the batch.
-        self._everywhere = torch.zeros(target_size, dtype=torch.bool, device=device)
-        self._everywhere[torch.from_numpy(table.frequent).to(device, torch.int64)] = True
+        self._everywhere = np.zeros(target_size, np.bool_)
+        self._everywhere[table.frequent] = True
         # Ids below EOS are never generated, but have a share of the probability, as without a shortlist.
         self._everywhere[: EOS + 1] = True
 
-    def allowed_tokens(self, source: Tensor, required: Sequence[Sequence[int]]) -> AllowedTokens:
+    def allowed_tokens(self, source: Array, required: Sequence[Sequence[int]]) -> AllowedTokens:
         """Return the pieces for the sentences `source` [B, S], with the ids that the constraints of each require."""
-        allowed = self._everywhere.repeat(len(source), 1)  # [B, V]
-        allowed.scatter_(1, self._translations[source].flatten(1), True)
+        allowed: NDArray[np.bool_] = np.tile(self._everywhere, (len(source), 1))  # [B, V]
+        listed = self._translations[to_host(source)].reshape(len(source), -1)  # [B, S * T]
+        np.put_along_axis(allowed, listed, True, axis=1)
         for row, needed in zip(allowed, required, strict=True):
             row[list(needed)] = True
-        ids = allowed.any(dim=0).nonzero().squeeze(1)  # [U]
-        mask = torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -torch.inf)  # [B, V]
-        return AllowedTokens(ids, mask[:, ids])
+        ids = np.flatnonzero(allowed.any(axis=0))  # [U]
+        mask = np.where(allowed[:, ids], np.float32(0), np.float32(-np.inf))  # [B, U]
+        return AllowedTokens(self._hardware.array(ids), self._hardware.array(mask))
 
     def restrict(self, allowed: AllowedTokens) -> StepModel[Any, Any]:
         """Return the model for the batch of `allowed`."""
@@ -99,75 +101,75 @@ class Shortlist:
 class RestrictableNetwork:
     """A network whose output layer can be restricted."""
 
-    def __init__(self, network: Seq2Seq | PackedNetwork, output: OutputLayer, *, precision: str) -> None:
-        """Take the weights of the output layer.
-
-        Args:
-            network: In evaluation mode.
-            output: Its output layer, not packed.
-            precision: Number format of the output layer's products on the CPU: "fp32", "bf16" or "int8".
-        """
+    def __init__(self, network: TranslationNetwork) -> None:
+        """Take the network."""
         self._network = network
-        # The restricted matrix is small, so bf16 would not pay: its logits would have to be computed again in float32.
-        self._precision = "int8" if precision == "int8" else "fp32"
-        self._weight = output.joint_weight().detach().float()
-        self._bias = output.bias.detach().float()
 
     def restrict(self, allowed: AllowedTokens) -> ShortlistedModel:
         """Return the network restricted to these pieces."""
-        weight, bias = (each.index_select(0, allowed.ids) for each in (self._weight, self._bias))  # [U, O], [U]
-        return ShortlistedModel(self._network, product=_product(weight, bias, self._precision), allowed=allowed)
+        return ShortlistedModel(self._network, allowed)
 
 
 class ShortlistMemory(NamedTuple):
     """The encoded sentences, with the pieces that each may use."""
 
-    memory: Memory
-    mask: Tensor
+    memory: Any
+    mask: Array
     """See `AllowedTokens` [B, U]."""
 
-    def select(self, rows: Tensor) -> ShortlistMemory:
+    def select(self, rows: Array) -> ShortlistMemory:
         """Return the memory of the sentences `rows` (indices [B'])."""
-        return ShortlistMemory(self.memory.select(rows), self.mask.index_select(0, rows))
+        mask = namespace(self.mask).take(self.mask, rows, axis=0)  # [B', U]
+        return ShortlistMemory(self.memory.select(rows), mask)
+
+
+class ShortlistOutput(NamedTuple):
+    """The output of one decoder step over the allowed pieces."""
+
+    log_probs: Array
+    """[R, U]"""
+    state: Any
+    weights: Array | None
+    """[R, S]"""
 
 
 class ShortlistedModel:
     """A model for the sentences of one batch. Its pieces are indices from 0 to U - 1."""
 
-    def __init__(self, network: Seq2Seq | PackedNetwork, *, product: Product, allowed: AllowedTokens) -> None:
-        """Combine a network with a restricted output layer.
-
-        Args:
-            network: Used up to the output layer.
-            product: From attentional states [R, O] to logits [R, U].
-            allowed: The pieces.
-        """
+    def __init__(self, network: TranslationNetwork, allowed: AllowedTokens) -> None:
+        """Restrict the output layer of a network to the allowed pieces."""
         self._network = network
-        self._product = product
+        self._output = network.restricted_output(allowed.ids)
         self._ids, self._mask = allowed
 
-    def encode(self, source: Tensor, lengths: Tensor) -> ShortlistMemory:
+    def encode(self, source: Array, lengths: Array) -> ShortlistMemory:
         """Encode the batch of the shortlist, each sentence once or several times in a row."""
         times = len(source) // len(self._mask)
-        return ShortlistMemory(self._network.encode(source, lengths), self._mask.repeat_interleave(times, dim=0))
+        mask = namespace(self._mask).repeat(self._mask, times, axis=0)  # [B, U]
+        return ShortlistMemory(self._network.encode(source, lengths), mask)
 
-    def init_state(self, memory: ShortlistMemory) -> DecoderState:
+    def init_state(self, memory: ShortlistMemory) -> Any:
         """Return the decoder's initial state, one row for each sentence of `memory`."""
         return self._network.init_state(memory.memory)
 
-    def step(self, ids: Tensor, state: DecoderState, memory: ShortlistMemory) -> DecoderStepOutput:
+    def step(self, ids: Array, state: Any, memory: ShortlistMemory) -> ShortlistOutput:
         """Feed one piece to each row, as indices [R]; the log-probabilities [R, U] are by index too."""
-        states, state, weights = self._network.attentional_states(self._ids[ids].unsqueeze(1), state, memory.memory)
-        logits = self._product(states.squeeze(1))  # [R, U]
-        masked = logits.view(len(memory.mask), -1, logits.shape[1]) + memory.mask.unsqueeze(1)  # [B, K, U]
-        log_probs = torch.log_softmax(masked, dim=-1, dtype=torch.float32).view_as(logits)  # [R, U]
-        return DecoderStepOutput(log_probs, state, None if weights is None else weights.squeeze(1))
+        logits, state, weights = self._logits(ids, state, memory)
+        return ShortlistOutput(log_softmax(logits), state, weights)
 
+    def step_top_k(self, ids: Array, state: Any, memory: ShortlistMemory, totals: Array, count: int) -> TopKOutput[Any]:
+        """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
+        logits, state, _ = self._logits(ids, state, memory)
+        return best_continuations(logits, state, totals, count)
 
-def _product(weight: Tensor, bias: Tensor, precision: str) -> Product:
-    if weight.device.type == "cpu":
-        return pack(weight, bias, precision)
-    return lambda states: F.linear(states, weight, bias)
+    def _logits(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
+        """Return the logits [R, U], -inf for pieces that a sentence may not use, the state, and weights [R, S]."""
+        xp = namespace(memory.mask)
+        outputs, state, weights = self._network.decode(xp.take(self._ids, ids, axis=0), state, memory.memory)
+        logits = self._output(outputs)  # [R, U]
+        by_sentence = xp.reshape(logits, (len(memory.mask), -1, logits.shape[1]))  # [B, K, U]
+        masked = by_sentence + memory.mask[:, None]  # [B, K, U]
+        return xp.reshape(masked, logits.shape), state, weights
 
 
 def add_shortlist(
@@ -195,7 +197,7 @@ def add_shortlist(
     data = file.config.data.model_copy(update={"shortlist": options})
     save_model(
         path,
-        weights=file.weights,
+        weights=file.tensors,
         config=file.config.model_copy(update={"data": data}),
         tokenizers=file.tokenizers,
         provenance=file.provenance,

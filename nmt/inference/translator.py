@@ -8,29 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import DecodingConfig
 from nmt.data.familiarity import FamiliarityCheck, read_training_text
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
-from nmt.device import choose_device, choose_dtype, choose_precision, set_threads
 from nmt.errors import UsageError
 from nmt.inference.aligner import Aligner
 from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.constraints import ConstraintCompiler, SearchJob, Terminology
 from nmt.inference.ensemble import Ensemble, RestrictableEnsemble, check_compatible, checked_weights
+from nmt.inference.hardware import Hardware, choose_hardware
 from nmt.inference.model_file import TRAINING_TEXT, ModelFile, load_models
 from nmt.inference.nbest import NBestBuilder, RestoredTexts
-from nmt.inference.packing import ready_to_search
+from nmt.inference.networks import TranslationNetwork
 from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegment, distribute, mask
 from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import Segmenter, clean, max_segment_pieces, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
 from nmt.inference.streaming import WHOLE_TEXT, SourceLine, Windowing, number_lines, window_size, windows
 from nmt.log import logger
-from nmt.model import Seq2Seq
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
 
 if TYPE_CHECKING:
@@ -86,7 +83,7 @@ class Translator:
         tokenizers: Tokenizers,
         *,
         decoding: DecodingConfig,
-        device: torch.device,
+        hardware: Hardware,
         max_source_pieces: int | None = None,
         separator: str = " ",
         shortlist: Shortlist | None = None,
@@ -99,10 +96,10 @@ class Translator:
         """Assemble a translator from its parts; `from_models` makes them from model files.
 
         Args:
-            model: A network on `device` in evaluation mode, or another model that can be searched.
+            model: A network, or another model that can be searched.
             tokenizers: The subword models of both sides.
             decoding: The options of the search.
-            device: The device of the model.
+            hardware: The hardware of the model.
             max_source_pieces: Longer lines are translated in segments. None: no limit.
             separator: The text between the translations of two segments.
             shortlist: The pieces that translations may use, with the model restricted to them; it replaces `model`.
@@ -133,9 +130,7 @@ class Translator:
             model,
             decoding=search,
             normalization=self.normalization,
-            device=device,
-            # On a CPU the packed products set the precision.
-            dtype=choose_dtype(decoding.precision, device) if device.type == "cuda" else torch.float32,
+            hardware=hardware,
             shortlist=shortlist,
             constraints=self._constraints,
         )
@@ -188,24 +183,22 @@ class Translator:
 
             reranker = make_reranker(mbr, options, first.config)
         table = _find_shortlist_table(models) if options.shortlist else None
-        if options.threads is not None:
-            set_threads(options.threads)
-        device = choose_device(options.device)
-        networks = [model.network(device) for model in models]
-        model, restrictable = _search_models(networks, checked, options, device)
+        hardware = choose_hardware(options)
+        networks = [model.network(hardware) for model in models]
+        model, restrictable = _search_models(networks, checked, options)
         tokenizers = first.tokenizers
         shortlist = None
         if table is not None:
-            shortlist = Shortlist(restrictable, table, target_size=tokenizers.target.size, device=device)
+            shortlist = Shortlist(restrictable, table, target_size=tokenizers.target.size, hardware=hardware)
         return cls(
             model,
             tokenizers,
             decoding=options,
-            device=device,
+            hardware=hardware,
             max_source_pieces=max_segment_pieces([model.config for model in models], decoding or {}),
             separator=sentence_separator(first.config.data.target_language, tokenizers.target),
             shortlist=shortlist,
-            aligner=_make_aligner(models, networks, checked, options, device)
+            aligner=_make_aligner(models, networks, checked, options, hardware)
             if alignments or options.protect
             else None,
             symbols=first.config.tokenizer.user_symbols,
@@ -338,18 +331,15 @@ class _PreparedLine(NamedTuple):
 
 
 def _search_models(
-    networks: Sequence[Seq2Seq], weights: Sequence[float], options: DecodingConfig, device: torch.device
+    networks: Sequence[TranslationNetwork], weights: Sequence[float], options: DecodingConfig
 ) -> tuple[StepModel[Any, Any], RestrictableModel]:
     """Return the model to search: with the whole vocabulary, and in a form that a shortlist can restrict."""
-    precision = choose_precision(options.precision, device)
-    ready = [ready_to_search(network, options.precision, device) for network in networks]
-    pairs = zip(ready, networks, strict=True)
-    restrictable = [RestrictableNetwork(packed, network.output, precision=precision) for packed, network in pairs]
+    restrictable = [RestrictableNetwork(network) for network in networks]
     if len(networks) == 1:
-        return ready[0], restrictable[0]
+        return networks[0], restrictable[0]
     average = options.ensemble_average
     return (
-        Ensemble(ready, weights=weights, average=average),
+        Ensemble(networks, weights=weights, average=average),
         RestrictableEnsemble(restrictable, weights=weights, average=average),
     )
 
@@ -374,10 +364,10 @@ def _find_shortlist_table(models: Sequence[ModelFile]) -> ShortlistTable:
 
 def _make_aligner(
     models: Sequence[ModelFile],
-    networks: Sequence[Seq2Seq],
+    networks: Sequence[TranslationNetwork],
     weights: Sequence[float],
     options: DecodingConfig,
-    device: torch.device,
+    hardware: Hardware,
 ) -> Aligner | None:
     """Return an aligner of the models that have attention; None if no model has."""
     attending = [
@@ -390,8 +380,7 @@ def _make_aligner(
     return Aligner(
         [network for network, _ in attending],
         models[0].tokenizers,
-        device=device,
-        dtype=choose_dtype(options.precision, device) if device.type == "cuda" else torch.float32,
+        hardware=hardware,
         batch_sentences=options.batch_sentences,
         weights=[weight for _, weight in attending],
     )

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import torch
-
 from nmt.errors import NMTError
+from nmt.inference.hardware import Hardware
 from nmt.log import logger
 
 ItemT = TypeVar("ItemT")
@@ -21,10 +20,10 @@ def run_in_batches(
     work: Callable[[Sequence[ItemT]], list[ResultT]],
     make_batches: Callable[[Sequence[ItemT], int], Iterable[list[int]]],
     batch_size: int,
-    device: torch.device,
+    hardware: Hardware,
     explain: Callable[[ItemT], str],
 ) -> list[ResultT]:
-    """Return the result of each item. On a CPU, as many batches run at once as there are threads, with one thread each.
+    """Return the result of each item. On a processor, as many batches run at once as there are threads.
 
     The products of decoding are small: two threads that share a product wait for each other most of the time.
 
@@ -33,18 +32,18 @@ def run_in_batches(
         work: Returns the result of each item of a batch.
         make_batches: Splits the items into batches of at most this size, as indices.
         batch_size: Most items of a batch; batches are smaller if there are few items for many threads.
-        device: Where the work happens.
+        hardware: Where the work happens.
         explain: Returns a message for a single item that does not fit into memory.
 
     Raises:
         NMTError: A single item does not fit into memory.
     """
-    workers = max(1, min(torch.get_num_threads(), len(items))) if device.type == "cpu" else 1
+    workers = max(1, min(hardware.workers, len(items)))
     indices = list(make_batches(items, min(batch_size, max(1, -(-len(items) // workers)))))
     batches = [[items[index] for index in batch] for batch in indices]
 
     def run(batch: Sequence[ItemT]) -> list[ResultT]:
-        return halve_on_oom(work, batch, device=device, explain=explain)
+        return halve_on_oom(work, batch, hardware=hardware, explain=explain)
 
     rows = list(map(run, batches)) if workers == 1 else _map_in_threads(run, batches, workers)
     results = {
@@ -59,21 +58,18 @@ def _map_in_threads(
     work: Callable[[Sequence[ItemT]], list[ResultT]], batches: Sequence[Sequence[ItemT]], workers: int
 ) -> list[list[ResultT]]:
     """Return the results of each batch, in order of the batches."""
-    threads = torch.get_num_threads()
-    with ThreadPoolExecutor(workers, "nmt-worker", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(workers, "nmt-worker") as pool:
         try:
             return list(pool.map(work, batches))
         finally:
             pool.shutdown(cancel_futures=True)
-            # A worker's setting is its own, but threads that start later inherit it.
-            torch.set_num_threads(threads)
 
 
 def halve_on_oom(
     work: Callable[[Sequence[ItemT]], list[ResultT]],
     items: Sequence[ItemT],
     *,
-    device: torch.device,
+    hardware: Hardware,
     explain: Callable[[ItemT], str],
 ) -> list[ResultT]:
     """Run one batch, or its halves if memory runs out.
@@ -81,7 +77,7 @@ def halve_on_oom(
     Args:
         work: Returns the result of each item.
         items: At least one.
-        device: Where the work happens.
+        hardware: Where the work happens.
         explain: Returns a message for a single item that does not fit into memory.
 
     Raises:
@@ -93,21 +89,16 @@ def halve_on_oom(
         if not is_out_of_memory(error):
             raise
     # Outside of the handler, because the traceback keeps the batch's tensors alive.
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    hardware.free_memory()
     if len(items) == 1:
         raise NMTError(explain(items[0]))
     half = (len(items) + 1) // 2
     logger.warning("out of memory with %d sentences: trying %d at once", len(items), half)
-    first = halve_on_oom(work, items[:half], device=device, explain=explain)
-    return first + halve_on_oom(work, items[half:], device=device, explain=explain)
+    first = halve_on_oom(work, items[:half], hardware=hardware, explain=explain)
+    return first + halve_on_oom(work, items[half:], hardware=hardware, explain=explain)
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether an error means that memory ran out, on any device."""
     text = str(error).lower()
-    return (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -25,7 +25,8 @@ from nmt.inference.find_model import (
     is_checkpoint,
     run_of_checkpoint,
 )
-from nmt.inference.model_file import ModelFile, load_model, read_tensors, save_model
+from nmt.inference.model_file import ModelFile, load_model, save_model
+from nmt.inference.torch_tensors import raw_tensors, read_tensors
 
 Weights = dict[str, Tensor]
 
@@ -256,7 +257,7 @@ def average_models(base: ModelFile, models: Sequence[AveragedWeights]) -> ModelF
             )
     return dataclasses.replace(
         base,
-        weights=mean_weights([model.weights for model in models]),
+        tensors=raw_tensors(mean_weights([model.weights for model in models])),
         provenance={**base.provenance, "averaged": [model.name for model in models]},
     )
 
@@ -292,7 +293,7 @@ def save_average(file: ModelFile, path: Path, *, scores: Mapping[str, float] | N
     validation = {} if scores is None else {"validation": dict(scores)}
     save_model(
         path,
-        weights=file.weights,
+        weights=file.tensors,
         config=file.config,
         tokenizers=file.tokenizers,
         provenance={**file.provenance, **validation},

@@ -18,7 +18,7 @@ from torch import Tensor
 from nmt.data.atomic_folder import atomic_folder
 from nmt.data.tensor_file import check_tensors, write_tensors
 from nmt.errors import CheckpointError, DataError
-from nmt.inference.model_file import raw_tensors, read_tensors
+from nmt.inference.torch_tensors import raw_tensors, read_tensors
 from nmt.small_files import JSONError, is_sealed, parse_json, read_small_file, seal
 
 FORMAT = 1

@@ -19,9 +19,12 @@ from nmt.data.atomic_file import write_file
 from nmt.data.batching import Batch
 from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
+from nmt.engine import InferenceNetwork
 from nmt.errors import TrainingError
-from nmt.inference.packing import ready_to_search
+from nmt.inference.hardware import Hardware, Processor, TorchHardware
+from nmt.inference.networks import TranslationNetwork
 from nmt.inference.segmentation import max_segment_pieces, sentence_separator
+from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import LongLines, Translator
 from nmt.log import logger
 from nmt.metrics.corpus import score
@@ -187,14 +190,28 @@ class Validator:
         defaults = DecodingConfig()
         single = {name: getattr(defaults, name) for name in _SEVERAL}
         decoding = self.config.decoding.model_copy(update={**single, "beam_size": self.options.beam_size})
+        network, hardware = self._network(model)
         return Translator(
-            ready_to_search(model, decoding.precision, self.device),
+            network,
             self.tokenizers,
             decoding=decoding,
-            device=self.device,
+            hardware=hardware,
             max_source_pieces=max_segment_pieces([self.config], {}),
             separator=sentence_separator(self.config.data.target_language, self.tokenizers.target),
         )
+
+    def _network(self, model: Seq2Seq) -> tuple[TranslationNetwork, Hardware]:
+        """Return the network for inference with the weights of `model`."""
+        if self.device.type != "cpu":
+            return TorchNetwork(model), TorchHardware(self.device, dtype=self.dtype)
+        weights = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
+        network = InferenceNetwork(
+            self.config.model,
+            weights,
+            source_size=self.tokenizers.source.size,
+            target_size=self.tokenizers.target.size,
+        )
+        return network, Processor(torch.get_num_threads())
 
     def _log_samples(self, translations: Sequence[str]) -> None:
         """Log a few translations, evenly spread over the set, of the same lines each time."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 
 from cli_tools import assert_explained, contents, nmt
@@ -224,7 +223,7 @@ def test_the_number_of_pairs_chooses_the_recipe(pairs: int, with_gpu: str, witho
 def test_the_machine_chooses_the_recipe_and_the_other_one_is_told(
     gpu: bool, found: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.device.choose_device", lambda setting: torch.device("cuda" if gpu else "cpu"))
+    monkeypatch.setattr("nmt.cli.init.init._has_gpu", lambda: gpu)
     corpus("en", "de", 20)
     corpus("en", "de", 5, name="valid")
     command = ("config", "init", "--source", "train.en", "--target", "train.de")

@@ -372,7 +372,7 @@ def test_doctor_says_what_is_here(folder: Path) -> None:
     assert facts["packages"]["torch"] != "not installed"
     assert facts["threads"] >= 1
     assert facts["matrix_gflops"].keys() == ({"fp32"} if facts["bf16"].startswith("none") else {"fp32", "bf16"})
-    assert all(speed > 0 for speed in facts["matrix_gflops"].values())
+    assert all(speed > 0 for speed in [*facts["matrix_gflops"].values(), facts["translation_gflops"]])
     assert facts["model"] == str(Path("runs/tiny/best.safetensors"))
     (folder / "runs/tiny/best.safetensors").unlink()
     assert "nmt train" in json.loads(nmt("doctor", "--json").stdout)["model"]

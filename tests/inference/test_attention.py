@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from nmt.data.alignments import parse_links
 from nmt.data.special_tokens import BOS, EOS
@@ -24,6 +23,7 @@ from nmt.inference.attention_map import (
     word_spans,
     word_weights,
 )
+from nmt.inference.hardware import Processor
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
 from tiny_translator import save_tiny_model, tiny_tokenizers
@@ -49,20 +49,20 @@ def seen(found: list[LineAttention | None]) -> list[LineAttention]:
 def test_the_weights_equal_those_of_single_steps(tmp_path: Path, model: dict[str, Any]) -> None:
     found = seen(list(attender(tmp_path, **model).attend(LINES)))
     file = load_model(tmp_path / "model.safetensors")
-    network, tokenizers = file.network(torch.device("cpu")), tiny_tokenizers()
+    network, tokenizers = file.network(Processor(1)), tiny_tokenizers()
     assert [one.line for one in found] == [1, 3, 5]
     for one in found:
         source = [*tokenizers.source.encode([one.source])[0], EOS]
         target = Translator.from_models([file], decoding={"device": "cpu"}).translate([one.source])
         ids = next(target).hypotheses[0].ids
-        memory = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
+        memory = network.encode(np.array([source]), np.array([len(source)]))
         state = network.init_state(memory)
         rows = []
         for piece in (BOS, *ids):
-            step = network.step(torch.tensor([piece]), state, memory)
+            step = network.step(np.array([piece]), state, memory)
             assert step.weights is not None
             state = step.state
-            rows.append(step.weights[0].detach().numpy())
+            rows.append(step.weights[0])
         assert one.pieces.weights == pytest.approx(np.stack(rows), abs=1e-5)
         assert one.pieces.source.texts == [*tokenizers.source.pieces(source[:-1]), END]
         assert one.pieces.target.texts == [*tokenizers.target.pieces(ids), END]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -20,6 +21,7 @@ from damaged_files import flip
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.find_model import find_model
+from nmt.inference.hardware import Processor, TorchHardware
 from nmt.inference.model_file import FORMAT_VERSION, load_model, save_model
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
@@ -45,13 +47,19 @@ def test_a_saved_model_is_loaded_unchanged(tmp_path: Path, tying: str, score: st
     assert file.format_version == FORMAT_VERSION
     assert file.tokenizers.source is file.tokenizers.target
     assert file.tokenizers.source.model_bytes == tiny_tokenizers().source.model_bytes
-    loaded = file.network(CPU)
+    loaded: Any = file.network(TorchHardware(CPU))
+    loaded = loaded._network
     assert not loaded.training
     source, lengths, target = torch.tensor([[9, 8, 7, 3]]), torch.tensor([4]), torch.tensor([[2, 5, 6]])
     with torch.inference_mode():
-        assert torch.equal(loaded(source, lengths, target)[0], network(source, lengths, target)[0])
+        expected = network(source, lengths, target)[0]
+        assert torch.equal(loaded(source, lengths, target)[0], expected)
     assert (loaded.output.weight is loaded.decoder.embeddings.table.weight) == (tying != "none")
     assert (loaded.encoder.embeddings.table.weight is loaded.decoder.embeddings.table.weight) == (tying == "three_way")
+    engine = file.network(Processor(1))
+    memory = engine.encode(source.numpy(), lengths.numpy())
+    outputs, _, _ = engine.forced(target.numpy(), engine.init_state(memory), memory)
+    np.testing.assert_allclose(engine.log_probs(outputs[0]), expected[0].numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
@@ -157,7 +165,7 @@ def test_a_file_that_does_not_fit_is_refused(
 ) -> None:
     path = rewritten(model_path, tmp_path / "changed.safetensors", change)
     with pytest.raises(CheckpointError, match=message):
-        load_model(path).network(CPU)
+        load_model(path).network(Processor(1))
 
 
 def test_a_truncated_file_is_refused(model_path: Path, tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.schema import DecodingConfig
 from nmt.inference.constraints import SearchJob
+from nmt.inference.hardware import Processor
 from nmt.inference.nbest import NBestBuilder, best_combinations
 from nmt.inference.placeholders import SourceSegment
 from nmt.inference.results import Hypothesis
 from nmt.inference.translator import Translator
 from nmt.search import TokenHypothesis
-from tiny_translator import tiny_config, tiny_network, tiny_tokenizers, tiny_translator
+from tiny_translator import tiny_config, tiny_inference, tiny_tokenizers, tiny_translator
 
 SENTENCES = ["The red dog sleeps .", "A cat sees the house .", "The old woman runs ."]
 
@@ -133,7 +133,7 @@ def translator(*, right_to_left: bool, **decoding: Any) -> Translator:
     tokenizers = tiny_tokenizers().with_direction(right_to_left=right_to_left)
     config = tiny_config()
     options = config.decoding.model_copy(update={"device": "cpu", **decoding})
-    return Translator(tiny_network(config), tokenizers, decoding=options, device=torch.device("cpu"))
+    return Translator(tiny_inference(config), tokenizers, decoding=options, hardware=Processor(1))
 
 
 @pytest.mark.parametrize("right_to_left", [False, True])

@@ -17,13 +17,23 @@ from nmt.errors import CheckpointError, DataError, NMTError, UsageError
 from nmt.inference import forced_decoding as forced
 from nmt.inference import scorer
 from nmt.inference.forced_decoding import IdPair
+from nmt.inference.hardware import Processor
 from nmt.inference.model_file import load_model
 from nmt.inference.results import SentencePair, TranslationScore
 from nmt.inference.scorer import Scorer
 from nmt.inference.translator import Translator
-from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
+from tiny_translator import (
+    WORDS,
+    for_inference,
+    save_tiny_model,
+    tiny_config,
+    tiny_inference,
+    tiny_network,
+    tiny_subword_model,
+    tiny_tokenizers,
+)
 
-CPU = torch.device("cpu")
+CPU = Processor(1)
 ARCHITECTURES: list[dict[str, Any]] = [
     {},
     {"attention": {"score": "none"}},
@@ -39,10 +49,11 @@ def lines(count: int) -> list[str]:
     return [" ".join(words.choices(WORDS.split(), k=words.randint(1, 18))) for _ in range(count)]
 
 
-def tiny_scorer(*, model: dict[str, Any] | None = None, **decoding: Any) -> Scorer:
+def tiny_scorer(*, model: dict[str, Any] | None = None, threads: int = 1, **decoding: Any) -> Scorer:
     config = tiny_config(**(model or {}))
     options = config.decoding.model_copy(update={"device": "cpu", **decoding})
-    return Scorer([tiny_network(config)], tiny_tokenizers(), decoding=options, device=CPU, max_source_pieces=40)
+    network, tokenizers = tiny_inference(config), tiny_tokenizers()
+    return Scorer([network], tokenizers, decoding=options, hardware=Processor(threads), max_source_pieces=40)
 
 
 def scored(found: Iterator[TranslationScore | None]) -> list[TranslationScore]:
@@ -55,7 +66,7 @@ def scored(found: Iterator[TranslationScore | None]) -> list[TranslationScore]:
 def test_scores_equal_those_of_the_search(model: dict[str, Any]) -> None:
     config = tiny_config(**model)
     options = config.decoding.model_copy(update={"device": "cpu", "n_best": 3, "beam_size": 4})
-    translator = Translator(tiny_network(config), tiny_tokenizers(), decoding=options, device=CPU)
+    translator = Translator(tiny_inference(config), tiny_tokenizers(), decoding=options, hardware=CPU)
     pairs, expected = [], []
     texts = lines(20)
     for line, translation in zip(texts, translator.translate(texts), strict=True):
@@ -113,12 +124,7 @@ def test_parallel_workers_give_equal_scores() -> None:
     texts = lines(30)
     pairs = [SentencePair(one, other) for one, other in zip(texts, texts[::-1], strict=True)]
     expected = [one.log_probability for one in scored(tiny_scorer().score(pairs))]
-    torch.set_num_threads(3)
-    try:
-        found = [one.log_probability for one in scored(tiny_scorer().score(pairs))]
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(1)
+    found = [one.log_probability for one in scored(tiny_scorer(threads=3).score(pairs))]
     assert found == pytest.approx(expected, abs=1e-4)
 
 
@@ -204,9 +210,11 @@ def test_other_errors_are_raised_unchanged(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_damaged_weights_are_reported() -> None:
-    damaged = tiny_scorer()
+    config = tiny_config()
+    network = tiny_network(config)
     with torch.no_grad():
-        damaged._networks[0].output.bias[7] = math.nan
+        network.output.bias[7] = math.nan
+    damaged = Scorer([for_inference(network, config)], tiny_tokenizers(), decoding=config.decoding, hardware=CPU)
     with pytest.raises(CheckpointError, match="damaged"):
         list(damaged.score([SentencePair("a dog", "a dog")]))
 

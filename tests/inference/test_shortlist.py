@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 
+from nmt.arrays import log_softmax
 from nmt.config.schema import Config
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS
+from nmt.engine import InferenceNetwork
 from nmt.errors import CheckpointError, UsageError
+from nmt.inference.hardware import Processor
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.shortlist import RestrictableNetwork, Shortlist, add_shortlist
 from nmt.inference.translator import Translator
-from nmt.model import Seq2Seq
-from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_tokenizers
+from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_inference, tiny_network, tiny_tokenizers
 
-CPU = torch.device("cpu")
+CPU = Processor(1)
 SIZE = tiny_tokenizers().target.size
 
 
@@ -42,18 +43,18 @@ def full_table() -> ShortlistTable:
     return ShortlistTable(translations=np.zeros((SIZE, 1), np.int32), frequent=np.arange(4, SIZE, dtype=np.int32))
 
 
-def make_shortlist(network: Seq2Seq, table: ShortlistTable) -> Shortlist:
-    return Shortlist(
-        RestrictableNetwork(network, network.output, precision="fp32"), table, target_size=SIZE, device=CPU
-    )
+def make_shortlist(network: InferenceNetwork, table: ShortlistTable) -> Shortlist:
+    return Shortlist(RestrictableNetwork(network), table, target_size=SIZE, hardware=CPU)
 
 
-def make_translator(network: Seq2Seq, config: Config, table: ShortlistTable | None, **decoding: Any) -> Translator:
+def make_translator(
+    network: InferenceNetwork, config: Config, table: ShortlistTable | None, **decoding: Any
+) -> Translator:
     return Translator(
         network,
         tiny_tokenizers(),
         decoding=config.decoding.model_copy(update=decoding),
-        device=CPU,
+        hardware=CPU,
         shortlist=None if table is None else make_shortlist(network, table),
     )
 
@@ -62,7 +63,7 @@ def make_translator(network: Seq2Seq, config: Config, table: ShortlistTable | No
 @pytest.mark.parametrize("model", [{}, {"tying": "none", "attention": {"score": "none"}}, {"lexical_model": True}])
 def test_a_shortlist_of_the_whole_vocabulary_changes_nothing(beam_size: int, model: dict[str, Any]) -> None:
     config = tiny_config(**model)
-    network = tiny_network(config)
+    network = tiny_inference(config)
     plain = make_translator(network, config, None, beam_size=beam_size, n_best=beam_size)
     listed = make_translator(network, config, full_table(), beam_size=beam_size, n_best=beam_size)
     for one, other in zip(plain.translate(lines(20, seed=1)), listed.translate(lines(20, seed=1)), strict=True):
@@ -74,7 +75,7 @@ def test_a_shortlist_of_the_whole_vocabulary_changes_nothing(beam_size: int, mod
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_a_translation_does_not_depend_on_its_batch(beam_size: int) -> None:
     config, text = tiny_config(), lines(30, seed=2)
-    network, table = tiny_network(config), random_table()
+    network, table = tiny_inference(config), random_table()
     expected: dict[str, Any] = {}
     for size in (1, 3, 30):
         translator = make_translator(network, config, table, beam_size=beam_size, batch_sentences=size)
@@ -87,8 +88,8 @@ def test_a_translation_does_not_depend_on_its_batch(beam_size: int) -> None:
 
 def test_a_translation_uses_the_pieces_of_its_own_shortlist() -> None:
     config, text, table = tiny_config(), lines(30, seed=3), random_table()
-    translator = make_translator(tiny_network(config), config, table, beam_size=4, n_best=4)
-    plain = make_translator(tiny_network(config), config, None, beam_size=4, n_best=4)
+    translator = make_translator(tiny_inference(config), config, table, beam_size=4, n_best=4)
+    plain = make_translator(tiny_inference(config), config, None, beam_size=4, n_best=4)
     encode = tiny_tokenizers().source.encode
     frequent = set(table.frequent.tolist())
     differs = False
@@ -100,23 +101,20 @@ def test_a_translation_uses_the_pieces_of_its_own_shortlist() -> None:
 
 
 def test_probabilities_are_normalized_over_the_shortlist() -> None:
-    network, table = tiny_network(tiny_config()), random_table()
-    source = torch.tensor([[9, 8, 7, EOS], [30, EOS, 0, 0]])
-    lengths = torch.tensor([4, 2])
-    with torch.inference_mode():
-        shortlist = make_shortlist(network, table)
-        restricted = shortlist.restrict(shortlist.allowed_tokens(source, [(), ()]))
-        memory, full_memory = restricted.encode(source, lengths), network.encode(source, lengths)
-        ids = torch.tensor([2, 2])
-        found = restricted.step(ids, restricted.init_state(memory), memory).log_probs
-        full = network.step(ids, network.init_state(full_memory), full_memory).log_probs
+    network, table = tiny_inference(tiny_config()), random_table()
+    source, lengths, ids = np.array([[9, 8, 7, EOS], [30, EOS, 0, 0]]), np.array([4, 2]), np.array([2, 2])
+    shortlist = make_shortlist(network, table)
+    restricted = shortlist.restrict(shortlist.allowed_tokens(source, [(), ()]))
+    memory, full_memory = restricted.encode(source, lengths), network.encode(source, lengths)
+    found = restricted.step(ids, restricted.init_state(memory), memory).log_probs
+    full = network.step(ids, network.init_state(full_memory), full_memory).log_probs
     for row, sentence in enumerate(([9, 8, 7, EOS], [30, EOS])):
         own = sorted({0, 1, 2, 3, *table.frequent.tolist(), *table.translations[sentence].flatten().tolist()})
-        finite = found[row].isfinite()
+        finite = np.isfinite(found[row])
         assert int(finite.sum()) == len(own)
-        assert torch.allclose(found[row][finite], torch.log_softmax(full[row][own], dim=0), atol=1e-5)
-    one = memory.select(torch.tensor([1]))
-    assert torch.equal(one.mask, memory.mask[1:])
+        np.testing.assert_allclose(found[row][finite], log_softmax(full[row][own]), atol=1e-5)
+    one = memory.select(np.array([1]))
+    np.testing.assert_array_equal(one.mask, memory.mask[1:])
 
 
 # ------------------------------------------------------------------------------------------------------ model files
@@ -145,10 +143,10 @@ def test_the_table_is_in_the_model_file(tmp_path: Path) -> None:
     assert not any("shortlist" in name for name in file.weights)
     text = lines(10, seed=4)
     config = tiny_config()
-    expected = make_translator(tiny_network(config), config, table)
+    expected = make_translator(tiny_inference(config), config, table)
     loaded = Translator.load(tmp_path / "model", decoding={"shortlist": True, "device": "cpu"})
     plain = Translator.load(tmp_path / "model", decoding={"device": "cpu"})
-    free = make_translator(tiny_network(config), config, None)
+    free = make_translator(tiny_inference(config), config, None)
     for translator, reference in ((loaded, expected), (plain, free)):
         assert [each.text for each in translator.translate(text)] == [each.text for each in reference.translate(text)]
 

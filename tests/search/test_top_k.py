@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.arrays import top_k_of_sums
+from nmt.data.special_tokens import EOS
 from nmt.search.interface import Continuations
 from nmt.search.top_k import top_k_continuations
 
@@ -117,3 +119,12 @@ def test_an_undefined_probability_is_found(find: Find) -> None:
     undefined = found.log_probs.isnan()
     assert torch.equal(undefined.sum(1), torch.ones(SENTENCES, dtype=torch.int64))
     assert (set(found.rows[undefined].tolist()), set(found.pieces[undefined].tolist())) == ({1}, {250})
+
+
+@pytest.mark.parametrize("sentences", [2, 30])
+def test_indices_of_impossible_sums_are_indices(sentences: int) -> None:
+    values = np.zeros((sentences * 3, 299), np.float32)
+    totals = np.full((sentences, 3), -np.inf, np.float32)
+    _, rows, columns = top_k_of_sums(values, totals, 40, start=EOS)
+    assert ((rows >= 0) & (rows < 3)).all()
+    assert ((columns >= EOS) & (columns < 299)).all()

@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 import toy_runs
 from cli_tools import nmt
+from nmt.inference.hardware import TorchHardware
+from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import Translator
 from nmt.training.fused_loss import fused_loss
 from nmt.training.fused_r_drop import r_drop_loss
@@ -113,10 +115,10 @@ def test_losses_and_their_gradients_are_those_of_the_processor() -> None:
 def test_the_search_finds_there_what_it_finds_here(decoding: dict[str, Any]) -> None:
     config = tiny_config()
     there = Translator(
-        tiny_network(config).to("cuda"),
+        TorchNetwork(tiny_network(config).to("cuda")),
         tiny_tokenizers(),
         decoding=config.decoding.model_copy(update={"device": "cuda", **decoding}),
-        device=torch.device("cuda"),
+        hardware=TorchHardware(torch.device("cuda")),
         max_source_pieces=40,
     )
     for ours, theirs in zip(there.translate(LINES), tiny_translator(**decoding).translate(LINES), strict=True):

@@ -14,6 +14,8 @@ from data_files import make_model
 from nmt.config.schema import ModelConfig
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError
+from nmt.inference.hardware import TorchHardware
+from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model
 from nmt.training.initial_weights import freeze
@@ -118,8 +120,10 @@ def permuted(model: SubwordModel, *, seed: int) -> tuple[SubwordModel, list[int]
 
 def translations(network: Seq2Seq, tokenizers: Tokenizers) -> list[tuple[str, float]]:
     config = tiny_config()
-    options = config.decoding.model_copy(update={"device": "cpu"})
-    translator = Translator(network, tokenizers, decoding=options, device=torch.device("cpu"), max_source_pieces=40)
+    options, hardware = config.decoding.model_copy(update={"device": "cpu"}), TorchHardware(torch.device("cpu"))
+    translator = Translator(
+        TorchNetwork(network), tokenizers, decoding=options, hardware=hardware, max_source_pieces=40
+    )
     lines = ["the red dog sees a cat", "a small house", "old man and woman ."]
     return [(translation.text, translation.hypotheses[0].score) for translation in translator.translate(lines)]
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from damaged_files import flip
 from nmt.config.schema import AveragingConfig, OptimizerConfig, ScheduleConfig
 from nmt.data.familiarity import TrainingText
+from nmt.device import choose_dtype
 from nmt.errors import CheckpointError
 from nmt.training.averaging import make_average
 from nmt.training.checkpoint import (
@@ -305,3 +306,11 @@ def test_a_model_says_what_command_made_it(program: str, name: str, monkeypatch:
     monkeypatch.setattr("sys.argv", [program, "train", "my.yaml"])
     made = provenance(fingerprint="", update=1, seconds=1.0, scores={}, training_text=TrainingText({}))
     assert made["command"] == [name, "train"]
+
+
+def test_without_bf16_kernels_training_computes_in_fp32(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("nmt.device.bf16_kernels", lambda: False)
+    assert choose_dtype("bf16", torch.device("cpu")) == torch.float32
+    assert "Computing in fp32" in caplog.text

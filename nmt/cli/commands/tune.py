@@ -221,7 +221,7 @@ def _write(model: ModelFile, best: Trial, metric: str, sentences: int, path: Pat
     tuned = {"metric": metric, "sentences": sentences, **best.measured.scores}
     save_model(
         path,
-        weights=model.weights,
+        weights=model.tensors,
         config=model.config.model_copy(update={"decoding": best.decoding}),
         tokenizers=model.tokenizers,
         provenance={**model.provenance, "tuned": tuned},

@@ -166,12 +166,21 @@ def _fitting_here(pairs: int) -> str:
     large, small = fitting(pairs, gpu=True), fitting(pairs, gpu=False)
     if small == large:
         return large
-    from nmt.device import choose_device  # imports torch
-
-    gpu = choose_device("auto").type == "cuda"
+    gpu = _has_gpu()
     recipe, here, other, there = (large, "a", small, "no") if gpu else (small, "no", large, "a")
     logger.info("recipe %s for a machine with %s GPU (with %s GPU, use --recipe %s)", recipe, here, there, other)
     return recipe
+
+
+def _has_gpu() -> bool:
+    """Return whether torch finds a CUDA device."""
+    from nmt.inference.hardware import may_have_cuda
+
+    if not may_have_cuda():
+        return False
+    from nmt.device import choose_device  # imports torch
+
+    return choose_device("auto").type == "cuda"
 
 
 def _split(given: InitFiles, text: CorpusStats, held_out: int | None, *, overwrite: bool) -> ExperimentFiles:

@@ -27,6 +27,7 @@ from nmt.device import native_bf16
 from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.constraints import SearchJob
 from nmt.inference.model_file import FORMAT_VERSION, ModelFile
+from nmt.inference.torch_tensors import raw_tensors
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq
 
@@ -67,7 +68,7 @@ def model_file(shape: Shape, *, seed: int) -> ModelFile:
         path=Path("random weights"),
         config=config.model_copy(update={"decoding": decoding}),
         tokenizers=stand_in_tokenizers(shape.vocabulary),
-        weights={name: weight.detach() for name, weight in never_ending(config, shape).named_parameters()},
+        tensors=raw_tensors(dict(never_ending(config, shape).named_parameters())),
         provenance={},
         format_version=FORMAT_VERSION,
         shortlist=draw_shortlist(
@@ -83,13 +84,10 @@ def searcher(file: ModelFile, **decoding: Any) -> BatchSearcher:
 
 def variants(device: torch.device, skipped: list[str]) -> list[Variant]:
     """Return the ways to search that can be measured; what cannot is put to `skipped`."""
-    precisions = ["fp32", "bf16", "int8"]
-    if not native_bf16(device):
-        skipped.append("decoding in bf16: this machine does not compute it natively")
+    precisions = ["fp32", "bf16"]
+    if device.type == "cpu" or not native_bf16(device):
+        skipped.append("decoding in bf16: only on CUDA devices that compute it natively")
         precisions.remove("bf16")
-    if device.type != "cpu":
-        skipped.append("decoding in int8: on the CPU alone")
-        precisions.remove("int8")
     return [Variant(name, False) for name in precisions] + [Variant(name, True) for name in precisions]
 
 
@@ -113,7 +111,12 @@ def measure_decoding(options: Options, device: torch.device, skipped: list[str])
                 work = {"textbook": partial(_textbook, textbook, beam, batch, device)}
                 for variant in chosen:
                     search = searcher(
-                        file, beam_size=beam, batch_sentences=batch, device=options.device, **variant._asdict()
+                        file,
+                        beam_size=beam,
+                        batch_sentences=batch,
+                        device=options.device,
+                        threads=torch.get_num_threads(),
+                        **variant._asdict(),
                     )
                     work[variant.name] = partial(_ours, search, batch)
                 tasks = {key: _task(translate, texts, options, device) for key, translate in work.items()}
