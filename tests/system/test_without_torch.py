@@ -77,7 +77,7 @@ TRANSLATE = [
     "--sampling --top-k 5 --temperature 0.9 --n-best 3 --seed 3 --format jsonl",
     "--sampling --top-p 0.8 --mbr chrf --n-best 4",
     "--mbr bleu --beam-size 4 --n-best 4",
-    "--protect --terminology terms.tsv --avoid cat",
+    "--protect --terminology terms.tsv",
     "--no-repeat-ngram 2 --repetition-penalty 1.2 --min-length 3 --coverage-penalty 0.2",
     "--model b.safetensors --ensemble-average log_probabilities",
     "--device cpu --precision bf16 --threads 2",
