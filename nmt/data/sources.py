@@ -272,6 +272,10 @@ def _elements(path: str, names: frozenset[str], digest: Digest | None) -> Iterat
         row, column = error.position
         reason = str(error).partition(":")[0]
         raise DataError(f"{path}, line {row}, column {column + 1}: broken XML ({reason}). Correct the file.") from None
+    except (LookupError, ValueError) as error:  # an encoding that Python does not have, or that is not one of text
+        raise DataError(
+            f"{path}, line 1: the XML has an unusable encoding ({error}). Convert the file to UTF-8."
+        ) from None
 
 
 def _with_lines(path: str, digest: Digest | None) -> Iterator[tuple[bytes, int]]:

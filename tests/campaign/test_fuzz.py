@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from campaign.mutations import Mutator, damage, hostile_tensors, in_zip, json_nodes, lines, tags, yaml_nodes
+from campaign.parsers import PARSERS, parse, seeds
 from campaign.shrink import revert, shrink
 from campaign.targets import documents
 from campaign.test_kills import campaign
@@ -79,3 +80,12 @@ def test_a_changed_tree_is_a_copy() -> None:
     data = json.dumps({"a": {"b": [1, 2, 3]}}).encode()
     json_nodes(random.Random(1), data)
     assert json.loads(data) == {"a": {"b": [1, 2, 3]}}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_the_seeds_of_the_parsers_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    assert seeds(name)
+    for data in seeds(name):
+        parse(name, data, tmp_path)
+        for seed in range(10):
+            parse(name, damage(random.Random(seed), data)[0], tmp_path)

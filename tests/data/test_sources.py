@@ -174,6 +174,9 @@ def test_errors_name_file_and_line(tmp_path: Path) -> None:
     )
     check("jsonl", b'[\n{"en": "a"}\n]', "line 1: not JSON.*one object per line")
     check("tmx", b"<tmx>\n<body>\n</tmx>", r"bad\.tmx, line 3, column 3: broken XML \(mismatched tag\)")
+    for encoding in (b"x", b"idna", b"zip", b"utf-32"):
+        declared = b'<?xml version="1.0" encoding="' + encoding + b'"?>\n<tmx><body></body></tmx>'
+        check("tmx", declared, r"bad\.tmx, line 1.*(unusable encoding|broken XML)")
     check("opus", b"no zip", r"bad\.opus: not a zip file")
     with pytest.raises(DataError, match=r"no file ends in \.km.*README, Corpus\.de-en\.en"):
         list(read_training(PairConfig(opus=zipped(tmp_path / "a.zip", en="a\n"), source_field="en", target_field="km")))

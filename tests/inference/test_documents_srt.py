@@ -95,3 +95,8 @@ def test_lines_are_broken_evenly() -> None:
     assert break_lines('aa <font color="red">bb</font> cc', 3) == ["aa", '<font color="red">bb</font>', "cc"]
     assert break_lines("word", 3) == ["word"]
     assert break_lines("你好，世界。大家再见！", 2) == ["你好，世界。", "大家再见！"]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
+def test_a_file_without_cues_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    assert translate(tmp_path, "a.srt", content.encode())[0] == content.encode()

@@ -150,7 +150,7 @@ def _cues(text: str, name: str) -> list[tuple[list[str], list[SubtitleLine]]]:
             "Is this an SRT file?"
         )
     cues = []
-    for head, timing, end in zip(heads, timings, [*heads[1:], len(lines)], strict=True):
+    for head, timing, end in zip(heads, timings, [*heads, len(lines)][1:], strict=True):
         content = lines[timing + 1 : end]
         while content and not content[-1].text.strip():
             content = content[:-1]
