@@ -148,8 +148,8 @@ def _columns(pair: PairConfig, first: Sequence[str]) -> tuple[int, int]:
         else:
             shown = ", ".join(f"{number} {name[:30]!r}" for number, name in enumerate(names[:SHOWN], 1))
             raise DataError(
-                f"{pair.csv}, line 1: no column {field} ({side}). The columns are: {shown}. If this looks wrong, set "
-                "delimiter."
+                f"{pair.csv}, line 1: no column {field} ({side}). The columns are: {shown}. Set source_field and "
+                "target_field, or delimiter if the columns look wrong."
             )
     return found[0], found[1]
 

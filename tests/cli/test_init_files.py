@@ -163,6 +163,11 @@ def test_what_a_single_file_requires(folder: Path) -> None:
     assert_explained(nmt("config", "init", "--corpus", "c.csv"), "--source-language", codes=(2,))
     assert_explained(nmt("config", "init", "--corpus", "c.csv", *LANGUAGES), "no column en", "1 'English'", codes=(1,))
     assert_explained(nmt("config", "init", "--corpus", "c.doc", *LANGUAGES), "c.doc", ".tmx", codes=(2,))
+    (folder / "five.tsv").write_text("id\ta dog\t\tein Hund\tx\n" * 9, encoding="utf-8")
+    outcome = nmt("config", "init", "--corpus", "five.tsv", *LANGUAGES)
+    assert_explained(
+        outcome, "9 of the first 9 lines do not have two columns", "4 'ein Hund'", "--source-field", codes=(2,)
+    )
     both = ("--source", "a.en", "--target", "a.de")
     assert_explained(nmt("config", "init", "--corpus", "c.csv", *both), "--corpus excludes --source", codes=(2,))
     assert_explained(nmt("config", "init", "--source-field", "x", *both), "require --corpus", codes=(2,))

@@ -166,7 +166,7 @@ def test_errors_name_file_and_line(tmp_path: Path) -> None:
             list(read_training(PairConfig(**{kind: str(path)}, **(fields or FIELDS))))
 
     check("csv", b"English,German\na,b\n", r"bad\.csv, line 1: no column en.*1 'English', 2 'German'")
-    check("csv", b"a\tb\n", "line 1: no column 2 .*set delimiter", source_field="1", target_field="2")
+    check("csv", b"a\tb\n", "line 1: no column 2 .*or delimiter", source_field="1", target_field="2")
     check("jsonl", b'{"en": "a", "de": "b"}\n{"en": \n', r"bad\.jsonl, line 2: not JSON")
     check("jsonl", b'{"x": {"en": "a"}}\n', r"line 1: no text under the key 'en', found: x\.en.*Set source_field")
     check(
