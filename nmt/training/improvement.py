@@ -26,6 +26,10 @@ LOSS_GAIN = 1e-3
 """Smallest decrease of the validation loss that counts as progress, in nats per piece."""
 
 
+NOISE_RANK = -1000.0
+"""Rank of a score that is noise, before its loss is subtracted. It is below all significant scores."""
+
+
 class ScoreNoise(NamedTuple):
     """How precise the score of a validation is."""
 
@@ -47,6 +51,11 @@ class Mark:
     """Standard error of the score. 0 for the loss and the perplexity."""
     significant: bool = True
     """Whether the score can be told from a score by chance."""
+
+    @property
+    def rank(self) -> float:
+        """A number that is higher for better models, to sort several ones. Scores that are noise have the loss."""
+        return self.score if self.significant else NOISE_RANK - self.loss
 
     def is_better_than(self, best: Mark) -> bool:
         """Return whether this model is better than the best one so far.

@@ -82,7 +82,7 @@ class TrainState:
     lowest_loss: float = math.inf
     """Lowest loss of a validation of training, in nats per piece."""
     kept: list[tuple[int, float]] = field(default_factory=list)
-    """Update and score of the models of `keep_best`, best first."""
+    """Update and rank of the models of `keep_best`, best first."""
     consecutive_skipped: int = 0
     """Updates skipped in a row because of infinite or undefined gradients."""
     window: LogWindow = field(default_factory=LogWindow)

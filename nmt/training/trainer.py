@@ -309,11 +309,11 @@ class Trainer:
         if best:
             state.best, state.best_score, state.best_update = mark, mark.score, state.update
             self._save_model(self.run.best, weights, result.scores)
-        self._keep_best(weights, mark.score, result.scores, final=final)
+        self._keep_best(weights, mark.rank, result.scores, final=final)
         if final:
             return False
         progress_made = self._record_progress(mark)
-        self.learner.average.after_validation(weights, mark.score)
+        self.learner.average.after_validation(weights, mark.rank)
         self._warn(result, mark.score)
         return progress_made
 
@@ -344,15 +344,15 @@ class Trainer:
                 *(metric, result.scores[metric], noise.chance, noise.error),
             )
 
-    def _keep_best(self, weights: Weights, score: float, scores: dict[str, float], *, final: bool) -> None:
+    def _keep_best(self, weights: Weights, rank: float, scores: dict[str, float], *, final: bool) -> None:
         """Keep the models of the `keep_best` best validations in `models/`."""
         count, kept = self.options.keep_best, self.state.kept
-        if count < 2 or final or not math.isfinite(score):
+        if count < 2 or final or not math.isfinite(rank):
             return
         update = self.state.update
-        ranked = sorted([*(pair for pair in kept if pair[0] != update), (update, score)], key=lambda pair: -pair[1])
+        ranked = sorted([*(pair for pair in kept if pair[0] != update), (update, rank)], key=lambda pair: -pair[1])
         self.state.kept = ranked[:count]
-        if (update, score) in self.state.kept:
+        if (update, rank) in self.state.kept:
             self._save_model(self.run.model(update), weights, scores)
         for old, _ in ranked[count:]:
             self.run.model(old).unlink(missing_ok=True)

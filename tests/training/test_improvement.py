@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from cli_tools import untouched_logging
 from nmt.inference.model_file import load_model
 from nmt.metrics.corpus import score
-from nmt.training.improvement import LOSS_GAIN, Mark, ScoreNoise, score_noise
+from nmt.training.improvement import LOSS_GAIN, NOISE_RANK, Mark, ScoreNoise, score_noise
 from nmt.training.validation import ValidationResult, Validator, make_mark
 from toy_experiments import write_toy_experiment
 from toy_runs import records, run
@@ -47,6 +49,14 @@ def test_of_two_clear_scores_the_score_decides() -> None:
 def test_a_clear_score_beats_noise_and_noise_never_beats_it() -> None:
     assert clear(9.0, 3.0).is_better_than(noisy(2.0, 4.0))
     assert not noisy(9.0, 3.0).is_better_than(clear(2.0, 4.0))
+
+
+def test_ranks_agree_with_comparisons_of_two() -> None:
+    marks = [noisy(5.0, 4.0), noisy(1.0, 3.0), noisy(0.0, 2.0), clear(0.1, 9.0), clear(20.0, 3.0), clear(40.0, 5.0)]
+    assert sorted(marks, key=lambda mark: mark.rank) == marks
+    by_loss = [Mark(-2.0, 2.0), Mark(-1.0, 1.0)]
+    assert sorted(by_loss, key=lambda mark: mark.rank) == by_loss
+    assert all(after.is_better_than(before) for before, after in pairwise(marks))
 
 
 def test_the_first_validation_is_the_best_and_an_undefined_one_never() -> None:
@@ -146,6 +156,22 @@ def test_noise_ends_nothing_while_the_loss_falls(folder: Path, monkeypatch: pyte
     assert log.count("cannot be distinguished from noise (0.50 by chance, standard error 1.00)") == 1
     assert load_model(path / "best.safetensors").provenance["update"] == 12
     assert all(record["best"] for record in records(path, "valid"))
+
+
+def test_kept_models_and_averages_of_the_best_follow_the_loss_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validations(monkeypatch, lambda number: (3.0 / (1 + number), 5.0 - 0.1 * number), error=1.0)
+    with untouched_logging():
+        path = run(*LIMITS, "training.keep_best=2", "training.averaging.kind=best", "training.averaging.count=3")
+    assert sorted(file.name for file in (path / "models").iterdir()) == [
+        "update-000011.safetensors",
+        "update-000012.safetensors",
+    ]
+    average = load_file(path / "last" / "average.safetensors")
+    assert sorted(float(value) for name, value in average.items() if name.endswith(".score")) == pytest.approx(
+        [NOISE_RANK - 5 + 0.1 * number for number in (9, 10, 11)]
+    )
 
 
 def test_both_standing_still_ends_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,18 @@ def test_a_run_with_a_time_limit_ends_at_a_low_rate(folder: Path, monkeypatch: p
     assert "the linear schedule ends after 1 minutes or" in log()
 
 
+def test_a_finished_run_says_what_more_updates_do_to_its_rate(folder: Path) -> None:
+    options = ("training.schedule.kind=linear", "training.log_every=1", "training.validation.every_updates=100")
+    run(*options, "training.max_updates=5")
+    with untouched_logging():
+        run(*options, "training.max_updates=10", resume=True)
+    rates = {record["update"]: record["learning_rate"] for record in records(RUN, "train")}
+    rate = f"the learning rate of the linear schedule was {rates[5]:.2g} and is {rates[6]:.2g} at the next update"
+    assert f"the run may now make 10 updates instead of 5: {rate}" in log()
+    assert rates[5] == 0
+    assert rates[6] > 0
+
+
 # ------------------------------------------------------------------------------------------------------ TensorBoard
 
 
