@@ -29,7 +29,8 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Threshold of garbage collection instead of 700: importing torch creates hundreds of thousands of objects."""
 
 
-NO_TORCH = 'this command requires PyTorch, which is not installed. Run: pip install "attention-nmt[train]"'
+EXTRAS = {"torch": ("PyTorch", "train"), "matplotlib": ("matplotlib", "plots"), "zstandard": ("zstandard", "zst")}
+"""Packages that the basic installation does not have: their names, and the extras that install them."""
 
 
 COMMANDS = {
@@ -85,9 +86,11 @@ class Program(CommandGroup):
             log.logger.error("%s", error, exc_info=True)
             raise typer.Exit(error.exit_code) from None
         except ModuleNotFoundError as error:
-            if error.name != "torch":
+            if error.name not in EXTRAS:
                 raise
-            log.logger.error("%s", NO_TORCH, exc_info=True)
+            name, extra = EXTRAS[error.name]
+            message = '%s is required, but not installed. Run: pip install "attention-nmt[%s]"'
+            log.logger.error(message, name, extra, exc_info=True)
             raise typer.Exit(UsageError.exit_code) from None
         except KeyboardInterrupt:
             log.logger.warning("interrupted")

@@ -81,7 +81,7 @@ stamped() {
     [ -f "$stamp" ] && grep -qxF "$(fingerprint "$1")" "$stamp"
 }
 
-# install_packages EXTRAS: install the toolkit. EXTRAS is empty, or [dev] for the packages that the checks need.
+# install_packages EXTRAS: install the toolkit. EXTRAS is empty, [all], or [dev] for what the checks need too.
 install_packages() {
     local quiet=()
     [ -t 1 ] || quiet=(--quiet)
@@ -96,7 +96,7 @@ packages_work() {
     "$venv/bin/python" -c 'import numpy, pydantic, sacrebleu, safetensors, sentencepiece, torch, tqdm, typer, yaml, nmt'
 }
 
-# prepare_environment [dev]: install what is missing in .venv.
+# prepare_environment [all|dev]: install what is missing in .venv.
 prepare_environment() {
     local extras="${1:+[$1]}"
     if python_is_suitable "$venv/bin/python" && { stamped "$extras" || stamped "[dev]"; }; then

@@ -71,8 +71,11 @@ def installed_requirements(name: str) -> list[str]:
 
 
 def test_the_package_is_read_as_it_is_written() -> None:
-    assert {"", "dev", "ja", "ko", "tensorboard"} <= wanted().keys()
-    assert {"torch", "numpy"} <= {requirement.name for requirement in wanted()[""]}
+    assert {"", "all", "dev", "ja", "ko", "tensorboard", "train"} <= wanted().keys()
+    basic = {requirement.name for requirement in wanted()[""]}
+    assert {"numpy", "safetensors"} <= basic
+    assert not basic & {"torch", "matplotlib"}
+    assert {requirement.name for requirement in wanted()["train"]} == {"torch"}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
