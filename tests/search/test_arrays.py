@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,12 +14,16 @@ import torch
 from covering import Row, covering_rows
 from fake_models import FakeMemory, FakeOutput, FakeState
 from fake_subwords import SIZE, FakeSubwords
-from nmt.arrays import log_softmax, logsumexp, namespace
+from nmt.arrays import log_softmax, logsumexp, namespace, to_host
 from nmt.config.conflicts.decoding import search_conflicts
 from nmt.config.schema import DecodingConfig
+from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS
 from nmt.inference.constraints import NO_CONSTRAINTS, ConstraintCompiler, Constraints
+from nmt.inference.ensemble import Ensemble, RestrictableEnsemble
+from nmt.inference.hardware import Processor, TorchHardware
 from nmt.inference.search_options import SearchBatch, SearchRunner
+from nmt.inference.shortlist import AllowedTokens, Shortlist
 from nmt.search import TokenHypothesis, make_length_normalization
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +56,41 @@ class NumpyModel:
         logits = np.sin(number[:, None] * self.frequencies + self.phases) * 3
         weights = np.exp(log_softmax(np.sin(prefixes[:, None] * 0.37 + np.arange(4)) * 2))
         return FakeOutput(log_softmax(logits).astype(np.float32), FakeState(prefixes), weights.astype(np.float32))
+
+
+class RestrictedMemory(NamedTuple):
+    seeds: Any  # [B]
+    mask: Any  # [B, U]
+
+    def select(self, rows: Any) -> RestrictedMemory:
+        return RestrictedMemory(self.seeds[rows], self.mask[rows])
+
+
+class RestrictedModel(NumpyModel):
+    """The model with the allowed pieces alone, by their numbers."""
+
+    def __init__(self, model: NumpyModel, ids: Any, mask: Any) -> None:
+        self.model, self.ids, self.mask = model, ids, mask
+
+    def encode(self, source: Any, lengths: Any) -> Any:
+        mask = np.repeat(self.mask, len(source) // len(self.mask), axis=0)
+        return RestrictedMemory(super().encode(source, lengths).seeds, mask)
+
+    def step(self, ids: Any, state: FakeState, memory: Any) -> FakeOutput:
+        output = self.model.step(self.ids[ids], state, FakeMemory(memory.seeds))
+        mask = np.repeat(memory.mask, len(ids) // len(memory.mask), axis=0)
+        return output._replace(log_probs=log_softmax(output.log_probs[:, self.ids] + mask))
+
+
+class Restrictable:
+    """A model that a shortlist can restrict, in either library."""
+
+    def __init__(self, model: NumpyModel) -> None:
+        self.model = model
+
+    def restrict(self, allowed: AllowedTokens) -> Any:
+        model = RestrictedModel(self.model, *map(to_host, allowed))
+        return model if namespace(allowed.ids) is np else TorchTwin(model)
 
 
 def to_torch(parts: Any) -> Any:
@@ -105,9 +144,16 @@ VALUES: dict[str, list[Any]] = {
     "avoid": [(), ("a b",)],
     "sentences": [1, 12],
     "size": [SIZE, 300],
+    "models": [1, 2],
+    "ensemble_average": ["probabilities", "log_probabilities"],
+    "shortlist": [False, True],
 }
 BASE = {name: values[0] for name, values in VALUES.items()} | {"beam_size": 6}
-OTHERS = ("prefix", "required", "avoid", "sentences", "size")
+OTHERS = ("prefix", "required", "avoid", "sentences", "size", "models", "shortlist")
+# Each sentence may use other pieces.
+TABLE = ShortlistTable(
+    np.array([[0, 0]] * 4 + [[piece, 4 + piece % 5] for piece in range(4, SIZE)], np.int32), np.array([4, 5], np.int32)
+)
 
 
 def options(row: Row) -> DecodingConfig:
@@ -139,11 +185,20 @@ def search(row: Row, *, in_torch: bool) -> list[list[TokenHypothesis]]:
     compiler = ConstraintCompiler(FakeSubwords(), avoid=row["avoid"])  # type: ignore[arg-type]
     normalization = make_length_normalization(decoding.length_normalization, decoding.alpha)
     runner = SearchRunner(decoding, normalization, compiler)
-    model, sentences = NumpyModel(size=row["size"], seed=1), batch(row, compiler)
-    if not in_torch:
-        return runner.search(model, sentences)
-    source, lengths = map(torch.from_numpy, (sentences.source, sentences.lengths))
-    return runner.search(TorchTwin(model), sentences._replace(source=source, lengths=lengths))
+    models = [NumpyModel(size=row["size"], seed=seed) for seed in range(row["models"])]
+    together: dict[str, Any] = {"weights": [2.0, 1.0][: len(models)], "average": decoding.ensemble_average}
+    sentences = batch(row, compiler)
+    if in_torch:
+        source, lengths = map(torch.from_numpy, (sentences.source, sentences.lengths))
+        sentences = sentences._replace(source=source, lengths=lengths)
+    if row["shortlist"]:
+        hardware = TorchHardware(torch.device("cpu")) if in_torch else Processor(1)
+        ensemble = RestrictableEnsemble(list(map(Restrictable, models)), **together)
+        return runner.search_with_shortlist(
+            Shortlist(ensemble, TABLE, target_size=row["size"], hardware=hardware), sentences
+        )
+    members = list(map(TorchTwin, models)) if in_torch else models
+    return runner.search(Ensemble(members, **together), sentences)
 
 
 ROWS = covering_rows(VALUES, allowed, base=BASE)
