@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +145,21 @@ def test_given_validation_text_beside_one_file(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["c.tsv", "my.yaml", "v.de", "v.en"]
     data = load_config(folder / "my.yaml").data
     assert (data.train[0].tsv, data.valid.source) == ("c.tsv", "v.en")
-    assert data.filters.drop_held_out, "the validation text is in the training text too"
+    assert not data.filters.drop_held_out
+
+
+def test_files_beside_one_file_are_found_by_their_names(folder: Path) -> None:
+    for name, lines in (("train", rows(60)), ("dev", rows(3)), ("test-a", rows(4)), ("test_b", rows(5))):
+        content = "".join(json.dumps({"translation": {"en": s, "de": t}}) + "\n" for s, t in lines).encode()
+        packed = name == "test_b"
+        (folder / f"{name}.json{'.gz' * packed}").write_bytes(gzip.compress(content) if packed else content)
+    fields = ("--source-field", "translation.en", "--target-field", "translation.de")
+    outcome = nmt("config", "init", "--corpus", "train.json", *LANGUAGES, *fields, "-o", "my.yaml")
+    assert outcome.code == 0, outcome.stderr
+    data = load_config(folder / "my.yaml").data
+    assert (data.train[0].jsonl, data.valid.jsonl) == ("train.json", "dev.json")
+    assert {test.name: len(load_parallel(test).pairs) for test in data.test} == {"test-a": 4, "test_b": 5}
+    assert not data.filters.drop_held_out
 
 
 def test_quotation_marks_of_a_tsv_file(folder: Path) -> None:

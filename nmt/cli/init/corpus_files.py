@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.conflicts import LANGUAGE
-from nmt.config.schema import PairConfig
+from nmt.config.schema import SINGLE_FILES, PairConfig
 from nmt.data.corpus import MalformedLine, inspect_pair, read_parallel, read_training
 from nmt.data.languages import is_known_language
 from nmt.data.lines import read_lines, write_lines
@@ -110,6 +110,34 @@ class SingleFile:
             else:
                 yield record
 
+    def renamed(self, old: str, new: str) -> SingleFile:
+        """Return the file whose name has `new` in place of `old`."""
+        return self._at(self.source.with_name(self.source.name.replace(old, new, 1)))
+
+    def are_called(self, word: str) -> bool:
+        """Whether the file name contains a word."""
+        return word in self.source.name
+
+    def exist(self) -> bool:
+        """Whether the file exists."""
+        return self.source.is_file()
+
+    def compressed_or_not(self) -> SingleFile:
+        """Return the file that exists under this name, compressed or not."""
+        return self._at(_compressed_or_not(self.source))
+
+    def _at(self, path: Path) -> SingleFile:
+        kind = next(key for key in SINGLE_FILES if getattr(self.pair, key) is not None)
+        return SingleFile(path, self.pair.model_copy(update={kind: str(path)}), self.languages)
+
+    def read(self) -> list[tuple[str, str]]:
+        """Return all pairs of a small text; see `read_parallel`.
+
+        Raises:
+            DataError: the file cannot be read, or a record is not a pair.
+        """
+        return read_parallel(self.pair)
+
     def read_through(self) -> None:
         """Check that all of a text can be read; see `TextFiles.read_through`."""
         if "csv" in self.pair.model_fields_set or "jsonl" in self.pair.model_fields_set:
@@ -173,20 +201,20 @@ def _differing(path: Path, other: Path) -> list[str]:
     return [part for part, theirs in reversed(pairs) if part != theirs]
 
 
-def find_valid(train: CorpusFiles) -> TextFiles | None:
+def find_valid(train: CorpusFiles) -> CorpusFiles | None:
     """Return the validation files beside the training files, found by their names, or None."""
-    if isinstance(train, SingleFile) or not train.are_called("train"):
+    if not train.are_called("train"):
         return None
     candidates = (train.renamed("train", name).compressed_or_not() for name in VALID_NAMES)
     return next((files for files in candidates if files.exist()), None)
 
 
-def find_tests(train: CorpusFiles) -> list[tuple[str, TextFiles]]:
+def find_tests(train: CorpusFiles) -> list[tuple[str, CorpusFiles]]:
     """Return names and files of the test sets beside the training files, found by their names."""
-    if isinstance(train, SingleFile) or not train.are_called("train"):
+    if not train.are_called("train"):
         return []
     before, _, after = without_compression(train.source).name.partition("train")
-    tests: dict[str, TextFiles] = {}
+    tests: dict[str, CorpusFiles] = {}
     for path in sorted(map(without_compression, train.source.parent.glob("*"))):
         if path.name.startswith(f"{before}test") and path.name.endswith(after):
             name = path.name[len(before) : len(path.name) - len(after)]

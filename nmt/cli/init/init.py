@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,8 +191,8 @@ def _split(given: InitFiles, text: CorpusStats, held_out: int | None, *, overwri
     languages = (text.source.language, text.target.language)
     if held_out is not None:
         train, valid, test = hold_out(train, held_out, overwrite=overwrite)
-        return ExperimentFiles(languages=languages, train=train, valid=valid, tests=[("test", test)])
-    tests = [("test", given.test)] if given.test else find_tests(train)
+        return ExperimentFiles(languages, train, valid, [("test", test)], in_training=isinstance(train, SingleFile))
+    tests: list[tuple[str, CorpusFiles]] = [("test", given.test)] if given.test else find_tests(train)
     valid_files = given.valid or find_valid(train)
     for files in (valid_files, *(test for _, test in tests)):
         if files is not None:
@@ -211,7 +212,8 @@ def _split(given: InitFiles, text: CorpusStats, held_out: int | None, *, overwri
         "number for testing (%s, %s)",
         *(train.source, f"{held_out:,}", valid.source, valid.target, test.source, test.target),
     )
-    return ExperimentFiles(languages=languages, train=rest, valid=valid, tests=[*tests, ("held_out", test)])
+    tests.append(("held_out", test))
+    return ExperimentFiles(languages, rest, valid, tests, in_training=isinstance(rest, SingleFile))
 
 
 def _warn(text: CorpusStats) -> None:
@@ -251,12 +253,14 @@ class ExperimentFiles:
         train: the training text.
         valid: the validation text.
         tests: name and files of each test set.
+        in_training: whether the training file has the held-out pairs too.
     """
 
     languages: tuple[str, str]
     train: CorpusFiles
-    valid: TextFiles
-    tests: list[tuple[str, TextFiles]]
+    valid: CorpusFiles
+    tests: Sequence[tuple[str, CorpusFiles]]
+    in_training: bool = False
 
 
 def starting_yaml(files: ExperimentFiles, *, text: CorpusStats | None, recipe: str) -> str:
@@ -297,7 +301,7 @@ def _facts(text: CorpusStats) -> str:
 
 def _data(files: ExperimentFiles, text: CorpusStats | None) -> str:
     test_lines = "".join(f"    - name: {one_line(name)}\n{_sides(test, '      ')}" for name, test in files.tests)
-    filter_lines = "" if text is None else render(filters(text, drop_held_out=isinstance(files.train, SingleFile)))
+    filter_lines = "" if text is None else render(filters(text, drop_held_out=files.in_training))
     return f"""\
 data:
   source_language: {one_line(files.languages[0])}
