@@ -37,9 +37,13 @@ def log_suspicions(config: Config) -> None:
         DataError: A file cannot be read.
     """
     data = config.data
-    for pair in (*data.train, data.valid, *data.test):
-        for file, message in find_suspicions(pair, data.source_language, data.target_language):
-            logger.warning("%s: %s", file, message)
+    found = [
+        suspicion
+        for pair in (*data.train, data.valid, *data.test)
+        for suspicion in find_suspicions(pair, data.source_language, data.target_language)
+    ]
+    for file, message in dict.fromkeys(found):  # a file may have several parts of the data
+        logger.warning("%s: %s", file, message)
 
 
 def find_suspicions(pair: PairConfig, source_language: str, target_language: str) -> Iterator[tuple[str, str]]:
@@ -90,16 +94,17 @@ def _find_format(pair: PairConfig, records: Records) -> Iterator[str]:
     """Yield the suspicions of a header and of quotation marks."""
     quoted = 0 if pair.tsv is None else _count_quoted(records)
     first = next(iter(_pairs(records)), None)
+    fields = ["1", "2"]
     if first is not None and _is_header(*first) and kind_of(pair) in (None, "csv"):
         names = [cell.strip(AROUND_NAMES) for cell in first]
         hint = "Set header: true" if pair.csv else "Remove the first line"
         if pair.tsv:
-            hint = _as_csv(*names, quotes=quoted > 0)
+            fields, hint = names, _as_csv(*names, quotes=quoted > 0)
         yield f"the first line looks like a header ({' and '.join(map(repr, names))}). {hint}."
     if quoted:
         yield (
             f"{quoted} of the first {len(records):,} lines have quotation marks of CSV, which are read as text. "
-            f"{_as_csv('1', '2', quotes=True)}."
+            f"{_as_csv(*fields, quotes=True)}."
         )
 
 

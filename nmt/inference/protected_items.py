@@ -146,6 +146,15 @@ def find_protected(text: str) -> list[ProtectedItem]:
     return items if _has_one_mark(text, items) else [item for item in items if item.kind != "access key"]
 
 
+def without_protected(text: str) -> str:
+    """Return a text without its items, which are in no language."""
+    parts, end = [], 0
+    for item in find_protected(text):
+        parts.append(text[end : item.start])
+        end = item.start + len(item.text)
+    return " ".join([*parts, text[end:]])
+
+
 def _has_one_mark(text: str, items: Sequence[ProtectedItem]) -> bool:
     """Return whether the text beside its other items has no mark but the one of an access key. A label has only one."""
     keys = [item for item in items if item.kind == "access key"]

@@ -23,6 +23,7 @@ from nmt.inference.model_file import TRAINING_TEXT, ModelFile, load_models
 from nmt.inference.nbest import NBestBuilder, RestoredTexts
 from nmt.inference.networks import TranslationNetwork
 from nmt.inference.placeholders import Masked, PlaceholderRestorer, SourceSegment, distribute, mask
+from nmt.inference.protected_items import without_protected
 from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.segmentation import Segmenter, clean, max_segment_pieces, sentence_separator
 from nmt.inference.shortlist import RestrictableModel, RestrictableNetwork, Shortlist
@@ -280,7 +281,9 @@ class Translator:
             return translation
         found = {
             "unknown_words": check.has_unknown_words(translation.source_segments),
-            "wrong_script": check.has_wrong_script(translation.source, translation.text),
+            "wrong_script": check.has_wrong_script(
+                without_protected(translation.source), without_protected(translation.text)
+            ),
         }
         return replace(translation, familiarity_flags=tuple(flag for flag, holds in found.items() if holds))
 

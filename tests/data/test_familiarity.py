@@ -125,3 +125,5 @@ def test_a_translator_flags_unfamiliar_lines(tmp_path: Path) -> None:
     russian, plain = map(find_flags, translator.translate(lines))
     assert {"unknown_words", "wrong_script"} <= set(russian)
     assert {"unknown_words", "wrong_script"}.isdisjoint(plain)
+    (address,) = map(find_flags, translator.translate(["письмо https://example.com/a_long_address"]))
+    assert "wrong_script" in address, "the letters of an address do not count"
