@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +72,22 @@ def read_small_file(path: Path | str) -> bytes:
     return content
 
 
+def regular_lines(path: Path | str) -> Iterator[str]:
+    """Yield the lines of a regular file with their line ends. Bytes that are not UTF-8 become U+FFFD.
+
+    Raises:
+        DataError: The file cannot be read, or a line is longer than `MAX_SMALL_BYTES`.
+    """
+    try:
+        with open_regular(path) as stream:
+            while line := stream.readline(MAX_SMALL_BYTES + 1):
+                if len(line) > MAX_SMALL_BYTES:
+                    raise DataError(f"{path}: a line is longer than {MAX_SMALL_BYTES >> 20} MiB. Is this a text file?")
+                yield line.decode(errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
+
+
 def read_json(path: Path | str, *, strict: bool = True) -> Any:
     """Return the value in a small JSON file; see `parse_json`.
 
@@ -108,7 +125,9 @@ def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise JSONError(f"{error.msg}, line {error.lineno}, column {error.colno}") from None
+        raise JSONError(
+            f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
+        ) from None
     except UnicodeDecodeError as error:
         raise JSONError(f"the byte at offset {error.start} is not UTF-8") from None
     except UnicodeEncodeError:
@@ -120,6 +139,24 @@ def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
     except ValueError:  # Python limits the digits of integers
         raise JSONError("a number has too many digits") from None
     return value
+
+
+def finite_number(value: object) -> float:
+    """Return a number of a JSON text.
+
+    Raises:
+        TypeError: The value is not a number.
+        ValueError: The number is not finite, or too large.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError from None
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _is_too_deep(text: str) -> bool:

@@ -16,6 +16,7 @@ from nmt.data.corpus import inspect_file
 from nmt.data.folder_lock import lock_folder
 from nmt.data.streams import write_json, write_whole
 from nmt.errors import DataError, UsageError
+from nmt.small_files import read_json
 from nmt.training.run_folder import flatten
 
 DIGITS = 16
@@ -89,9 +90,9 @@ class SyntheticFolder:
         if not self.made.exists():
             return None
         try:
-            content: dict[str, Any] = json.loads(self.made.read_text("utf-8"))
+            content = read_json(self.made)
             return {"translations": content["translations"], "pairs": content["pairs"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (DataError, KeyError, TypeError) as error:
             raise DataError(f"{self.made} cannot be read ({error}). Remove {self.path} and start again.") from error
 
 

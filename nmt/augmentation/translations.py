@@ -24,6 +24,7 @@ from nmt.inference.results import Translation
 from nmt.inference.streaming import SourceLine, number_lines, windows
 from nmt.inference.translator import Translator
 from nmt.log import logger
+from nmt.small_files import parse_json
 
 
 class FlaggedHypothesis(NamedTuple):
@@ -111,6 +112,6 @@ def read_hypotheses(output: Path) -> Iterator[list[FlaggedHypothesis]]:
     """
     for number, line in enumerate(read_lines(output, keep_broken=False), 1):
         try:
-            yield [FlaggedHypothesis(one["text"], one["flags"]) for one in json.loads(line)["hypotheses"]]
+            yield [FlaggedHypothesis(one["text"], one["flags"]) for one in parse_json(line)["hypotheses"]]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{output}, line {number}: the line has no hypotheses. Remove the file.") from error

@@ -10,9 +10,9 @@ from typing import Any
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.loading import load_models
 from nmt.cli.schema_options import COMPUTATION
-from nmt.data.tensor_file import check_tensors
 from nmt.errors import UsageError
 from nmt.inference.find_model import find_models
+from nmt.inference.model_file import model_identity
 from nmt.inference.output.formats import Layout, format_translation
 from nmt.inference.streaming import WHOLE_TEXT, SourceLine, Windowing
 from nmt.inference.translator import Translator
@@ -48,7 +48,7 @@ class WriterMaker:
         """
         decoding = {name: value for name, value in self.decoding.items() if name not in COMPUTATION}
         return {
-            "--model": [check_tensors(path).identity for path in find_models(self.models)],
+            "--model": [model_identity(path) for path in find_models(self.models)],
             "--model-weight": self.weights,
             "--mbr": self.mbr,
             "--format": self.layout.format,

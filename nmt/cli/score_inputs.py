@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
@@ -14,6 +13,7 @@ from nmt.data.streams import describe
 from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.inference.output.moses import restore_bars
 from nmt.inference.results import SentencePair
+from nmt.small_files import JSONError, parse_json
 
 COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 MOSES = re.compile(r"\s*(\d+) \|\|\| ?(.*)")
@@ -31,10 +31,12 @@ class Item(NamedTuple):
         pairs: source and translation of each hypothesis, at least one. A line without translations has a blank pair,
             which has no score.
         record: the fields that are repeated in JSON Lines output. Its `hypotheses` belong to the pairs.
+        line: the number of the line in JSON Lines, for messages.
     """
 
     pairs: list[SentencePair]
     record: dict[str, Any]
+    line: int = 0
 
 
 def choose_input(source: Path, target: Path | None, given: ScoreInput | None) -> ScoreInput:
@@ -152,11 +154,12 @@ def _read_json(path: Path) -> Iterator[Item]:
     """Read the output of `nmt translate --format jsonl`, or objects with a source and a target."""
     for number, line in enumerate(read_lines(path, keep_broken=False), 1):
         try:
-            yield _json_item(json.loads(line))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            yield _json_item(parse_json(line))._replace(line=number)
+        except (JSONError, TypeError, KeyError, AttributeError) as error:
+            reason = f" ({error})" if isinstance(error, JSONError) else ""
             raise DataError(
                 f"{describe(path)}, line {number}: expected a JSON object with source and target, or with "
-                "source and hypotheses as in `nmt translate --format jsonl`."
+                f"source and hypotheses as in `nmt translate --format jsonl`{reason}."
             ) from None
 
 

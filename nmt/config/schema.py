@@ -13,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeF
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Layers = Annotated[int, Field(ge=1, le=100)]
+Hypotheses = Annotated[int, Field(ge=1, le=10_000)]
+LengthLimit = Annotated[int, Field(ge=0, le=1_000_000)]
 FieldName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A name, or a number that may be written without quotes."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -232,7 +235,7 @@ class EncoderConfig(Section):
     cell: Cell = "lstm"
     """Recurrent cell: tanh RNN (Elman 1990), GRU (Cho et al. 2014), LSTM (Hochreiter & Schmidhuber 1997), or LSTM with
     layer normalisation of each gate (RNMT+, Chen et al. 2018). The last one takes about twice as long."""
-    layers: PositiveInt = 1
+    layers: Layers = 1
     """Number of recurrent layers."""
     hidden_size: PositiveInt = 256
     """Number of units of each layer and direction."""
@@ -255,7 +258,7 @@ class DecoderConfig(Section):
 
     cell: Cell = "lstm"
     """Recurrent cell, as for the encoder."""
-    layers: PositiveInt = 1
+    layers: Layers = 1
     """Number of recurrent layers."""
     hidden_size: PositiveInt = 512
     """Number of units of each layer."""
@@ -433,7 +436,7 @@ class ValidationConfig(Section):
     """Metric that selects the best model and counts for patience."""
     max_sentences: PositiveInt = 2000
     """Maximum number of validation sentences that are translated, from the start of the set."""
-    beam_size: PositiveInt = 1
+    beam_size: Hypotheses = 1
     """Beam size of the validation translations."""
     samples: NonNegativeInt = 3
     """Number of translations shown in the log at each validation."""
@@ -476,7 +479,7 @@ class MinimumRiskConfig(Section):
 
     metric: TranslationMetric = "bleu"
     """Sentence-level metric. The risk is 1 minus the score. BLEU is smoothed."""
-    samples: PositiveInt = 20
+    samples: Hypotheses = 20
     """Number of sampled translations per sentence. Equal ones are counted once."""
     sharpness: PositiveFloat = 0.005
     """Exponent of the probabilities before normalisation over the samples (alpha in the paper)."""
@@ -566,16 +569,16 @@ class TrainingConfig(Section):
 class DecodingConfig(Section):
     """The search for translations."""
 
-    beam_size: Annotated[PositiveInt, SEARCH] = 5
+    beam_size: Annotated[Hypotheses, SEARCH] = 5
     """Number of hypotheses kept at each step. 1 is greedy search."""
-    n_best: Annotated[PositiveInt, SEARCH] = 1
+    n_best: Annotated[Hypotheses, SEARCH] = 1
     """Number of translations per sentence.
 
     They are the best of the beam or, with `sampling`, samples."""
     stopping: Annotated[Literal["exact", "fast"], SEARCH] = "exact"
     """Stopping rule of beam search. exact: stop when no partial hypothesis can become the best. fast: stop when none is
     the best now."""
-    beam_groups: Annotated[PositiveInt, SEARCH] = 1
+    beam_groups: Annotated[Hypotheses, SEARCH] = 1
     """Number of groups of diverse beam search (Vijayakumar et al. 2018), for n-best lists of different translations."""
     diversity: Annotated[NonNegativeFloat, SEARCH] = 0.5
     """Penalty of diverse beam search, in log-probability, for each earlier group that chose the same piece."""
@@ -593,7 +596,7 @@ class DecodingConfig(Section):
     set by training.
 
     Training sets it to the ratio that one target in 10,000 exceeds. A tight limit ends searches sooner."""
-    max_length_constant: Annotated[NonNegativeInt, LENGTHS] = 10
+    max_length_constant: Annotated[LengthLimit, LENGTHS] = 10
     """Number of pieces added to the maximum length of a translation."""
     max_length: Annotated[PositiveInt | None, LENGTHS] = None
     """Maximum length of a translation in pieces, for sources of any length. Default: no limit."""

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shorten
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
+from nmt.small_files import read_small_file
 
 MAX_VALUES = 100_000
 """Maximum number of values. More values come only from aliases that multiply."""
@@ -183,7 +184,13 @@ def compose(text: str, place: Place) -> yaml.Node | None:
 
 def _read_text(path: Path, start_hint: str) -> str:
     try:
-        content = path.read_bytes()
+        if path.is_dir():
+            raise IsADirectoryError
+        content = read_small_file(path)
+    except DataError as error:
+        raise ConfigSyntaxError(
+            Place(str(path)), shorten(str(error).removeprefix(f"{path}: ").rstrip(".")), None
+        ) from None
     except FileNotFoundError:
         raise ConfigSyntaxError(Place(str(path)), "no such file", _file_hint(path, start_hint)) from None
     except IsADirectoryError:

@@ -12,6 +12,7 @@ from nmt.data.lines import BYTE_ORDER_MARK, read_lines
 from nmt.data.sources import KINDS, MalformedRecord, kind_of, read_records
 from nmt.data.streams import STANDARD_STREAM, read_bytes
 from nmt.errors import DataError, UnequalLines
+from nmt.small_files import special_kind
 
 
 class FileFacts(NamedTuple):
@@ -45,6 +46,8 @@ def inspect_file(path: Path | str) -> FileFacts:
     Raises:
         DataError: The file cannot be read.
     """
+    if Path(path).exists() and not Path(path).is_dir() and special_kind(path) is not None:
+        raise DataError(f"{path}: not a regular file. This text is read more than once.")
     digest = hashlib.sha256()
     lines = size = 0
     tail = b""

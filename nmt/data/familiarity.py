@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from nmt.data.special_tokens import UNK
 from nmt.data.store import Store
@@ -83,7 +85,9 @@ def describe_training_text(store: Store, tokenizers: Tokenizers) -> TrainingText
 def read_training_text(stored: object, tokenizers: Tokenizers) -> TrainingText:
     """Return the facts that a model file stores, or those that follow from its vocabulary."""
     if isinstance(stored, dict) and "source_scripts" in stored:
-        return TrainingText(**{each.name: stored[each.name] for each in fields(TrainingText) if each.name in stored})
+        known = {each.name: stored[each.name] for each in fields(TrainingText) if each.name in stored}
+        with contextlib.suppress(ValidationError):  # a damaged value counts as unknown
+            return TypeAdapter(TrainingText).validate_python(known)
     return TrainingText(_scripts(tokenizers.source, np.ones(tokenizers.source.size, dtype=np.int64)))
 
 

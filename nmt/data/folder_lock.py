@@ -15,8 +15,9 @@ from typing import Any
 
 from nmt.data.atomic_file import is_alive
 from nmt.data.atomic_folder import make_parents, remove_empty
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 from nmt.log import logger
+from nmt.small_files import read_json
 
 POLL_SECONDS = 0.2
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
@@ -150,8 +151,8 @@ def _this_process() -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path)
+    except DataError:
         return {}
     return content if isinstance(content, dict) else {}
 

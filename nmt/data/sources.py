@@ -7,7 +7,6 @@ cell, becomes one space, because a sentence is one line everywhere else.
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,6 +19,7 @@ from nmt.data.languages import is_same_language
 from nmt.data.lines import Digest, read_blocks, read_lines
 from nmt.data.streams import read_bytes
 from nmt.errors import DataError
+from nmt.small_files import JSONError, parse_json
 
 KINDS = ("csv", "jsonl", "tmx", "xliff", "opus")
 """The keys of `PairConfig` for these files."""
@@ -162,8 +162,8 @@ def _read_jsonl(pair: PairConfig, keep_broken: bool, digest: Digest | None) -> R
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError as error:
+            record = parse_json(line, strict=False)
+        except JSONError as error:
             hint = " Is it one JSON document? JSON Lines has one object per line." if number == 1 else ""
             raise DataError(f"{path}, line {number}: not JSON ({error}).{hint}") from None
         values = [_lookup(record, key) for key in keys]

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nmt.small_files import parse_json
+
 CanonicalForm = Literal["NFC", "NFD"]
 
 IGNORABLE = (
@@ -208,11 +210,16 @@ class TextForm:
         Raises:
             ValueError: It is damaged, or of a later version.
         """
-        value = json.loads(data)
+        value = parse_json(data)
+        if not isinstance(value, dict):
+            raise ValueError("its form of text is damaged")
         all_marks = value.pop("with_all_marks", False)
         if value.get("form") not in ("NFC", "NFD") or set(value) != {"form", "spelling"}:
             raise ValueError("its form of text is unknown to this version")
-        return cls(value["form"], dict(value["spelling"]), all_marks is True)
+        spelling = value["spelling"]
+        if not isinstance(spelling, dict) or not all(key and isinstance(text, str) for key, text in spelling.items()):
+            raise ValueError("its form of text is damaged")
+        return cls(value["form"], spelling, all_marks is True)
 
 
 def learn_form(lines: Iterable[str]) -> TextForm:

@@ -25,13 +25,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
-from nmt.config.problems import dotted
+from nmt.config.problems import dotted, shorten
 from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
 from nmt.config.yaml_document import CoreLoader
 from nmt.data.atomic_file import replace_file
@@ -43,6 +44,7 @@ from nmt.data.tensor_file import (
     RawTensor,
     as_array,
     as_raw,
+    check_tensors,
     map_tensors,
     write_tensors,
 )
@@ -66,6 +68,8 @@ METADATA = (
 """The keys of the metadata of this version."""
 TRAINING_TEXT = "training_text"
 """The key of the provenance with facts about the training text, see `nmt.data.familiarity`."""
+WEIGHT_TYPES = ("F32", "F16", "BF16", "F64")
+"""Types of stored weights. Networks compute in float32."""
 PREFIX, SHORTLIST = "shortlist.", ("translations", "frequent")
 
 
@@ -118,8 +122,19 @@ class ModelFile:
         """Return the network with these weights for `hardware`.
 
         Raises:
-            CheckpointError: The weights do not fit the network that the configuration describes.
+            CheckpointError: The weights do not fit the network that the configuration describes, or are not finite.
         """
+        try:
+            if not self.has_checksums:  # an intact file of nmt has finite weights
+                _check_finite(self.tensors)
+            return self._network(hardware)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+        except (ValueError, RuntimeError) as error:
+            reason = shorten(str(error).partition("\n")[0])
+            raise CheckpointError(f"{self.path}: its network cannot be built: {reason}.") from error
+
+    def _network(self, hardware: Hardware) -> TranslationNetwork:
         sizes = {"source_size": self.tokenizers.source.size, "target_size": self.tokenizers.target.size}
         if isinstance(hardware, TorchHardware):
             from nmt.inference.torch_network import TorchNetwork
@@ -193,6 +208,18 @@ def _raw(weights: Mapping[str, Any]) -> dict[str, RawTensor]:
     return raw_tensors(without_copies(weights))
 
 
+def model_identity(path: Path) -> str:
+    """Return the identity of a model file or of the weights of a checkpoint; see `ModelFile.identity`.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, incomplete or of another kind.
+    """
+    try:
+        return check_tensors(path).identity
+    except (SafetensorError, DataError, OSError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
+
+
 def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
     """Load models, each a model file or the folder of a run; None: the one that `find_models` finds.
 
@@ -225,12 +252,13 @@ def load_model(path: Path) -> ModelFile:
         config = without_folders(_read_config(path, metadata["config"]))
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(tensors, tokenizers)
+        _check_types(tensors)
         return ModelFile(
             path=path,
             config=config,
             tokenizers=tokenizers,
             tensors=tensors,
-            provenance=json.loads(metadata["provenance"]),
+            provenance=_read_provenance(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
             shortlist=shortlist,
             identity=content.checked.identity,
@@ -241,7 +269,7 @@ def load_model(path: Path) -> ModelFile:
     except KeyError as error:
         raise CheckpointError(f"{path}: the model file is damaged: it has no {error.args[0]}.") from error
     except (ValueError, DataError, binascii.Error) as error:
-        raise CheckpointError(f"{path}: the model file is damaged: {error}") from error
+        raise CheckpointError(f"{path}: the model file is damaged: {str(error).rstrip('.')}.") from error
 
 
 def _read_config(path: Path, text: str) -> Config:
@@ -267,6 +295,18 @@ def _read_config(path: Path, text: str) -> Config:
         listed = ". ".join(f"{dotted(conflict.paths[0])}: {conflict.text}" for conflict in found[:SHOWN_NAMES])
         raise CheckpointError(f"{path}: the model's configuration is not valid. {listed}.")
     return config
+
+
+def _read_provenance(text: str) -> dict[str, Any]:
+    """Return the provenance in the metadata.
+
+    Raises:
+        ValueError: It is not a JSON object.
+    """
+    value = parse_json(text, strict=False)
+    if not isinstance(value, dict):
+        raise ValueError("its provenance is not an object")
+    return value
 
 
 def without_provenance(model: ModelFile) -> ModelFile:
@@ -364,9 +404,34 @@ def _take_shortlist(tensors: dict[str, RawTensor], tokenizers: Tokenizers) -> Sh
     """
     if not any(name.startswith(PREFIX) for name in tensors):
         return None
-    table = ShortlistTable(*(as_array(tensors.pop(PREFIX + name)) for name in SHORTLIST))
+    arrays = [tensors.pop(PREFIX + name) for name in SHORTLIST]
+    if any(array.dtype != "I32" for array in arrays):
+        raise DataError("the shortlist table is damaged: its arrays have wrong types")
+    table = ShortlistTable(*map(as_array, arrays))
     table.check(tokenizers)
     return table
+
+
+def _check_types(tensors: Mapping[str, RawTensor]) -> None:
+    """Check the types of the weights.
+
+    Raises:
+        ValueError: One is not a type of weights. The message names it.
+    """
+    for name, value in tensors.items():
+        if value.dtype not in WEIGHT_TYPES:
+            raise ValueError(f"the tensor {shorten(name)} has the type {value.dtype}, expected F32")
+
+
+def _check_finite(tensors: Mapping[str, RawTensor]) -> None:
+    """Check that all weights are numbers.
+
+    Raises:
+        CheckpointError: One has infinite or undefined values.
+    """
+    for name, raw in tensors.items():
+        if not np.isfinite(as_array(raw)).all():
+            raise CheckpointError(f"the tensor {shorten(name)} has infinite or undefined values. Use another file.")
 
 
 def _check_version(path: Path, metadata: Mapping[str, str]) -> None:

@@ -97,7 +97,8 @@ def load_network(
         model = build_model(config, source_size=source_size, target_size=target_size)
     _check_weights(model, weights)
     loaded = {
-        id(parameter): nn.Parameter(weights[name].to(device, copy=True)) for name, parameter in model.named_parameters()
+        id(parameter): nn.Parameter(weights[name].to(device, torch.float32, copy=True))
+        for name, parameter in model.named_parameters()
     }
     every = model.named_parameters(remove_duplicate=False)
     model.load_state_dict({name: loaded[id(parameter)] for name, parameter in every}, assign=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +9,11 @@ from typing import Any, NamedTuple
 from nmt.errors import DataError, UsageError
 from nmt.inference.find_model import LATEST, RUNS
 from nmt.log import logger
+from nmt.small_files import JSONError, parse_json, regular_lines
 
 METRICS_NAME = "metrics.jsonl"
 MAX_SHOWN_RUNS = 8
+MAX_SHOWN_LINES = 3
 
 
 class Series(NamedTuple):
@@ -75,21 +76,23 @@ def read_records(path: Path) -> RunRecords:
     Raises:
         DataError: The file cannot be read, or contains no metrics yet.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}.") from error
+    lines = list(regular_lines(path))
     folder = path.parent
     series: dict[str, dict[str, Series]] = {"train": {}, "valid": {}}
     warnings = []
+    skipped = 0
     for number, line in enumerate(lines, 1):
         record = _parse(line)
         if record is not None and record["kind"] == "warning":
             warnings.append(TrainingWarning(record["update"], str(record.get("name"))))
         elif record is not None:
             _add(series[record["kind"]], record)
-        elif line.strip() and number < len(lines):
-            logger.warning("%s, line %d: skipped, because it is not a valid record", path, number)
+        elif line.strip() and (number < len(lines) or line.endswith("\n")):
+            skipped += 1
+            if skipped <= MAX_SHOWN_LINES:
+                logger.warning("%s, line %d: skipped, because it is not a valid record", path, number)
+    if skipped > MAX_SHOWN_LINES:
+        logger.warning("%s: %s invalid records were skipped", path, f"{skipped:,}")
     if not any(series.values()):
         raise DataError(f"{path} contains no metrics yet. Training writes them with its first report.")
     return RunRecords(folder.resolve().name, folder, series["train"], series["valid"], warnings)
@@ -116,8 +119,8 @@ def _existing_runs() -> str:
 
 def _parse(line: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = parse_json(line)
+    except JSONError:
         return None
     known = isinstance(record, dict) and record.get("kind") in ("train", "valid", "warning")
     return record if known and isinstance(record.get("update"), int) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.metrics.corpus import make_metric
 from nmt.plots.run_records import find_metrics, read_records
+from nmt.small_files import parse_json, read_json, regular_lines
 from nmt.sweep.run import Measurements
 from nmt.sweep.schema import Sweep
 from nmt.training.run_folder import RunFolder
@@ -71,7 +71,7 @@ def measure_run(config: Config, folder: Path, *, sweep: Sweep, output: Path) -> 
     """
     run, file = RunFolder(folder.name), load_model(find_model(folder))
     best = best_validation(run.metrics)
-    state = json.loads((run.last / "state.json").read_text("utf-8"))["train_state"]
+    state = read_json(run.last / "state.json", strict=False)["train_state"]
     speeds = read_records(find_metrics(str(folder))).train.get(SPEED)
     measured = {
         **{name: best.get(name) for name in (*TEXT_METRICS, "loss")},
@@ -98,7 +98,7 @@ def best_validation(metrics: Path) -> dict[str, Any]:
     Raises:
         DataError: The run has no validation with a score.
     """
-    records = [json.loads(line) for line in metrics.read_text("utf-8").split("\n") if line.strip()]
+    records = [parse_json(line) for line in regular_lines(metrics) if line.strip()]
     best = [record for record in records if record["kind"] == "valid" and record["best"]]
     if not best:
         raise DataError(f"{metrics} has no validation with a score.")

@@ -7,7 +7,6 @@ text of the run. While these are the same, nothing is trained or measured again.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from nmt.data.preprocess.preprocess import preprocess
 from nmt.data.streams import write_json
 from nmt.errors import DataError, TrainingError, UsageError
 from nmt.log import logger
+from nmt.small_files import read_json
 from nmt.sweep.parallel import train_in_parallel
 from nmt.sweep.plan import Run
 from nmt.training.run_folder import RunFolder, flatten
@@ -220,7 +220,9 @@ def _result_path(run: Run, output: Path) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        content = read_json(path)
+        if not isinstance(content, dict) or not {"measured", "config", "text"} <= content.keys():
+            raise DataError("it is not a result")
+    except DataError as error:
         raise DataError(f"{path} cannot be read ({error}). Remove it, and the run is measured again.") from error
     return content

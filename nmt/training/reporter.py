@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from nmt.log import logger
+from nmt.small_files import parse_json, regular_lines
 
 
 def duration(seconds: float) -> str:
@@ -66,8 +67,8 @@ class Reporter:
 
     def _repeat(self, metrics: Path, update: int) -> None:
         """Send the records of an update to TensorBoard."""
-        for line in metrics.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
+        for line in regular_lines(metrics):
+            record = parse_json(line)
             kind, number, _ = record.pop("kind"), record.pop("update"), record.pop("epoch")
             if number == update:
                 self._draw(kind, number, {name: value for name, value in record.items() if value is not None})

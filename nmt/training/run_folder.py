@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
 import re
@@ -34,6 +33,7 @@ from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.inference.find_model import RUNS
 from nmt.inference.model_file import TRAINING_TEXT, load_model
 from nmt.log import logger
+from nmt.small_files import JSONError, parse_json, regular_lines
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
 
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
@@ -245,11 +245,11 @@ class RunFolder:
         if not self.metrics.exists():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in regular_lines(self.metrics):
             try:
-                if json.loads(line)["update"] <= update:
-                    kept.append(line + "\n")
-            except (ValueError, KeyError):
+                if line.endswith("\n") and parse_json(line)["update"] <= update:
+                    kept.append(line)
+            except (JSONError, KeyError, TypeError):
                 continue  # An incomplete last line of a killed run.
         write_file(self.metrics, "".join(kept).encode())
 

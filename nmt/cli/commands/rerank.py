@@ -14,12 +14,14 @@ from nmt.cli.options import STANDARD_STREAM, Metric, Output, Overwrite, Quiet, V
 from nmt.cli.schema_options import COMPUTATION, with_decoding
 from nmt.cli.score_inputs import Item, read_items
 from nmt.cli.text_table import table
+from nmt.config.problems import shorten
 from nmt.data.languages import are_same_pair
 from nmt.data.lines import read_lines, write_lines
 from nmt.data.streams import open_output
 from nmt.errors import DataError, UnequalLines, UsageError
 from nmt.inference.find_model import find_model
 from nmt.log import logger
+from nmt.small_files import finite_number, read_json
 
 if TYPE_CHECKING:
     from nmt.evaluation.reranking import NBestList, RerankModel, RerankScores
@@ -178,15 +180,19 @@ def _nbest_list(item: Item) -> NBestList:
 
     record = item.record
     if not isinstance(record.get("hypotheses"), list):
-        raise DataError("the input has no n-best lists. Write them with nmt translate --format jsonl --n-best 12.")
+        raise DataError(
+            f"line {item.line} of the input has no n-best list. Write n-best lists with nmt translate --format jsonl "
+            "--n-best 12."
+        )
     own = []
     for hypothesis in record["hypotheses"]:
         try:
-            own.append(float(hypothesis["log_probability"]) / max(1, len(hypothesis["piece_log_probabilities"])))
+            pieces = hypothesis["piece_log_probabilities"]
+            own.append(finite_number(hypothesis["log_probability"]) / max(1, len([*map(finite_number, pieces)])))
         except (KeyError, TypeError, ValueError):
             raise DataError(
-                "a hypothesis has no log_probability or no piece_log_probabilities. Write n-best lists with "
-                "nmt translate --format jsonl."
+                f"line {item.line} of the input has a hypothesis whose log_probability or piece_log_probabilities are "
+                "missing or not finite numbers. Write n-best lists with nmt translate --format jsonl."
             ) from None
     return NBestList(str(record["source"]), [pair.target for pair in item.pairs][: len(own)], own)
 
@@ -223,16 +229,19 @@ def _read_weights(path: Path | None, names: Sequence[str]) -> dict[str, float]:
     if path is None:
         logger.info("All models have equal weights. --reference finds better ones.")
         return equal_weights(names)
-    try:
-        weights = {str(name): float(weight) for name, weight in json.loads(path.read_text(encoding="utf-8")).items()}
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}.") from error
-    except (ValueError, TypeError, AttributeError):
-        raise DataError(f"{path}: expected a file of weights as `nmt rerank --reference` writes it.") from None
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a file of weights as `nmt rerank --reference` writes it.")
+    weights = {}
+    for name, weight in content.items():
+        try:
+            weights[name] = finite_number(weight)
+        except (TypeError, ValueError):
+            raise DataError(f"{path}: the weight of {shorten(name)!r} is not a finite number.") from None
     if set(weights) != set(names):
         raise UsageError(
-            f"{path} has weights for {', '.join(sorted(weights))}, but the models are {', '.join(sorted(names))}. Use "
-            "the same number of --model and --reverse as with --reference."
+            f"{path} has weights for {shorten(', '.join(sorted(weights)))}, but the models are "
+            f"{', '.join(sorted(names))}. Use the same number of --model and --reverse as with --reference."
         )
     return weights
 

@@ -24,6 +24,7 @@ from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.data.tokenizer_training import TrainResult
 from nmt.errors import DataError
 from nmt.log import logger
+from nmt.small_files import read_json
 
 REPORT = "report.json"
 MAX_UNKNOWN = 0.01
@@ -66,10 +67,7 @@ def read_report(folder: Path) -> Report:
     Raises:
         DataError: The file is missing, damaged or of another version.
     """
-    try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / REPORT}: cannot be read ({error}).") from error
+    report = read_json(folder / REPORT)
     if not isinstance(report, dict) or set(report) != set(Report.__annotations__):
         raise DataError(f"{folder / REPORT}: was not written by this version. Run `nmt preprocess --force`.")
     return cast(Report, report)
