@@ -147,3 +147,31 @@ def test_what_cannot_be_reranked_is_said(tmp_path: Path) -> None:
     short.write_text("a\n", encoding="utf-8")
     outcome = nmt("rerank", "text.jsonl", *JUDGES, "--weights", "w.json", "--reference", str(short))
     assert_explained(outcome, "the input has 4 lines", codes=(1,))
+
+
+@pytest.mark.parametrize(
+    "weight", ["NaN", "Infinity", "1e999", '"nan"', "true", "null", "[1]", "9" * 400, '1, "search": 2']
+)
+def test_weights_are_finite_numbers(weight: str, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text(f'{{"model 1": 1, "search": {weight}}}', encoding="utf-8")
+    outcome = nmt(
+        *("rerank", str(models / "text.jsonl"), "-m", str(models / "backward.safetensors"), "--quiet"),
+        *("--weights", str(tmp_path / "w.json")),
+    )
+    assert_explained(outcome, "w.json")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", '"-1.5"', "null", "9" * 400, "[]"])
+@pytest.mark.parametrize("key", ["log_probability", "piece_log_probabilities"])
+def test_scores_are_finite_numbers(key: str, value: str, models: Path, tmp_path: Path) -> None:
+    lines = (models / "text.jsonl").read_text(encoding="utf-8").splitlines()
+    record = json.loads(lines[2])
+    record["hypotheses"][1][key] = "HERE" if key == "log_probability" else ["HERE"]
+    lines[2] = json.dumps(record).replace('"HERE"', value)
+    (tmp_path / "n.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    outcome = nmt(
+        *("rerank", str(tmp_path / "n.jsonl"), "-m", str(models / "backward.safetensors"), "--quiet"),
+        *("-o", str(tmp_path / "out")),
+    )
+    assert_explained(outcome, "line 3")
+    assert not (tmp_path / "out").exists()

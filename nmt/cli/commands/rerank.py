@@ -250,14 +250,15 @@ def _write(items: Iterator[Item], models: _Models, weights: dict[str, float], ou
     from nmt.evaluation.reranking import in_order, ranking, rerank_scores
 
     vector = in_order(weights, models.names)
-    first = list(islice(items, BLOCK))  # an error before anything is written leaves no file
+    lists = ((item, _nbest_list(item)) for item in items)
+    block = list(islice(lists, BLOCK))  # an error before anything is written leaves no file
     with open_output(output) as stream:
-        while first:
-            scored = rerank_scores([_nbest_list(item) for item in first], models.scorers)
-            for item, scores in zip(first, scored, strict=True):
+        while block:
+            scored = rerank_scores([nbest for _, nbest in block], models.scorers)
+            for (item, _), scores in zip(block, scored, strict=True):
                 order = ranking(scores, vector)
                 stream.write(_render(item, scores, order, scores.features @ vector, models.names, format).encode())
-            first = list(islice(items, BLOCK))
+            block = list(islice(lists, BLOCK))
 
 
 def _render(
