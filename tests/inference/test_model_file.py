@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import pickle
 import zipfile
@@ -18,11 +19,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from damaged_files import flip
-from nmt.data.tokenizer import SubwordModel, Tokenizers
+from nmt.data.tokenizer import FORM_FIELD, SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, UsageError
 from nmt.inference.find_model import find_model
 from nmt.inference.hardware import Processor, TorchHardware
 from nmt.inference.model_file import FORMAT_VERSION, load_model, save_model
+from nmt.inference.output.quality_flags import find_flags
+from nmt.inference.translator import Translator
 from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
 
 CPU = torch.device("cpu")
@@ -166,6 +169,99 @@ def test_a_file_that_does_not_fit_is_refused(
     path = rewritten(model_path, tmp_path / "changed.safetensors", change)
     with pytest.raises(CheckpointError, match=message):
         load_model(path).network(Processor(1))
+
+
+def changed(name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[..., None]:
+    """A change of one tensor."""
+    return lambda weights, metadata: weights.update({name: change(weights[name])})
+
+
+def options(**values: Any) -> Callable[..., None]:
+    """A change of options, by key path with two underscores."""
+
+    def change(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        config = json.loads(metadata["config"])
+        for path, value in values.items():
+            *sections, key = path.split("__")
+            section = config
+            for name in sections:
+                section = section[name]
+            section[key] = value
+        metadata["config"] = json.dumps(config)
+
+    return change
+
+
+def with_form(form: str) -> Callable[..., None]:
+    """A change of the form of text in the subword model."""
+    value = form.encode()
+    size = bytes([len(value) & 127 | 128, len(value) >> 7]) if len(value) > 127 else bytes([len(value)])
+    model = base64.b64encode(tiny_tokenizers().source.model_bytes + FORM_FIELD + size + value).decode()
+    return lambda weights, metadata: metadata.update(source_tokenizer=model)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("output.bias", torch.Tensor.long), "output.bias has the type I64"),
+        (changed("output.bias", torch.Tensor.bool), "output.bias has the type BOOL"),
+        (changed("output.bias", lambda value: value.to(torch.complex64)), "output.bias has the type C64"),
+        (changed("output.bias", lambda value: value.to(torch.float8_e4m3fn)), "output.bias has the type F8_E4M3"),
+        (changed("output.bias", lambda value: value * math.nan), "output.bias has infinite or undefined"),
+        (changed("output.bias", lambda value: value[0]), r"output.bias \[\]"),
+        (lambda weights, metadata: weights.update({"x" * 90_000: torch.zeros(1)}), "Unexpected: xxx"),
+        (lambda weights, metadata: weights.update({"shortlist.frequent": torch.zeros(1)}), "shortlist.translations"),
+        (
+            lambda weights, metadata: weights.update(
+                {"shortlist.frequent": torch.zeros(1), "shortlist.translations": torch.zeros(3, 2)}
+            ),
+            "wrong types",
+        ),
+        (lambda weights, metadata: metadata.update(config='{"a":' * 90_000), "not JSON"),
+        (lambda weights, metadata: metadata.update(provenance='{"a":' * 90_000), "nested"),
+        (lambda weights, metadata: metadata.update(provenance="[1]"), "not an object"),
+        (options(model__encoder__layers=10**7), "model.encoder.layers"),
+        (options(model__encoder__hidden_size=2**31 - 1, model__decoder__hidden_size=2**31 - 1), "shape|built|valid"),
+        (options(decoding__beam_size=10**9), "decoding.beam_size"),
+        (options(decoding__n_best=10**9), "decoding.n_best"),
+        (options(decoding__max_length_constant=10**9), "decoding.max_length_constant"),
+        (options(decoding__max_length_ratio=math.inf), "decoding.max_length_ratio"),
+        (options(decoding__alpha=math.nan), "decoding.alpha"),
+        (options(decoding__beam_groups=7), "beam_groups"),
+        (with_form('{"form": "NFC", "spelling": {"": "x"}}'), "form of text"),
+        (with_form('{"form": "NFC", "spelling": 3}'), "form of text"),
+        (with_form('{"form": ' + "[" * 9_000), "nested"),
+        (with_form('{"form": "NFC", "form": "NFD", "spelling": {}}'), "twice"),
+    ],
+)
+def test_a_hostile_file_is_refused_in_a_sentence(
+    model_path: Path, tmp_path: Path, change: Callable[..., None], message: str
+) -> None:
+    path = rewritten(model_path, tmp_path / "hostile.safetensors", change)
+    with pytest.raises(CheckpointError, match=message) as error:
+        load_model(path).network(Processor(1))
+    assert "hostile.safetensors" in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "text",
+    [3, [], {"source_scripts": 3}, {"source_scripts": {"Latin": "x"}}, {"source_scripts": {}, "unknown_share": []}],
+)
+def test_damaged_facts_about_the_training_text_count_as_unknown(model_path: Path, tmp_path: Path, text: object) -> None:
+    def change(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        metadata["provenance"] = json.dumps({"training_text": text})
+
+    path = rewritten(model_path, tmp_path / "model.safetensors", change)
+    (translation,) = Translator.from_models([load_model(path)]).translate(["the dog — Ωώ sees ."])
+    assert isinstance(find_flags(translation), list)
+
+
+def test_half_precision_is_computed_in_full(model_path: Path, tmp_path: Path) -> None:
+    half = rewritten(model_path, tmp_path / "half", changed("output.bias", torch.Tensor.half))
+    full = rewritten(model_path, tmp_path / "full", changed("output.bias", lambda value: value.half().float()))
+    texts = [[one.text for one in Translator.load(path).translate(["the red dog", "a cat"])] for path in (half, full)]
+    assert texts[0] == texts[1]
 
 
 def test_a_truncated_file_is_refused(model_path: Path, tmp_path: Path) -> None:
