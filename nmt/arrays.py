@@ -91,13 +91,20 @@ def logsumexp(values: Array) -> Array:
     return sums.reshape(values.shape[:-1])
 
 
+def gather(values: Array, indices: Array) -> Array:
+    """Return the elements of each row of `values` [R, W] at `indices` [R, n], as take_along_axis does, but faster."""
+    if isinstance(values, np.ndarray):
+        return values[np.arange(len(values))[:, np.newaxis], indices]
+    return values.gather(1, indices)
+
+
 def put(values: Array, indices: Array, updates: Array) -> Array:
     """Return a copy of `values` [R, W] with `updates` (an array [R, n] or a number) at `indices` [R, n] of each row."""
     if isinstance(values, np.ndarray):
         copy = values.copy()
-        np.put_along_axis(copy, indices, updates, axis=-1)
+        copy[np.arange(len(values))[:, np.newaxis], indices] = updates
         return copy
-    return values.scatter(-1, indices, updates)
+    return values.scatter(1, indices, updates)
 
 
 def add_at(values: Array, rows: Array, columns: Array, updates: Array) -> None:
@@ -213,7 +220,7 @@ def _partition(sums: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArr
     if count >= sums.shape[1]:
         return np.tile(np.arange(sums.shape[1]), (len(sums), 1)), np.zeros(len(sums), np.bool_)
     chosen = sums.argpartition(sums.shape[1] - count, axis=1)[:, -count:]  # [B, C], the smallest first
-    smallest = np.take_along_axis(sums, chosen[:, :1], axis=1)  # [B, 1]
+    smallest = gather(sums, chosen[:, :1])  # [B, 1]
     return chosen, ((sums >= smallest).sum(axis=1) > count) & (smallest[:, 0] > -np.inf)
 
 

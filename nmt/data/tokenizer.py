@@ -18,6 +18,8 @@ from nmt.errors import DataError
 
 WORD_START = "\u2581"
 """SentencePiece's sign for the space before a word."""
+FEW_LINES = 16
+"""Lists shorter than this are encoded line by line."""
 
 FORM_FIELD = b"\xc2\x3e"
 """Tag of the field of a SentencePiece file (number 1000, in the range for extensions) that has the form of text."""
@@ -91,7 +93,11 @@ class SubwordModel:
             threads: Processor threads. More than one pays off for thousands of lines.
         """
         texts = self.normalize(_clean(lines))
-        ids: list[list[int]] = self._processor.encode(texts, out_type=int, num_threads=threads)
+        # SentencePiece starts a thread for a list. On a busy machine its start takes longer than a translation.
+        if len(texts) < FEW_LINES:
+            ids: list[list[int]] = [self._processor.encode(text, out_type=int) for text in texts]
+        else:
+            ids = self._processor.encode(texts, out_type=int, num_threads=threads)
         return [row[::-1] for row in ids] if self.right_to_left else ids
 
     def normalize(self, lines: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.arrays import Array, from_host, namespace
+from nmt.arrays import Array, from_host, gather, namespace
 from nmt.data.special_tokens import EOS
 from nmt.search.interface import Continuations
 from nmt.search.phrase_automaton import MATCHED, Automaton
@@ -199,27 +199,23 @@ def _allocate(possible: Array, progress: Array, totals: Array, need_after: Array
         for values in (possible, progress)
     ]
     candidates = xp.sort(xp.concat([best, *of_each_row], axis=1), axis=1)  # [B, m], as columns of `by_sentence`
-    log_probs = xp.take_along_axis(by_sentence, candidates, axis=1)  # [B, m]
-    value = log_probs + xp.take_along_axis(totals, candidates // size, axis=1)  # [B, m]
+    log_probs = gather(by_sentence, candidates)  # [B, m]
+    value = log_probs + gather(totals, candidates // size)  # [B, m]
     # A duplicate counts once.
     value[:, 1:] = xp.where(candidates[:, 1:] == candidates[:, :-1], -math.inf, value[:, 1:])
     # At most `count` banks, by the number of pieces needed.
     need_by_sentence = xp.reshape(need_after, (sentences, -1))  # [B, K * V]
-    need = xp.astype(xp.take_along_axis(need_by_sentence, candidates, axis=1), xp.int64)  # [B, m]
+    need = xp.astype(gather(need_by_sentence, candidates), xp.int64)  # [B, m]
     most = xp.max(xp.where(value == -math.inf, 0, need), axis=1, keepdims=True)  # [B, 1]
     bank = xp.clip(need * count // (most + 1), max=count - 1)  # [B, m]
     # Best first, then by rank within the bank.
     order = xp.argsort(-value, axis=1, stable=True)  # [B, m]
-    candidates, log_probs, value, bank = (
-        xp.take_along_axis(each, order, axis=1) for each in (candidates, log_probs, value, bank)
-    )
+    candidates, log_probs, value, bank = (gather(each, order) for each in (candidates, log_probs, value, bank))
     banks = xp.arange(count, device=totals.device)  # [count]
     same_bank = xp.astype(bank[:, :, None] == banks, xp.int64)  # [B, m, count]
     rank = xp.sum(xp.cumulative_sum(same_bank, axis=1) * same_bank, axis=2)  # [B, m]
     rank = xp.where(value == -math.inf, candidates.shape[1] + 1, rank)
     selected = xp.argsort(rank, axis=1, stable=True)[:, :count]  # [B, c]
-    columns, log_probs, value = (
-        xp.take_along_axis(each, selected, axis=1) for each in (candidates, log_probs, value)
-    )  # [B, c] each
+    columns, log_probs, value = (gather(each, selected) for each in (candidates, log_probs, value))  # [B, c] each
     log_probs = xp.where(value == -math.inf, -math.inf, log_probs)
     return Continuations(log_probs, columns // size, columns % size)

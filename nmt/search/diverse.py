@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nmt.arrays import Array, add_at, from_host, namespace, to_host
+from nmt.arrays import Array, add_at, from_host, gather, namespace, to_host
 from nmt.search.interface import Continuations, TokenHypothesis
 from nmt.search.processed_model import Selector
 
@@ -83,10 +83,10 @@ class DiverseBeamSelector:
             penalized = xp.reshape(own - penalty[:, None], (-1, vocabulary))  # [b * K, V]
             selected = self._selector.select(penalized, totals[members], count, pieces[row], state[row, OWN_COLUMNS:])
             columns = selected.rows * vocabulary + selected.pieces  # [b, C]
-            values = xp.take_along_axis(xp.reshape(own, (len(found), -1)), columns, axis=1)  # [b, C]: not penalized
+            values = gather(xp.reshape(own, (len(found), -1)), columns)  # [b, C]: not penalized
             values = xp.where(selected.log_probs == -math.inf, -math.inf, values)  # [b, C]
             # A finished beam may or may not have left the batch yet, which must make no difference.
-            sums = xp.take_along_axis(totals[members], selected.rows, axis=1) + values  # [b, C]
+            sums = gather(totals[members], selected.rows) + values  # [b, C]
             add_at(counts, sentence[members][:, None], selected.pieces, xp.astype(xp.isfinite(sums), counts.dtype))
             parts.append(selected._replace(log_probs=values))
             order.append(found)

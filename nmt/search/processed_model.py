@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol
 
-from nmt.arrays import Array, namespace, put
+from nmt.arrays import Array, gather, namespace, put
 from nmt.data.special_tokens import BOS, EOS, PAD
 from nmt.search.coverage_penalty import AttentionSums, CoveragePenalty
 from nmt.search.interface import Continuations, MemoryT, StateT, StepModel, TopKOutput
@@ -188,7 +188,7 @@ class ProcessedModel(Generic[MemoryT, StateT]):
             columns = selected.rows * output.model_log_probs.shape[1] + selected.pieces  # [B, C]
             xp = namespace(totals)
             by_sentence = xp.reshape(output.model_log_probs, (len(totals), -1))  # [B, K * V]
-            selected = selected._replace(model_log_probs=xp.take_along_axis(by_sentence, columns, axis=1))
+            selected = selected._replace(model_log_probs=gather(by_sentence, columns))
         bonus = None
         if self._coverage is not None and after.attention_sums is not None:
             bonus = self._coverage.bonus(after.attention_sums)
@@ -227,6 +227,6 @@ class Prefix:
             return log_probs
         required = prefixes[:, position : position + 1]  # [R, 1]
         xp = namespace(log_probs)
-        value = xp.take_along_axis(model_log_probs, required, axis=1)  # [R, 1]
+        value = gather(model_log_probs, required)  # [R, 1]
         forced = put(xp.full_like(log_probs, -math.inf), required, value)  # [R, V]
         return xp.where(required == PAD, log_probs, forced)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from nmt.arrays import Array, kth_greatest, log_softmax, namespace, put
+from nmt.arrays import Array, gather, kth_greatest, log_softmax, namespace, put
 from nmt.data.special_tokens import EOS, PAD
 from nmt.search.processed_model import Stateless
 
@@ -70,7 +70,7 @@ class RepetitionPenalty(Stateless):
 
     def process(self, log_probs: Array, pieces: Array, state: Array | None) -> Array:
         """Penalize the pieces of each row."""
-        values = namespace(log_probs).take_along_axis(log_probs, pieces, axis=1)  # [R, t]
+        values = gather(log_probs, pieces)  # [R, t]
         return log_softmax(put(log_probs, pieces, values * self._theta))  # [R, V]
 
 
@@ -122,4 +122,4 @@ class TopPFilter(Stateless):
         # The piece that passes p is kept: those before it have less than p.
         before = xp.sum(xp.astype(cumulative < self._probability, xp.int64), axis=1, keepdims=True)  # [R, 1]
         last = xp.clip(before, max=cumulative.shape[1] - 1)  # [R, 1]
-        return xp.where(log_probs < xp.take_along_axis(descending, last, axis=1), -math.inf, log_probs)  # [R, V]
+        return xp.where(log_probs < gather(descending, last), -math.inf, log_probs)  # [R, V]

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.arrays import Array, from_host, inference, logsumexp, namespace, to_host
+from nmt.arrays import Array, from_host, gather, inference, logsumexp, namespace, to_host
 from nmt.data.shuffle import hash64, uniform
 from nmt.data.special_tokens import BOS, EOS
 from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, select_rows
@@ -110,7 +110,7 @@ def _draw_samples(
     With `with_eos`, the pieces include EOS where it was drawn, and the last log-probability is always that of EOS, at
     the length limit too. Otherwise EOS is left out.
     """
-    count, xp = len(lengths), namespace(source)
+    count = len(lengths)
     memory = model.encode(source, lengths)
     rows = np.repeat(np.arange(count), samples)  # [R]
     first = model.init_state(memory)
@@ -128,7 +128,7 @@ def _draw_samples(
         ended = pieces == EOS  # [b, K]
         pieces = np.where(limits[sentences, np.newaxis] <= step, EOS, pieces)  # [b, K]
         next_ids = from_host(pieces.reshape(-1, 1), source)  # [R, 1]
-        log_probs = xp.take_along_axis(output.model_log_probs, next_ids, axis=1)  # [R, 1]
+        log_probs = gather(output.model_log_probs, next_ids)  # [R, 1]
         values = to_host(log_probs).reshape(-1, samples)  # [b, K]
         for place, sentence in enumerate(sentences.tolist()):
             for number in np.flatnonzero(live[sentence]).tolist():

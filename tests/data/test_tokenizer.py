@@ -32,6 +32,11 @@ def spaceless(request: pytest.FixtureRequest) -> SubwordModel:
     return make_model(LINES, kind=request.param, user_symbols=["<bt>"])
 
 
+def test_a_line_alone_is_encoded_as_in_a_long_list(model: SubwordModel) -> None:
+    texts = [*LINES, "New York <bt>x", "\u00e9\u4e00 \U0001f600", ""]
+    assert [row for text in texts for row in model.encode([text])] == model.encode(texts)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_comes_back(kind: str) -> None:
     model = make_model(LINES, kind=kind)
