@@ -30,6 +30,7 @@ from nmt.cli.options import (
     require_new_file,
 )
 from nmt.cli.schema_options import with_decoding
+from nmt.data.folder_lock import lock_text
 from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
 from nmt.inference.documents import REVIEWED_KINDS, document_kind
@@ -212,9 +213,10 @@ def translate(
     if kind is not None:
         translate_document(maker, file, output or STANDARD_STREAM, document, show_progress=shown)
         return
-    _translate_file(
-        maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
-    )
+    with lock_text(output or STANDARD_STREAM):
+        _translate_file(
+            maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
+        )
 
 
 def _check(
