@@ -82,6 +82,15 @@ def test_without_usable_facts_no_piece_is_rare(training_text: TrainingText, dama
     assert not read_training_text(stored, TOKENIZERS).rare_pieces(TOKENIZERS.source.size).any()
 
 
+@pytest.mark.parametrize("key", ["source_scripts", "target_scripts", "unknown_share", "rare_source"])
+@pytest.mark.parametrize("damaged", [None, "x", -1, [2], {"Latin": "x"}, float("nan")])
+def test_damaged_facts_are_ignored(training_text: TrainingText, key: str, damaged: Any) -> None:
+    text = read_training_text({**training_text.stored(), key: damaged}, TOKENIZERS)
+    line = "Привет мир"
+    assert check(text).has_wrong_script(line, "")
+    assert check(text).has_unknown_words(TOKENIZERS.source.encode([line]))
+
+
 def bits(size: int, pieces: list[int]) -> str:
     marked = np.zeros(size, np.bool_)
     marked[pieces] = True
