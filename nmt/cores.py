@@ -8,6 +8,8 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
 VARIABLE = "OMP_NUM_THREADS"
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""The variable with the number of threads of numpy's matrix products."""
 
 
 def available_threads() -> int:

@@ -12,6 +12,7 @@ There are no shared buffers, so threads may share a network.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -156,12 +157,8 @@ class InferenceNetwork:
 
     def _output_product(self, ids: Array | None, size: int) -> MatrixProduct:
         """Return the product of the output layer, for all pieces or for `ids`."""
-        xp = self._weights.namespace
-
-        def make() -> Array:
-            return xp.concat([read(ids) for read in self._output_weights], axis=1)  # [U, O] or [U, O + E]
-
-        return MatrixProduct(self._weights, make, outputs=size, bias=lambda: self._output_bias(ids))
+        readers = [functools.partial(read, ids) for read in self._output_weights]  # [U, O], and [U, E]
+        return MatrixProduct(self._weights, *readers, outputs=size, bias=lambda: self._output_bias(ids))
 
 
 def best_continuations(logits: Array, state: InferenceState, totals: Array, count: int) -> TopKOutput[InferenceState]:

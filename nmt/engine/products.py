@@ -39,20 +39,24 @@ class MatrixProduct:
     """W x + b, where x may be a concatenation of several inputs. Threads may share it."""
 
     def __init__(
-        self, weights: Weights, make: Callable[[], Array], *, outputs: int, bias: Callable[[], Array] | None = None
+        self,
+        weights: Weights,
+        *readers: Callable[[], Array],
+        outputs: int,
+        bias: Callable[[], Array] | None = None,
     ) -> None:
-        """Take functions that make the matrix, which are called when it is laid out.
+        """Take functions that make the parts of the matrix, which are called when it is laid out.
 
         Args:
             weights: Where they read from.
-            make: Returns W [O, I], float32.
+            readers: Return the parts [O, I'] of W, float32, one for each part of the inputs.
             outputs: O.
             bias: Returns b [O], float32. None: no bias.
         """
         self.output_size = outputs
         self._xp = weights.namespace
         self._release = weights.release
-        self._make = make
+        self._readers = readers
         self._bias = bias
         self._whole: Array | None = None  # [O, 1 + I]
         self._blocks: list[Array] | None = None  # [1 + I, C] each
@@ -69,12 +73,13 @@ class MatrixProduct:
             out = xp.empty((len(rows), self.output_size), dtype=rows.dtype, device=rows.device)
         if self._prefers_blocks(len(rows)):
             if self._blocks is None:
-                self._blocks = _cut(self._matrix())
+                self._blocks = _cut(self._parts())
                 self._release()
             _multiply_blocks(rows, self._blocks, out)
         else:
             if self._whole is None:
-                self._whole = self._matrix()
+                parts = self._parts()
+                self._whole = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)  # [O, 1 + I]
                 self._release()
             xp.matmul(rows, self._whole.T, out=out)
         return out
@@ -88,12 +93,10 @@ class MatrixProduct:
         self._slower += rows > 1  # one row is as fast in both layouts
         return few == (self._slower > PATIENCE)
 
-    def _matrix(self) -> Array:
-        """Return the matrix with its bias [O, 1 + I]."""
-        weight = self._make()
-        if self._bias is None:
-            return self._xp.asarray(weight)
-        return self._xp.concat([self._bias()[:, None], weight], axis=1)
+    def _parts(self) -> list[Array]:
+        """Return the bias [O, 1], if there is one, and the parts of W [O, I']."""
+        bias = [] if self._bias is None else [self._bias()[:, None]]
+        return bias + [read() for read in self._readers]
 
 
 def linear(weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool = False) -> MatrixProduct:
@@ -106,12 +109,18 @@ def linear(weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool
     )
 
 
-def _cut(matrix: Array) -> list[Array]:
-    """Return the columns of `matrix` [O, 1 + I] in blocks [1 + I, C]."""
-    outputs, size = matrix.shape
+def _cut(parts: list[Array]) -> list[Array]:
+    """Return the columns of parts [O, I'], which are concatenated, in blocks [1 + I, C]."""
+    outputs, size = len(parts[0]), sum(part.shape[1] for part in parts)
     count = -(-outputs // max(ALIGNMENT, SMALL_PRODUCT // (TYPICAL_ROWS * size)))
     width = -(-outputs // count // ALIGNMENT) * ALIGNMENT
-    return [np.ascontiguousarray(matrix[start : start + width].T) for start in range(0, outputs, width)]
+    blocks = []
+    for start in range(0, outputs, width):
+        columns = [part[start : start + width] for part in parts]  # [C, I'] each
+        block = np.empty((size, len(columns[0])), columns[0].dtype)
+        np.concatenate([part.T for part in columns], axis=0, out=block)
+        blocks.append(block)
+    return blocks
 
 
 def _multiply_blocks(rows: Array, blocks: list[Array], out: Array) -> None:

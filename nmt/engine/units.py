@@ -165,7 +165,6 @@ def make_unit(weights: Weights, prefix: str, *, kind: str, input_size: int, hidd
         hidden_size: H.
     """
     size = hidden_size * {"rnn": 1, "gru": 3, "lstm": 4, "layer_norm_lstm": 4}[kind]  # G
-    xp = weights.namespace
     suffix = "" if kind == "layer_norm_lstm" else "_l0"
     of_inputs = weights.reader(f"{prefix}weight_ih{suffix}", size, input_size)  # [G, I]
     of_hidden = weights.reader(f"{prefix}weight_hh{suffix}", size, hidden_size)  # [G, H]
@@ -176,11 +175,8 @@ def make_unit(weights: Weights, prefix: str, *, kind: str, input_size: int, hidd
         return biases[0]() + biases[1]()
 
     def product(*matrices: Callable[[], Array], bias: Callable[[], Array] | None) -> MatrixProduct:
-        def make() -> Array:
-            parts = [arrange(read()) for read in matrices]
-            return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
-
-        return MatrixProduct(weights, make, outputs=size, bias=None if bias is None else lambda: arrange(bias()))
+        readers = [lambda read=read: arrange(read()) for read in matrices]
+        return MatrixProduct(weights, *readers, outputs=size, bias=None if bias is None else lambda: arrange(bias()))
 
     activation: Activation
     if kind == "gru":

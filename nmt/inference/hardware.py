@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import functools
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from nmt.arrays import Array
 from nmt.config.schema import DecodingConfig
-from nmt.cores import available_threads
+from nmt.cores import BLAS_THREADS, available_threads
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -157,15 +158,16 @@ class _SingleThreadedProducts(contextlib.AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._inside == 0:
+            if self._inside == 0 and os.environ.get(BLAS_THREADS) != "1":
                 self._limit = _controller().limit(limits=1, user_api="blas")
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0:
+            if self._inside == 0 and self._limit is not None:
                 self._limit.restore_original_limits()
+                self._limit = None
 
 
 @functools.cache
