@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -82,11 +83,23 @@ LANGUAGES = ("--source-language", "en", "--target-language", "de")
             + "</body></tmx>",
             (),
         ),
+        (
+            "c.xlf",
+            "<xliff version='1.2'><file><body>"
+            + "".join(f"<trans-unit><source>{s}</source><target>{t}</target></trans-unit>" for s, t in rows(60))
+            + "</body></file></xliff>",
+            (),
+        ),
+        ("c.zip", "", ()),
     ],
 )
 def test_text_in_one_file(folder: Path, name: str, content: str, options: tuple[str, ...]) -> None:
     """The configuration names the file, and preprocessing removes the held-out pairs from it."""
     (folder / name).write_text(content, encoding="utf-8")
+    if name == "c.zip":
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for place, code in enumerate(CODES):
+                archive.writestr(f"c.de-en.{code}", "".join(f"{pair[place]}\n" for pair in rows(60)))
     outcome = nmt("config", "init", "--corpus", name, *LANGUAGES, *options, "--hold-out", "5", "-o", "my.yaml")
     assert outcome.code == 0, outcome.stderr
     stem = name.partition(".")[0]
