@@ -21,12 +21,12 @@ from nmt.model import Seq2Seq, build_model
 WORDS = "the a red green house dog cat sees hears big small old man woman runs sleeps and or not ."
 
 
-def tiny_config(**model: Any) -> Config:
+def tiny_config(*, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Config:
     return Config.model_validate(
         {
             "data": {
-                "source_language": "en",
-                "target_language": "de",
+                "source_language": languages[0],
+                "target_language": languages[1],
                 "train": [{"source": "a", "target": "b"}],
                 "valid": {"source": "c", "target": "d"},
                 "filters": {"max_pieces": 40},
@@ -109,8 +109,8 @@ def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> T
     )
 
 
-def save_tiny_model(path: Path, **model: Any) -> Seq2Seq:
-    config = tiny_config(**model)
+def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Seq2Seq:
+    config = tiny_config(languages=languages, **model)
     network = tiny_network(config)
     save_model(
         path,

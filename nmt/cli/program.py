@@ -39,6 +39,7 @@ COMMANDS = {
     "translate": ("translate:translate", "Translate text."),
     "score": ("score:score", "Compute the log-probability of given translations."),
     "repl": ("repl:repl", "Translate interactively."),
+    "serve": ("serve:serve", "Serve models to other programs and browsers."),
     "evaluate": ("evaluate:evaluate", "Translate test sets and compute BLEU, chrF and TER."),
     "compare": ("compare:compare", "Compare systems on a test set, with significance tests."),
     "attention": ("attention:attention", "Show attention weights and word alignments."),

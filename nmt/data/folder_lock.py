@@ -15,7 +15,6 @@ from typing import Any
 
 from nmt.data.atomic_file import is_alive
 from nmt.data.atomic_folder import make_parents, remove_empty
-from nmt.data.streams import STANDARD_STREAM
 from nmt.errors import DataError, UsageError
 from nmt.log import logger
 from nmt.small_files import read_json
@@ -73,23 +72,6 @@ def lock_output(file: Path) -> contextlib.AbstractContextManager[None]:
     if (folder / "checkpoints").is_dir() or (folder / "metrics.jsonl").is_file():
         return lock_folder(folder)
     return lock_folder(file)
-
-
-@contextlib.contextmanager
-def lock_text(output: Path) -> Iterator[None]:
-    """Lock an output that is written line by line during the block.
-
-    Standard output, devices and files in folders that this process cannot write have no lock.
-
-    Raises:
-        UsageError: Another process holds the lock.
-    """
-    with contextlib.ExitStack() as stack:
-        regular = output.is_file() or not output.exists()
-        if str(output) != STANDARD_STREAM and regular and output.parent.is_dir():
-            with contextlib.suppress(OSError):
-                stack.enter_context(lock_folder(output))
-        yield
 
 
 def check_unlocked(folder: Path) -> None:

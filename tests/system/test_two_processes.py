@@ -119,15 +119,6 @@ def test_a_file_is_refused_to_a_second_process(folder: Path, first: str) -> None
         assert_refused(process, *(command for command, _ in FILE.values()), path="other/new.safetensors")
 
 
-@pytest.mark.parametrize("options", [(), ("--resume",)])
-def test_an_output_of_translations_is_refused_to_a_second_process(folder: Path, options: tuple[str, ...]) -> None:
-    command = ("translate", "-m", "one.safetensors", "train.en", "-o", "other/out.de")
-    with working((*command, *options), "nmt.cli.commands.translate._translate_file") as process:
-        assert_refused(process, command, (*command, "--resume"), path="other/out.de")
-        assert nmt(*command[:-1], "/dev/null").code == 0
-        assert nmt(*command[:-1], "other/nowhere/out.de").code != 0
-
-
 @pytest.mark.parametrize("first", FOLDER)
 def test_a_folder_is_refused_to_a_second_process(folder: Path, first: str) -> None:
     paths = {"distill": "data/toy-distilled", "back-translate": "data/toy-back-translated", "sweep": "runs/sweep-two"}

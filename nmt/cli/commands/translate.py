@@ -30,7 +30,6 @@ from nmt.cli.options import (
     require_new_file,
 )
 from nmt.cli.schema_options import with_decoding
-from nmt.data.folder_lock import lock_text
 from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
 from nmt.inference.documents import REVIEWED_KINDS, document_kind
@@ -213,10 +212,9 @@ def translate(
     if kind is not None:
         translate_document(maker, file, output or STANDARD_STREAM, document, show_progress=shown)
         return
-    with lock_text(output or STANDARD_STREAM):
-        _translate_file(
-            maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
-        )
+    _translate_file(
+        maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
+    )
 
 
 def _check(

@@ -1,0 +1,1 @@
+"""`nmt serve`: models behind HTTP interfaces that other programs already use."""

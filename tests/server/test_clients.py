@@ -1,0 +1,101 @@
+"""Real client libraries, and the requests of other programs as their sources describe them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import deepl
+import httpx
+import pytest
+from deep_translator import LibreTranslator
+from deep_translator.exceptions import AuthorizationException
+from libretranslatepy import LibreTranslateAPI
+
+import nmt
+
+TEXT = "the red house sees a big dog ."
+
+
+@pytest.fixture(scope="module")
+def expected(models: dict[str, Path]) -> str:
+    return nmt.load(models["en-de"], split_sentences=True).translate(TEXT).text
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_libretranslatepy(server: str, expected: str, slash: str) -> None:
+    client = LibreTranslateAPI(server + slash)
+    assert client.translate(TEXT, "en", "de") == expected
+    assert {each["code"] for each in client.languages()} == {"en", "de"}
+    assert client.detect("The dog is in the house and sleeps.")[0]["language"] == "en"
+
+
+def test_deep_translator(server: str, locked: str, expected: str) -> None:
+    client = LibreTranslator(source="en", target="de", custom_url=f"{server}/", api_key="any")
+    assert client.translate(TEXT) == expected
+    with pytest.raises(AuthorizationException):
+        LibreTranslator(source="en", target="de", custom_url=f"{locked}/", api_key="wrong").translate(TEXT)
+
+
+def test_mastodon(server: str, expected: str) -> None:
+    body = {"q": [f"<p>{TEXT}</p>", TEXT], "source": "auto", "target": "de", "format": "html", "api_key": None}
+    answer = httpx.post(f"{server}/translate", json=body).json()
+    assert answer["translatedText"] == [f"<p>{expected}</p>", expected]
+    assert [each["language"] for each in answer["detectedLanguage"]] == ["en", "en"]
+    assert all("targets" in each for each in httpx.get(f"{server}/languages").json())
+
+
+def test_weblate(server: str, expected: str) -> None:
+    body = {"api_key": "", "q": [TEXT, "the dog"], "source": "en", "target": "de"}
+    assert httpx.post(f"{server}/translate", json=body).json()["translatedText"][0] == expected
+
+
+def test_discourse(server: str) -> None:
+    detected = httpx.post(f"{server}/detect", data={"q": "The dog is in the house."})
+    assert (detected.status_code, detected.json()[0]["language"]) == (200, "en")
+    form = {"q": f"<p>{TEXT}</p>", "source": "en", "target": "de", "format": "html"}
+    answer = httpx.post(f"{server}/translate", data=form)
+    assert (answer.status_code, answer.json()["translatedText"][:3]) == (200, "<p>")
+
+
+class TestDeepL:
+    @pytest.fixture
+    def client(self, server: str) -> deepl.DeepLClient:
+        return deepl.DeepLClient("key", server_url=server, send_platform_info=False)
+
+    def test_translate(self, client: deepl.DeepLClient, expected: str) -> None:
+        one = client.translate_text(TEXT, source_lang="EN", target_lang="DE")
+        assert isinstance(one, deepl.TextResult)
+        assert (one.text, one.detected_source_lang, one.billed_characters) == (expected, "EN", len(TEXT))
+        several = client.translate_text([TEXT, "the dog"], target_lang="DE")
+        assert isinstance(several, list)
+        assert several[0].text == expected
+
+    def test_tags(self, client: deepl.DeepLClient) -> None:
+        result = client.translate_text("the <b>red</b> house", source_lang="EN", target_lang="DE", tag_handling="xml")
+        assert isinstance(result, deepl.TextResult)
+        assert (result.text.count("<b>"), result.text.count("</b>")) == (1, 1)
+
+    def test_languages_and_usage(self, client: deepl.DeepLClient) -> None:
+        assert {each.code for each in client.get_source_languages()} == {"EN", "DE"}
+        assert {each.code for each in client.get_target_languages()} == {"EN", "DE", "KO"}
+        assert client.get_usage().character.valid
+
+    def test_glossaries(self, client: deepl.DeepLClient, models: dict[str, Path]) -> None:
+        glossary = client.create_glossary("mine", "EN", "DE", {"dog": "cat"})
+        assert client.get_glossary_entries(glossary) == {"dog": "cat"}
+        assert [each.name for each in client.list_glossaries()] == ["mine"]
+        result = client.translate_text(TEXT, source_lang="EN", target_lang="DE", glossary=glossary)
+        assert isinstance(result, deepl.TextResult)
+        direct = nmt.load(models["en-de"], split_sentences=True, terminology={"dog": "cat"})
+        assert result.text == direct.translate(TEXT).text
+        assert "cat" in result.text
+        client.delete_glossary(glossary)
+        assert client.list_glossaries() == []
+
+    def test_errors(self, client: deepl.DeepLClient, locked: str) -> None:
+        with pytest.raises(deepl.DeepLException, match="not supported"):
+            client.translate_text(TEXT, target_lang="XX")
+        with pytest.raises(deepl.AuthorizationException):
+            deepl.DeepLClient("wrong", server_url=locked).translate_text(TEXT, target_lang="DE")
+        with pytest.raises(deepl.DeepLException):
+            client.get_glossary("unknown")

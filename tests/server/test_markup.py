@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.server.markup import Markup
+
+TAG = re.compile(r"<[^>]*>")
+
+
+def upper(line: str) -> str:
+    """The line in capitals, with its numbered tags."""
+    return "".join(part if TAG.fullmatch(part) else part.upper() for part in re.split(r"(<[0-9]+>)", line))
+
+
+def translated(markup: str) -> str:
+    document = Markup(markup)
+    return document.fill([upper(line) for line in document.lines])
+
+
+CASES = {
+    "Hello": "HELLO",
+    "<p>Hello <b>big</b> world</p>": "<p>HELLO <b>BIG</b> WORLD</p>",
+    '<p>A <a href="x" onclick="go(\'<b>\')">link</a>, <br>a line.</p>': (
+        '<p>A <a href="x" onclick="go(\'<b>\')">LINK</a>, <br>A LINE.</p>'
+    ),
+    "<script>var a = 'text';</script><p>text</p>": "<script>var a = 'text';</script><p>TEXT</p>",
+    "<style>p > a { x: y }</style>text": "<style>p > a { x: y }</style>TEXT",
+    "Use <code>x < y</code> here": "USE <code>x < y</code> HERE",
+    "a &amp; b &lt;i&gt;": "A &amp; B &lt;I&gt;",
+    "<!-- a note -->text<!-- end -->": "<!-- a note -->TEXT<!-- end -->",
+    '<p translate="no">Name</p><p>text</p>': '<p translate="no">Name</p><p>TEXT</p>',
+    'a <span class="notranslate">Name</span> b': 'A <span class="notranslate">Name</span> B',
+    "<ul>\n  <li>one</li>\n  <li>two <em>and</em></li>\n</ul>": (
+        "<ul>\n  <li>ONE</li>\n  <li>TWO <em>AND</em></li>\n</ul>"
+    ),
+    "<p>1 < 2 and 3 > 2</p>": "<p>1 &lt; 2 AND 3 &gt; 2</p>",
+    "<pre>  kept\n  text</pre>": "<pre>  kept\n  text</pre>",
+    "<p>12</p><p>—</p><p> </p>": "<p>12</p><p>—</p><p> </p>",
+    "<p>never closed": "<p>NEVER CLOSED",
+    "text <script>never closed": "TEXT <script>never closed",
+    "<svg><text>a</text></svg><p>b</p>": "<svg><text>a</text></svg><p>B</p>",
+    "<pre>a<pre>b</pre>c</pre>d": "<pre>a<pre>b</pre>c</pre>D",
+    "x<1>y": "X&lt;1&gt;Y",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("markup", CASES)
+def test_only_text_is_translated(markup: str) -> None:
+    assert translated(markup) == CASES[markup]
+
+
+def test_a_translation_cannot_add_markup() -> None:
+    document = Markup("<p>a <b>bold</b> text</p>")
+    (line,) = document.lines
+    evil = line.replace("text", '<script>alert(1)</script><img src=x onerror="a()">&lt;i&gt;')
+    result = document.fill([evil])
+    assert "<script" not in result
+    assert "<img" not in result
+    assert html.unescape(TAG.sub("", result)).startswith("a bold")
+
+
+@pytest.mark.parametrize("change", [lambda line: TAG.sub("", line), lambda line: line + line])
+def test_a_line_whose_tags_are_lost_or_doubled_stays(change: object) -> None:
+    markup = "<p>a <b>bold</b> text</p>"
+    document = Markup(markup)
+    assert callable(change)
+    assert document.fill([change(line) for line in document.lines]) == markup
+
+
+def test_elements_may_change_their_order_but_not_their_nesting() -> None:
+    document = Markup("<p><i>one</i> <b>two</b></p>")
+    (line,) = document.lines
+    opening, closing, second, end = re.findall("<[0-9]+>", line)
+    assert document.fill([f"{second}2{end} {opening}1{closing}"]) == "<p><b>2</b> <i>1</i></p>"
+    assert document.fill([f"{closing}1{opening} {end}2{second}"]) == "<p><i>1</i> <b>2</b></p>"
+
+
+class Structure(HTMLParser):
+    """The tags and attributes of a document, in order."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[object] = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.found.append(tag)
+
+
+FRAGMENTS = st.recursive(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<>&"), max_size=12).map(html.escape),
+    lambda inner: st.builds(
+        lambda name, attribute, parts: f"<{name}{attribute}>{''.join(parts)}</{name}>",
+        st.sampled_from(["p", "b", "i", "a", "span", "div", "li", "code", "script", "em"]),
+        st.sampled_from(["", ' href="a>b"', " class='x y'", " hidden", ' title="&lt;b&gt;"', ' translate="no"']),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60)
+@given(FRAGMENTS)
+def test_tags_and_attributes_survive(markup: str) -> None:
+    assert Structure(translated(markup)).found == Structure(markup).found
+
+
+@settings(max_examples=60)
+@given(st.one_of(st.text(max_size=80), st.text("<>/ab &;\"'=!-", max_size=60)))
+def test_broken_markup_is_accepted(text: str) -> None:
+    document = Markup(text)
+    result = document.fill(document.lines)
+    assert "".join(html.unescape(result).split()) == "".join(html.unescape(text).split())

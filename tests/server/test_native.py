@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+import nmt
+from nmt.server.native import description
+
+TEXT = "the red house sees a big dog ."
+
+
+def test_everything_a_model_can_do(http: httpx.Client, models: dict[str, Path]) -> None:
+    model = nmt.load(models["en-de"], n_best=3)
+    expected = model.translate(TEXT)
+    body = {"lines": [TEXT], "source": "en", "target": "de", "n_best": 3, "alignment": True}
+    (found,) = http.post("/v1/translate", json=body).json()["translations"]
+    assert found["translation"] == expected.text
+    assert [each["text"] for each in found["hypotheses"]] == [each.text for each in expected.hypotheses]
+    for mine, theirs in zip(found["hypotheses"], expected.hypotheses, strict=True):
+        assert mine["score"] == pytest.approx(theirs.score, abs=1e-4)
+        assert mine["pieces"] == theirs.pieces
+        assert len(mine["attention"]) == len(mine["target_words"])
+        assert all(len(row) == len(mine["source_words"]) for row in mine["attention"])
+
+
+def test_constraints(http: httpx.Client) -> None:
+    body = {
+        "lines": [{"text": TEXT, "prefix": "the cat", "required": ["woman"]}],
+        "source": "en",
+        "target": "de",
+        "avoid": ["man"],
+        "terminology": {"dog": "green"},
+    }
+    (found,) = http.post("/v1/translate", json=body).json()["translations"]
+    assert found["translation"].startswith("the cat")
+    assert "woman" in found["translation"]
+    assert "green" in found["translation"]
+
+
+def test_sampling_depends_on_the_seed(http: httpx.Client) -> None:
+    def sample(seed: int) -> list[str]:
+        body = {"lines": [TEXT], "target": "de", "source": "en", "sampling": True, "n_best": 4, "seed": seed}
+        (found,) = http.post("/v1/translate", json={**body, "cache": False}).json()["translations"]
+        return [each["text"] for each in found["hypotheses"]]
+
+    assert sample(1) == sample(1)
+    assert sample(1) != sample(2)
+
+
+def test_the_stream_has_one_object_per_line(http: httpx.Client) -> None:
+    lines = [TEXT, "", "the dog"] * 20
+    body = {"lines": lines, "source": "en", "target": "de"}
+    whole = http.post("/v1/translate", json=body).json()["translations"]
+    with http.stream("POST", "/v1/stream", json=body) as answer:
+        streamed = [json.loads(line) for line in answer.iter_lines()]
+    assert [each["source"] for each in streamed] == lines
+    assert [each["translation"] for each in streamed] == [each["translation"] for each in whole]
+
+
+BAD = [
+    {},
+    {"lines": ["a"], "target": "de", "unknown": 1},
+    {"lines": "a", "target": "de"},
+    {"lines": ["a"], "target": "de", "beam_size": 10_000},
+    {"lines": ["a"], "target": "de", "n_best": 9, "beam_size": 2},
+    {"lines": ["a"], "target": "de", "terminology": {"": "x"}},
+    {"lines": ["a"], "target": "xx"},
+    {"lines": ["a"], "source": "de", "target": "ko"},
+    {"lines": [{"text": "a", "prefix": "x" * 3_000}], "target": "de"},
+]
+
+
+@pytest.mark.parametrize("body", BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize("path", ["/v1/translate", "/v1/stream"])
+def test_bad_requests(http: httpx.Client, path: str, body: dict[str, object]) -> None:
+    answer = http.post(path, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+def test_the_description_names_every_route_and_option(http: httpx.Client) -> None:
+    found = http.get("/v1/openapi.json").json()
+    assert found == json.loads(json.dumps(description()))
+    assert set(found["paths"]) == {"/v1/translate", "/v1/stream", "/v1/models"}
+    text = json.dumps(found)
+    names = [part.split('"')[0] for part in text.split("#/components/schemas/")[1:]]
+    assert set(names) <= set(found["components"]["schemas"])
+
+
+def test_models(http: httpx.Client) -> None:
+    found = http.get("/v1/models").json()["models"]
+    assert [(each["source"]["code"], each["target"]["code"]) for each in found] == [
+        ("en", "de"),
+        ("de", "en"),
+        ("en", "ko"),
+    ]
