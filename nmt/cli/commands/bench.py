@@ -57,7 +57,7 @@ def bench(
     For example:
 
       nmt bench runs/quickstart
-      nmt bench runs/quickstart --threads 1 --precision int8
+      nmt bench runs/quickstart --threads 1 --batch-size 32
       nmt bench runs/quickstart --source news.en --seconds 60
     """
     loaded = open_model(model)
