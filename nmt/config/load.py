@@ -147,15 +147,16 @@ def _conflict_problems(
     several = list(conflicts(config))
     if check_files:
         several += missing_files(config, document.place)
+    around_broken = {path[:size] for path in checked.broken for size in range(len(path) + 1)}
     for conflict in several:
-        if not any(_touches(path, broken) for path in conflict.paths for broken in checked.broken):
+        if not any(path in around_broken or _is_within(path, checked.broken) for path in conflict.paths):
             path, place = _locate(document, conflict.paths)
             yield Problem(place, path, conflict.text, conflict.hint)
 
 
-def _touches(path: KeyPath, broken: KeyPath) -> bool:
-    shared = min(len(path), len(broken))
-    return path[:shared] == broken[:shared]
+def _is_within(path: KeyPath, several: set[KeyPath]) -> bool:
+    """Return whether one of several paths is the path itself, or leads to a section or list around it."""
+    return any(path[:size] in several for size in range(len(path) + 1))
 
 
 def _locate(document: YamlDocument, paths: tuple[KeyPath, ...]) -> tuple[KeyPath, Place]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nmt.config.introspection import find
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, dotted
-from nmt.config.yaml_document import YamlDocument, read_value
+from nmt.config.yaml_document import MAX_DEPTH, YamlDocument, read_value
 
 
 def names_base(override: str) -> bool:
@@ -29,7 +29,7 @@ def apply_override(document: YamlDocument, override: str, *, number: int) -> Non
     place = Place(document.file, number, override)
     name, equals, text = override.partition("=")
     parts = name.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
         hint = "write an option and its value, such as training.max_epochs=10"
         document.problems.append(Problem(place, (), "expected key.path=value", hint))
         return

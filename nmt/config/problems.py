@@ -15,7 +15,11 @@ KeyPath = tuple[str | int, ...]
 
 def dotted(path: KeyPath) -> str:
     """Return a key path as users write it."""
-    return ".".join(str(part) for part in path)
+    return ".".join(shorten(str(part)) for part in path)
+
+
+SHOWN_OVERRIDE = 200
+"""Longest override in a message, in characters."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Place:
 
     def __str__(self) -> str:
         if self.override is not None:
-            return f"override '{self.override}'"
+            return f"override '{shorten(self.override, limit=SHOWN_OVERRIDE)}'"
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
@@ -69,8 +73,12 @@ class ConfigSyntaxError(Exception):
         self.problem = Problem(place, path, text, hint)
 
 
+SHOWN_PROBLEMS = 20
+"""Most problems that an error lists."""
+
+
 def config_error(file: str, problems: Iterable[Problem]) -> ConfigError:
-    """Return one error that lists all problems: first those of the file, then of its bases, then of overrides."""
+    """Return one error that lists the problems: first those of the file, then of its bases, then of overrides."""
 
     def order(problem: Problem) -> tuple[bool, int, int]:
         place = problem.place
@@ -79,8 +87,10 @@ def config_error(file: str, problems: Iterable[Problem]) -> ConfigError:
     ordered = sorted(dict.fromkeys(problems), key=order)
     if len(ordered) == 1:
         return ConfigError(ordered[0].render("").lstrip())
-    lines = "\n".join(problem.render("  ") for problem in ordered)
-    return ConfigError(f"{len(ordered)} problems in {file}:\n{lines}")
+    lines = [problem.render("  ") for problem in ordered[:SHOWN_PROBLEMS]]
+    if len(ordered) > SHOWN_PROBLEMS:
+        lines.append(f"  and {len(ordered) - SHOWN_PROBLEMS:,} more")
+    return ConfigError("\n".join([f"{len(ordered):,} problems in {file}:", *lines]))
 
 
 def show(value: Any) -> str:

@@ -17,6 +17,9 @@ from nmt.config.problems import KeyPath, Problem, show
 from nmt.config.schema import Config, Section, WithBase
 from nmt.config.yaml_document import START_HINT, YamlDocument
 
+MAX_EXPLAINED = 100
+"""Most problems of one document that get a hint."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -42,19 +45,26 @@ def validate(document: YamlDocument) -> Checked:
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
     problems = list(document.problems)
-    for detail in details:
+    details.sort(key=lambda detail: document.place(detail["loc"]).line)
+    for number, detail in enumerate(details):
         path = detail["loc"]
         may_be_in_base = document.incomplete and detail["type"] == "missing"
+        explained = number < MAX_EXPLAINED
         if path not in broken and not may_be_in_base:
-            problems.append(schema_problem(document, detail))
+            problems.append(schema_problem(document, detail) if explained else _unexplained(document, detail))
         broken.add(path)
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] == "extra_forbidden" and explained:
             broken.update((*path[:-1], name) for name in meant_here(path))
     try:
         config = Config.model_validate(_repair(document.data, details), strict=True)
     except ValidationError:
         return Checked(None, problems, broken)
     return Checked(config, problems, broken)
+
+
+def _unexplained(document: YamlDocument, detail: ErrorDetails) -> Problem:
+    """Return a problem without a hint, because finding hints for thousands of problems takes minutes."""
+    return Problem(document.place(detail["loc"]), detail["loc"], "not valid")
 
 
 def schema_problem(document: YamlDocument, detail: ErrorDetails, *, root: type[Section] = WithBase) -> Problem:

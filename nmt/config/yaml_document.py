@@ -17,8 +17,12 @@ from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shor
 from nmt.errors import DataError, UsageError
 from nmt.small_files import read_small_file
 
-MAX_VALUES = 100_000
-"""Maximum number of values. More values come only from aliases that multiply."""
+MAX_CHARACTERS = 1_000_000
+"""Longest file, in characters."""
+MAX_VALUES = 20_000
+"""Most values in a file, where each use of an alias counts."""
+MAX_DEPTH = 32
+"""Deepest nesting of sections and lists, also through aliases."""
 
 NULL, BOOL, INT, FLOAT, STR = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
 CORE_SCALARS = {
@@ -44,10 +48,43 @@ def implicit_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     return table
 
 
+class _LimitError(Exception):
+    """YAML that is larger or nested deeper than a configuration."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
 class CoreLoader(yaml.SafeLoader):
-    """Loads YAML with the scalars of YAML 1.2."""
+    """Loads YAML with the scalars of YAML 1.2. The number of nodes and their depth are limited."""
 
     yaml_implicit_resolvers = implicit_resolvers()
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._nodes = self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Return the next node.
+
+        Raises:
+            _LimitError: There are too many nodes, or they are nested too deeply.
+        """
+        self._nodes += 1
+        self._depth += 1
+        _check_size(self._nodes // 2, self._depth // 2, self.line + 1)  # keys are nodes too
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _check_size(values: int, depth: int, line: int) -> None:
+    """Raise an error for more values or a deeper nesting than allowed."""
+    if values > MAX_VALUES:
+        raise _LimitError(line, f"more than {MAX_VALUES:,} values, where each use of an alias counts")
+    if depth > MAX_DEPTH:
+        raise _LimitError(line, f"nested more than {MAX_DEPTH} levels deep")
 
 
 @dataclass
@@ -101,6 +138,10 @@ def read_document(path: Path, *, start_hint: str = START_HINT) -> YamlDocument:
     """
     text = _read_text(path, start_hint)
     file = str(path)
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigSyntaxError(
+            Place(file), f"longer than {MAX_CHARACTERS:,} characters", "check that this is a configuration"
+        )
     _refuse_tab_indentation(file, text)
     node = compose(text, Place(file, 1))
     if node is None:
@@ -178,8 +219,15 @@ def compose(text: str, place: Place) -> yaml.Node | None:
         ) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, place) from None
+    except _LimitError as error:
+        raise _limit_error(error, place.file, place.override) from None
     except RecursionError:
         raise ConfigSyntaxError(place, "nested too deeply", "count the brackets") from None
+
+
+def _limit_error(error: _LimitError, file: str, override: str | None) -> ConfigSyntaxError:
+    place = Place(file, error.line if override is None else 1, override)
+    return ConfigSyntaxError(place, str(error), "remove what is not a configuration")
 
 
 def _read_text(path: Path, start_hint: str) -> str:
@@ -238,6 +286,8 @@ def _refuse_tab_indentation(file: str, text: str) -> None:
         if "\t" in indentation and line.strip() and not line.strip().startswith("#"):
             try:
                 yaml.compose(text, Loader=CoreLoader)
+            except _LimitError:
+                return  # reported when the text is read
             except (yaml.YAMLError, RecursionError):
                 message = "a tab before the text, expected spaces"
                 raise ConfigSyntaxError(
@@ -286,10 +336,13 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self._count += 1
-        if self._count > MAX_VALUES or id(node) in self._open:
-            raise ConfigSyntaxError(
-                self._place(node), "aliases that refer to themselves, or multiply without limit", "write the values out"
-            )
+        if id(node) in self._open:
+            raise ConfigSyntaxError(self._place(node), "an alias that refers to itself", "write the values out")
+        try:
+            _check_size(self._count, len(path), node.start_mark.line + 1)
+        except _LimitError as error:
+            place = self._place(node)
+            raise _limit_error(error, place.file, place.override) from None
         self.places.setdefault(path, self._place(node))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)

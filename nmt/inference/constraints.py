@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.config.problems import shorten
 from nmt.data.lines import read_lines
 from nmt.data.special_tokens import UNK
 from nmt.data.tokenizer import SubwordModel
@@ -19,9 +20,17 @@ from nmt.errors import DataError, UsageError
 from nmt.inference.streaming import SourceLine
 from nmt.search.phrase_automaton import UNWRITABLE, Automaton, Phrase, TokenSymbols, compile_phrases
 
+MAX_PHRASE_LETTERS = 300
+"""Longest required or avoided phrase."""
+MAX_REQUIRED_LETTERS = 500
+"""Most letters of the required phrases of one segment. Time and memory grow with letters times the vocabulary."""
+MAX_AVOIDED_LETTERS = 20_000
+"""Most letters of all avoided phrases."""
 MAX_AVOIDED_ENTRIES = 100_000_000
 """Largest transition table of the avoided phrases: 400 megabytes."""
-CACHED_AUTOMATA = 256
+MAX_PREFIX_LETTERS, MAX_PREFIX_PIECES = 10_000, 1_000
+"""Longest prefix. The search takes one step for each piece."""
+CACHED_AUTOMATA = 64
 
 
 class Constraints(NamedTuple):
@@ -64,15 +73,19 @@ class ConstraintCompiler:
             terminology: Target terms that a translation must contain if its source contains their source terms.
 
         Raises:
-            UsageError: An avoided phrase is empty after tokenization, or the phrases need too much memory.
+            UsageError: An avoided phrase is empty after tokenization or too long, or there are too many.
         """
         self._target = target
         self._terminology = terminology
         self.avoided: Automaton | None = None
         if avoid:
-            phrases = [self._phrase(text) for text in avoid]
-            if sum(map(len, phrases)) * target.size > MAX_AVOIDED_ENTRIES:
-                raise UsageError(f"{len(phrases)} avoided phrases need too much memory. Keep the most important ones.")
+            phrases = [self._phrase(text) for text in dict.fromkeys(avoid)]
+            letters, room = sum(map(len, phrases)), min(MAX_AVOIDED_LETTERS, MAX_AVOIDED_ENTRIES // target.size)
+            if letters > room:
+                raise UsageError(
+                    f"{len(phrases):,} avoided phrases have {letters:,} letters, more than {room:,}. Keep the most "
+                    "important ones."
+                )
             self.avoided = compile_phrases(list(dict.fromkeys(phrases)), self._symbols)
         self.automaton = lru_cache(maxsize=CACHED_AUTOMATA)(self._compile_phrase)
 
@@ -90,7 +103,8 @@ class ConstraintCompiler:
             segments: The source text of its segments.
 
         Raises:
-            UsageError: The vocabulary cannot write a phrase or the prefix, or the model does not accept a prefix.
+            UsageError: The vocabulary cannot write a phrase or the prefix, one of them is too long, or the model does
+                not accept a prefix. The message names the line.
         """
         compiled = []
         for number, text in enumerate(segments):
@@ -98,21 +112,36 @@ class ConstraintCompiler:
             first = number == 0
             phrases = (*line.required, *terms) if first else tuple(terms)
             prefix = line.prefix.strip() if first else ""
-            compiled.append(self._compile(prefix, phrases) if prefix or phrases else NO_CONSTRAINTS)
+            try:
+                compiled.append(self._compile(prefix, phrases) if prefix or phrases else NO_CONSTRAINTS)
+            except UsageError as error:
+                raise UsageError(f"line {line.number}: {error}" if line.number else str(error)) from None
         return compiled
 
     def _compile(self, prefix: str, phrases: Sequence[str]) -> Constraints:
         if prefix and self._target.right_to_left:
             raise UsageError(
-                f"the prefix {prefix!r} cannot be used with a model that writes from right to left. Such a model "
-                "writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes from "
+                f"the prefix {_quoted(prefix)} cannot be used with a model that writes from right to left. Such a "
+                "model writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes from "
                 "left to right."
             )
+        _check_length(prefix, len(prefix), MAX_PREFIX_LETTERS, "a prefix")
         ids = self._target.encode([prefix])[0] if prefix else []
+        if len(ids) > MAX_PREFIX_PIECES:
+            raise UsageError(
+                f"{_quoted(prefix)} cannot be a prefix: it has {len(ids):,} pieces, more than {MAX_PREFIX_PIECES:,}."
+            )
         if UNK in ids:
-            raise UsageError(f"{prefix!r} cannot be a prefix: the vocabulary of the model cannot write it.")
+            raise UsageError(f"{_quoted(prefix)} cannot be a prefix: the vocabulary of the model cannot write it.")
         if prefix:
             self._check_verbatim(prefix, "a prefix")
+        phrases = list(dict.fromkeys(phrases))
+        letters = sum(map(len, phrases))
+        if letters > MAX_REQUIRED_LETTERS and len(phrases) > 1:
+            raise UsageError(
+                f"{len(phrases):,} required phrases have {letters:,} letters, more than {MAX_REQUIRED_LETTERS}. Keep "
+                "the most important ones."
+            )
         pieces = [piece for row in self._target.encode(list(phrases)) for piece in row]
         required = tuple(dict.fromkeys(map(self.required_phrase, phrases)))
         return Constraints(tuple(ids), required, tuple(dict.fromkeys(pieces)))
@@ -125,13 +154,15 @@ class ConstraintCompiler:
         """
         phrase = self._phrase(text)
         if not self.automaton(phrase).can_be_written:
-            raise UsageError(f"{text!r} cannot be required: the vocabulary of the model cannot write it.")
+            raise UsageError(f"{_quoted(text)} cannot be required: the vocabulary of the model cannot write it.")
         return phrase
 
     def _phrase(self, text: str) -> Phrase:
+        _check_length(text, len(text), MAX_PHRASE_LETTERS, "a constraint")
         phrase = self._symbols.phrase(text)
         if not phrase:
-            raise UsageError(f"{text!r} cannot be a constraint: it is empty after tokenization.")
+            raise UsageError(f"{_quoted(text)} cannot be a constraint: it is empty after tokenization.")
+        _check_length(text, len(phrase), MAX_PHRASE_LETTERS, "a constraint")  # its bytes count, where it is bytes
         if UNWRITABLE not in phrase:
             self._check_verbatim(text, "a constraint")
         return phrase
@@ -140,10 +171,20 @@ class ConstraintCompiler:
         """Refuse a text that the model writes as another text, for example 10² as 102."""
         written = self._target.decode(self._target.encode([text]))[0]
         if canonical(written).split() != canonical(text).split():
-            raise UsageError(f"{text!r} cannot be {role}: the model writes {written!r} instead.")
+            raise UsageError(f"{_quoted(text)} cannot be {role}: the model writes {_quoted(written)} instead.")
 
     def _compile_phrase(self, phrase: Phrase) -> Automaton:
         return compile_phrases([phrase], self._symbols, required=True)
+
+
+def _quoted(text: str) -> str:
+    return shorten(repr(text), keep="'", limit=100)
+
+
+def _check_length(text: str, letters: int, most: int, role: str) -> None:
+    """Refuse a constraint that would make the search take minutes."""
+    if letters > most:
+        raise UsageError(f"{_quoted(text)} cannot be {role}: it has {letters:,} letters, more than {most:,}.")
 
 
 class Terminology:

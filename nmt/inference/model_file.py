@@ -34,7 +34,7 @@ from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
 from nmt.config.problems import dotted, shorten
 from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
-from nmt.config.yaml_document import CoreLoader
+from nmt.config.yaml_document import MAX_CHARACTERS, CoreLoader
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import (
@@ -281,6 +281,8 @@ def _read_config(path: Path, text: str) -> Config:
         CheckpointError: An option is unknown or has a wrong value, options contradict each other, or a name cannot be
             the name of a file.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise CheckpointError(f"{path}: the model's configuration is longer than {MAX_CHARACTERS:,} characters.")
     try:
         config = Config.model_validate_json(text, strict=True)
     except ValidationError as error:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +139,13 @@ class Automaton:
         return np.unique(after.argmin(axis=1) + EOS + 1) if len(far) else np.zeros(0, np.int64)
 
 
-Positions = frozenset[tuple[int, int]]
-"""Pairs of a phrase and the number of its symbols that have been read."""
+class Positions(NamedTuple):
+    """A state: the positions that a text may have reached, and the phrases that may begin with the next letter."""
+
+    inside: frozenset[tuple[int, int]]
+    """Pairs of a phrase and the number of its symbols that have been read, at least 1."""
+    may_begin: int
+    """0: no phrase. 1: phrases whose first letter is not part of a word. 2: all phrases."""
 
 
 class _SymbolAutomaton:
@@ -151,37 +157,42 @@ class _SymbolAutomaton:
         self._marks_before = marks_before
         self._marks_after = marks_after
         self.letters = sorted({symbol for phrase in phrases for symbol in phrase})
+        self._by_first: dict[int, list[int]] = {}
+        for number, phrase in enumerate(phrases):
+            self._by_first.setdefault(phrase[0], []).append(number)
+        with_word = {is_word(first) for first in self._by_first}
+        self._after_word = 1 if len(with_word) == 2 else 0 if with_word == {True} else 2
 
     def start(self) -> Positions:
-        return self._beginnings(after_word=False)
-
-    def _beginnings(self, *, after_word: bool) -> Positions:
-        return frozenset(
-            (number, 0) for number, phrase in enumerate(self._phrases) if not (after_word and is_word(phrase[0]))
-        )
+        return Positions(frozenset(), 2)
 
     def complete(self, positions: Positions) -> bool:
         """Return whether a phrase is complete if a word ends here."""
-        return any(position == len(self._phrases[number]) for number, position in positions)
+        return any(position == len(self._phrases[number]) for number, position in positions.inside)
 
     def after(self, positions: Positions, letter: int) -> Positions | None:
         """Return the positions after a letter (a class of `TokenSymbols.classes`); None: a phrase has been found."""
         other = letter >= len(self.letters)
-        word = letter == len(self.letters) if other else is_word(self.letters[letter])
-        mark = letter == len(self.letters) + 1 if other else is_mark(self.letters[letter])
+        symbol = NO_SYMBOL if other else self.letters[letter]
+        word = letter == len(self.letters) if other else is_word(symbol)
+        mark = letter == len(self.letters) + 1 if other else is_mark(symbol)
         moved = set()
-        for number, position in positions:
+        for number, position in positions.inside:
             phrase = self._phrases[number]
             if position == len(phrase):
                 if not (word and is_word(phrase[-1])) and not (mark and self._marks_after):
                     return None
-            elif not other and phrase[position] == self.letters[letter]:
-                if position + 1 == len(phrase) and not is_word(phrase[-1]) and not self._marks_after:
-                    return None
+            elif phrase[position] == symbol:
                 moved.add((number, position + 1))
+        if positions.may_begin == 2 or (positions.may_begin == 1 and not word):
+            moved.update((number, 1) for number in self._by_first.get(symbol, ()))
+        for number, position in moved:
+            phrase = self._phrases[number]
+            if position == len(phrase) and not is_word(phrase[-1]) and not self._marks_after:
+                return None
         if mark and self._marks_before:
-            return frozenset(moved)
-        return frozenset(moved) | self._beginnings(after_word=word)
+            return Positions(frozenset(moved), 0)
+        return Positions(frozenset(moved), self._after_word if word else 2)
 
 
 def compile_phrases(phrases: Sequence[Phrase], vocabulary: TokenSymbols, *, required: bool = False) -> Automaton:
