@@ -122,8 +122,8 @@ class ConstraintCompiler:
         if prefix and self._target.right_to_left:
             raise UsageError(
                 f"the prefix {_quoted(prefix)} cannot be used with a model that writes from right to left. Such a "
-                "model writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes from "
-                "left to right."
+                "model writes the beginning of a text last. Require the prefix as a phrase, or use a model that writes "
+                "from left to right."
             )
         _check_length(prefix, len(prefix), MAX_PREFIX_LETTERS, "a prefix")
         ids = self._target.encode([prefix])[0] if prefix else []
