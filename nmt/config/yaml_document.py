@@ -51,9 +51,10 @@ def implicit_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 class _LimitError(Exception):
     """YAML that is larger or nested deeper than a configuration."""
 
-    def __init__(self, line: int, text: str) -> None:
+    def __init__(self, line: int, text: str, hint: str) -> None:
         super().__init__(text)
         self.line = line
+        self.hint = hint
 
 
 class CoreLoader(yaml.SafeLoader):
@@ -82,9 +83,9 @@ class CoreLoader(yaml.SafeLoader):
 def _check_size(values: int, depth: int, line: int) -> None:
     """Raise an error for more values or a deeper nesting than allowed."""
     if values > MAX_VALUES:
-        raise _LimitError(line, f"more than {MAX_VALUES:,} values, where each use of an alias counts")
+        raise _LimitError(line, f"more than {MAX_VALUES:,} values, where each use of an alias counts", "write less")
     if depth > MAX_DEPTH:
-        raise _LimitError(line, f"nested more than {MAX_DEPTH} levels deep")
+        raise _LimitError(line, f"nested more than {MAX_DEPTH} levels deep", "count the brackets")
 
 
 @dataclass
@@ -227,7 +228,7 @@ def compose(text: str, place: Place) -> yaml.Node | None:
 
 def _limit_error(error: _LimitError, file: str, override: str | None) -> ConfigSyntaxError:
     place = Place(file, error.line if override is None else 1, override)
-    return ConfigSyntaxError(place, str(error), "remove what is not a configuration")
+    return ConfigSyntaxError(place, str(error), error.hint)
 
 
 def _read_text(path: Path, start_hint: str) -> str:
