@@ -169,7 +169,7 @@ class DataConfig(Section):
     """Training, validation and test data."""
 
     source_language: str
-    """Language code of the source, such as `en`."""
+    """Language code of the source, such as `en`. Capitals do not matter."""
     target_language: str
     """Language code of the target, such as `de`.
 

@@ -77,7 +77,7 @@ def normalize(line: str, *, all_marks: bool = False) -> str:
 
     Args:
         line: The line.
-        all_marks: Whether to keep all marks of direction, also those that are not beside right-to-left letters.
+        all_marks: Whether to keep marks of direction that are not beside right-to-left letters, except within words.
     """
     if line.isascii() and line.isprintable():
         return line
@@ -112,10 +112,15 @@ def _clean_token(token: str, all_marks: bool) -> str:
             character
             for index, character in enumerate(token)
             if not _IGNORABLE.match(character)
-            or (all_marks and _DIRECTION_MARKS.match(character))
+            or (all_marks and _DIRECTION_MARKS.match(character) and not _within_word(token, index))
             or _needed(token, index)
         )
     )
+
+
+def _within_word(token: str, index: int) -> bool:
+    """Whether the visible characters around a place are letters or digits."""
+    return _visible(token[:index][::-1]).isalnum() and _visible(token[index + 1 :]).isalnum()
 
 
 def _needed(token: str, index: int) -> bool:

@@ -208,6 +208,16 @@ def test_marks_of_direction_are_kept_if_the_target_has_them() -> None:
     assert TextForm().dump() == b'{"form": "NFC", "spelling": {}}', "earlier versions read it"
 
 
+def test_a_mark_of_direction_never_divides_a_word() -> None:
+    """A joint model reads the source with the marks of its target."""
+    model = train(["נחמד CBS\u200f, טוב", "teacher"])
+    assert model.form is not None
+    assert model.form.all_marks
+    plain, *others = model.encode(["teacher 10", "tea\u200echer 10", "teach\u200f\u200eer 1\u200e0"])
+    assert others == [plain, plain]
+    assert normalize("\u200eteacher\u200f", all_marks=True) == "\u200eteacher\u200f"
+
+
 def test_runs_of_zero_width_spaces_are_one() -> None:
     """A hardly trained model of Khmer writes one after another."""
     for normalization in ("nfc", "identity"):
