@@ -93,6 +93,9 @@ class Program(CommandGroup):
             message = '%s is required, but not installed. Run: pip install "attention-nmt[%s]"'
             log.logger.error(message, name, extra, exc_info=True)
             raise typer.Exit(UsageError.exit_code) from None
+        except MemoryError:
+            log.logger.error("not enough memory. Use smaller batches, a smaller beam or a smaller model", exc_info=True)
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             log.logger.warning("interrupted")
             raise typer.Exit(128 + signal.SIGINT) from None

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, shorten
+from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, config_error, shorten
 from nmt.errors import DataError, UsageError
 from nmt.small_files import read_small_file
 
@@ -157,6 +157,21 @@ def read_document(path: Path, *, start_hint: str = START_HINT) -> YamlDocument:
     builder = _Builder(file, place=None)
     data = builder.build(node, ())
     return YamlDocument(file, data, builder.places, builder.problems, builder.unread)
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the plain values of a YAML file that a command wrote, such as the configuration of a run.
+
+    Raises:
+        ConfigError: the file cannot be read or is not YAML. The message has the first problem.
+    """
+    try:
+        document = read_document(path)
+    except ConfigSyntaxError as error:
+        raise config_error(str(path), [error.problem]) from None
+    if document.problems:
+        raise config_error(str(path), document.problems[:1])
+    return document.data
 
 
 def read_value(text: str, place: Place) -> YamlDocument:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
@@ -34,7 +33,7 @@ from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
 from nmt.config.problems import dotted, shorten
 from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
-from nmt.config.yaml_document import MAX_CHARACTERS, CoreLoader
+from nmt.config.yaml_document import MAX_CHARACTERS, read_values
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import (
@@ -51,7 +50,7 @@ from nmt.data.tensor_file import (
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.engine import InferenceNetwork
 from nmt.engine.weights import SHOWN_NAMES, some_names
-from nmt.errors import CheckpointError, DataError
+from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
 from nmt.inference.hardware import Hardware, TorchHardware
 from nmt.inference.networks import TranslationNetwork
@@ -371,7 +370,7 @@ def _load_checkpoint(path: Path) -> ModelFile:
         state = parse_json(read_small_file(path.with_name(STATE_NAME)), strict=False)
         provenance = {name: value for name, value in base.provenance.items() if name not in ("validation", "tuned")}
         facts = {"update": int(state["train_state"]["update"]), "data_fingerprint": str(state["data_fingerprint"])}
-    except (OSError, JSONError, DataError, yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+    except (OSError, JSONError, NMTError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.parent}: the checkpoint cannot be used as a model: {error}") from error
     if base.config.training.averaging.kind == "ema" and average.tensors:
         content = average
@@ -389,7 +388,7 @@ def _model_of_run(run: Path) -> ModelFile:
     """Return a model without weights from the files with which a run was started."""
     from nmt.data.preprocess.preprocess import read_models  # slow, and rarely needed
 
-    options = yaml.load(read_small_file(run / RUN_CONFIG), CoreLoader)
+    options = read_values(run / RUN_CONFIG)
     config = without_folders(_read_config(run, json.dumps(options)))
     tokenizers = read_models(run).with_direction(right_to_left=config.data.right_to_left)
     return ModelFile(

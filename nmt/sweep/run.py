@@ -14,10 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nmt.config import Config
 from nmt.config.file_names import path_in
+from nmt.config.yaml_document import read_values
 from nmt.data.corpus import inspect_file, paths
 from nmt.data.preprocess.preprocess import preprocess
 from nmt.data.streams import write_json
@@ -157,7 +156,7 @@ def _check_same(run: Run, output: Path) -> None:
     if result.exists():
         where, differing = result, _differences(run, _read_json(result))
     elif folder.all_checkpoints():
-        where, differing = folder.path, _other_options(run.config, yaml.safe_load(folder.config.read_text("utf-8")))
+        where, differing = folder.path, _other_options(run.config, read_values(folder.config))
     else:
         return
     if differing:

@@ -40,11 +40,18 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dic
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Load the result of `optimizer_tensors`."""
+    """Load the result of `optimizer_tensors`.
+
+    Raises:
+        KeyError, ValueError: The tensors do not fit the parameters of the model.
+    """
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     numbers = {name: number for number, name in enumerate(_trained_names(model))}
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, field = key.rsplit(".", 1)
+        if value.dim() and value.shape != shapes[name]:
+            raise ValueError(key)
         state.setdefault(numbers[name], {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

@@ -11,17 +11,20 @@ import secrets
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from pydantic import ValidationError
 
 from nmt import __version__
 from nmt.config import Config, dump_yaml
 from nmt.config.file_names import path_in
+from nmt.config.problems import dotted, shorten
 from nmt.config.schema import PairConfig
+from nmt.config.yaml_document import read_values
 from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
 from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.familiarity import TrainingText
@@ -35,6 +38,7 @@ from nmt.inference.model_file import TRAINING_TEXT, load_model
 from nmt.log import logger
 from nmt.small_files import JSONError, parse_json, regular_lines
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
+from nmt.training.state import TrainState
 
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
 # compares what is in them. A resumed run may change them.
@@ -47,6 +51,7 @@ _MAY_CHANGE = (
 )
 _UNFINISHED = re.compile(re.escape(PREFIX) + r"-.*-(update-\d+)" + f"({re.escape(OLD)})?")
 """Names of checkpoints that a killed process has left."""
+SHOWN_OPTIONS = 8
 DAMAGED = "damaged-"
 """Prefix of a checkpoint that could not be read."""
 
@@ -128,12 +133,13 @@ class RunFolder:
 
     def _saved_config(self) -> dict[str, Any]:
         """Return the options with which the run was started, with defaults for options it does not have."""
+        written = read_values(self.config)
         try:
-            written = yaml.safe_load(self.config.read_text(encoding="utf-8"))
             return Config.model_validate(written).model_dump(mode="json")
-        except (ValueError, yaml.YAMLError) as error:
+        except ValidationError as error:
+            options = ", ".join(shorten(dotted(problem["loc"])) for problem in error.errors()[:SHOWN_OPTIONS])
             raise ConfigError(
-                f"{self.config}: this version of nmt cannot read the configuration of the run: {error}"
+                f"{self.config}: this version of nmt cannot use these options of the run: {options}. Restore the file."
             ) from error
 
     def newest_checkpoint(self) -> Checkpoint:
@@ -148,6 +154,7 @@ class RunFolder:
         for folder in reversed(self.all_checkpoints()):
             try:
                 checkpoint = load_checkpoint(folder)
+                _check_state(folder, checkpoint.state)
             except CheckpointError as error:
                 errors.append(error)
                 damaged.append(folder)
@@ -260,6 +267,31 @@ class RunFolder:
             return False
         write_file(self.metrics, content[:size])
         return True
+
+
+def _check_state(folder: Path, state: dict[str, Any]) -> None:
+    """Check that training can resume from the state of a checkpoint.
+
+    Raises:
+        CheckpointError: A value is missing or has a wrong type.
+    """
+    try:
+        restored = TrainState.restored(state["train_state"])
+        numbers = [restored, restored.window, restored.position, restored.best, restored.progress, *restored.history]
+        intact = all(_has_number_types(each) for each in numbers)
+        intact &= isinstance(state["data_fingerprint"], str)
+        intact &= {type(state["learning_rate"][key]) for key in ("scale", "stale_validations")} <= {int, float}
+    except (LookupError, TypeError, ValueError, AttributeError):
+        intact = False
+    if not intact:
+        raise CheckpointError(f"{folder}: the checkpoint cannot be read: a value of its state is missing or wrong.")
+
+
+def _has_number_types(record: Any) -> bool:
+    """Return whether the fields of a record that are declared as numbers are numbers."""
+    return all(
+        type(getattr(record, field.name)) in (int, float) for field in fields(record) if field.type in ("int", "float")
+    )
 
 
 def content_digest(folder: Path) -> str:

@@ -18,7 +18,7 @@ from nmt.data.batching import Batch, Batches, Position
 from nmt.data.familiarity import TrainingText
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
-from nmt.errors import Interrupted, TrainingError
+from nmt.errors import CheckpointError, Interrupted, TrainingError
 from nmt.inference.model_file import load_model, save_model
 from nmt.log import logger, progress
 from nmt.training.averaging import Weights
@@ -437,20 +437,35 @@ class Trainer:
         self._saved, self._restarted, self._last_save = now, False, time.monotonic()
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Load `checkpoint`."""
+        """Load `checkpoint`.
+
+        Raises:
+            CheckpointError: It does not fit the network or the optimizer.
+        """
+        try:
+            self._restore(checkpoint)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self.run.path}: the newest checkpoint does not fit the network and the optimizer of the run. Delete "
+                f"it, and resume from an older one, or start again with --init-from {self.run.best}."
+            ) from error
+        self._saved = self._version()
+        logger.info("resumed %s from update %d", self.run.path, self.state.update)
+        self._explain_rate(checkpoint.state)
+        if checkpoint.state.get("validation", self.identity["validation"]) != self.identity["validation"]:
+            self._compare_again()
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         self.state = TrainState.restored(checkpoint.state["train_state"])
         for name, value in self.learner.weights.items():
+            if value.shape != checkpoint.weights[name].shape:  # `copy_` would broadcast it
+                raise ValueError(name)
             value.copy_(checkpoint.weights[name])
         restore_optimizer(self.learner.optimizer, self.learner.model, checkpoint.optimizer)
         device = self.learner.device
         self.learner.average.restore({name: value.to(device) for name, value in checkpoint.average.items()})
         self.learner.learning_rate.restore(checkpoint.state["learning_rate"])
         restore_random(checkpoint.random)
-        self._saved = self._version()
-        logger.info("resumed %s from update %d", self.run.path, self.state.update)
-        self._explain_rate(checkpoint.state)
-        if checkpoint.state.get("validation", self.identity["validation"]) != self.identity["validation"]:
-            self._compare_again()
 
     def _explain_rate(self, saved: dict[str, Any]) -> None:
         """Log the learning rate of a run whose schedule has another end than before."""

@@ -206,6 +206,7 @@ def test_a_signal_ends_a_waiting_command(number: signal.Signals, code: int, fold
     ("error", "code", "text"),
     [
         (Interrupted("stopped at update 7; --resume goes on", signal_number=2), 130, "stopped at update 7"),
+        (MemoryError(), 1, "not enough memory"),
         (Interrupted("stopped", signal_number=15), 143, "stopped"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (PermissionError(13, "Permission denied", "/some/file"), 1, "error: /some/file: Permission denied"),

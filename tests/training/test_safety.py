@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from cli_tools import contents, nmt, untouched_logging
 from nmt.config import load_config
@@ -166,6 +168,53 @@ def test_a_damaged_checkpoint_is_passed_over(folder: Path) -> None:
     straight = run("name=straight", "training.max_updates=8", "training.checkpoint_every_updates=2")
     ours, theirs = newest_tensors(path), newest_tensors(straight)
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items() if name.startswith("weights"))
+
+
+def hostile_states(state: dict[str, Any]) -> dict[str, Any]:
+    """Contents of state.json that no training writes."""
+    train = state["train_state"]
+    return {
+        "no object": [1],
+        "nothing": {"format": 1},
+        "no counters": {**state, "train_state": None},
+        "text": {**state, "train_state": {**train, "update": "7"}},
+        "object": {**state, "train_state": {**train, "seconds": {}}},
+        "unknown": {**state, "train_state": {**train, "other": 1}},
+        "position": {**state, "train_state": {**train, "position": {"epoch": [], "window": 0, "batch": 0}}},
+        "window": {**state, "train_state": {**train, "window": 3}},
+        "history": {**state, "train_state": {**train, "history": [{"update": 1}]}},
+        "rate": {**state, "learning_rate": {"scale": "1", "stale_validations": 0}},
+        "fingerprint": {**state, "data_fingerprint": 5},
+    }
+
+
+def test_hostile_checkpoints_are_refused(folder: Path) -> None:
+    path = run("name=hostile", "training.max_updates=2", "training.checkpoint_every_updates=2")
+    checkpoint = next((path / "checkpoints").iterdir())
+    state = json.loads((checkpoint / "state.json").read_bytes())
+    del state["crc32"]  # as written by an earlier version, which needs parts without checksums too
+    loaded = load_checkpoint(checkpoint)
+    for part in checkpoint_module.PARTS:
+        tensors = {name: value.clone() for name, value in getattr(loaded, part).items()}
+        save_file(tensors, checkpoint / f"{part}.safetensors")
+    (checkpoint / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    intact = RunFolder("hostile").newest_checkpoint()
+    for name, content in hostile_states(state).items():
+        (checkpoint / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(CheckpointError) as error:
+            RunFolder("hostile").newest_checkpoint()
+        assert len(str(error.value)) < 500, name
+    for changes in (
+        {"weights": {name: value[..., :1] for name, value in intact.weights.items()}},
+        {"weights": {}},
+        {"optimizer": {"x": torch.zeros(1)}},
+        {"optimizer": {name: value[..., :1] for name, value in intact.optimizer.items() if value.dim()}},
+        {"random": {"cpu": torch.zeros(1)}},
+    ):
+        shutil.rmtree(checkpoint)
+        save_checkpoint(checkpoint, dataclasses.replace(intact, **changes))
+        with pytest.raises(CheckpointError, match=r"hostile.*does not fit"):
+            run("name=hostile", "training.max_updates=3", "training.checkpoint_every_updates=2", resume=True)
 
 
 def test_a_full_disk_says_whether_there_is_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
