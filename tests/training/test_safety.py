@@ -27,6 +27,7 @@ from nmt.inference.model_file import load_model, save_model
 from nmt.training import checkpoint as checkpoint_module
 from nmt.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.training.run_folder import RunFolder
+from nmt.training.state import TrainState
 from nmt.training.train import train_or_resume
 from nmt.training.validation import Validator
 from toy_experiments import write_toy_experiment
@@ -107,7 +108,13 @@ def test_files_of_dead_processes_are_removed_and_those_of_living_ones_are_not(tm
 
 def make_checkpoint(value: float) -> Checkpoint:
     tensors = {"a": torch.full((3,), value)}
-    return Checkpoint(weights=tensors, optimizer=tensors, average={}, random={}, state={"value": value})
+    state = {
+        "value": value,
+        "train_state": dataclasses.asdict(TrainState()),
+        "data_fingerprint": "",
+        "learning_rate": {"scale": 1.0, "stale_validations": 0},
+    }
+    return Checkpoint(weights=tensors, optimizer=tensors, average={}, random={}, state=state)
 
 
 @pytest.mark.parametrize("call", range(4))
