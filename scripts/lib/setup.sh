@@ -70,7 +70,7 @@ fingerprint() {
 import hashlib, pathlib, sys
 root, extras = sys.argv[1:]
 digest = hashlib.sha256(f"{root} {extras} {sys.version}".encode())
-for name in ("pyproject.toml", "constraints.txt"):
+for name in ("pyproject.toml", "constraints.txt", "requirements.lock"):
     digest.update((pathlib.Path(root) / name).read_bytes())
 print(digest.hexdigest())
 PYTHON
@@ -81,14 +81,24 @@ stamped() {
     [ -f "$stamp" ] && grep -qxF "$(fingerprint "$1")" "$stamp"
 }
 
-# install_packages EXTRAS: install the toolkit. EXTRAS is empty, [all], or [dev] for what the checks need too.
+# install_packages EXTRAS: install the toolkit. EXTRAS is empty, [all], or [dev] for what the checks need too. pip compares
+# the packages of requirements.lock with their checksums, and installs PyTorch for this index afterwards.
 install_packages() {
-    local quiet=()
+    local quiet=() locked
     [ -t 1 ] || quiet=(--quiet)
-    # Without build isolation, pip uses this pinned setuptools instead of downloading the newest one.
-    "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} -c "$root/constraints.txt" setuptools &&
+    locked="$(mktemp)"
+    if [ "$1" = "[dev]" ]; then
+        cat "$root/requirements.lock"
+    else
+        sed '/^# Only for/,$d' "$root/requirements.lock"
+    fi >"$locked"
+    # Without build isolation, pip uses the setuptools of the lock instead of downloading the newest one.
+    "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} --require-hashes --no-deps -r "$locked" &&
         (cd "$root" && "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} --no-build-isolation \
             -c "$root/constraints.txt" -e ".$1")
+    local code=$?
+    rm -f "$locked"
+    return $code
 }
 
 # packages_work: import the packages. pip does not notice if an interruption left one incomplete.
@@ -104,7 +114,7 @@ prepare_environment() {
     fi
     make_environment
     rm -f "$stamp"
-    say "Installing the packages of constraints.txt in .venv. Downloading PyTorch takes several minutes."
+    say "Installing the packages of requirements.lock in .venv. Downloading PyTorch takes several minutes."
     install_packages "$extras" 1>&2 || fail "The packages could not be installed. See pip's messages above." \
         "If the network failed, run the same command again. It does not repeat finished downloads."
     if ! packages_work; then

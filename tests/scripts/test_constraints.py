@@ -104,3 +104,22 @@ def test_pinned_versions_run_on_every_python() -> None:
         supported = None if found is None else found.metadata["Requires-Python"]
         if pin.marker is None and supported:
             assert all(SpecifierSet(supported).contains(f"{python}.5") for python in PYTHONS), f"{name} {supported}"
+
+
+def test_the_lock_has_the_same_versions_with_checksums() -> None:
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    entries = re.findall(r"^([^#\s].*?)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, flags=re.MULTILINE)
+    assert len(entries) == text.count("==")
+    locked = {canonicalize_name(Requirement(entry).name): Requirement(entry) for entry, _ in entries}
+    for name, requirement in locked.items():
+        if name in PINS:
+            assert requirement.specifier == PINS[name].specifier
+    own = {canonicalize_name("attention-nmt"), "torch"}
+    users = {canonicalize_name(one.name) for one in wanted()[""] + wanted()["plots"] + wanted()["zst"]}
+    assert users <= {canonicalize_name(Requirement(line).name) for line in before(text, "# Only for scripts/test")}
+    assert {canonicalize_name(one.name) for one in wanted()["dev"]} - own <= locked.keys()
+
+
+def before(text: str, line: str) -> list[str]:
+    """The packages of the lock before a line."""
+    return re.findall(r"^[^#\s][^\\]*", text.partition(line)[0], flags=re.MULTILINE)

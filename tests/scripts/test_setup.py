@@ -46,7 +46,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of what the setup reads, in a path with spaces."""
     place = tmp_path / "a check out"
     shutil.copytree(ROOT / "scripts", place / "scripts")
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "requirements.lock"):
         shutil.copy(ROOT / name, place / name)
     return place
 
@@ -84,7 +84,8 @@ def test_installs_once_with_the_constraints(prepare: Script, folder: Path, check
     assert done.stdout == ""
     first = asked(folder)
     assert [line.split()[1] for line in first] == ["venv", "pip", "pip"]
-    assert all(f"-c {checkout}/constraints.txt" in line for line in first[1:])
+    assert "--require-hashes --no-deps -r " in first[1]
+    assert f"-c {checkout}/constraints.txt" in first[2]
     assert first[-1].endswith("-e .")
     assert prepare().returncode == 0
     assert asked(folder) == [], "a ready environment must need no network"
@@ -102,7 +103,7 @@ def test_tests_need_more_than_the_quickstart_and_what_they_need_is_enough_for_it
     assert asked(folder) == []
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "requirements.lock"])
 def test_installs_again_when_the_requirements_change(prepare: Script, folder: Path, checkout: Path, name: str) -> None:
     prepare()
     asked(folder)
