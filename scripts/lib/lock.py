@@ -52,6 +52,9 @@ def report(path: Path) -> int:
     """Print the known vulnerabilities of a report of pip-audit, and return 1 if there are any."""
     every = json.loads(path.read_text("utf-8"))["dependencies"]
     packages = [package for package in every if "skip_reason" not in package]
+    if not packages:
+        print("The list of vulnerabilities cannot be reached. Nothing was audited.")
+        return 0
     found = 0
     for package in packages:
         for one in package.get("vulns", []):

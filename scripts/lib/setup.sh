@@ -81,17 +81,22 @@ stamped() {
     [ -f "$stamp" ] && grep -qxF "$(fingerprint "$1")" "$stamp"
 }
 
+# locked_packages EXTRAS: print the part of requirements.lock that these extras need.
+locked_packages() {
+    if [ "$1" = "[dev]" ]; then
+        cat "$root/requirements.lock"
+    else
+        sed '/^# Only for/,$d' "$root/requirements.lock"
+    fi
+}
+
 # install_packages EXTRAS: install the toolkit. EXTRAS is empty, [all], or [dev] for what the checks need too. pip compares
 # the packages of requirements.lock with their checksums, and installs PyTorch for this index afterwards.
 install_packages() {
     local quiet=() locked
     [ -t 1 ] || quiet=(--quiet)
     locked="$(mktemp)"
-    if [ "$1" = "[dev]" ]; then
-        cat "$root/requirements.lock"
-    else
-        sed '/^# Only for/,$d' "$root/requirements.lock"
-    fi >"$locked"
+    locked_packages "$1" >"$locked"
     # Without build isolation, pip uses the setuptools of the lock instead of downloading the newest one.
     "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} --require-hashes --no-deps -r "$locked" &&
         (cd "$root" && "$venv/bin/python" -m pip install ${quiet[@]+"${quiet[@]}"} --no-build-isolation \
