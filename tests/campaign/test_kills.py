@@ -14,6 +14,11 @@ from campaign.operations import Operation
 from campaign.states import corrupt_files, differences, read_state
 from cli_tools import ROOT, environment
 
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the campaign reads /proc"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
 
 def campaign(*arguments: str, keep: Path) -> str:
     """Run the program of the campaign, which must find nothing, and return what it prints."""

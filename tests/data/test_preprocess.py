@@ -341,6 +341,19 @@ def test_a_damaged_folder_is_prepared_again(tmp_path: Path, quiet: pytest.LogCap
     assert "damaged" in quiet.text
 
 
+@pytest.mark.parametrize("name", ["source.ids", "target.lengths", "source.offsets", "source.model"])
+def test_a_folder_with_a_changed_byte_is_prepared_again(
+    tmp_path: Path, quiet: pytest.LogCaptureFixture, name: str
+) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    path = preprocess(config).folder / name
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    preprocess(config)
+    assert "damaged" in quiet.text
+    assert path.read_bytes() == before
+
+
 def test_subword_models_can_be_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = make_model([source for source, _ in PAIRS], vocabulary_size=300)
     corpus = {**write_pairs(tmp_path, "train", PAIRS), "tag": "<bt>"}

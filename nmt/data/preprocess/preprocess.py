@@ -42,7 +42,7 @@ from nmt.data.preprocess.report import (
     write_report,
 )
 from nmt.data.shortlist_table import ShortlistTable, shortlist_of
-from nmt.data.store import Store
+from nmt.data.store import Store, damaged_files
 from nmt.data.suspicions import log_suspicions
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.data.tokenizer_training import TrainResult, train_tokenizers
@@ -269,13 +269,20 @@ def _open_current(folder: Path, fingerprint: str, *, warn: bool = False) -> _Ope
         return None
     try:
         opened = _open(folder)
-        if opened.report["fingerprint"] == fingerprint:
+        if opened.report["fingerprint"] == fingerprint and _is_intact(folder, opened):
             return opened
     except (DataError, OSError):
         pass
     if warn:
         logger.warning("The preprocessed data in %s is damaged. It is made again.", folder)
     return None
+
+
+def _is_intact(folder: Path, opened: _Opened) -> bool:
+    """Return whether all files have the checksums that were recorded when the folder was made. Reads each file once."""
+    facts = opened.report["tokenizer"]
+    models = (opened.tokenizers.source.fingerprint, opened.tokenizers.target.fingerprint)
+    return not damaged_files(folder) and models == (facts["source_fingerprint"], facts["target_fingerprint"])
 
 
 def _update_held_out(config: Config, folder: Path, opened: _Opened, held_out: tuple[HeldOutSet, ...]) -> None:
