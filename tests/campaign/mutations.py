@@ -143,7 +143,7 @@ def lines(rng: random.Random, data: bytes) -> Mutated:
     elif kind == "repeat":
         every.insert(place, line)
     elif kind == "many":
-        every[place:place] = [line] * rng.choice((100, MANY))
+        every[place:place] = [line] * rng.choice((100, 1000))
     elif kind == "swap":
         other = rng.randrange(len(every))
         every[place], every[other] = every[other], line
