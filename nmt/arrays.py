@@ -91,6 +91,11 @@ def logsumexp(values: Array) -> Array:
     return sums.reshape(values.shape[:-1])
 
 
+def take_rows(values: Array, rows: Array) -> Array:
+    """Return `rows` (indices [R']) of `values` [R, ...], as take does with axis 0, but faster."""
+    return values.take(rows, axis=0) if isinstance(values, np.ndarray) else values.index_select(0, rows)
+
+
 def gather(values: Array, indices: Array) -> Array:
     """Return the elements of each row of `values` [R, W] at `indices` [R, n], as take_along_axis does, but faster."""
     if isinstance(values, np.ndarray):

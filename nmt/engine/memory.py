@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nmt.arrays import Array, namespace
+from nmt.arrays import Array, namespace, take_rows
 
 
 class UnitState(NamedTuple):
@@ -89,4 +89,4 @@ class InferenceOutput(NamedTuple):
 
 
 def _take(values: Array | None, rows: Array) -> Array | None:
-    return None if values is None else namespace(values).take(values, rows, axis=0)
+    return None if values is None else take_rows(values, rows)

@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from nmt.arrays import Array, log_softmax, logsumexp, namespace
+from nmt.arrays import Array, gather, log_softmax, logsumexp, namespace
 from nmt.data.special_tokens import EOS
 from nmt.engine.attention import InferenceAttention
 from nmt.engine.decoder import DecodedPiece, InferenceDecoder
@@ -175,7 +175,7 @@ def best_continuations(logits: Array, state: InferenceState, totals: Array, coun
     normalizer = logsumexp(logits)  # [R]
     by_sentence = xp.reshape(normalizer, totals.shape)  # [B, K]
     found = top_k_continuations(logits, totals - by_sentence, count)
-    log_probs = found.log_probs - xp.take_along_axis(by_sentence, found.rows, axis=1)  # [B, C]
+    log_probs = found.log_probs - gather(by_sentence, found.rows)  # [B, C]
     return TopKOutput(found._replace(log_probs=log_probs), logits[:, EOS] - normalizer, state)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.arrays import Array, namespace, to_host
+from nmt.arrays import Array, gather, namespace, to_host
 from nmt.config.decoding_overrides import override_decoding
 from nmt.config.schema import DecodingConfig
 from nmt.data.batch import Batch
@@ -215,9 +215,7 @@ def _gather_log_probs(network: TranslationNetwork, states: Array, targets: Array
     flat_states = xp.reshape(states, (-1, states.shape[2]))  # [B * T', O]
     flat_targets = xp.reshape(targets, (-1, 1))  # [B * T', 1]
     blocks = [
-        xp.take_along_axis(
-            network.log_probs(flat_states[start : start + rows]), flat_targets[start : start + rows], axis=1
-        )
+        gather(network.log_probs(flat_states[start : start + rows]), flat_targets[start : start + rows])
         for start in range(0, len(flat_states), rows)
     ]
     return xp.reshape(xp.concat(blocks, axis=0), targets.shape)  # [B, T']

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt.arrays import Array, from_host, namespace, to_host
+from nmt.arrays import Array, from_host, namespace, take_rows, to_host
 from nmt.errors import UsageError
 from nmt.search.length_normalization import LengthNormalization
 
@@ -37,8 +37,7 @@ class AttentionSums(NamedTuple):
 
     def select(self, rows: Array) -> AttentionSums:
         """Return the sums of `rows` (indices [R'])."""
-        take = namespace(rows).take
-        return AttentionSums(take(self.sums, rows, axis=0), take(self.strength, rows, axis=0))
+        return AttentionSums(take_rows(self.sums, rows), take_rows(self.strength, rows))
 
 
 class CoveragePenalty:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol
 
-from nmt.arrays import Array, gather, namespace, put
+from nmt.arrays import Array, gather, namespace, put, take_rows
 from nmt.data.special_tokens import BOS, EOS, PAD
 from nmt.search.coverage_penalty import AttentionSums, CoveragePenalty
 from nmt.search.interface import Continuations, MemoryT, StateT, StepModel, TopKOutput
@@ -98,12 +98,11 @@ class ProcessedState(Generic[StateT]):
 
     def select(self, rows: Array) -> ProcessedState[StateT]:
         """Return the state of `rows` (indices [R'])."""
-        take = namespace(rows).take
         return ProcessedState(
             self.model_state.select(rows),
-            None if self.pieces is None else take(self.pieces, rows, axis=0),  # [R', t]
-            tuple(None if state is None else take(state, rows, axis=0) for state in self.processor_states),
-            None if self.prefixes is None else take(self.prefixes, rows, axis=0),  # [R', P]
+            None if self.pieces is None else take_rows(self.pieces, rows),  # [R', t]
+            tuple(None if state is None else take_rows(state, rows) for state in self.processor_states),
+            None if self.prefixes is None else take_rows(self.prefixes, rows),  # [R', P]
             None if self.attention_sums is None else self.attention_sums.select(rows),
         )
 
