@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nmt.arrays import Array, from_host, gather, inference, logsumexp, namespace, to_host
 from nmt.data.shuffle import hash64, uniform
 from nmt.data.special_tokens import BOS, EOS
+from nmt.errors import CheckpointError
 from nmt.search.interface import MemoryT, StateT, StepModel, TokenHypothesis, select_rows
 from nmt.search.length_normalization import LengthNormalization
 from nmt.search.processed_model import ProcessedModel, TopK
@@ -130,6 +131,8 @@ def _draw_samples(
         next_ids = from_host(pieces.reshape(-1, 1), source)  # [R, 1]
         log_probs = gather(output.model_log_probs, next_ids)  # [R, 1]
         values = to_host(log_probs).reshape(-1, samples)  # [b, K]
+        if with_eos and np.isnan(values).any():  # training has its own check
+            raise CheckpointError("The model computes undefined probabilities (NaN): its weights are damaged.")
         for place, sentence in enumerate(sentences.tolist()):
             for number in np.flatnonzero(live[sentence]).tolist():
                 piece = int(pieces[place, number])

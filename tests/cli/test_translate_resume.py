@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from cli_tools import Outcome, assert_explained, contents, nmt
+from nmt.inference.model_file import save_model
 from nmt.inference.output import record as record_module
 from nmt.inference.output.record import OutputRecord
-from tiny_translator import WORDS, save_tiny_model
+from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_tokenizers
 
 LINES = [" ".join(WORDS.split()[: 1 + (7 * number) % 17]) + f" {number}" for number in range(60)]
 OPTIONS = ["--beam-size", "2", "--threads", "1", "--device", "cpu", "--quiet"]
@@ -101,6 +102,23 @@ def test_a_packed_output_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gzip.decompress(Path("out.gz").read_bytes()) == Path("whole").read_bytes()
 
 
+def test_several_processes_continue_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["-m", "m.safetensors", "text.en", "--beam-size", "2", "--format", "jsonl", "--quiet", "--processes", "2"]
+    assert nmt("translate", *options, "-o", "whole").code == 0
+    add = OutputRecord._add
+
+    def stop(points: Any, point: Any) -> None:
+        add(points, point)
+        if point.lines == 13:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutputRecord, "_add", staticmethod(stop))
+        assert nmt("translate", *options, "-o", "out").code == 130
+    assert nmt("translate", *options, "-o", "out", "--resume").code == 0
+    assert Path("out").read_bytes() == Path("whole").read_bytes()
+
+
 def change_line() -> None:
     write("text.en", [LINES[0], "a dog", *LINES[2:]])
 
@@ -184,6 +202,14 @@ def test_computation_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(monkeypatch, 11)
     assert translate("--resume", "--batch-size", "3").code == 0
     assert len(Path("out").read_text(encoding="utf-8").splitlines()) == len(LINES)
+
+
+def test_undefined_samples_are_an_error(tmp_path: Path) -> None:
+    config = tiny_config()
+    weights = {name: value.detach() * float("nan") for name, value in tiny_network(config).named_parameters()}
+    save_model(tmp_path / "nan", weights=weights, config=config, tokenizers=tiny_tokenizers(), provenance={})
+    for options in (["--sampling"], []):
+        assert_explained(nmt("translate", "-m", "nan", "text.en", "--quiet", *options), "undefined")
 
 
 def test_the_record_is_json(monkeypatch: pytest.MonkeyPatch) -> None:

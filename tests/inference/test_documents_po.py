@@ -8,7 +8,9 @@ import polib
 import pytest
 
 from nmt.errors import DataError
+from nmt.inference.documents import open_document
 from nmt.inference.documents.document import Fill
+from nmt.inference.documents.languages import Languages
 from nmt.inference.documents.po import plural_sources
 from upper_translator import translate, translated
 
@@ -221,3 +223,10 @@ def test_other_languages_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"m\.po, line 2.*'de'.*'fr'.*--target-language de"):
         translate(tmp_path, "m.po", FULL, target="fr")
     translate(tmp_path, "m.po", FULL, target="deu")
+
+
+def test_a_document_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.inference.documents.MAX_DOCUMENT_BYTES", 1 << 20)
+    (tmp_path / "a.po").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="larger than 1 MiB"):
+        open_document(tmp_path / "a.po", languages=Languages("en", "de"))

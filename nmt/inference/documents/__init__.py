@@ -6,11 +6,13 @@ that everything else stays byte for byte.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nmt.data.streams import describe, read_bytes
+from nmt.errors import DataError
 from nmt.inference.documents.languages import Languages
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ KINDS = {".po": "PO", ".pot": "PO", ".xlf": "XLIFF", ".xliff": "XLIFF", ".tmx": 
 """The kind of a document by the suffix of its name."""
 
 
+MAX_DOCUMENT_BYTES = 1 << 28
+"""Largest document, unpacked. It is read as a whole."""
 REVIEWED_KINDS = ("PO", "XLIFF")
 """The kinds of documents that can mark a translation as unreviewed."""
 
@@ -59,9 +63,18 @@ def open_document(
     Raises:
         DataError: The file cannot be read, is broken, or is in other languages.
     """
-    data = b"".join(read_bytes(path))
+    data = b"".join(_bounded(path))
     read = _reader(document_kind(path), review=review)
     return read(data, name=describe(path), languages=languages, fill=fill, encoding=encoding)
+
+
+def _bounded(path: Path) -> Iterator[bytes]:
+    size = 0
+    for chunk in read_bytes(path):
+        size += len(chunk)
+        if size > MAX_DOCUMENT_BYTES:
+            raise DataError(f"{describe(path)}: larger than {MAX_DOCUMENT_BYTES >> 20} MiB. Split the document.")
+        yield chunk
 
 
 def _reader(kind: str | None, *, review: bool) -> _Reader:
