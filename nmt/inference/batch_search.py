@@ -23,6 +23,9 @@ from nmt.search import LengthNormalization, StepModel, TokenHypothesis
 # A batch has its full number of sentences up to this length. Batches of longer sentences are smaller.
 REFERENCE_LENGTH = 100
 
+MAX_HYPOTHESES = 4096
+"""Most hypotheses of a batch, unless a single sentence has more. Huge beams get smaller batches."""
+
 # The length limit per source piece of a network that `nmt train` did not train; `nmt train` sets the option.
 DEFAULT_MAX_LENGTH_RATIO = 2.0
 
@@ -63,10 +66,14 @@ class BatchSearcher:
             jobs,
             work=self._search_batch,
             make_batches=_make_batches,
-            batch_size=self._decoding.batch_sentences,
+            batch_size=min(self._decoding.batch_sentences, max(1, MAX_HYPOTHESES // self._rows())),
             hardware=self._hardware,
             explain=self._out_of_memory,
         )
+
+    def _rows(self) -> int:
+        """Return the number of hypotheses of a sentence that are computed together."""
+        return self._decoding.n_best if self._decoding.sampling else self._decoding.beam_size
 
     def _out_of_memory(self, job: SearchJob) -> str:
         return (

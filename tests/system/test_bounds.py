@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nmt.config import load_config
 from nmt.config.yaml_document import MAX_VALUES, parse_value
 from nmt.errors import ConfigError, NMTError, UsageError
+from nmt.inference.batch_search import MAX_HYPOTHESES, BatchSearcher
 from nmt.inference.constraints import (
     MAX_AVOIDED_LETTERS,
     MAX_PHRASE_LETTERS,
@@ -17,10 +19,12 @@ from nmt.inference.constraints import (
     MAX_PREFIX_PIECES,
     MAX_REQUIRED_LETTERS,
     ConstraintCompiler,
+    SearchJob,
     Terminology,
 )
 from nmt.inference.streaming import SourceLine
-from tiny_translator import tiny_tokenizers
+from nmt.search import TokenHypothesis
+from tiny_translator import tiny_tokenizers, tiny_translator
 from toy_experiments import TOY_CONFIG
 
 LONGEST_ERROR = 6000
@@ -116,3 +120,18 @@ def test_constraints_up_to_the_bounds_are_accepted() -> None:
     assert compiled(prefix="dog " * 300)
     assert compiled(required=("the dog " * (MAX_PHRASE_LETTERS // 8),))
     assert compiled(required=tuple(f"dog {number}" for number in range(40)))
+
+
+@pytest.mark.parametrize("options", [{"beam_size": 1000}, {"sampling": True, "n_best": 1000}, {"beam_size": 3}])
+def test_a_huge_beam_makes_small_batches(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def search(self: BatchSearcher, jobs: Sequence[SearchJob]) -> list[list[TokenHypothesis]]:
+        sizes.append(len(jobs))
+        return [[TokenHypothesis([], 0.0, 0.0, [0.0], True)] for _ in jobs]
+
+    monkeypatch.setattr(BatchSearcher, "_search_batch", search)
+    translator = tiny_translator(batch_sentences=64, **options)
+    list(translator.translate([f"dog {number}" for number in range(64)]))
+    assert sum(sizes) == 64
+    assert max(sizes) * options.get("n_best", options.get("beam_size", 1)) <= MAX_HYPOTHESES
