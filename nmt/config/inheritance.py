@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nmt.config.paths import UnsetVariableError, expand, plain_path
+from nmt.config.paths import PathError, expand, plain_path
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, show
 from nmt.config.yaml_document import YamlDocument, read_document, similar_file
 
@@ -59,7 +59,7 @@ def _named_base(layer: YamlDocument) -> tuple[str, Place] | None:
         return str(recipe), place
     try:
         value = expand(value)
-    except UnsetVariableError as error:
+    except PathError as error:
         raise ConfigSyntaxError(place, str(error), error.hint, BASE) from None
     return plain_path(Path(value) if place.override is not None else Path(layer.file).parent / value), place
 

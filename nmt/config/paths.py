@@ -18,12 +18,12 @@ from nmt.config.yaml_document import YamlDocument
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
-class UnsetVariableError(Exception):
-    """A path contains an environment variable that is not set or empty."""
+class PathError(Exception):
+    """A path that cannot be resolved: what is wrong, and a hint."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the environment variable {name} is not set")
-        self.hint = f"set {name}, or write the path without it"
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 def expand(path: str) -> str:
@@ -32,18 +32,19 @@ def expand(path: str) -> str:
     A file whose name contains such a text is found if the variable is not set.
 
     Raises:
-        UnsetVariableError: A variable is not set or empty, and no file has the literal name.
+        PathError: A variable is not set or empty, and no file has the literal name.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if not os.environ.get(name):
-            raise UnsetVariableError(name)
+            hint = f"set {name}, or write the path without it"
+            raise PathError(f"the environment variable {name} is not set", hint)
         return os.environ[name]
 
     try:
         return _VARIABLE.sub(value, os.path.expanduser(path))
-    except UnsetVariableError:
+    except PathError:
         if _exists(path):
             return path
         raise
@@ -61,6 +62,34 @@ def search_folder(place: Place) -> Path | None:
     return None if place.override is not None or _same(folder, Path()) else folder
 
 
+def resolve_input(path: str, place: Place) -> tuple[str, Path | None]:
+    """Return the path of an input file from the current folder.
+
+    Args:
+        path: The path as written.
+        place: Where it was written.
+
+    Returns:
+        The path, and the folder of the configuration if the file was found there.
+
+    Raises:
+        PathError: A variable is not set, or two files fit.
+    """
+    resolved, folder = expand(path), search_folder(place)
+    if folder is None or os.path.isabs(resolved):
+        return resolved, None
+    beside = plain_path(folder / resolved)
+    if not _exists(beside) or _same(resolved, beside):
+        return resolved, None
+    if not _exists(resolved):
+        return beside, folder
+    current = os.path.normpath(resolved)
+    raise PathError(
+        f"two files fit {show(path)}: {show(current)} and {show(beside)}",
+        f"write an absolute path. The first file is $PWD/{current}",
+    )
+
+
 def resolve_paths(document: YamlDocument) -> dict[KeyPath, str]:
     """Replace the paths in a document by paths that can be opened from the current folder.
 
@@ -70,27 +99,19 @@ def resolve_paths(document: YamlDocument) -> dict[KeyPath, str]:
         The options whose files were found in the folder of the configuration, with that folder.
     """
     found: dict[KeyPath, str] = {}
-    for path in list(document.places):
+    for path, place in list(document.places.items()):
         option = find(path)
         container, value = _value_at(document.data, path)
         if option is None or option.path is None or not isinstance(value, str) or not value.strip():
             continue
-        place = document.places[path]
         try:
-            resolved = expand(value)
-        except UnsetVariableError as error:
+            resolved, folder = resolve_input(value, place) if option.path == "input" else (expand(value), None)
+        except PathError as error:
             document.problems.append(Problem(place, path, str(error), error.hint))
             document.unread.add(path)
             continue
-        folder = search_folder(place) if option.path == "input" else None
-        beside = None if folder is None or os.path.isabs(resolved) else plain_path(folder / resolved)
-        if beside is not None and _exists(beside):
-            if not _exists(resolved):
-                resolved, found[path] = beside, str(folder)
-            elif not _same(resolved, beside):
-                text = f"two files fit {show(value)}: {show(os.path.normpath(resolved))} and {show(beside)}"
-                hint = f"write an absolute path. The first file is $PWD/{os.path.normpath(resolved)}"
-                document.problems.append(Problem(place, path, text, hint))
+        if folder is not None:
+            found[path] = str(folder)
         container[path[-1]] = resolved
     return found
 

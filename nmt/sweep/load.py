@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nmt.config.inheritance import recipe_file, recipe_names
-from nmt.config.paths import UnsetVariableError, expand
+from nmt.config.paths import PathError, expand, resolve_input
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Problem, config_error, show
 from nmt.config.validate import schema_problem
 from nmt.config.yaml_document import YamlDocument, read_document
@@ -117,7 +117,7 @@ def _resolve(sweep: Sweep, document: YamlDocument, problems: list[Problem]) -> S
         recipe = recipe_file(given)
         try:
             file = recipe if recipe is not None else folder / expand(given)
-        except UnsetVariableError as error:
+        except PathError as error:
             problems.append(Problem(document.place(path), path, str(error), error.hint))
             return given
         if not file.is_file():
@@ -130,4 +130,9 @@ def _resolve(sweep: Sweep, document: YamlDocument, problems: list[Problem]) -> S
         for index, variant in enumerate(sweep.variants)
     ]
     files = {name: resolved(getattr(sweep, name), (name,)) for name in ("base", "corpus")}
+    if sweep.gold is not None:
+        try:
+            files["gold"], _ = resolve_input(sweep.gold, document.place(("gold",)))
+        except PathError as error:
+            problems.append(Problem(document.place(("gold",)), ("gold",), str(error), error.hint))
     return sweep.model_copy(update={**files, "variants": variants})

@@ -171,3 +171,23 @@ def test_a_corpus_without_text_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ConfigError, match=r"(?s)none\.yaml:1: data\.train.*data\.valid") as caught:
         corpus_options(Path("none.yaml"))
     assert "tyop" not in str(caught.value)
+
+
+def test_paths_have_variables_and_gold_links_are_found_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("KIND", "base")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("base.yaml", "gold.txt"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    text = 'base: ~/$KIND.yaml\nmetrics: [aer]\ngold: gold.txt\nvariants: [{name: a, base: "${KIND}.yaml"}]\n'
+    (tmp_path / "sweep.yaml").write_text(text, encoding="utf-8")
+    sweep = load_sweep(Path("../sweep.yaml"))
+    assert sweep.base == str(tmp_path / "base.yaml")
+    assert sweep.variants[0].base == "../base.yaml"
+    assert sweep.gold == "../gold.txt"
+    monkeypatch.delenv("KIND")
+    with pytest.raises(ConfigError, match=r"variants.0.base: the environment variable KIND is not set"):
+        load_sweep(Path("../sweep.yaml"))
