@@ -79,6 +79,19 @@ def score(
     return {name: _score_one(make_metric(name, **options), hypotheses, references) for name in metrics}
 
 
+def clear_tokenizer_caches() -> None:
+    """Empty sacreBLEU's caches of tokenised lines, each of which keeps 65,536 lines and their metrics."""
+    from sacrebleu.tokenizers.tokenizer_base import BaseTokenizer
+
+    waiting: list[type] = [BaseTokenizer]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        clear = getattr(vars(kind).get("__call__"), "cache_clear", None)
+        if clear is not None:
+            clear()
+
+
 def make_metric(name: str, *, bleu_tokenizer: str, lowercase: bool, target_language: str) -> Metric:
     """Make one of sacreBLEU's metrics: `bleu`, `chrf` or `ter`; see `score` for the options.
 

@@ -61,7 +61,7 @@ class Sweep(Section):
     score_on: Literal["validation", "test"] = "validation"
     """Score the validation set, as training did, or translate the first test set."""
     gold: str | None = None
-    """Gold links of the scored set, for aer (Pharaoh format). The path is relative to the current folder or to that of the
-    sweep file."""
+    """Gold links of the scored set, for aer (Pharaoh format). The path is relative to the current folder, or to that of
+    the sweep file."""
     by_length: ByLength | None = None
     """Scores by the length of the source. null: no such table."""

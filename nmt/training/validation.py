@@ -27,7 +27,7 @@ from nmt.inference.segmentation import max_segment_pieces, sentence_separator
 from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import LongLines, Translator
 from nmt.log import logger
-from nmt.metrics.corpus import score
+from nmt.metrics.corpus import clear_tokenizer_caches, score
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.improvement import SIGNIFICANT, Mark, ScoreNoise, score_noise
@@ -148,6 +148,7 @@ class Validator:
             metric = self.options.metric
             if metric in ("bleu", "chrf"):
                 noise = score_noise(translations, self.references, metric=metric, **self._metric_options)
+            clear_tokenizer_caches()
         return ValidationResult(scores, translations, time.monotonic() - began, noise)
 
     def _score(self, translations: Sequence[str]) -> dict[str, float]:
