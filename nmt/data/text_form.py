@@ -57,6 +57,8 @@ FLAG, KEYCAP = "\U0001f3f4", "\u20e3"
 MAX_FORM_LINES = 50_000
 """Lines of a target corpus from which its canonical form is learned."""
 MAX_SPELLINGS = 2_000
+MIN_USUAL = 2 / 3
+"""Share of a cluster's occurrences from which a spelling replaces the one of the corpus' form."""
 MIN_MARKED = 0.001
 """Share of lines with marks of direction apart from right-to-left letters from which a corpus needs these marks."""
 LAST_COMBINING = 0x1E94A
@@ -228,7 +230,9 @@ class TextForm:
 
 
 def learn_form(lines: Iterable[str]) -> TextForm:
-    """Return the form of a corpus: of equivalent spellings, the one that it has most often.
+    """Return the form of a corpus, and the spellings that are far more frequent in it than those of that form.
+
+    If a corpus mixes spellings of a letter, the form decides, so that translations are uniform.
 
     Args:
         lines: Text of the corpus, all of which is kept in memory.
@@ -280,7 +284,10 @@ def _spellings(clusters: Mapping[str, int], form: CanonicalForm) -> dict[str, st
         if len(normal) > 1:  # its marks alone, in the same order after other letters
             same = cluster[0] == normal[0] and len(cluster) > 1
             found[normal[1:]][cluster[1:] if same else normal[1:]] += count
-    usual = {normal: max(sorted(spelled), key=lambda text: spelled[text]) for normal, spelled in found.items()}
+    usual = {}
+    for normal, spelled in found.items():
+        text, count = max(sorted(spelled.items()), key=lambda item: item[1])
+        usual[normal] = text if count >= MIN_USUAL * spelled.total() else normal
 
     def by_marks(normal: str) -> str:
         """Return the spelling of a cluster that follows from its marks alone."""

@@ -234,3 +234,11 @@ def test_orders_of_marks() -> None:
     marks = ["\u0323", "\u0301", "\u0307"]
     texts = ["x" + "".join(order) for order in itertools.permutations(marks)]
     assert len({comparable(text) for text in texts}) == 2  # two marks above: their order has a meaning
+
+
+@pytest.mark.parametrize(("own", "others", "kept"), [(9, 1, True), (7, 3, True), (6, 4, False), (1, 1, False)])
+def test_a_spelling_must_be_far_more_frequent_than_that_of_the_form(own: int, others: int, kept: bool) -> None:
+    composed, normal = "\u095c", "\u0921\u093c"
+    assert unicodedata.normalize("NFC", composed) == normal
+    form = learn_form([f"ल{composed}का"] * own + [f"ल{normal}का"] * others + ["लकी"] * 20)
+    assert form.write(f"क{normal}") == f"क{composed if kept else normal}"
