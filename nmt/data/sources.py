@@ -7,7 +7,9 @@ cell, becomes one space, because a sentence is one line everywhere else.
 from __future__ import annotations
 
 import csv
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import chain
@@ -26,6 +28,7 @@ KINDS = ("csv", "jsonl", "tmx", "xliff", "opus")
 CODE_ELEMENTS = frozenset(("bpt", "ept", "it", "ph", "ut"))
 """Inline elements whose content is code, not text."""
 SHOWN = 8
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError)
 
 
 class MalformedRecord(NamedTuple):
@@ -319,7 +322,7 @@ def _read_opus(pair: PairConfig, keep_broken: bool, digest: Digest | None) -> Re
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DataError(f"{path}: not a zip file ({error}).") from None
     with closing(archive):
         members = [find_member(archive.namelist(), code, path=path) for code in _fields(pair)]
@@ -349,7 +352,7 @@ def _member_lines(archive: zipfile.ZipFile, path: str, member: str, keep_broken:
             with archive.open(member) as stream:
                 while chunk := stream.read(1 << 20):
                     yield chunk
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (*DAMAGED_ARCHIVE, EOFError, OSError, RuntimeError, ValueError) as error:
             raise DataError(f"{path}: {member} is damaged or encrypted ({error}).") from None
 
     return chain.from_iterable(read_blocks(f"{path}:{member}", keep_broken=keep_broken, chunks=chunks()))

@@ -74,6 +74,8 @@ def read_po(
     document = Document(name, encoded, [], UnitCounts(), partial(_structure, name=name, review=review))
     plurals = plural_sources(catalogue.metadata.get("Plural-Forms", ""))
     for entry in _entries(text, name):
+        if "msgid" not in entry.fields:
+            raise DataError(f"{name}, line {entry.line}: a message without msgid. Correct the file.")
         if not entry.fields["msgid"].value and "msgctxt" not in entry.fields:
             check_language(catalogue.metadata.get("Language"), languages.target, "target", name=name, line=entry.line)
             continue
