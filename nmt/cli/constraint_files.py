@@ -54,16 +54,16 @@ class ConstraintFiles:
 
         return read_terminology(self.terminology)
 
-    def terminology_digest(self) -> str:
-        """Return a digest of the terminology.
+    def digests(self) -> dict[str, str | None]:
+        """Return a digest of each file that holds for all lines, by option. That of a pipe, read once, is unknown.
 
         Raises:
-            DataError: the file cannot be read.
+            DataError: a file cannot be read.
         """
-        digest = hashlib.sha256()
-        for line in _read(self.terminology):
-            digest.update(f"{line}\n".encode())
-        return digest.hexdigest()
+        return {
+            option: None if path is None else _digest(path) if path.is_file() else "unknown"
+            for option, path in (("--avoid", self.avoid), ("--terminology", self.terminology))
+        }
 
     def attach(self, lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
         """Yield the lines of a text with their own constraints.
@@ -89,6 +89,13 @@ class ConstraintFiles:
 def _unequal(path: Path, number: int, *, text_ended: bool) -> DataError:
     short = "the text" if text_ended else str(path)
     return DataError(f"{path} must have one line for each line of the text, but {short} has no line {number}.")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for line in _read(path):
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
 
 
 def _read(path: Path | None) -> Iterator[str]:

@@ -53,8 +53,7 @@ class WriterMaker:
             "--mbr": self.mbr,
             "--format": self.layout.format,
             "--alignment": self.layout.alignment,
-            "--avoid": self.constraints.read_avoided(),
-            "--terminology": self.constraints.terminology_digest(),
+            **self.constraints.digests(),
             **{f"--{name.replace('_', '-')}": value for name, value in decoding.items()},
         }
 

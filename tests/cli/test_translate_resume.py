@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,25 @@ def test_what_no_translation_wrote_is_left_alone(folder: Path) -> None:
     for options in ([], ["--format", "jsonl"], ["--format", "tsv"]):
         assert_explained(translate(*options, "--resume"), "out")
         assert contents(folder) == before
+
+
+def test_constraints_from_a_pipe_are_used() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, Path("avoid").read_bytes())
+    os.close(writing)
+    outputs = []
+    for options in ([], ["--avoid", "avoid"], ["--avoid", f"/dev/fd/{reading}"]):
+        assert translate(*options, "--overwrite").code == 0
+        outputs.append(Path("out").read_bytes())
+    os.close(reading)
+    assert outputs[0] != outputs[1] == outputs[2]
+
+
+def test_a_name_may_be_as_long_as_the_system_allows() -> None:
+    name = "o" * 255
+    assert nmt("translate", "-m", "m.safetensors", "text.en", "-o", name, *OPTIONS).code == 0
+    assert nmt("translate", "-m", "m.safetensors", "text.en", "-o", name, *OPTIONS, "--resume").code == 0
+    assert len(Path(name).read_text(encoding="utf-8").splitlines()) == len(LINES)
 
 
 def test_computation_may_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import time
 import zlib
 from collections import deque
@@ -70,7 +71,7 @@ class OutputRecord:
             UsageError: The record is that of other models or options, or the output was changed.
             DataError: The record or the output cannot be read.
         """
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return None
         origin, points = self._read()
         differing = sorted(
@@ -146,7 +147,8 @@ class OutputRecord:
             if start.size:
                 truncate_output(self.output, start.size)
             self._write(chain(first, blocks), start, points)
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     def _write(self, blocks: Iterable[str], start: Point, points: IO[bytes]) -> None:
         point, begun = start, time.monotonic()
