@@ -26,6 +26,8 @@ UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 HARMLESS = ("/dev/", "/proc/", *(os.path.expanduser(f"~/{name}/matplotlib/") for name in (".cache", ".config")))
 """Places that are no user's files: devices, and the caches of matplotlib."""
 OUTSIDE = "outside.txt"
+HANGS_SHRUNK = 8
+"""Tests for the smallest input that hangs. Each of them takes 10 seconds."""
 BACKSTOP = 4 << 30
 """Address space above that of the start."""
 
@@ -226,7 +228,7 @@ def campaign(
         for text in case.problems:
             show(f"    {text[:1500]}")
         show(f"    $ nmt {' '.join(case.target.command)}")
-        small = fuzzer.reduce(case, shrinking)
+        small = fuzzer.reduce(case, HANGS_SHRUNK if case.ended.hung else shrinking)
         keep.mkdir(parents=True, exist_ok=True)
         kept = keep / f"{number}-{case.file.name}"
         kept.write_bytes(small)
