@@ -72,6 +72,7 @@ class SubwordModel:
             form = read_form(model)
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             special = tuple(getattr(self._processor, name)() for name in ("pad_id", "unk_id", "bos_id", "eos_id"))
+            self._processor.id_to_piece(list(range(self._processor.get_piece_size())))  # UTF-8, if it is not damaged
         except (RuntimeError, TypeError, ValueError) as error:
             raise DataError(f"This is not a SentencePiece model: {error}.") from error
         if special != (PAD, UNK, BOS, EOS):

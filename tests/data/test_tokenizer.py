@@ -17,6 +17,7 @@ from nmt.data.special_tokens import BOS, EOS, PAD, UNK
 from nmt.data.tokenizer import SubwordModel
 from nmt.data.tokenizer_training import train_subwords, user_symbols
 from nmt.errors import ConfigError, DataError
+from tiny_translator import tiny_subword_model
 
 LINES = [line for pair in make_pairs(300, seed=1, longest=12) for line in pair]
 KINDS = ("unigram", "bpe")
@@ -207,3 +208,11 @@ def test_symbols_that_cannot_be(symbol: str) -> None:
     options: dict[str, Any] = {"user_symbols": [symbol]}
     with pytest.raises(ConfigError):
         user_symbols(TokenizerConfig.model_validate(options), [])
+
+
+def test_a_model_with_a_piece_that_is_not_utf8_is_refused() -> None:
+    data = tiny_subword_model().model_bytes
+    word = "\u2581house".encode()
+    assert word in data
+    with pytest.raises(DataError, match="not a SentencePiece model"):
+        SubwordModel(data.replace(word, b"\xe2\xc8" + word[2:]))
