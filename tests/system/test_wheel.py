@@ -113,8 +113,9 @@ def files_below(folder: Path, pattern: str) -> set[str]:
 
 def test_the_wheel_has_every_module_and_recipe_and_nothing_else(built: Distributions) -> None:
     names = {name for name in zipfile.ZipFile(built.wheel).namelist() if ".dist-info/" not in name}
-    modules, templates = files_below(ROOT / "nmt", "*.py"), files_below(ROOT / "nmt", "*.html")
-    expected = modules | templates | {f"nmt/recipes/{name}" for name in RECIPES} | {"nmt/py.typed"}
+    kinds = ("*.py", "*.html", "*.css", "*.js")
+    expected = {name for kind in kinds for name in files_below(ROOT / "nmt", kind)}
+    expected |= {f"nmt/recipes/{name}" for name in RECIPES} | {"nmt/py.typed"}
     assert names == expected
 
 
@@ -124,7 +125,7 @@ def test_the_source_distribution_has_what_tests_and_documentation_need(built: Di
         assert all(member.isfile() or member.isdir() for member in members)
         names = {member.name.partition("/")[2] for member in members}
     for folder in FOLDERS:
-        patterns = ("*.py", "*.html") if folder == "nmt" else ("*",)
+        patterns = ("*.py", "*.html", "*.css", "*.js") if folder == "nmt" else ("*",)
         assert {name for pattern in patterns for name in files_below(ROOT / folder, pattern)} <= names
     assert {f"nmt/recipes/{name}" for name in RECIPES} <= names
     assert {"constraints.txt", "CHANGELOG.md", "LICENSE", "README.md"} <= names
