@@ -24,6 +24,7 @@ from nmt.data.atomic_file import PREFIX
 from nmt.data.batching import Batches, Position
 from nmt.data.preprocess import preprocess as preprocess_module
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
+from nmt.data.preprocess.report import read_report
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, DataError
 
@@ -67,7 +68,9 @@ def test_pairs_become_ids_and_back(tmp_path: Path) -> None:
     assert preprocessed.tokenizers.source is preprocessed.tokenizers.target
     assert preprocessed.folder.parent == tmp_path / "preprocessed"
     assert preprocessed.folder.name == f"en-de-{preprocessed.fingerprint[:12]}"
-    assert json.loads((preprocessed.folder / "report.json").read_text(encoding="utf-8")) == preprocessed.report
+    stored = json.loads((preprocessed.folder / "report.json").read_text(encoding="utf-8"))
+    assert stored.pop("crc32")
+    assert stored == preprocessed.report
     assert sorted(path.name for path in (tmp_path / "preprocessed").iterdir()) == [preprocessed.folder.name]
     assert not (preprocessed.folder / "work").exists()
 
@@ -352,6 +355,18 @@ def test_a_folder_with_a_changed_byte_is_prepared_again(
     preprocess(config)
     assert "damaged" in quiet.text
     assert path.read_bytes() == before
+
+
+def test_every_changed_bit_of_a_report_is_noticed(tmp_path: Path) -> None:
+    folder = preprocess(make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])).folder
+    path = folder / "report.json"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DataError):
+            read_report(folder)
+    path.write_bytes(whole)
+    assert read_report(folder)["pairs"]["kept"] == len(PAIRS)
 
 
 def test_subword_models_can_be_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,12 +19,13 @@ from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, HeldOu
 from nmt.data.preprocess.filters import Reason
 from nmt.data.preprocess.round_trip import count_round_trips
 from nmt.data.special_tokens import UNK
+from nmt.data.store import CHECKSUM
 from nmt.data.streams import open_whole
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.data.tokenizer_training import TrainResult
 from nmt.errors import DataError
 from nmt.log import logger
-from nmt.small_files import read_json
+from nmt.small_files import JSONError, is_sealed, parse_json, read_small_file, seal
 
 REPORT = "report.json"
 MAX_UNKNOWN = 0.01
@@ -67,16 +68,27 @@ def read_report(folder: Path) -> Report:
     Raises:
         DataError: The file is missing, damaged or of another version.
     """
-    report = read_json(folder / REPORT)
-    if not isinstance(report, dict) or set(report) != set(Report.__annotations__):
-        raise DataError(f"{folder / REPORT}: was not written by this version. Run `nmt preprocess --force`.")
-    return cast(Report, report)
+    path = folder / REPORT
+    try:
+        content = read_small_file(path)
+        report = parse_json(content)
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
+    except JSONError as error:
+        raise DataError(f"{path}: the file is damaged: {error}. Run `nmt preprocess --force`.") from error
+    if is_sealed(content, CHECKSUM) is False:
+        raise DataError(f"{path}: the file is damaged: its checksum is wrong. Run `nmt preprocess --force`.")
+    # Reports of earlier versions have no checksum.
+    if not isinstance(report, dict) or report.keys() - {CHECKSUM} != set(Report.__annotations__):
+        raise DataError(f"{path}: was not written by this version. Run `nmt preprocess --force`.")
+    return cast(Report, {key: value for key, value in report.items() if key != CHECKSUM})
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write `report.json`. The file appears when it is complete."""
+    """Write `report.json` with its checksum. The file appears when it is complete."""
+    content = json.dumps({CHECKSUM: "0" * 8, **report}, ensure_ascii=False, indent=1) + "\n"
     with open_whole(folder / REPORT) as stream:
-        stream.write((json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode())
+        stream.write(seal(content.encode(), CHECKSUM))
 
 
 def make_report(
