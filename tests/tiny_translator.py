@@ -14,7 +14,8 @@ from nmt.config.schema import Config
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.engine import InferenceNetwork
 from nmt.inference.hardware import Processor
-from nmt.inference.model_file import save_model
+from nmt.inference.model_file import ModelFile, save_model
+from nmt.inference.torch_tensors import load_network
 from nmt.inference.translator import Translator
 from nmt.model import Seq2Seq, build_model
 
@@ -120,3 +121,9 @@ def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **
         provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
     )
     return network
+
+
+def load_training_network(model: ModelFile) -> Seq2Seq:
+    """The network of a model file as training has it."""
+    sizes = {"source_size": model.tokenizers.source.size, "target_size": model.tokenizers.target.size}
+    return load_network(model.config.model, model.weights, device=torch.device("cpu"), **sizes)

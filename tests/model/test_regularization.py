@@ -17,7 +17,7 @@ from nmt.inference.model_file import load_model
 from nmt.model import build_model
 from nmt.model.cells import Cell, CellState, LayerNormLSTM, make_cell
 from nmt.model.layers import Dropout
-from tiny_translator import save_tiny_model
+from tiny_translator import load_training_network, save_tiny_model
 
 
 def random_cell(kind: str) -> Cell:
@@ -178,7 +178,7 @@ def test_cells_start_with_sensible_weights(cell: str, kind: str) -> None:
 )
 def test_a_model_file_gives_the_same_model_back(tmp_path: Path, options: dict[str, Any]) -> None:
     saved = save_tiny_model(tmp_path / "model.safetensors", **options)
-    loaded = load_model(tmp_path / "model.safetensors").network(torch.device("cpu"))
+    loaded = load_training_network(load_model(tmp_path / "model.safetensors"))
     with torch.no_grad():
         ours, theirs = (model(SOURCE, LENGTHS, TARGET)[0] for model in (saved, loaded))
     assert torch.equal(ours, theirs)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,7 @@ def test_a_stop_in_a_validation_saves_and_ends_at_once(
 
     def stopped(self: Validator, model: Any) -> list[str]:
         os.kill(os.getpid(), number)
+        time.sleep(20)  # another thread may get the signal, and Python handles it a moment later
         pytest.fail("the validation went on")
 
     monkeypatch.setattr(Validator, "_translate", stopped)

@@ -17,6 +17,7 @@ from nmt.data.disk import file_system_risk, file_system_type, free_bytes, show_b
 from nmt.errors import TrainingError
 from nmt.inference.model_file import load_model
 from nmt.training.space import SpaceEstimate, estimate_space
+from tiny_translator import load_training_network
 from toy_experiments import write_toy_experiment
 from toy_runs import run
 
@@ -34,7 +35,7 @@ def estimate_of(path: Path) -> SpaceEstimate:
     if model.shortlist is not None:
         other += model.shortlist.translations.nbytes + model.shortlist.frequent.nbytes
     options = load_config(path / "config.yaml", check_files=False).training
-    return estimate_space(model.network("cpu"), options, other=other, has_parent=False)  # type: ignore[arg-type]
+    return estimate_space(load_training_network(model), options, other=other, has_parent=False)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
