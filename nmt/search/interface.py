@@ -105,6 +105,10 @@ class TopKModel(Protocol[MemoryT_contra, StateT]):
             totals: The log-probability of each hypothesis [B, K], absolute or relative to the sentence's best one;
                 -inf where there is no hypothesis.
             count: C; fewer are returned if fewer exist.
+
+        Returns:
+            New arrays: the search keeps the continuations until its end. The state may reuse its memory in the next
+            step.
         """
 
 
