@@ -24,10 +24,11 @@ STOP_SECONDS = 30
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that closes connections whose first request does not arrive."""
+    """HTTP/1.1 without delays of TCP. Connections whose first request does not arrive are closed."""
 
     def connection_made(self, transport: Any) -> None:
-        """Start the clock."""
+        """Start the clock. Head and body of an answer are sent at once, without waiting for an acknowledgement."""
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_idle)
 
