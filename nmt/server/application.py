@@ -43,7 +43,7 @@ def make_service(directions: Directions, settings: ServerSettings) -> Service:
         DataError: The file of keys cannot be used.
     """
     keys = None if settings.keys is None else read_keys(settings.keys)
-    return Service.create(directions, settings, Access(keys, requests_per_minute=settings.requests_per_minute))
+    return Service(directions, settings, Access(keys, requests_per_minute=settings.requests_per_minute))
 
 
 def make_application(service: Service) -> Starlette:

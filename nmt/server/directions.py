@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +111,7 @@ class Directions:
         """
         return cls([Direction(nmt.load(path, **decoding), limits) for path in models], pivot=pivot)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Direction]:
         """Iterate over the directions."""
         return iter(self._by_pair.values())
 

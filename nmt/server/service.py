@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.requests import Request
@@ -48,15 +48,13 @@ class Service:
     directions: Directions
     settings: ServerSettings
     access: Access
-    detector: LanguageDetector
-    metrics: Metrics
+    detector: LanguageDetector = field(init=False)
+    metrics: Metrics = field(init=False)
 
-    @classmethod
-    def create(cls, directions: Directions, settings: ServerSettings, access: Access) -> Service:
-        """Assemble a service."""
-        service = cls(directions, settings, access, LanguageDetector(directions.source_codes()), None)  # type: ignore[arg-type]
-        service.metrics = Metrics(lambda: sum(each.batcher.waiting for each in service.directions))
-        return service
+    def __post_init__(self) -> None:
+        """Make the detector and the metrics."""
+        self.detector = LanguageDetector(self.directions.source_codes())
+        self.metrics = Metrics(lambda: sum(each.batcher.waiting for each in self.directions))
 
     def replace_models(self, directions: Directions) -> None:
         """Use other models from now on. Requests in progress end with the earlier ones."""
