@@ -46,7 +46,7 @@ MAX_HEADER_BYTES = 1 << 26
 _CHUNK_BYTES = 1 << 20
 
 
-class Checked(NamedTuple):
+class ChecksumReport(NamedTuple):
     """What the checksums of a file say."""
 
     identity: str
@@ -70,7 +70,7 @@ class MappedFile(NamedTuple):
 
     tensors: dict[str, RawTensor]
     metadata: dict[str, str]
-    checked: Checked
+    checked: ChecksumReport
     mapping: mmap.mmap
 
     def release(self) -> None:
@@ -157,7 +157,7 @@ def write_tensors(stream: IO[bytes], tensors: Mapping[str, RawTensor], metadata:
         stream.write(tensor.data)
 
 
-def check_tensors(path: Path) -> Checked:
+def check_tensors(path: Path) -> ChecksumReport:
     """Check the checksums of a safetensors file.
 
     The whole file is read once. A file without checksums is accepted.
@@ -184,12 +184,12 @@ def check_tensors(path: Path) -> Checked:
     recorded = f'"{DATA_CHECKSUM}":"'.encode()
     start = header.find(recorded) + len(recorded)
     if intact is None and start < len(recorded):
-        return Checked(identity, has_checksums=False)
+        return ChecksumReport(identity, has_checksums=False)
     if not intact:
         raise _damaged(path, "its header")
     if header[start : start + 8] != identity[8:].encode():
         raise _damaged(path, "its tensors")
-    return Checked(identity, has_checksums=True)
+    return ChecksumReport(identity, has_checksums=True)
 
 
 def _damaged(path: Path, part: str) -> CheckpointError:

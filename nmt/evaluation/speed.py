@@ -27,7 +27,7 @@ SINGLE_LINES = 4
 START_LINE = "a\n"
 
 
-class LineTranslator(Protocol):
+class TimedTranslator(Protocol):
     """The translator interface that measuring requires."""
 
     def translate(self, lines: Iterable[str], /) -> Iterator[Translation]:
@@ -65,7 +65,7 @@ class Start(NamedTuple):
 
 
 def measure_speed(
-    translators: Mapping[Mode, LineTranslator],
+    translators: Mapping[Mode, TimedTranslator],
     lines: Sequence[str],
     *,
     seconds: float,
@@ -114,7 +114,7 @@ def _parts(text: Sequence[str], size: int) -> Iterator[list[str]]:
         yield [text[index % len(text)] for index in range(start, start + size)]
 
 
-def _translate(translator: LineTranslator, lines: Sequence[str], mode: Mode) -> int:
+def _translate(translator: TimedTranslator, lines: Sequence[str], mode: Mode) -> int:
     """Translate lines in a mode, and return the number of target pieces."""
     calls = [[line] for line in lines] if mode.batch == 1 else [lines]
     translations = [translation for call in calls for translation in translator.translate(call)]

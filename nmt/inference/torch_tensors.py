@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import ModelConfig
-from nmt.data.tensor_file import Checked, RawTensor
+from nmt.data.tensor_file import ChecksumReport, RawTensor
 from nmt.engine.weights import weight_problems
 from nmt.errors import CheckpointError
 from nmt.inference.model_file import map_file
@@ -38,7 +38,7 @@ class TensorFile(NamedTuple):
     tensors: dict[str, Tensor]
     """On the CPU, mapped from the file."""
     metadata: dict[str, str]
-    checked: Checked
+    checked: ChecksumReport
 
 
 def read_tensors(path: Path) -> TensorFile:

@@ -18,7 +18,7 @@ from nmt.cli.text_table import table
 from nmt.config.introspection import flag
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
-from nmt.evaluation.speed import LineTranslator, Mode, Speed, Start, made_up_lines, measure_speed, measure_start
+from nmt.evaluation.speed import Mode, Speed, Start, TimedTranslator, made_up_lines, measure_speed, measure_start
 from nmt.log import logger
 
 if TYPE_CHECKING:
@@ -88,13 +88,13 @@ def _text(model: ModelFile, source: Path | None) -> tuple[list[str], str]:
     return made_up_lines(model.tokenizers.source, MOST_LINES), "lines of random pieces"
 
 
-def _translators(model: ModelFile, given: Mapping[str, Any]) -> dict[Mode, LineTranslator]:
+def _translators(model: ModelFile, given: Mapping[str, Any]) -> dict[Mode, TimedTranslator]:
     """Return a translator for each mode. Modes that differ in the batch alone share one."""
     from nmt.config.decoding_overrides import override_decoding
     from nmt.inference.translator import Translator
 
     options = override_decoding(model.config.decoding, {**given, "n_best": 1, "sampling": False})
-    found: dict[Mode, LineTranslator] = {}
+    found: dict[Mode, TimedTranslator] = {}
     beams = dict.fromkeys((options.beam_size, 1))
     for shortlist in (False, True) if model.shortlist is not None else (False,):
         for beam in beams:

@@ -39,7 +39,7 @@ from nmt.log import logger
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
-    from nmt.inference.output.record import OutputRecord, Point
+    from nmt.inference.output.record import OutputRecord, ResumePoint
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 DOCUMENTS = "Documents"
@@ -238,7 +238,7 @@ def _translate_file(
     maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, strict: bool, progress: bool
 ) -> None:
     """Translate a file, or the part of it that is not translated yet."""
-    from nmt.inference.output.record import OutputRecord, Point
+    from nmt.inference.output.record import OutputRecord, ResumePoint
     from nmt.inference.output.writer import with_progress, write_blocks
 
     record = None
@@ -246,7 +246,7 @@ def _translate_file(
         record = OutputRecord(output, maker.origin())
     elif resume:
         raise UsageError(f"--resume cannot continue {output}, because it is not a regular file.")
-    start = _resume_point(record, file, maker.layout.format) if record is not None and resume else Point()
+    start = _resume_point(record, file, maker.layout.format) if record is not None and resume else ResumePoint()
     if start is None:
         return
     maker = replace(maker, windowing=Windowing(after=start.lines, complete=file.is_file()))
@@ -270,14 +270,14 @@ def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes:
     return in_processes(make, windows(lines, WINDOW, maker.windowing), processes=processes)
 
 
-def _resume_point(record: OutputRecord, file: Path, format: Format) -> Point | None:
+def _resume_point(record: OutputRecord, file: Path, format: Format) -> ResumePoint | None:
     """Return the place from which an output is continued; None if it is complete.
 
     Raises:
         UsageError: The output is of another text, model or command.
     """
     from nmt.data.corpus import inspect_file
-    from nmt.inference.output.record import Point
+    from nmt.inference.output.record import ResumePoint
     from nmt.inference.output.writer import count_translated
 
     output = record.output
@@ -286,7 +286,7 @@ def _resume_point(record: OutputRecord, file: Path, format: Format) -> Point | N
         logger.info("resuming after line %s", f"{point.lines:,}")
         return point
     if not output.exists() or not output.stat().st_size:
-        return Point()
+        return ResumePoint()
     translated = count_translated(output, format)
     if file.is_file() and translated == inspect_file(file).lines:
         logger.info("%s is complete: it has translations of %s lines", output, f"{translated:,}")

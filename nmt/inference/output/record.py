@@ -36,7 +36,7 @@ SHARE_OF_TIME = 0.001
 MAX_POINTS = 1_000_000
 
 
-class Point(NamedTuple):
+class ResumePoint(NamedTuple):
     """A place up to which an output is complete."""
 
     lines: int = 0
@@ -64,7 +64,7 @@ class OutputRecord:
         self._origin: dict[str, Any] = json.loads(json.dumps(dict(origin)))
         self._digests: deque[str] = deque()
 
-    def last_point(self) -> Point | None:
+    def last_point(self) -> ResumePoint | None:
         """Return where to continue the output; None if there is no record. No file changes.
 
         Raises:
@@ -84,13 +84,13 @@ class OutputRecord:
             )
         return _last_reached(self.output, points)
 
-    def _read(self) -> tuple[dict[str, Any], list[Point]]:
+    def _read(self) -> tuple[dict[str, Any], list[ResumePoint]]:
         """Return the origin and the points. An incomplete last line is ignored."""
         try:
             with open_regular(self.path) as stream:
                 lines = [line for line in islice(stream, MAX_POINTS) if line.endswith(b"\n")]
             header = parse_json(lines[0])
-            points = [Point(**parse_json(line)) for line in lines[1:]]
+            points = [ResumePoint(**parse_json(line)) for line in lines[1:]]
             valid = header["format"] == FORMAT and all(
                 (type(point.lines), type(point.size), type(point.source), type(point.written)) == (int, int, str, int)
                 for point in points
@@ -106,7 +106,7 @@ class OutputRecord:
             ) from error
         return origin, points
 
-    def follow(self, lines: Iterable[SourceLine], start: Point) -> Iterator[SourceLine]:
+    def follow(self, lines: Iterable[SourceLine], start: ResumePoint) -> Iterator[SourceLine]:
         """Pass all lines of the text on, and compute the digests of the points.
 
         Raises:
@@ -129,7 +129,7 @@ class OutputRecord:
             "constraints. Use the same input as then, or --overwrite."
         )
 
-    def write(self, blocks: Iterable[str], start: Point) -> None:
+    def write(self, blocks: Iterable[str], start: ResumePoint) -> None:
         """Write the translations of the lines after `start`, and delete the record at the end.
 
         Nothing is changed before the first block arrives.
@@ -150,7 +150,7 @@ class OutputRecord:
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def _write(self, blocks: Iterable[str], start: Point, points: IO[bytes]) -> None:
+    def _write(self, blocks: Iterable[str], start: ResumePoint, points: IO[bytes]) -> None:
         point, begun = start, time.monotonic()
         due = begun + FLUSH_SECONDS
         with open_output(self.output, append=start.size > 0) as stream:
@@ -158,14 +158,14 @@ class OutputRecord:
                 data = block.encode()
                 stream.write(data)
                 digest = self._digests.popleft()
-                point = Point(point.lines + 1, point.size + len(data), digest, zlib.crc32(data, point.written))
+                point = ResumePoint(point.lines + 1, point.size + len(data), digest, zlib.crc32(data, point.written))
                 now = time.monotonic()
                 if now >= due:
                     stream.flush()
                     self._add(points, point)
                     due = now + max(FLUSH_SECONDS, SHARE_OF_TIME * (now - begun))
 
-    def _begin(self, start: Point) -> IO[bytes]:
+    def _begin(self, start: ResumePoint) -> IO[bytes]:
         """Write a new record, and return its stream. If it cannot be written, warn and return another stream."""
         header = {"format": FORMAT, "origin": self._origin}
         lines = [json.dumps(header), *([json.dumps(start._asdict())] if start.lines else [])]
@@ -180,18 +180,18 @@ class OutputRecord:
             return io.BytesIO()
 
     @staticmethod
-    def _add(points: IO[bytes], point: Point) -> None:
+    def _add(points: IO[bytes], point: ResumePoint) -> None:
         points.write(f"{json.dumps(point._asdict())}\n".encode())
         points.flush()
 
 
-def _last_reached(output: Path, points: list[Point]) -> Point:
+def _last_reached(output: Path, points: list[ResumePoint]) -> ResumePoint:
     """Return the last point whose bytes the output has.
 
     Raises:
         UsageError: The output has other bytes.
     """
-    reached, checksum, size = Point(), 0, 0
+    reached, checksum, size = ResumePoint(), 0, 0
     remaining = deque(points)
     for chunk in salvage_bytes(output) if output.exists() else ():
         view = memoryview(chunk)
