@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nmt.data.atomic_file import remove_abandoned
 from nmt.data.corpus import inspect_file
 from nmt.data.folder_lock import lock_folder
 from nmt.data.streams import write_json, write_whole
@@ -49,6 +50,7 @@ class SyntheticFolder:
             DataError: The folder cannot be made or read.
         """
         now = {"translations": translations, "pairs": pairs}
+        remove_abandoned(self.path)
         before = self._before()
         if not overwrite:
             self._check(before, now)

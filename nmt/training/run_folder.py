@@ -25,7 +25,7 @@ from nmt.config.file_names import path_in
 from nmt.config.problems import dotted, shorten
 from nmt.config.schema import PairConfig
 from nmt.config.yaml_document import read_values
-from nmt.data.atomic_file import OLD, PREFIX, temporary_name, write_file
+from nmt.data.atomic_file import OLD, PREFIX, remove_abandoned, temporary_name, write_file
 from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.familiarity import TrainingText
 from nmt.data.folder_lock import lock_folder
@@ -310,6 +310,7 @@ def content_digest(folder: Path) -> str:
 
 def link(name: Path, target: Path) -> None:
     """Make `name` a relative symbolic link to `target`, and replace an older link atomically."""
+    remove_abandoned(name.parent)
     temporary = temporary_name(name)
     try:
         temporary.symlink_to(os.path.relpath(target, name.parent), target_is_directory=True)
