@@ -236,6 +236,16 @@ def test_only_the_files_of_the_corpus_come_out_of_an_archive(
         (tar(LISTED)[:60], "cannot be unpacked"),
         (b"no archive", "cannot be unpacked"),
     ],
+    ids=[
+        "file missing",
+        "symbolic link",
+        "hard link",
+        "folder",
+        "too few lines",
+        "other lines",
+        "cut",
+        "no archive",
+    ],  # the bytes hold the time
 )
 def test_archives_with_other_contents_are_refused(
     script: ModuleType,
