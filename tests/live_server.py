@@ -11,9 +11,10 @@ from typing import Any
 
 import uvicorn
 
-from nmt.server.application import make_application, make_service
+from nmt.server.application import make_service
 from nmt.server.batching import BatcherLimits
 from nmt.server.directions import Directions
+from nmt.server.run import make_server_config
 from nmt.server.service import Service
 from nmt.server.settings import ServerSettings
 from tiny_translator import save_tiny_model
@@ -37,7 +38,7 @@ def make_test_service(
 @contextlib.contextmanager
 def running(service: Service) -> Iterator[str]:
     """Run a service in a thread, and return its address."""
-    config = uvicorn.Config(make_application(service), port=0, log_config=None, lifespan="on", loop="asyncio")
+    config = make_server_config(service, host="127.0.0.1", port=0)
     server = uvicorn.Server(config)
     socket = config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)

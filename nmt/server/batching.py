@@ -1,24 +1,25 @@
 """Batches the lines of concurrent requests.
 
 No request waits for others: while a batch is translated, lines arrive, and the next batch takes all that wait. The
-lines of a batch are taken from the clients in turn, so that a client with a long document does not delay one with a
-sentence.
+lines of a batch are taken from the clients in turn, and from the requests of a client in turn. So a long document does
+not delay a sentence, not even of the same client.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.errors import NMTError
 from nmt.inference.results import Translation
 from nmt.inference.streaming import SourceLine
 
-BatchTranslator = Callable[[Hashable, list[SourceLine]], list[Translation]]
-"""Translates lines with options. It is called in a thread."""
+BatchWork = Callable[[Hashable, list[Any]], Sequence[Any]]
+"""Returns the result of each item of a batch with equal options: translations of lines, for example. It is called in a
+thread."""
 
 
 class QueueFullError(NMTError):
@@ -39,20 +40,24 @@ class BatcherLimits(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    """A line that waits for its translation."""
+    """A line that waits for its translation, or another item of work."""
 
-    line: SourceLine
+    item: Sized
     options: Hashable
-    future: asyncio.Future[Translation]
+    future: asyncio.Future[Any]
+
+
+Requests = OrderedDict[object, deque[_Waiting]]
+"""The waiting lines of each request of a client. The next line is of the first request that fits."""
 
 
 class Batcher:
     """Translates the lines of concurrent requests in one thread. All methods run in one event loop."""
 
-    def __init__(self, translate: BatchTranslator, limits: BatcherLimits) -> None:
-        self._translate = translate
+    def __init__(self, work: BatchWork, limits: BatcherLimits) -> None:
+        self._work = work
         self._limits = limits
-        self._queues: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._clients: OrderedDict[str, Requests] = OrderedDict()
         self._count = 0
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="translate")
@@ -79,23 +84,28 @@ class Batcher:
             QueueFullError: Too many lines wait.
             NMTError: A line cannot be translated.
         """
-        found = {}
-        if cached:
-            for place, line in enumerate(lines):
-                known = self._cached((options, line))
-                if known is not None:
-                    found[place] = known
-        new = [line for place, line in enumerate(lines) if place not in found]
-        if self._count + len(new) > self._limits.waiting_lines:
+        keys = [(options, line) for line in lines]
+        found = {key: self._cached(key) for key in keys} if cached else {}
+        new = [place for place, key in enumerate(keys) if found.get(key) is None]
+        results = [found.get(key) for key in keys]
+        translated = await self.run([lines[place] for place in new], client=client, options=options)
+        for place, translation in zip(new, translated, strict=True):
+            results[place] = translation
+            self._remember(keys[place], translation)
+        return [each for each in results if each is not None]
+
+    async def run(self, items: Sequence[Sized], *, client: str, options: Hashable) -> list[Any]:
+        """Return the result of each item of work of a request; see `translate`. The size of an item is its length."""
+        if not items:
+            return []
+        if self._count + len(items) > self._limits.waiting_lines:
             raise QueueFullError("Too many lines wait for translation. Repeat the request later.")
-        futures = [self._enqueue(line, client, options) for line in new]
-        if futures:
-            self._start()
-            # `gather` cancels the futures if the request is cancelled.
-            translated = iter(await asyncio.gather(*futures))
-        else:
-            translated = iter(())
-        return [found[place] if place in found else next(translated) for place in range(len(lines))]
+        futures = self._enqueue(items, client, options)
+        self._arrived.set()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        # `gather` cancels the futures if the request is cancelled.
+        return await asyncio.gather(*futures)
 
     async def close(self) -> None:
         """Translate what waits, then end the thread."""
@@ -105,16 +115,12 @@ class Batcher:
             self._task.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
-    def _start(self) -> None:
-        self._arrived.set()
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def _enqueue(self, line: SourceLine, client: str, options: Hashable) -> asyncio.Future[Translation]:
-        future: asyncio.Future[Translation] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(client, deque()).append(_Waiting(line, options, future))
-        self._count += 1
-        return future
+    def _enqueue(self, items: Sequence[Sized], client: str, options: Hashable) -> list[asyncio.Future[Any]]:
+        loop = asyncio.get_running_loop()
+        queue = deque(_Waiting(item, options, loop.create_future()) for item in items)
+        self._clients.setdefault(client, OrderedDict())[object()] = queue
+        self._count += len(queue)
+        return [waiting.future for waiting in queue]
 
     def _cached(self, key: Hashable) -> Translation | None:
         if key in self._cache:
@@ -129,10 +135,8 @@ class Batcher:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            results = await loop.run_in_executor(self._thread, self._work, batch)
+            results = await loop.run_in_executor(self._thread, self._results, batch)
             for waiting, result in zip(batch, results, strict=True):
-                if isinstance(result, Translation):
-                    self._remember((waiting.options, waiting.line), result)
                 if waiting.future.done():
                     continue
                 if isinstance(result, BaseException):
@@ -143,42 +147,51 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """Remove the lines of the next batch from the queues: one line per client in turn, with equal options."""
         batch: list[_Waiting] = []
-        characters = 0
         skipped: set[str] = set()
         while len(batch) < self._limits.batch_lines:
-            client = next((name for name in self._queues if name not in skipped), None)
+            client = next((name for name in self._clients if name not in skipped), None)
             if client is None:
                 break
-            queue = self._queues[client]
+            requests = self._clients[client]
+            waiting = self._next_line(requests, batch)
+            if waiting is None:
+                skipped.add(client)
+            else:
+                batch.append(waiting)
+            if requests:
+                self._clients.move_to_end(client)
+            else:
+                del self._clients[client]
+        return batch
+
+    def _next_line(self, requests: Requests, batch: Sequence[_Waiting]) -> _Waiting | None:
+        """Remove the next line of a client that fits into the batch; None if no line does. Drop cancelled lines."""
+        room = self._limits.batch_characters - sum(len(waiting.item) for waiting in batch)
+        for request in list(requests):
+            queue = requests[request]
             while queue and queue[0].future.cancelled():
                 queue.popleft()
                 self._count -= 1
+            head = queue[0] if queue else None
+            fits = head is not None and (not batch or (head.options == batch[0].options and len(head.item) <= room))
+            if fits:
+                queue.popleft()
+                self._count -= 1
+                requests.move_to_end(request)
             if not queue:
-                del self._queues[client]
-                continue
-            head = queue[0]
-            if batch and (
-                head.options != batch[0].options or characters + len(head.line) > self._limits.batch_characters
-            ):
-                skipped.add(client)
-                continue
-            batch.append(queue.popleft())
-            characters += len(head.line)
-            self._count -= 1
-            self._queues.move_to_end(client)
-        return batch
+                del requests[request]
+            if fits:
+                return head
+        return None
 
-    def _work(self, batch: list[_Waiting]) -> list[Translation | BaseException]:
-        """Translate a batch in the thread. If it fails, each line is translated alone."""
+    def _results(self, batch: list[_Waiting]) -> list[Any]:
+        """Compute a batch in the thread. If it fails, each item is computed alone. Errors are results."""
         try:
-            return list(self._translate(batch[0].options, [waiting.line for waiting in batch]))
+            return list(self._work(batch[0].options, [waiting.item for waiting in batch]))
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-        results: list[Translation | BaseException] = []
-        for waiting in batch:
-            results += self._work([waiting])
-        return results
+        return [result for waiting in batch for result in self._results([waiting])]
 
     def _remember(self, key: Hashable, translation: Translation) -> None:
         self._cache[key] = translation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +13,12 @@ import nmt
 from nmt.api import LoadedModel
 from nmt.data.languages import Language, find_language, is_same_language
 from nmt.errors import NMTError, UsageError
+from nmt.inference.aligner import Aligned
 from nmt.inference.results import Translation
-from nmt.inference.streaming import SourceLine
 from nmt.server.batching import Batcher, BatcherLimits
 
+ALIGNMENT = "alignment"
+"""In place of options: the work is to align translations."""
 KEPT_VARIANTS = 16
 """Sets of options for which a model is kept ready."""
 
@@ -47,7 +50,7 @@ class Direction:
         self.model = model
         data = model.config.data
         self.source, self.target = find_language(data.source_language), find_language(data.target_language)
-        self.batcher = Batcher(self._translate, limits)
+        self.batcher = Batcher(self._work, limits)
         self._variants: OrderedDict[Hashable, LoadedModel] = OrderedDict({Options(): model})
         self._lock = threading.Lock()
 
@@ -73,9 +76,32 @@ class Direction:
                 self._variants.popitem(last=False)
         return variant
 
-    def _translate(self, options: Hashable, lines: list[SourceLine]) -> list[Translation]:
+    async def align(self, translations: Sequence[Translation], *, client: str) -> list[list[Aligned]]:
+        """Return the attention of each hypothesis of translations. It is computed in turn with the lines of others.
+
+        Raises:
+            QueueFullError: Too many lines wait.
+            UsageError: The model has no attention.
+        """
+        return await self.batcher.run([_Unaligned(each) for each in translations], client=client, options=ALIGNMENT)
+
+    def _work(self, options: Hashable, items: list[Any]) -> Sequence[Any]:
+        """Translate lines, or align translations."""
+        if options == ALIGNMENT:
+            return [self.model.align(each.translation) for each in items]
         assert isinstance(options, Options)
-        return self.variant(options).translate(lines)
+        translations: list[Translation] = self.variant(options).translate(items)
+        return translations
+
+
+@dataclass(frozen=True)
+class _Unaligned:
+    """A translation that waits for its alignment."""
+
+    translation: Translation
+
+    def __len__(self) -> int:
+        return sum(len(each.text) for each in self.translation.hypotheses)
 
 
 class Directions:

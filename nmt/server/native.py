@@ -15,6 +15,7 @@ from starlette.routing import Route
 from nmt import __version__
 from nmt.config.schema import DecodingConfig
 from nmt.errors import NMTError
+from nmt.inference.aligner import Aligned
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.results import Translation
 from nmt.inference.streaming import SourceLine
@@ -96,13 +97,8 @@ class Native:
         """Translate lines, with hypotheses, scores and flags."""
         wanted, client = await self._enter(request)
         direction, source = self._direction(wanted)
-        translations = await self._service.while_connected(
-            request,
-            direction.batcher.translate(
-                wanted.source_lines(), client=client, options=wanted.options(), cached=wanted.cache
-            ),
-        )
-        objects = await asyncio.to_thread(_objects, direction, wanted, translations)
+        work = _translate(direction, wanted, wanted.source_lines(), client)
+        objects = await self._service.while_connected(request, work)
         return JSONResponse({"source": source, "target": direction.target.code, "translations": objects})
 
     async def stream(self, request: Request) -> Response:
@@ -115,13 +111,11 @@ class Native:
         lines = wanted.source_lines()
         for start in range(0, len(lines), STREAM_LINES):
             try:
-                translations = await direction.batcher.translate(
-                    lines[start : start + STREAM_LINES], client=client, options=wanted.options(), cached=wanted.cache
-                )
+                objects = await _translate(direction, wanted, lines[start : start + STREAM_LINES], client)
             except NMTError as error:  # the status has been sent
                 yield json.dumps({"error": str(error)}, ensure_ascii=False).encode() + b"\n"
                 return
-            for each in await asyncio.to_thread(_objects, direction, wanted, translations):
+            for each in objects:
                 yield json.dumps(each, ensure_ascii=False).encode() + b"\n"
 
     async def models(self, request: Request) -> Response:
@@ -182,13 +176,27 @@ class Native:
         return route[0], route[0].source.code
 
 
-def _objects(
-    direction: Direction, wanted: TranslationRequest, translations: Sequence[Translation]
+async def _translate(
+    direction: Direction, wanted: TranslationRequest, lines: Sequence[SourceLine], client: str
 ) -> list[dict[str, Any]]:
-    """Return the answer for each line. Alignments are computed here."""
+    """Return the answer for each line.
+
+    Raises:
+        QueueFullError: Too many lines wait.
+        NMTError: A line cannot be translated.
+    """
+    options = wanted.options()
+    translations = await direction.batcher.translate(lines, client=client, options=options, cached=wanted.cache)
+    if not wanted.alignment:
+        return _objects(translations, [[]] * len(translations))
+    aligned = await direction.align(translations, client=client)
+    return await asyncio.to_thread(_objects, translations, aligned)
+
+
+def _objects(translations: Sequence[Translation], alignments: Sequence[Sequence[Aligned]]) -> list[dict[str, Any]]:
+    """Return the answer for each line, with the alignment of each hypothesis that has one."""
     found = []
-    for translation in translations:
-        aligned = direction.model.align(translation) if wanted.alignment else []
+    for translation, aligned in zip(translations, alignments, strict=True):
         hypotheses = []
         for place, each in enumerate(translation.hypotheses):
             fields: dict[str, Any] = {

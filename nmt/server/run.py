@@ -5,41 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nmt.errors import NMTError, UsageError
 from nmt.log import logger
 from nmt.server.application import make_application
+from nmt.server.connections import LimitedConnection, allow_open_files
 from nmt.server.directions import Directions
 from nmt.server.service import Service
 
-HEADER_SECONDS = 30.0
-"""Longest time in which the header of a request must arrive."""
 KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 30
-
-
-class _Protocol(H11Protocol):
-    """HTTP/1.1 without delays of TCP. Connections whose first request does not arrive are closed."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Start the clock. Head and body of an answer are sent at once, without waiting for an acknowledgement."""
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().connection_made(transport)
-        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_idle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        self._header_timer.cancel()
-        super().connection_lost(exc)
-
-    def _close_idle(self) -> None:
-        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
-            self.transport.close()
+SWITCH_SECONDS = 0.001
+"""Longest time for which a thread that translates keeps the interpreter. Each answer needs it several times."""
 
 
 class _Server(uvicorn.Server):
@@ -56,12 +37,31 @@ class _Server(uvicorn.Server):
         logger.info("%s serves %s", self._address, _listing(self._service.directions))
 
 
+def make_server_config(service: Service, *, host: str, port: int, trusted_proxies: str = "") -> uvicorn.Config:
+    """Return the options of uvicorn; see `serve`."""
+    return uvicorn.Config(
+        make_application(service),
+        host=host,
+        port=port,
+        http=LimitedConnection,
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
+        limit_concurrency=service.settings.connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
 def serve(
     service: Service,
     *,
     host: str,
     port: int,
-    connections: int,
     trusted_proxies: str,
     reload: Callable[[], Directions],
 ) -> None:
@@ -71,29 +71,15 @@ def serve(
         service: The service.
         host: The address to listen at.
         port: The port; 0: any free one.
-        connections: Most connections at once.
         trusted_proxies: Addresses of proxies whose X-Forwarded-For is believed, separated by commas.
         reload: Loads the models.
 
     Raises:
         UsageError: The address cannot be used.
     """
-    config = uvicorn.Config(
-        make_application(service),
-        host=host,
-        port=port,
-        http=_Protocol,
-        loop="asyncio",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies or None,
-        limit_concurrency=connections,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    config = make_server_config(service, host=host, port=port, trusted_proxies=trusted_proxies)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    allow_open_files(service.settings.connections)
     try:
         listening = config.bind_socket()
     except SystemExit:

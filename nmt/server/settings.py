@@ -16,6 +16,7 @@ class ServerSettings:
         body_bytes: Most bytes of a body, except for files.
         file_bytes: Most bytes of a file.
         seconds: Longest time of a request.
+        connections: Most connections at once.
         keys: The file of API keys. None: no keys.
         requests_per_minute: Requests of an address or key in a minute. None: no limit.
         origins: Origins that browsers may send requests from; `*` for all.
@@ -28,6 +29,7 @@ class ServerSettings:
     body_bytes: int = 2_000_000
     file_bytes: int = 20_000_000
     seconds: float = 120.0
+    connections: int = 1_000
     keys: Path | None = None
     requests_per_minute: int | None = None
     origins: tuple[str, ...] = ()

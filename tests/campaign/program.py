@@ -7,6 +7,7 @@ configurations   change configurations
 inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
 load             use many threads, processes and lines
+serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients
 short            some of kills, files, configurations and inputs
 """
 
@@ -33,15 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("kills", "faults", *FUZZED, "parsers", "load", "short"))
+    parser.add_argument("part", choices=("kills", "faults", *FUZZED, "parsers", "load", "serve", "short"))
     parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
     parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
     parser.add_argument("--seconds", type=int, default=60, help="Duration for each parser. Default: 60.")
     parser.add_argument("--lines", type=int, default=200_000, help="Lines through a pipe. Default: 200000.")
+    parser.add_argument("--requests", type=int, default=500_000, help="Requests of soak. Default: 500000.")
+    parser.add_argument("--model", type=Path, help="Model for the speed of serve. Default: a tiny one.")
+    parser.add_argument("--text", type=Path, help="Lines for the speed of serve. Default: generated ones.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of all random choices. Default: 1.")
     parser.add_argument("--minutes", type=float, default=60.0, help="Longest duration. Default: 60.")
-    parser.add_argument("--only", action="append", help="Name of a scenario, file or parser. Default: all.")
+    parser.add_argument("--only", action="append", help="Name of a scenario, file, parser or check. Default: all.")
     parser.add_argument(
         "--keep",
         type=Path,
@@ -72,6 +76,11 @@ def _run(options: argparse.Namespace, work: Path) -> int:
         from campaign.load import campaign
 
         return int(bool(campaign(work, lines=options.lines, show=show)))
+    if options.part == "serve":
+        from campaign import serving
+
+        limits = {"requests": options.requests, "minutes": options.minutes, "only": options.only}
+        return int(bool(serving.campaign(work, model=options.model, text=options.text, **limits, show=show)))
     options.count, options.targeted, options.only = SHORT_KILLS, SHORT_KILLS, SHORT_SCENARIOS
     failed = _kills(options, work)
     options.count, options.only = SHORT_FILES, None

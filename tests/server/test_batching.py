@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Hashable
+from random import Random
 from typing import Any
 
 import pytest
@@ -195,3 +196,50 @@ def test_closing_finishes_what_waits() -> None:
         return texts(await request)
 
     assert asyncio.run(main()) == list("ABCDEF")
+
+
+def test_requests_of_a_client_take_turns_and_do_not_multiply_its_share() -> None:
+    recorder = Recorder()
+
+    async def work(batcher: Batcher) -> None:
+        recorder.may.clear()
+        tasks = [asyncio.ensure_future(batcher.translate(lines("first"), client="one", options=None))]
+        await started(recorder)
+        for name in "abc":
+            many = lines(*(f"{name}{n}" for n in range(20)))
+            tasks.append(asyncio.ensure_future(batcher.translate(many, client="one", options=None)))
+        tasks.append(asyncio.ensure_future(batcher.translate(lines("short"), client="one", options=None)))
+        other = lines(*(f"other{n}" for n in range(20)))
+        tasks.append(asyncio.ensure_future(batcher.translate(other, client="two", options=None)))
+        await asyncio.sleep(0.01)
+        recorder.may.set()
+        await asyncio.gather(*tasks)
+
+    run(recorder, work, batch_lines=8)
+    assert sorted(recorder.batches[1]) == sorted(["a0", "b0", "c0", "short", *(f"other{n}" for n in range(4))])
+    assert all(sum(line.startswith("other") for line in batch) == 4 for batch in recorder.batches[2:6])
+
+
+def test_every_line_is_translated_once_and_reaches_its_own_request() -> None:
+    """Random requests of several clients with two sets of options, some of them cancelled."""
+    recorder = Recorder()
+    random = Random(3)
+
+    async def work(batcher: Batcher) -> list[tuple[list[str], Any]]:
+        tasks = []
+        for number in range(200):
+            wanted = [f"r{number} l{n}" for n in range(random.randint(1, 12))]
+            call = batcher.translate(lines(*wanted), client=f"c{random.randint(0, 5)}", options=random.choice("ab"))
+            tasks.append((wanted, asyncio.ensure_future(call)))
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+            if random.random() < 0.2:
+                random.choice(tasks)[1].cancel()
+        found = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
+        assert batcher.waiting == 0
+        return [(wanted, each) for (wanted, _), each in zip(tasks, found, strict=True)]
+
+    for wanted, result in run(recorder, work, batch_lines=7, batch_characters=60):
+        assert isinstance(result, asyncio.CancelledError) or texts(result) == [line.upper() for line in wanted]
+    done = [line for batch in recorder.batches for line in batch]
+    assert len(done) == len(set(done))

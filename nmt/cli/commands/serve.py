@@ -142,7 +142,8 @@ def serve(
             "--connections",
             metavar="<int>",
             min=1,
-            help="Most connections at once. Further ones get status 503. Default: 1000.",
+            help="Most connections at once. Further ones replace those that send nothing, or get status 503. Default: "
+            "1000.",
             rich_help_panel=LIMITS,
         ),
     ] = 1_000,
@@ -183,6 +184,7 @@ def serve(
     settings = ServerSettings(
         characters=max_characters,
         seconds=max_seconds,
+        connections=connections,
         keys=keys,
         requests_per_minute=requests_per_minute,
         origins=tuple(origins or ()),
@@ -193,7 +195,6 @@ def serve(
         make_service(load(), settings),
         host=host,
         port=port,
-        connections=connections,
         trusted_proxies=trusted_proxies,
         reload=load,
     )
