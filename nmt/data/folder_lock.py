@@ -25,7 +25,7 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, err
 
 
 @contextlib.contextmanager
-def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def lock_folder(folder: Path, *, wait: bool = False, inside: bool = False) -> Iterator[None]:
     """Hold the lock of a folder during the block. The folder need not exist.
 
     The lock is that of the system (`flock`, which NFS passes on to its server) on the file `.NAME.lock` beside the
@@ -35,14 +35,15 @@ def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     Args:
         folder: The folder.
         wait: Wait for another process to release the lock, with one log line, instead of raising an error.
+        inside: Put the lock file into the folder, for folders that users choose. Their parents may be read-only.
 
     Raises:
         UsageError: Another process holds the lock. The message names it.
         OSError: The lock file cannot be made.
     """
     folder = Path(os.path.realpath(folder))
-    path = folder.with_name(f".{folder.name}.lock")
-    created = make_parents(folder.parent)
+    path = folder / ".folder.lock" if inside else folder.with_name(f".{folder.name}.lock")
+    created = make_parents(path.parent)
     waiting = False
     try:
         while (handle := _acquire(path)) is None:

@@ -20,6 +20,15 @@ OVERRIDES = (
     "training.keep_checkpoints=2",
 )
 TRAIN = ("train", "toy.yaml", *OVERRIDES)
+SWEEP = """\
+name: two
+base: toy.yaml
+seeds: 1
+baseline: null
+variants:
+  - {name: usual, options: [training.max_epochs=1]}
+  - {name: small, options: [training.max_epochs=1, model.embedding_size=8]}
+"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ def write_experiment(folder: Path) -> None:
         for side, language in enumerate(("en", "de")):
             (folder / f"{name}.{language}").write_text("".join(pair[side] + "\n" for pair in pairs), "utf-8")
     (folder / "toy.yaml").write_text(TOY_CONFIG, "utf-8")
+    (folder / "sweep.yaml").write_text(SWEEP, "utf-8")
     lines = [pair[0] for pair in toy_pairs(LINES, seed=2)]
     lines[5] = ""
     (folder / "lines.en").write_text("".join(line + "\n" for line in lines), "utf-8")
@@ -176,6 +186,17 @@ SCENARIOS = {
             growing=("data/toy-distilled/translations.jsonl",),
             before=small_windows,
         ),
+        Scenario(
+            "back-translate",
+            (
+                *("back-translate", "toy.yaml", "--self-training", "--model", "parent.safetensors"),
+                *("--monolingual", "lines.en", "--drop", "empty", *OVERRIDES[:1], "training.max_epochs=1"),
+            ),
+            prepare=(PARENT,),
+            growing=("data/toy-self-trained/translations.jsonl",),
+            before=small_windows,
+        ),
+        Scenario("sweep", ("sweep", "sweep.yaml")),
         _translate("text", "out.de"),
         _translate("jsonl", "out.jsonl", "--format", "jsonl", "--n-best", "2", "--alignment", "soft"),
         _translate("tsv", "out.tsv", "--format", "tsv", "--n-best", "2"),

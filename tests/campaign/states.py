@@ -20,6 +20,7 @@ CLOCKS = {
     "seconds",
     "target_tokens_per_second",
     "training_seconds",
+    "minutes",
     "created",
     "command",
     "commit",
@@ -131,7 +132,8 @@ def corrupt_files(folder: Path, growing: Mapping[str, bytes] = {}) -> list[str]:
         if path.is_symlink() or any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         if path.is_dir():
-            missing = [part for part in PARTS.get(path.parent.name, ()) if not (path / part).exists()]
+            parts = () if path.name.startswith("sweep-") else PARTS.get(path.parent.name, ())
+            missing = [part for part in parts if not (path / part).exists()]
             found += [f"{name}: without {part}" for part in missing]
             continue
         if name in growing:

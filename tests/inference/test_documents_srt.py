@@ -100,3 +100,11 @@ def test_lines_are_broken_evenly() -> None:
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
 def test_a_file_without_cues_stays_as_it_is(tmp_path: Path, content: str) -> None:
     assert translate(tmp_path, "a.srt", content.encode())[0] == content.encode()
+
+
+def test_a_row_of_many_words_takes_linear_time() -> None:
+    words = [f"word{number}" for number in range(200_000)]
+    rows = break_lines(" ".join(words), 1000)
+    assert " ".join(rows) == " ".join(words)
+    assert len(rows) == 1000
+    assert max(map(len, rows)) < 2 * min(map(len, rows))

@@ -44,6 +44,10 @@ FOLDER = {
         "nmt.augmentation.back_translate._back_translate",
     ),
     "sweep": (("sweep", "sweep.yaml"), "nmt.sweep.run.run_all"),
+    "evaluate": (
+        (*("evaluate", "-m", "one.safetensors", "-o", "evaluated"), "--source", "train.en", "--reference", "train.de"),
+        "nmt.cli.commands.evaluate._translate_and_score",
+    ),
 }
 """Commands that write into a folder of their own."""
 SWEEP = """\
@@ -122,6 +126,7 @@ def test_a_file_is_refused_to_a_second_process(folder: Path, first: str) -> None
 @pytest.mark.parametrize("first", FOLDER)
 def test_a_folder_is_refused_to_a_second_process(folder: Path, first: str) -> None:
     paths = {"distill": "data/toy-distilled", "back-translate": "data/toy-back-translated", "sweep": "runs/sweep-two"}
+    paths["evaluate"] = "evaluated"
     with working(*FOLDER[first]) as process:
         path = paths.get(first) or str(preprocess(load_config(Path("toy.yaml"))).folder)
         assert_refused(process, FOLDER[first][0], path=path)

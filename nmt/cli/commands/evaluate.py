@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -26,6 +27,7 @@ from nmt.cli.schema_options import with_decoding, with_options
 from nmt.config.conflicts import LANGUAGE
 from nmt.config.introspection import flag, options_of
 from nmt.config.schema import DataConfig, DecodingConfig, EvaluationConfig, TestSetConfig
+from nmt.data.folder_lock import lock_folder
 from nmt.data.languages import are_same_pair, find_language
 from nmt.data.lines import read_lines
 from nmt.errors import UsageError
@@ -144,25 +146,26 @@ def evaluate(
             raise UsageError("--target-language requires --hypothesis: a model has its own target language.")
         if tests is not None and source is not None:
             raise UsageError("--tests excludes --source.")
-        loaded = load_models(models)
-        if source is None or reference is None:
-            sets = _test_sets(loaded[0], tests)
-        else:
-            sets = [TestSetConfig(name=source.name, source=str(source), target=str(reference))]
-        from nmt.inference.translator import Translator
+        with contextlib.nullcontext() if output is None else lock_folder(output, inside=True):
+            loaded = load_models(models)
+            if source is None or reference is None:
+                sets = _test_sets(loaded[0], tests)
+            else:
+                sets = [TestSetConfig(name=source.name, source=str(source), target=str(reference))]
+            from nmt.inference.translator import Translator
 
-        constraints = ConstraintFiles(avoid=avoid, terminology=terminology)
-        translator = Translator.from_models(
-            loaded,
-            weights=model_weights or None,
-            decoding=decoding,
-            mbr=mbr,
-            avoid=constraints.read_avoided(),
-            terminology=constraints.read_terminology(),
-        )
-        results = _translate_and_score(
-            translator, loaded[0], sets, evaluation, protocols, output=output, overwrite=overwrite
-        )
+            constraints = ConstraintFiles(avoid=avoid, terminology=terminology)
+            translator = Translator.from_models(
+                loaded,
+                weights=model_weights or None,
+                decoding=decoding,
+                mbr=mbr,
+                avoid=constraints.read_avoided(),
+                terminology=constraints.read_terminology(),
+            )
+            results = _translate_and_score(
+                translator, loaded[0], sets, evaluation, protocols, output=output, overwrite=overwrite
+            )
     _print(results, as_json=as_json)
 
 

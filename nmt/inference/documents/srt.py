@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 from nmt.errors import DataError
@@ -107,14 +109,16 @@ def break_lines(text: str, count: int) -> list[str]:
     words, joint = WORD.findall(text), " "
     if len(words) < count:
         words, joint = re.findall(rf"[^{BREAK_AFTER}]+[{BREAK_AFTER}]*|[{BREAK_AFTER}]+", text), ""
+    ends = [end - len(joint) for end in accumulate(len(word) + len(joint) for word in words)]
     rows: list[str] = []
-    while count > 1 and len(words) > 1:
-        goal = len(joint.join(words)) / count
-        lengths = [abs(len(joint.join(words[:cut])) - goal) for cut in range(1, len(words))]
-        cut = lengths.index(min(lengths)) + 1
-        rows.append(joint.join(words[:cut]))
-        words, count = words[cut:], count - 1
-    return [*rows, joint.join(words)]
+    first, start = 0, 0
+    while count > 1 and len(words) - first > 1:
+        goal = start + (ends[-1] - start) / count
+        after = bisect_left(ends, goal, first, len(words) - 2)
+        cut = after + (after == first or goal - ends[after - 1] > ends[after] - goal)
+        rows.append(joint.join(words[first:cut]))
+        first, start, count = cut, ends[cut - 1] + len(joint), count - 1
+    return [*rows, joint.join(words[first:])]
 
 
 def _lines(text: str) -> list[SubtitleLine]:
@@ -133,12 +137,13 @@ def _cues(text: str, name: str) -> list[tuple[list[str], list[SubtitleLine]]]:
     """
     lines = _lines(text)
     timings = [place for place, line in enumerate(lines) if TIMING.match(line.text)]
+    timed = set(timings)
     heads = [
-        place - 1 if place and NUMBER.match(lines[place - 1].text) and place - 1 not in timings else place
+        place - 1 if place and NUMBER.match(lines[place - 1].text) and place - 1 not in timed else place
         for place in timings
     ]
     for place, line in enumerate(lines):
-        if "-->" in line.text and place not in set(timings):
+        if "-->" in line.text and place not in timed:
             raise DataError(
                 f"{name}, line {line.number}: {line.text.strip()!r} is not a timing such as "
                 "'00:00:01,000 --> 00:00:02,500'. Correct the file."
