@@ -7,7 +7,8 @@ configurations   change configurations
 inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
 load             use many threads, processes and lines
-serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients
+serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients,
+                 requests (random ones, needs `pip install schemathesis`)
 short            some of kills, files, configurations and inputs
 """
 
@@ -79,7 +80,7 @@ def _run(options: argparse.Namespace, work: Path) -> int:
     if options.part == "serve":
         from campaign import serving
 
-        limits = {"requests": options.requests, "minutes": options.minutes, "only": options.only}
+        limits = {name: getattr(options, name) for name in ("requests", "count", "minutes", "only")}
         return int(bool(serving.campaign(work, model=options.model, text=options.text, **limits, show=show)))
     options.count, options.targeted, options.only = SHORT_KILLS, SHORT_KILLS, SHORT_SCENARIOS
     failed = _kills(options, work)

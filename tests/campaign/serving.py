@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -361,6 +362,7 @@ def campaign(
     model: Path | None,
     text: Path | None,
     requests: int,
+    count: int,
     minutes: float,
     only: Sequence[str] | None,
     show: Any = print,
@@ -372,6 +374,7 @@ def campaign(
         model: A model file, for the speed. None: a tiny one.
         text: Lines for the speed. None: generated ones.
         requests: Requests of the long run.
+        count: Random requests.
         minutes: Longest duration of the long run.
         only: Names of checks. None: all.
         show: Prints what was measured.
@@ -384,6 +387,7 @@ def campaign(
         "speed": lambda: check_speed(model or tiny, lines, show, threads=2),
         "soak": lambda: check_soak(models, count=requests, minutes=minutes, show=show),
         "hostile": lambda: check_hostile(tiny, show),
+        "requests": lambda: check_requests(tiny, work, show, count=count),
     }
     problems = []
     for name, check in checks.items():
@@ -392,3 +396,29 @@ def campaign(
             show(f"{name}: {'; '.join(found) or 'nothing found'}")
             problems += found
     return problems
+
+
+FUZZED_ROUTES = 2
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def check_requests(model: Path, work: Path, show: Any, *, count: int) -> list[str]:
+    """Send random requests to the routes of /v1: requests that their description allows, and others.
+
+    No answer may be an error of the server, and each must be as described. Needs schemathesis.
+    """
+    with serving(model, "--threads", "1", "--max-characters", 2_000, "--max-seconds", 10) as server:
+        with urllib.request.urlopen(f"{server.address}/v1/openapi.json") as answer:
+            description = json.load(answer)
+        fields = description["components"]["schemas"]["TranslationRequest"]["properties"]
+        fields["source"]["enum"], fields["target"]["enum"] = ["auto", PAIRS[0][0]], [PAIRS[0][1]]
+        file = work / "openapi.json"
+        file.write_text(json.dumps(description), "utf-8")
+        options = ["--url", server.address, "--checks", CHECKS, "--phases", "fuzzing", "--mode", "all", "--no-color"]
+        options += ["--max-examples", str(max(1, count // FUZZED_ROUTES)), "--generation-database", "none"]
+        command = [sys.executable, "-m", "schemathesis.cli", "run", str(file), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        generated = re.findall(r"(\d+) generated.*", done.stdout)
+        show(f"{generated[0] if generated else 0} random requests, {server.megabytes('VmHWM')} MB at most")
+        problems = [] if done.returncode == 0 else [f"schemathesis: {done.stdout[-4_000:]}{done.stderr[-500:]}"]
+        return [*problems, *asyncio.run(_answers(server, "random requests"))]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import deepl
@@ -9,6 +12,7 @@ import httpx
 import pytest
 from deep_translator import LibreTranslator
 from deep_translator.exceptions import AuthorizationException
+from libretranslate_aio import BadRequestError, ForbiddenError, LibreTranslate
 from libretranslatepy import LibreTranslateAPI
 
 import nmt
@@ -99,3 +103,66 @@ class TestDeepL:
             deepl.DeepLClient("wrong", server_url=locked).translate_text(TEXT, target_lang="DE")
         with pytest.raises(deepl.DeepLException):
             client.get_glossary("unknown")
+
+
+def test_libretranslate_aio(server: str, locked: str, expected: str) -> None:
+    with LibreTranslate(server) as client:
+        assert client.translate(TEXT, "en", "de").translated_text == expected
+        assert client.health()
+        assert client.frontend_settings().char_limit == 50_000
+        assert {each.code for each in client.languages()} == {"en", "de"}
+        assert client.detect("The dog is in the house.")[0].language == "en"
+        with pytest.raises(BadRequestError):
+            client.translate(TEXT, "en", "xx")
+    with LibreTranslate(locked, api_key="wrong") as client, pytest.raises(ForbiddenError):
+        client.translate(TEXT, "en", "de")
+
+
+NODE = shutil.which("node")
+NPM = shutil.which("npm")
+PACKAGES = {"translate": "3.1.0", "libretranslate": "1.0.1"}
+SCRIPTS = {
+    "translate": """
+        const { default: translate } = await import("translate");
+        Object.assign(translate, { engine: "libre", url: `${address}/translate`, from: "en" });
+        const right = await translate(text, "de");
+        let error = null;
+        try { await translate(text, { to: "ko", from: "de" }); } catch (caught) { error = caught.message; }
+        console.log(JSON.stringify({ right, error }));
+    """,
+    "libretranslate": """
+        const { default: { translate } } = await import("libretranslate");
+        const right = await translate({ query: text, source: "en", target: "de", apiurl: address });
+        console.log(JSON.stringify({ right }));
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages. It needs node, npm and a network."""
+    if NODE is None or NPM is None:
+        pytest.skip("needs node and npm")
+    folder = tmp_path_factory.mktemp("node")
+    names = [f"{name}@{version}" for name, version in PACKAGES.items()]
+    command = [NPM, "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", *names]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm did not install the packages in time")
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot install the packages: {done.stderr[-200:]}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", PACKAGES)
+def test_node(server: str, expected: str, node_packages: Path, package: str) -> None:
+    assert NODE is not None
+    values = f"const [address, text] = {json.dumps([server, TEXT])};"
+    command = [NODE, "--input-type=module", "-e", f"{values}{SCRIPTS[package]}"]
+    done = subprocess.run(command, cwd=node_packages, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["right"] == expected
+    assert found.get("error") is None or found["error"].startswith("No model translates")
