@@ -417,7 +417,7 @@ def check_requests(model: Path, work: Path, show: Any, *, count: int) -> list[st
         options = ["--url", server.address, "--checks", CHECKS, "--phases", "fuzzing", "--mode", "all", "--no-color"]
         options += ["--max-examples", str(max(1, count // FUZZED_ROUTES)), "--generation-database", "none"]
         command = [sys.executable, "-m", "schemathesis.cli", "run", str(file), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
         generated = re.findall(r"(\d+) generated.*", done.stdout)
         show(f"{generated[0] if generated else 0} random requests, {server.megabytes('VmHWM')} MB at most")
         problems = [] if done.returncode == 0 else [f"schemathesis: {done.stdout[-4_000:]}{done.stderr[-500:]}"]
