@@ -35,7 +35,7 @@ def check_run(config: Config, *, overwrite: bool) -> None:
     run = RunFolder(config.name)
     if overwrite:
         return
-    if run.all_checkpoints():
+    if run.can_resume():
         run.check_resumable(config)
     elif run.best.exists():
         raise UsageError(

@@ -39,11 +39,12 @@ def lock_folder(folder: Path, *, wait: bool = False, inside: bool = False) -> It
 
     Raises:
         UsageError: Another process holds the lock. The message names it.
+        DataError: A parent of the folder is a file.
         OSError: The lock file cannot be made.
     """
     folder = Path(os.path.realpath(folder))
     path = folder / ".folder.lock" if inside else folder.with_name(f".{folder.name}.lock")
-    created = make_parents(path.parent)
+    created = _make_parents(path.parent)
     waiting = False
     try:
         while (handle := _acquire(path)) is None:
@@ -64,6 +65,16 @@ def lock_folder(folder: Path, *, wait: bool = False, inside: bool = False) -> It
             os.close(handle)
     finally:
         remove_empty(created)
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    try:
+        return make_parents(folder)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), folder)
+        raise DataError(
+            f"{_shown(file)} is a file, so no folder can be made there. Move the file, or choose another path."
+        ) from error
 
 
 def lock_output(file: Path) -> contextlib.AbstractContextManager[None]:

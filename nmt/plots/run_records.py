@@ -42,6 +42,8 @@ class RunRecords(NamedTuple):
     """Validation metrics by key: loss, perplexity, bleu, chrf and others."""
     warnings: list[TrainingWarning]
     """In order of time."""
+    noisy: frozenset[int] = frozenset()
+    """Updates with a validation whose score cannot be told from noise, so that the loss selects models."""
 
 
 def find_metrics(run: str | None) -> Path:
@@ -80,6 +82,7 @@ def read_records(path: Path) -> RunRecords:
     folder = path.parent
     series: dict[str, dict[str, Series]] = {"train": {}, "valid": {}}
     warnings = []
+    noisy = set()
     skipped = 0
     for number, line in enumerate(lines, 1):
         record = _parse(line)
@@ -87,6 +90,8 @@ def read_records(path: Path) -> RunRecords:
             warnings.append(TrainingWarning(record["update"], str(record.get("name"))))
         elif record is not None:
             _add(series[record["kind"]], record)
+            if record.get("significant") is False:
+                noisy.add(record["update"])
         elif line.strip() and (number < len(lines) or line.endswith("\n")):
             skipped += 1
             if skipped <= MAX_SHOWN_LINES:
@@ -95,7 +100,7 @@ def read_records(path: Path) -> RunRecords:
         logger.warning("%s: %s invalid records were skipped", path, f"{skipped:,}")
     if not any(series.values()):
         raise DataError(f"{path} contains no metrics yet. Training writes them with its first report.")
-    return RunRecords(folder.resolve().name, folder, series["train"], series["valid"], warnings)
+    return RunRecords(folder.resolve().name, folder, series["train"], series["valid"], warnings, noisy=frozenset(noisy))
 
 
 def _newest_metrics() -> Path:

@@ -155,7 +155,7 @@ def _check_same(run: Run, output: Path) -> None:
     result, folder = _result_path(run, output), RunFolder(run.name)
     if result.exists():
         where, differing = result, _differences(run, _read_json(result))
-    elif folder.all_checkpoints():
+    elif folder.can_resume():
         where, differing = folder.path, _other_options(run.config, read_values(folder.config))
     else:
         return

@@ -187,7 +187,7 @@ def checkpoints_of(run: Path) -> dict[int, Path]:
 
 
 def choose_checkpoints(
-    checkpoints: Mapping[int, Path], *, last: int | None, best: int | None, scores: Mapping[int, float]
+    checkpoints: Mapping[int, Path], *, last: int | None, best: int | None, scores: Mapping[int, tuple[float, float]]
 ) -> list[Path]:
     """Return some of a run's checkpoints, oldest first.
 
@@ -195,7 +195,7 @@ def choose_checkpoints(
         checkpoints: The checkpoints by update.
         last: Number of checkpoints to take from the end.
         best: Number of checkpoints to take by validation score. Without `last` and `best`: all.
-        scores: Validation scores by update; larger is better.
+        scores: Rank of the validation by update: larger is better, and the second number decides between equal ones.
 
     Raises:
         UsageError: The run has fewer checkpoints.
@@ -203,13 +203,14 @@ def choose_checkpoints(
     chosen = list(checkpoints)
     wanted = last if last is not None else best
     if best is not None:
-        chosen = sorted((update for update in chosen if update in scores), key=lambda update: -scores[update])[:best]
+        validated = (update for update in chosen if update in scores)
+        chosen = sorted(validated, key=lambda update: scores[update], reverse=True)[:best]
     elif last is not None:
         chosen = chosen[-last:]
     if wanted is not None and len(chosen) < wanted:
-        validated = " with a validation" if best is not None else ""
+        kind = " with a validation" if best is not None else ""
         raise UsageError(
-            f"the run has {len(chosen)} checkpoints{validated}, fewer than {wanted}. Average fewer, or set "
+            f"the run has {len(chosen)} checkpoints{kind}, fewer than {wanted}. Average fewer, or set "
             "training.keep_checkpoints higher before training"
         )
     return [checkpoints[update] for update in sorted(chosen)]

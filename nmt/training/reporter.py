@@ -139,13 +139,24 @@ class Reporter:
             },
         )
 
-    def valid(self, *, update: int, epoch: int, scores: dict[str, float], seconds: float, best: bool) -> None:
-        """Report a validation: its scores, its duration, and whether it is the best so far."""
+    def valid(
+        self, *, update: int, epoch: int, scores: dict[str, float], seconds: float, best: bool, significant: bool
+    ) -> None:
+        """Report a validation.
+
+        Args:
+            update: Number of updates.
+            epoch: Number of the epoch.
+            scores: The scores by metric.
+            seconds: Duration.
+            best: Whether it is the best so far.
+            significant: Whether the score that selects models can be told from noise.
+        """
         shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
         logger.info(
             "validation at update %d  %s  (%s)%s", update, shown, duration(seconds), "  best so far" if best else ""
         )
-        self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best})
+        self._write("valid", update, epoch, {**scores, "seconds": seconds, "best": best, "significant": significant})
 
     def warning(self, *, update: int, epoch: int, name: str, text: str) -> None:
         """Report a finding of `nmt.training.diagnosis`."""

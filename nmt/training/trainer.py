@@ -303,6 +303,7 @@ class Trainer:
             scores=result.scores,
             seconds=result.seconds,
             best=best,
+            significant=mark.significant,
         )
         if result.translations:
             write_translations(self.run.translations / f"valid-{state.update:06d}.txt", result.translations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ def test_the_best_checkpoints_are_those_that_were_validated_best(tmp_path: Path)
     output = tmp_path / "mean.safetensors"
     assert nmt("average", str(RUN), "--best", "2", "-o", str(output), "--no-validate").code == 0
     assert_mean(output, [RUN / "checkpoints" / f"update-{update:06d}" for update in best])
+
+
+def test_the_loss_ranks_checkpoints_whose_scores_are_noise(tmp_path: Path) -> None:
+    run = tmp_path / "noisy"
+    shutil.copytree(RUN, run, symlinks=True)
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    valid = [record for record in records if record["kind"] == "valid"]
+    for number, record in enumerate(valid):
+        record |= {"bleu": 1.0 + number, "loss": 1.0 + number, "significant": False}
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    output = tmp_path / "mean.safetensors"
+    assert nmt("average", str(run), "--best", "2", "-o", str(output), "--no-validate").code == 0
+    kept = [record["update"] for record in valid if (run / "checkpoints" / f"update-{record['update']:06d}").exists()]
+    assert_mean(output, [RUN / "checkpoints" / f"update-{update:06d}" for update in kept[:2]])
 
 
 def test_by_default_all_checkpoints_into_the_run(trained: Path) -> None:

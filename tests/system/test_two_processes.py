@@ -18,6 +18,7 @@ from nmt.config import load_config
 from nmt.data import folder_lock
 from nmt.data.folder_lock import lock_folder, lock_output
 from nmt.data.preprocess.preprocess import preprocess
+from nmt.errors import DataError
 from toy_experiments import write_toy_experiment
 from toy_runs import run
 from toy_teachers import save_teacher
@@ -177,3 +178,17 @@ def test_a_stale_lock_refuses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         folder_lock.check_unlocked(tmp_path / "a")
         with lock(tmp_path / "a"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("lock", "path"), [(lock_folder, "file/a"), (lock_output, "file/b/c"), (lock_folder, "file/a/b/c")]
+)
+def test_a_path_below_a_file_is_explained(
+    lock: Callable[[Path], Any], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_bytes(b"")
+    with pytest.raises(DataError, match="file is a file, so no folder can be made there"), lock(Path(path)):
+        pass
+    with pytest.raises(DataError, match="file is a file"), lock_folder(Path("file"), inside=True):
+        pass

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from cli_tools import contents, nmt, untouched_logging
+from nmt.augmentation.training import check_run
 from nmt.config import load_config
 from nmt.data import atomic_file, atomic_folder
 from nmt.data.atomic_file import PREFIX, replace_file, temporary_name, write_file
@@ -391,3 +392,12 @@ def test_a_model_file_keeps_its_permissions(folder: Path) -> None:
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
     assert not list(path.parent.glob(f"{PREFIX}*"))
+
+
+def test_commands_that_train_resume_from_a_checkpoint_that_was_renamed_aside(folder: Path) -> None:
+    run("training.max_updates=2", "training.checkpoint_every_updates=2", "training.keep_checkpoints=1")
+    trained = RunFolder("toy")
+    (checkpoint,) = trained.all_checkpoints()
+    checkpoint.rename(temporary_name(checkpoint))
+    check_run(load_config(Path("toy.yaml")), overwrite=False)
+    assert trained.newest_checkpoint().state["train_state"]["update"] == 2

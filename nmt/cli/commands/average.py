@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -155,14 +156,23 @@ def _select(paths: list[Path], last: int | None, best: int | None) -> list[Path]
     return choose_checkpoints(checkpoints_of(run), last=last, best=best, scores=scores)
 
 
-def _validation_scores(run: Path, file: ModelFile) -> dict[int, float]:
-    """Return the validation score after each update. A higher score is better."""
-    from nmt.training.validation import HIGHER_IS_BETTER
+def _validation_scores(run: Path, file: ModelFile) -> dict[int, tuple[float, float]]:
+    """Return a rank of the validation after each update, as training selects its best model. Higher is better."""
+    from nmt.training.improvement import Mark
+    from nmt.training.validation import maximized
 
     metric = file.config.training.validation.metric
-    series = read_records(run / METRICS_NAME).valid.get(metric, Series([], []))
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
-    return {update: sign * value for update, value in zip(series.updates, series.values, strict=True)}
+    records = read_records(run / METRICS_NAME)
+    values, losses = (
+        dict(zip(series.updates, series.values, strict=True))
+        for series in (records.valid.get(name, Series([], [])) for name in (metric, "loss"))
+    )
+    ranks = {}
+    for update, value in values.items():
+        loss = losses.get(update, math.inf)
+        score = maximized(metric, {"loss": loss, metric: value})
+        ranks[update] = (Mark(score, loss, significant=update not in records.noisy).rank, -loss)
+    return ranks
 
 
 def _print(before: TrialScores, after: TrialScores, validation: TuningSet) -> None:
