@@ -9,6 +9,8 @@ AttentionFormat = Literal["text", "png", "svg", "html", "json", "jsonl", "pharao
 Level = Literal["pieces", "words"]
 
 IMAGES: tuple[AttentionFormat, ...] = ("png", "svg")
+STEP_FORMATS: tuple[AttentionFormat, ...] = ("text", "json", "jsonl")
+"""Formats of --steps."""
 SUFFIXES: dict[str, AttentionFormat] = {
     ".png": "png",
     ".svg": "svg",

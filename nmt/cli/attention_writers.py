@@ -52,10 +52,11 @@ def write(output: AttentionOutputFile, lines: Lines, *, source_language: str, ta
         parts = attention_page(entries, source_language=source_language, target_language=target_language)
     else:
         parts = TEXTS[output.format](lines, output.level)
-    _write_texts(output, parts)
+    write_texts(output, parts)
 
 
-def _write_texts(output: AttentionOutputFile, parts: Iterable[str]) -> None:
+def write_texts(output: AttentionOutputFile, parts: Iterable[str]) -> None:
+    """Write each part as soon as it is available."""
     with open_whole(output.path or STANDARD_STREAM) as stream:
         for part in parts:
             stream.write(part.encode())

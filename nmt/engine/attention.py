@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.arrays import Array, namespace
-from nmt.engine.memory import InferenceState, SourceMemory
+from nmt.engine.memory import InferenceState, SourceMemory, Trace, record
 from nmt.engine.products import MatrixProduct, linear
 from nmt.engine.weights import Weights
 
@@ -67,16 +67,24 @@ class InferenceAttention:
         values = by_head if self._values is None else _by_head(_project(self._values, states), self._heads)
         return by_head if keys is None else keys, values
 
-    def __call__(self, queries: Array, state: InferenceState, memory: SourceMemory) -> Attended:
-        """Attend with `queries` [R, H], one for each row of `state`."""
+    def __call__(
+        self, queries: Array, state: InferenceState, memory: SourceMemory, trace: Trace | None = None
+    ) -> Attended:
+        """Attend with `queries` [R, H], one for each row of `state`.
+
+        With `trace`, record query [R, H], scores and head_weights [B, N, K, S], visible and factors of a window, and
+        the arrays of the score function.
+        """
         xp = namespace(queries)
         width = memory.states.shape[1]
         coverage, position = state.coverage, state.position
-        scores = self._score(queries, memory, coverage)  # [B, N, K, S]
+        scores = self._score(queries, memory, coverage, trace)  # [B, N, K, S]
         visible, factors = self._visible(queries, memory, position)  # [B, 1 or N, 1 or K, S] each
+        record(trace, query=queries, scores=scores, visible=visible, factors=factors)
         weights = _softmax(scores, visible)
         if factors is not None:
             weights *= factors
+        record(trace, head_weights=weights)
         contexts = xp.matmul(weights, memory.values)  # [B, N, K, M/N]
         if self._heads > 1:
             contexts = xp.permute_dims(contexts, (0, 2, 1, 3))  # [B, K, N, M/N]
@@ -144,11 +152,14 @@ class DotProducts:
         """Return the keys [B, N, S, A/N] of `states` [B, S, M]; None: the states."""
         return None if self._keys is None else _by_head(_project(self._keys, states), self._heads)
 
-    def __call__(self, queries: Array, memory: SourceMemory, coverage: Array | None) -> Array:
-        """Return the scores [B, N, K, S] of `queries` [R, H]."""
+    def __call__(
+        self, queries: Array, memory: SourceMemory, coverage: Array | None, trace: Trace | None = None
+    ) -> Array:
+        """Return the scores [B, N, K, S] of `queries` [R, H]; record projected_query [R, A]."""
         xp = namespace(queries)
         if self._queries is not None:
             queries = self._queries(queries)  # [R, A]
+            record(trace, projected_query=queries)
         if self._scale != 1:
             queries = queries * self._scale
         by_sentence = xp.reshape(queries, (len(memory.states), -1, queries.shape[1]))  # [B, K, A]
@@ -178,11 +189,18 @@ class AdditiveScores:
         """Return the keys U k [B, S, A] of `states` [B, S, M]."""
         return _project(self._keys, states)
 
-    def __call__(self, queries: Array, memory: SourceMemory, coverage: Array | None) -> Array:
-        """Return the scores [B, N, K, S] of `queries` [R, H], given `coverage` [R, S]."""
+    def __call__(
+        self, queries: Array, memory: SourceMemory, coverage: Array | None, trace: Trace | None = None
+    ) -> Array:
+        """Return the scores [B, N, K, S] of `queries` [R, H], given `coverage` [R, S].
+
+        With `trace`, record projected_query [R, A].
+        """
         xp = namespace(queries)
         sentences, width, size = memory.keys.shape
-        projected = xp.reshape(self._queries(queries), (sentences, -1, 1, size))  # [B, K, 1, A]
+        projected = self._queries(queries)  # [R, A]
+        record(trace, projected_query=projected)
+        projected = xp.reshape(projected, (sentences, -1, 1, size))  # [B, K, 1, A]
         rows = projected.shape[1]
         covered = None if coverage is None else xp.reshape(coverage, (sentences, rows, width, 1))  # [B, K, S, 1]
         shape = (sentences, rows, width, self._heads)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nmt.arrays import Array, namespace
 from nmt.engine.attention import Attended, InferenceAttention
 from nmt.engine.encoder import EmbeddingTable
-from nmt.engine.memory import InferenceState, SourceMemory, UnitState
+from nmt.engine.memory import InferenceState, SourceMemory, Trace, UnitState, record
 from nmt.engine.products import MatrixProduct, linear
 from nmt.engine.units import RecurrentUnit, make_unit
 from nmt.engine.weights import Weights
@@ -95,8 +95,12 @@ class InferenceDecoder:
             position=xp.zeros_like(memory.lengths) if attention and attention.needs_position else None,
         )
 
-    def step(self, ids: Array, state: InferenceState, memory: SourceMemory) -> DecodedPiece:
-        """Decode the pieces `ids` [R]."""
+    def step(self, ids: Array, state: InferenceState, memory: SourceMemory, trace: Trace | None = None) -> DecodedPiece:
+        """Decode the pieces `ids` [R].
+
+        With `trace`, record embedded [R, E], hidden [R, H], context [R, M], combined and attentional [R, O], gate
+        [R, O], lexical [R, E], and the arrays of the attention. Arrays that the configuration lacks are left out.
+        """
         xp = namespace(memory.states)
         embedded = self._embeddings(ids)  # [R, E]
         units, outputs = [], embedded
@@ -109,28 +113,34 @@ class InferenceDecoder:
                 inputs.append(attended.context)  # [R, M]
             unit = layer.step(inputs, state.units[level])
             if level == 0 and self._second is not None:
-                attended = self._attend(unit.hidden, state, memory)
+                attended = self._attend(unit.hidden, state, memory, trace)
                 assert attended is not None
                 unit = self._second.step([attended.context], unit)
             residual = self._residual_from is not None and level + 1 >= self._residual_from
             outputs = unit.hidden + outputs if residual else unit.hidden  # [R, H]
             units.append(unit)
             if level == 0 and self._placement == "bottom":
-                attended = self._attend(outputs, state, memory)
+                attended = self._attend(outputs, state, memory, trace)
         if attended is None:
-            attended = self._attend(outputs, state, memory)
+            attended = self._attend(outputs, state, memory, trace)
+        record(trace, embedded=embedded, hidden=outputs)
         if attended is None:
-            states = self._attentional_layer(None, outputs, embedded)  # [R, O]
+            states = self._attentional_layer(None, outputs, embedded, trace)  # [R, O]
             return DecodedPiece(states, state._replace(units=tuple(units)), None)
-        states = self._attentional_layer(attended.context, outputs, embedded)  # [R, O]
+        record(trace, context=attended.context, weights=attended.weights)
+        states = self._attentional_layer(attended.context, outputs, embedded, trace)  # [R, O]
         feed = None if state.feed is None else states
         after = InferenceState(tuple(units), feed, attended.coverage, attended.position)
         if self._lexical is not None:
-            states = xp.concat([states, self._lexical_states(attended.weights, memory)], axis=1)  # [R, O + E]
+            lexical = self._lexical_states(attended.weights, memory)  # [R, E]
+            record(trace, lexical=lexical)
+            states = xp.concat([states, lexical], axis=1)  # [R, O + E]
         return DecodedPiece(states, after, attended.weights)
 
-    def _attend(self, queries: Array, state: InferenceState, memory: SourceMemory) -> Attended | None:
-        return None if self._attention is None else self._attention(queries, state, memory)
+    def _attend(
+        self, queries: Array, state: InferenceState, memory: SourceMemory, trace: Trace | None
+    ) -> Attended | None:
+        return None if self._attention is None else self._attention(queries, state, memory, trace)
 
     def _lexical_states(self, weights: Array, memory: SourceMemory) -> Array:
         """Return the lexical states [R, E] of attention `weights` [R, S]; see `LexicalModel` in `nmt.model.layers`."""
@@ -167,7 +177,7 @@ class AttentionalProducts:
         else:
             self._all = MatrixProduct(weights, weight, outputs=output_size, bias=bias)
 
-    def __call__(self, context: Array | None, hidden: Array, embedded: Array) -> Array:
+    def __call__(self, context: Array | None, hidden: Array, embedded: Array, trace: Trace | None = None) -> Array:
         """Return the states [R, O] of `context` [R, M], `hidden` [R, H] and `embedded` [R, E]."""
         xp = namespace(hidden)
         others = [hidden, embedded] if self._kind == "deep" else [hidden]
@@ -175,7 +185,11 @@ class AttentionalProducts:
             combined = self._all(*(others if context is None else [context, *others]))  # [R, O]
         else:
             gate = xp.tanh(self._gate(context, hidden, embedded) * 0.5) * 0.5 + 0.5  # [R, O]
+            record(trace, gate=gate)
             combined = self._others(*others)  # [R, O]
             # z * W_c c + (1 - z) * r
             combined += gate * (self._context(context) - combined)
-        return combined if self._kind == "linear" else xp.tanh(combined, out=combined)
+        record(trace, combined=combined)
+        attentional = combined if self._kind == "linear" else xp.tanh(combined, out=combined)
+        record(trace, attentional=attentional)
+        return attentional

@@ -10,6 +10,17 @@ from typing import NamedTuple
 
 from nmt.arrays import Array, namespace, take_rows
 
+Trace = dict[str, Array]
+"""The arrays that a step computes on its way, by name. Recorded on request; see `record`."""
+
+
+def record(trace: Trace | None, **arrays: Array | None) -> None:
+    """Copy arrays into `trace`, because later lines overwrite some of them. None: do nothing."""
+    if trace is not None:
+        for name, values in arrays.items():
+            if values is not None:
+                trace[name] = namespace(values).asarray(values, copy=True)
+
 
 class UnitState(NamedTuple):
     """The state of one recurrent layer."""

@@ -21,7 +21,7 @@ from nmt.data.special_tokens import EOS
 from nmt.engine.attention import InferenceAttention
 from nmt.engine.decoder import DecodedPiece, InferenceDecoder
 from nmt.engine.encoder import EmbeddingTable, InferenceEncoder
-from nmt.engine.memory import InferenceOutput, InferenceState, SourceMemory, UnitState
+from nmt.engine.memory import InferenceOutput, InferenceState, SourceMemory, Trace, UnitState
 from nmt.engine.products import MatrixProduct, linear
 from nmt.engine.weights import Reader, Weights
 from nmt.search.interface import TopKOutput
@@ -107,9 +107,14 @@ class InferenceNetwork:
         """Return the initial decoder state, one row for each sentence of `memory`."""
         return self._decoder.initial_state(self._bridge(memory), memory)
 
-    def decode(self, ids: Array, state: InferenceState, memory: SourceMemory) -> DecodedPiece:
-        """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B)."""
-        return self._decoder.step(ids, state, memory)
+    def decode(
+        self, ids: Array, state: InferenceState, memory: SourceMemory, trace: Trace | None = None
+    ) -> DecodedPiece:
+        """Feed one piece to each row: `ids` [R], R a multiple of B; row r belongs to sentence r // (R / B).
+
+        With `trace`, record the arrays of the step; see `InferenceDecoder.step` and `InferenceAttention`.
+        """
+        return self._decoder.step(ids, state, memory, trace)
 
     def step(self, ids: Array, state: InferenceState, memory: SourceMemory) -> InferenceOutput:
         """Feed one piece to each row [R], and return all log-probabilities."""

@@ -39,8 +39,8 @@ class LineAttention(NamedTuple):
     """Number of segments of the line. There is no attention between different segments, and each has its own EOS."""
 
 
-class _AttentionJob(NamedTuple):
-    """A line, with the id pairs of its segments; none if it is blank."""
+class PairedLine(NamedTuple):
+    """A line and its translation, with the id pairs of its segments; none if it is blank."""
 
     line: int
     source: str
@@ -53,6 +53,59 @@ class LineTranslator(Protocol):
 
     def translate(self, lines: Iterable[SourceLine], /) -> Iterator[Translation]:
         """Return the translation of each line."""
+
+
+class LinePairer:
+    """Pairs lines with given translations or with those of the model, as ids. Threads may share it."""
+
+    def __init__(
+        self, model: ModelFile, *, decoding: Mapping[str, Any], translator: LineTranslator | None = None
+    ) -> None:
+        """Take the arguments of `AttentionExtractor`.
+
+        Raises:
+            UsageError: An option cannot be used.
+        """
+        self.options = override_decoding(model.config.decoding, decoding)
+        self._model = model
+        self._decoding = decoding
+        self._window_size = window_size(self.options.batch_sentences)
+        self._max_pieces = max_segment_pieces([model.config], decoding)
+        self._translator = translator
+
+    def pair(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[list[PairedLine]]:
+        """Return the lines in windows, in order; see `AttentionExtractor.attend`."""
+        translator = self._translator
+        if targets is None and translator is None:
+            translator = Translator.from_models([self._model], decoding=self._decoding)
+        for window in windows(number_lines(lines), self._window_size):
+            if targets is not None:
+                yield self._given(window, [clean(targets[line.number - 1]) for line in window])
+            else:
+                assert translator is not None
+                yield self._translated(window, translator)
+
+    def _translated(self, lines: Sequence[SourceLine], translator: LineTranslator) -> list[PairedLine]:
+        """Translate lines, as `nmt translate` does."""
+        paired = []
+        for translation in translator.translate(lines):
+            segments = translation.hypotheses[0].segments if translation.source_segments else []
+            pairs = list(map(IdPair, translation.source_segments, segments))
+            paired.append(PairedLine(translation.line, clean(translation.source), translation.text, pairs))
+        return paired
+
+    def _given(self, lines: Sequence[SourceLine], targets: Sequence[str]) -> list[PairedLine]:
+        """Pair lines with given translations, which cannot be split into segments."""
+        paired = []
+        texts = [clean(line.text) for line in lines]
+        tokenizers = self._model.tokenizers
+        sources, translations = tokenizers.source.encode(texts), tokenizers.target.encode(targets)
+        for line, text, target, source, ids in zip(lines, texts, targets, sources, translations, strict=True):
+            if len(source) > self._max_pieces:
+                logger.warning("line %d has %d pieces, more than the model was trained on", line.number, len(source))
+            pairs = [IdPair(source, ids)] if source and not is_blank(target) else []
+            paired.append(PairedLine(line.number, text, one_line(target), pairs))
+        return paired
 
 
 class AttentionExtractor:
@@ -74,7 +127,8 @@ class AttentionExtractor:
         """
         if model.config.model.attention.score == "none":
             raise UsageError(f"{model.path} has no attention: model.attention.score is none.")
-        options = override_decoding(model.config.decoding, decoding)
+        self._pairer = LinePairer(model, decoding=decoding, translator=translator)
+        options = self._pairer.options
         hardware = choose_hardware(options)
         self.aligner = Aligner(
             [model.network(hardware)],
@@ -82,11 +136,6 @@ class AttentionExtractor:
             hardware=hardware,
             batch_sentences=options.batch_sentences,
         )
-        self._model = model
-        self._decoding = decoding
-        self._window_size = window_size(options.batch_sentences)
-        self._max_pieces = max_segment_pieces([model.config], decoding)
-        self._translator = translator
 
     def attend(self, lines: Iterable[str], targets: Sequence[str] | None = None) -> Iterator[LineAttention | None]:
         """Return the attention of each line, in order; None for a blank line or a blank translation.
@@ -98,40 +147,10 @@ class AttentionExtractor:
         Raises:
             NMTError: A single line does not fit into memory.
         """
-        translator = self._translator
-        if targets is None and translator is None:
-            translator = Translator.from_models([self._model], decoding=self._decoding)
-        for window in windows(number_lines(lines), self._window_size):
-            if targets is not None:
-                jobs = self._forced_jobs(window, [clean(targets[line.number - 1]) for line in window])
-            else:
-                assert translator is not None
-                jobs = self._translated_jobs(window, translator)
-            yield from self._attend(jobs)
+        for window in self._pairer.pair(lines, targets):
+            yield from self._attend(window)
 
-    def _translated_jobs(self, lines: Sequence[SourceLine], translator: LineTranslator) -> list[_AttentionJob]:
-        """Translate lines, as `nmt translate` does."""
-        jobs = []
-        for translation in translator.translate(lines):
-            segments = translation.hypotheses[0].segments if translation.source_segments else []
-            pairs = list(map(IdPair, translation.source_segments, segments))
-            jobs.append(_AttentionJob(translation.line, clean(translation.source), translation.text, pairs))
-        return jobs
-
-    def _forced_jobs(self, lines: Sequence[SourceLine], targets: Sequence[str]) -> list[_AttentionJob]:
-        """Pair lines with given translations, which cannot be split into segments."""
-        jobs = []
-        texts = [clean(line.text) for line in lines]
-        tokenizers = self._model.tokenizers
-        sources, translations = tokenizers.source.encode(texts), tokenizers.target.encode(targets)
-        for line, text, target, source, ids in zip(lines, texts, targets, sources, translations, strict=True):
-            if len(source) > self._max_pieces:
-                logger.warning("line %d has %d pieces, more than the model was trained on", line.number, len(source))
-            pairs = [IdPair(source, ids)] if source and not is_blank(target) else []
-            jobs.append(_AttentionJob(line.number, text, one_line(target), pairs))
-        return jobs
-
-    def _attend(self, jobs: Sequence[_AttentionJob]) -> Iterator[LineAttention | None]:
+    def _attend(self, jobs: Sequence[PairedLine]) -> Iterator[LineAttention | None]:
         weights = iter(self.aligner.weights([pair for job in jobs for pair in job.pairs]))
         for job in jobs:
             segments = list(islice(weights, len(job.pairs)))
@@ -142,6 +161,6 @@ class AttentionExtractor:
                     f"line {job.line}: there is not enough memory for its attention. Split the line."
                 ) from None
 
-    def _line_attention(self, job: _AttentionJob, segments: Sequence[Weights]) -> LineAttention:
+    def _line_attention(self, job: PairedLine, segments: Sequence[Weights]) -> LineAttention:
         pieces, words = self.aligner.combine(job.pairs, segments, (job.source, job.translation))
         return LineAttention(job.line, job.source, job.translation, pieces, words, len(segments))

@@ -8,11 +8,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from nmt.cli.attention_output import IMAGES, SUFFIXES, AttentionFormat, AttentionOutputFile, Level
+from nmt.cli.attention_output import IMAGES, STEP_FORMATS, SUFFIXES, AttentionFormat, AttentionOutputFile, Level
 from nmt.cli.loading import config_with_data, open_model
 from nmt.cli.options import Model, Overwrite, Quiet, Verbose, check_not_input, option, require_new_file
 from nmt.cli.schema_options import COMPUTATION, with_decoding
@@ -21,8 +21,7 @@ from nmt.data.lines import is_blank, read_lines
 from nmt.errors import UnequalLines, UsageError
 from nmt.log import logger
 
-if TYPE_CHECKING:
-    from nmt.inference.attention import LineAttention
+Line = TypeVar("Line")
 
 # A word that ends like `news.en`, or has a folder before it. Text with a space is a sentence.
 LIKE_A_PATH = re.compile(r"\S*(/|\\|\w\.[A-Za-z]\w{0,9}$)\S*")
@@ -78,6 +77,14 @@ def attention(
             "averaged over those of a target word. Default: words for pharaoh, otherwise pieces.",
         ),
     ] = None,
+    steps: Annotated[
+        bool,
+        option(
+            "--steps",
+            help="Show the numbers of each decoder step instead: query, scores, weights, context, concatenation, tanh "
+            "and the most probable pieces. Formats: text, json and jsonl.",
+        ),
+    ] = False,
     *,
     decoding: dict[str, Any],
     overwrite: Overwrite = False,
@@ -95,12 +102,13 @@ def attention(
       nmt attention "The farmer has promised to come."
       nmt attention --level words "The farmer comes." -o picture.png
       nmt attention --target "Der Bauer kommt." "The farmer comes."
+      nmt attention --steps "The farmer comes."
       nmt attention news.en -o news.html
       nmt attention news.en --target news.de --format pharaoh > news.align
       nmt attention news.en --target news.de --gold news.align
     """
     if gold is not None:
-        _check_gold(format, output=output, level=level, beam_size=decoding["beam_size"])
+        _check_gold(format, output=output, level=level, steps=steps or None, beam_size=decoding["beam_size"])
         _score(model, text, target, gold, format, decoding)
         return
     if target is not None and decoding["beam_size"] is not None:
@@ -108,6 +116,8 @@ def attention(
     if text == target == "-":
         raise UsageError("TEXT and --target cannot both be standard input (-).")
     selected = _output(output, format, level)
+    if steps:
+        _check_steps(selected, level)
     lines = _lines(text, "TEXT")
     targets = None if target is None else list(_lines(target, "--target"))
     if targets is not None or selected.one_picture:
@@ -115,6 +125,13 @@ def attention(
         _check_lines(several, targets, selected)
     _check_output(selected, (text, target), overwrite=overwrite)
     file = open_model(model)
+    if steps:
+        from nmt.cli.steps_writers import write_steps
+        from nmt.inference.steps import StepRecorder
+
+        recorded = StepRecorder(file, decoding=decoding).record(lines, targets)
+        write_steps(selected, _warn_blank(recorded), config=file.config.model)
+        return
     from nmt.cli.attention_writers import write
     from nmt.inference.attention import AttentionExtractor
 
@@ -135,6 +152,14 @@ def _check_gold(format: AttentionFormat | None, **given: object) -> None:
             raise UsageError(f"--gold excludes --{name.replace('_', '-')}: it prints a score.")
     if format not in (None, "text", "json"):
         raise UsageError(f"--gold excludes --format {format}: choose text or json.")
+
+
+def _check_steps(selected: AttentionOutputFile, level: Level | None) -> None:
+    """Check that the format can show steps."""
+    if selected.format not in STEP_FORMATS:
+        raise UsageError(f"--steps excludes the format {selected.format}: choose {', '.join(STEP_FORMATS)}.")
+    if level is not None:
+        raise UsageError("--steps excludes --level: steps are between pieces.")
 
 
 def _score(
@@ -246,7 +271,7 @@ def _check_output(selected: AttentionOutputFile, inputs: tuple[str | None, ...],
         )
 
 
-def _warn_blank(attended: Iterator[LineAttention | None]) -> Iterator[LineAttention | None]:
+def _warn_blank(attended: Iterator[Line | None]) -> Iterator[Line | None]:
     """Pass lines on, and log the blank ones at the end."""
     blank: list[int] = []
     for number, line in enumerate(attended, 1):
