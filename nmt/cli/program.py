@@ -53,6 +53,7 @@ COMMANDS = {
     "back-translate": ("back_translate:back_translate", "Train on translated monolingual text."),
     "config": ("config:app", "Create, check and show configurations."),
     "bench": ("bench:bench", "Measure the speed of a model on this machine."),
+    "export": ("export:app", "Convert a model for other programs."),
     "info": ("info:info", "Describe a model."),
     "doctor": ("info:doctor", "Describe this installation and machine."),
 }

@@ -130,19 +130,19 @@ def _needed(token: str, index: int) -> bool:
     character = token[index]
     before, after = _visible(token[:index][::-1]), _visible(token[index + 1 :])
     if character == ZERO_WIDTH_SPACE:
-        return any(_name(each) in WORDS_WITHOUT_SPACES for each in (before, after))
+        return any(first_name(each) in WORDS_WITHOUT_SPACES for each in (before, after))
     if character in (NON_JOINER, JOINER):
         if character == JOINER and _is_symbol(before) and _is_symbol(after):
             return True  # a sequence of emoji
-        return any(_joins(each) for each in (before, after))
+        return any(joins(each) for each in (before, after))
     if _DIRECTION_MARKS.match(character):
         return any(unicodedata.bidirectional(each) in ("R", "AL") for each in token if not _IGNORABLE.match(each))
     if _VARIATION_SELECTORS.match(character):
         return _takes_variation(before, after)
     if "\u180b" <= character <= "\u180f":
-        return "MONGOLIAN" in (_name(before), _name(after))
+        return "MONGOLIAN" in (first_name(before), first_name(after))
     if character == "\u034f":
-        return "HEBREW" in (_name(before), _name(after))
+        return "HEBREW" in (first_name(before), first_name(after))
     if "\U000e0020" <= character <= "\U000e007f":
         return FLAG in token[:index]
     return character in LETTER_LIKE
@@ -154,13 +154,14 @@ def _visible(characters: str) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _name(character: str) -> str:
+def first_name(character: str) -> str:
     """Return the first word of the Unicode name of a character, which is the script of a letter."""
     return unicodedata.name(character, " ").split(" ")[0] if character else ""
 
 
-def _joins(character: str) -> bool:
-    return bool(character) and unicodedata.category(character)[0] in "LM" and _name(character) not in NO_JOINERS
+def joins(character: str) -> bool:
+    """Return whether the script of a character needs joiners."""
+    return bool(character) and unicodedata.category(character)[0] in "LM" and first_name(character) not in NO_JOINERS
 
 
 def _is_symbol(character: str) -> bool:
@@ -200,9 +201,9 @@ class TextForm:
     @functools.cached_property
     def _pattern(self) -> re.Pattern[str]:
         """Whole clusters, or the marks of a cluster after its first character."""
-        marks = f"[{re.escape(_marks())}]"
-        clusters = [text for text in self.spelling if text[0] not in _marks()]
-        tails = [text for text in self.spelling if text[0] in _marks()]
+        marks = f"[{re.escape(combining_marks())}]"
+        clusters = [text for text in self.spelling if text[0] not in combining_marks()]
+        tails = [text for text in self.spelling if text[0] in combining_marks()]
         return re.compile(f"(?:{_any_of(clusters)}|(?<!{marks}){_any_of(tails)})(?!{marks})")
 
     def dump(self) -> bytes:
@@ -267,7 +268,7 @@ def split_clusters(text: str) -> list[str]:
 
 @functools.cache
 def _cluster() -> re.Pattern[str]:
-    return re.compile(f".[{re.escape(_marks())}]*", re.DOTALL)
+    return re.compile(f".[{re.escape(combining_marks())}]*", re.DOTALL)
 
 
 def _spellings(clusters: Mapping[str, int], form: CanonicalForm) -> dict[str, str]:
@@ -291,7 +292,11 @@ def _spellings(clusters: Mapping[str, int], form: CanonicalForm) -> dict[str, st
 
     def by_marks(normal: str) -> str:
         """Return the spelling of a cluster that follows from its marks alone."""
-        return normal if len(normal) == 1 or normal[0] in _marks() else normal[0] + usual.get(normal[1:], normal[1:])
+        return (
+            normal
+            if len(normal) == 1 or normal[0] in combining_marks()
+            else normal[0] + usual.get(normal[1:], normal[1:])
+        )
 
     other = [normal for normal, spelled in usual.items() if spelled != by_marks(normal)]
     frequent = sorted(other, key=lambda normal: (-found[normal].total(), normal))[:MAX_SPELLINGS]
@@ -299,7 +304,7 @@ def _spellings(clusters: Mapping[str, int], form: CanonicalForm) -> dict[str, st
 
 
 @functools.cache
-def _marks() -> str:
+def combining_marks() -> str:
     """Return all characters that can combine canonically with the character before them."""
     marks = set(map(chr, (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))))  # vowels and final consonants of Hangul
     for number in range(LAST_COMBINING + 1):

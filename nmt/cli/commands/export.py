@@ -1,0 +1,57 @@
+"""`nmt export`: convert a model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt.cli.command_types import Command, CommandGroup
+from nmt.cli.loading import open_model
+from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option
+from nmt.errors import UsageError
+from nmt.log import logger
+
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def export() -> None:
+    """Convert a model for other programs."""
+
+
+@app.command(cls=Command, short_help="Write a site that translates in the browser.")
+def web(
+    model: ModelArgument = None,
+    output: Annotated[
+        Path, option("-o", "--output", metavar="FOLDER", help="Folder of the site. Default: site.")
+    ] = Path("site"),
+    int8: Annotated[
+        bool, option("--int8", help="Store the weights in 8 bits. Default: 32 bits, for exactly the same translations.")
+    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a folder of static files that translates in the browser.
+
+    The site has the model and its own engine in JavaScript. It sends no text anywhere. Any web server for static files
+    can publish the folder. The search has the decoding options of the model.
+
+    For example:
+
+      nmt export web runs/quickstart -o site
+      nmt export web runs/quickstart -o site --int8
+      python -m http.server --directory site
+    """
+    if output.exists() and not (overwrite and (output / "model.safetensors").is_file()):
+        raise UsageError(f"{output} exists already. Choose another name, or replace a site with --overwrite.")
+    loaded = open_model(model)
+    from nmt.web.export import write_site  # slow
+
+    sizes = write_site(loaded, output, decoding=loaded.config.decoding, int8=int8)
+    for name, size in sizes.items():
+        logger.debug("%s: %d bytes", name, size)
+    total = sum(sizes.values()) / 1e6
+    logger.info("wrote %s (%.1f MB), next step: python -m http.server --directory %s", output, total, output)
