@@ -23,9 +23,9 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.wh
 
 
 @contextlib.contextmanager
-def started(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(*arguments: object, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the command, and return the process and its address."""
-    command = [*COMMAND, *map(str, arguments), "--port", "0", "--threads", "1"]
+    command = [*COMMAND, *map(str, arguments), "--port", port, "--threads", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
@@ -74,6 +74,32 @@ def test_sigterm_finishes_requests_and_sighup_loads_models_again(tmp_path: Path)
             process.send_signal(signal.SIGTERM)
             assert len(request.result().json()["translatedText"]) == 1000
         assert process.wait(30) == 0
+
+
+def test_a_kill_is_an_error_for_each_client_that_waits_and_the_port_is_free_again(tmp_path: Path) -> None:
+    model = save_direction(tmp_path, "en", "de")
+    lines = [f"the red dog sees {number} big houses ." for number in range(1_000)]
+
+    def send(address: str) -> int | str:
+        body = {"q": lines, "source": "en", "target": "de"}
+        try:
+            answer = httpx.post(f"{address}/translate", json=body, timeout=60)
+        except httpx.TransportError as error:
+            return type(error).__name__
+        assert len(answer.json()["translatedText"]) == len(lines)
+        return answer.status_code
+
+    with started(model) as (process, address), ThreadPoolExecutor(6) as pool:
+        requests = [pool.submit(send, address) for _ in range(6)]
+        wait_for_lines(address)
+        process.kill()
+        assert process.wait(30) != 0
+        results = [request.result() for request in requests]
+    assert all(result == 200 or isinstance(result, str) for result in results)
+    assert any(isinstance(result, str) for result in results)
+    with started(model, port=address.rpartition(":")[2]) as (_, again):
+        assert again == address
+        assert ask(again).status_code == 200
 
 
 def test_a_port_in_use_and_two_models_of_one_direction_are_refused(tmp_path: Path) -> None:
