@@ -12,6 +12,7 @@ the source. Ids, lengths and indices are int64, log-probabilities float32.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -77,7 +78,8 @@ class Continuations(NamedTuple):
     """The model's own log-probabilities of the pieces [B, C]. None: they are `log_probs`."""
 
 
-class TopKOutput(NamedTuple, Generic[StateT]):
+@dataclass(frozen=True)
+class TopKOutput(Generic[StateT]):
     """The output of one decoding step, reduced to the best continuations."""
 
     continuations: Continuations

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, Protocol
 
 from nmt.arrays import Array, gather, namespace, put, take_rows
 from nmt.data.special_tokens import BOS, EOS, PAD
@@ -107,7 +107,8 @@ class ProcessedState(Generic[StateT]):
         )
 
 
-class ProcessedOutput(NamedTuple, Generic[StateT]):
+@dataclass(frozen=True)
+class ProcessedOutput(Generic[StateT]):
     """The output of one decoding step."""
 
     log_probs: Array

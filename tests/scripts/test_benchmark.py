@@ -33,7 +33,6 @@ from nmt.data.batch import Batch, pad
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import to_tensors
 from nmt.training.fused_loss import fused_loss
-from tiny_translator import save_tiny_model
 from toy_experiments import write_toy_experiment
 
 CPU = torch.device("cpu")
@@ -219,19 +218,6 @@ def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Milliseconds" in "\n".join(tables(json.loads(json.dumps(result))))
 
 
-def test_measures_a_trained_model_on_real_text(tmp_path: Path) -> None:
-    save_tiny_model(tmp_path / "model.safetensors")
-    (tmp_path / "text").write_text("the dog sees the red house .\n\na cat runs .\n", encoding="utf-8")
-    options = Options(parts=(), shapes=(), rounds=1, seed=1, device="cpu", quick=True, full=False)
-    with unchanged_threads():
-        result = measure(options, model=tmp_path / "model.safetensors", text=tmp_path / "text")
-    assert {(row["search"], row["batch"]) for row in result["real_text"]} == set(
-        itertools.product(("greedy", "beam 5"), (64, 1))
-    )
-    assert_positive(result["real_text"], "sentences_per_second", "mean_length")
-    assert {row["lines"] for row in result["real_text"]} == {2}
-
-
 def test_measures_a_configuration_on_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_toy_experiment(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -257,7 +243,7 @@ def assert_positive(rows: list[dict[str, Any]], *keys: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--parts", "cooking"], ["--model", "m"], ["c.yaml", "--parts", "growth"], ["--updates", "3"], ["--rounds", "0"]],
+    [["--parts", "cooking"], ["c.yaml", "--parts", "growth"], ["--updates", "3"], ["--rounds", "0"]],
 )
 def test_refuses_what_makes_no_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

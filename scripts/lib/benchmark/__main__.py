@@ -20,7 +20,6 @@ from benchmark.growth import measure_growth
 from benchmark.options import PARTS, Options, set_up
 from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
 from benchmark.preprocessing import measure_preprocessing
-from benchmark.real_text import measure_real_text
 from benchmark.shapes import SHAPES
 from benchmark.startup import measure_startup
 from benchmark.training import measure_training
@@ -31,12 +30,12 @@ ABOUT = """\
 Measures how fast the toolkit trains, translates, starts and prepares text on this machine, beside the machine's own
 matrix products and beside a textbook version of the same network (a loop over LSTMCells with input feeding, float
 logits, fp32, batches in the order of the corpus). Everything takes turns, round by round; figures are medians.
-With CONFIG it measures how fast that configuration trains on its own data instead.
+With CONFIG it measures how fast that configuration trains on its own data instead. `nmt bench MODEL` measures a
+trained model.
 
   scripts/benchmark                                     all of it, some minutes
   scripts/benchmark --parts training --shapes S         one part, one network
   scripts/benchmark --parts training,decoding --json    as one JSON object
-  scripts/benchmark --model runs/latest --input FILE    a trained model on real text
   scripts/benchmark configs/multi30k-en-de.yaml training.precision=fp32
 """
 DATA = """\
@@ -75,16 +74,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, help="times that everything is measured (3)")
     parser.add_argument("--seed", type=_count, default=1, help="of everything random (1)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (auto)")
-    parser.add_argument("--model", type=Path, help="a model file or a run: time its translation of --input instead")
-    parser.add_argument("--input", type=Path, help="with --model: a text file")
     parser.add_argument("--full", action="store_true", help="growth over corpora of up to 5 million pairs: hours")
     parser.add_argument("--quick", action="store_true", help="a rehearsal in seconds; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     options = parser.parse_args(arguments)
-    if (options.model is None) != (options.input is None):
-        parser.error("--model and --input go together")
-    if options.config is not None and (options.model is not None or options.parts or options.shapes or options.full):
-        parser.error("CONFIG is measured alone, without --model, --parts, --shapes or --full")
+    if options.config is not None and (options.parts or options.shapes or options.full):
+        parser.error("CONFIG is measured alone, without --parts, --shapes or --full")
     if options.config is None and options.updates is not None:
         parser.error("--updates goes with CONFIG")
     return options
@@ -108,7 +103,7 @@ def _list(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     return split
 
 
-def measure(options: Options, *, model: Path | None = None, text: Path | None = None) -> dict[str, Any]:
+def measure(options: Options) -> dict[str, Any]:
     """Measure what is asked for; the peak before and after each part."""
     device = set_up(options.device)
     peaks: list[dict[str, Any]] = []
@@ -127,8 +122,6 @@ def measure(options: Options, *, model: Path | None = None, text: Path | None = 
         "growth": lambda: measure_growth(options, device),
     }
     parts = {name: part for name, part in parts.items() if name in options.parts}
-    if model is not None and text is not None:
-        parts = {"real_text": lambda: measure_real_text(options, device, skipped, model=model, text=text)}
     peak("before")
     for name, part in parts.items():
         result[name] = part()
@@ -167,7 +160,7 @@ def main() -> int:
             result = measure_configuration(arguments.config, arguments.overrides, updates=arguments.updates or 60)
             lines = [f"{name:<32}{value}" for name, value in result.items()]
         else:
-            result = measure(options, model=arguments.model, text=arguments.input)
+            result = measure(options)
             lines = list(report.tables(result))
     except NMTError as error:
         log.logger.error("%s", error)

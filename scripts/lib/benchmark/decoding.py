@@ -2,7 +2,7 @@
 
 Random weights do not end sentences as trained ones do. So EOS is made impossible and each translation is cut when it is
 as long as its source, whose lengths are drawn like Multi30k's: the work of a sentence is exactly its rows times its
-pieces. Segmentation and detokenisation take no part; `--model` times those too, with a trained model on real text.
+pieces. Segmentation and detokenisation take no part. `nmt bench` times them too, with a trained model on real text.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
         yield from _training(result["training"])
     for part, title in (
         ("decoding", "Decoding; translations as long as their sources"),
-        ("real_text", "Decoding of real text"),
         ("startup", "Start-up"),
         ("preprocessing", "Preprocessing"),
     ):
