@@ -26,13 +26,13 @@ TARGET = [2, 7, 8, 9, 5]
 CODE = """
 const { readFileSync } = await import("node:fs");
 const { InferenceNetwork } = await import("./network.js");
-const { JavaScriptKernel } = await import("./products.js");
 const { Weights } = await import("./weights.js");
+const kernel = await WebAssembly.compile(readFileSync("kernel.wasm"));
 const { models, sources, target, pieces } = JSON.parse(readFileSync("cases.json", "utf8"));
-return models.map((name) => {
+return models.map((name, index) => {
   const bytes = readFileSync(name);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-  const weights = new Weights(file, new JavaScriptKernel());
+  const weights = new Weights(file, index % 2 ? kernel : null);
   const network = new InferenceNetwork(weights, JSON.parse(weights.metadata.model), pieces, pieces);
   return sources.map((source) => {
     const memory = network.encode(source);
@@ -82,6 +82,39 @@ def test_every_option_gives_the_numbers_of_the_engine(tmp_path: Path) -> None:
                 assert (weights is None) == (step["weights"] is None)
                 if weights is not None:
                     np.testing.assert_allclose(step["weights"], weights.reshape(-1), atol=1e-4, rtol=0)
+
+
+PRODUCTS = """
+const { readFileSync } = await import("node:fs");
+const { JavaScriptKernel, WasmKernel } = await import("./products.js");
+const module = await WebAssembly.compile(readFileSync("kernel.wasm"));
+const cases = [];
+for (const rows of [1, 3, 4, 5, 32, 33, 70]) for (const size of [1, 4, 7, 12]) for (const outputs of [1, 5, 64]) {
+  const fast = new WasmKernel(module, { sizes: { count: size * outputs, largest: Math.max(size, outputs) } });
+  const plain = new JavaScriptKernel();
+  const weight = Float32Array.from({ length: size * outputs }, (_, index) => Math.sin(index));
+  const inputs = Float32Array.from({ length: rows * size }, (_, index) => Math.cos(3 * index));
+  const found = [fast, plain].map((kernel) => {
+    const space = kernel.allocate(weight.length);
+    space.set(weight);
+    const products = new Float32Array(rows * outputs);
+    kernel.multiply(inputs, rows, space, products);
+    return products;
+  });
+  cases.push(Math.max(...found[0].map((value, index) => Math.abs(value - found[1][index]))));
+}
+return cases;
+"""
+
+
+def test_the_compiled_products_are_the_plain_ones(tmp_path: Path) -> None:
+    shutil.copytree(SITE, tmp_path, dirs_exist_ok=True)
+    assert max(run_in_node(tmp_path, PRODUCTS)) < 1e-5
+
+
+def test_the_compiled_kernel_is_made_from_its_source() -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    assert bytes(wasmtime.wat2wasm((SITE.parent / "kernel.wat").read_text())) == (SITE / "kernel.wasm").read_bytes()
 
 
 @pytest.mark.parametrize("spread", [1e-6, 1.0, 50.0])

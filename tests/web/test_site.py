@@ -61,13 +61,12 @@ OPTIONS = [
 
 TRANSLATE = """
 const { readFileSync } = await import("node:fs");
-const { JavaScriptKernel } = await import("./products.js");
 const { Weights } = await import("./weights.js");
 const { Translator } = await import("./translator.js");
 const { lines, options } = JSON.parse(readFileSync("cases.json", "utf8"));
 const bytes = readFileSync("model.safetensors");
 const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-const translator = new Translator(new Weights(file, new JavaScriptKernel()));
+const translator = new Translator(new Weights(file, await WebAssembly.compile(readFileSync("kernel.wasm"))));
 return options.map((each) => lines.map((line) => {
   const { hypotheses, segments } = translator.translate(line, each);
   return { texts: hypotheses.map(({ text }) => text), scores: hypotheses.map(({ score }) => score), segments };

@@ -135,11 +135,15 @@ for (const event of ["click", "keydown"]) {
 }
 input.addEventListener("input", schedule);
 
-try {
-  const response = await fetch("model.safetensors");
+async function read(name) {
+  const response = await fetch(name);
   if (!response.ok) throw new Error();
-  const file = await response.arrayBuffer();
-  worker.postMessage({ file }, [file]);
+  return response.arrayBuffer();
+}
+
+try {
+  const [file, kernel] = await Promise.all(["model.safetensors", "kernel.wasm"].map(read));
+  worker.postMessage({ file, kernel }, [file, kernel]);
 } catch {
   say("The model cannot be read. Start a server in this folder, such as: python -m http.server", true);
 }

@@ -116,6 +116,50 @@ export class JavaScriptKernel {
   }
 }
 
+const BLOCK = 4; // rows that the WebAssembly kernel multiplies at once
+const MAX_ROWS = 32; // rows of one call
+
+/** Products in WebAssembly with vectors of four numbers, for weights whose number of features I is a multiple of 4. */
+export class WasmKernel {
+  /**
+   * @param {WebAssembly.Module} module `kernel.wasm`.
+   * @param {import("./weights.js").Weights} weights The weights that will be allocated.
+   */
+  constructor(module, weights) {
+    const { count, largest } = weights.sizes;
+    this._scratch = MAX_ROWS * largest; // elements of the inputs, and of the products
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * (count + 2 * this._scratch)) / 65536) + 1 });
+    this._memory = memory.buffer;
+    this._inputs = new Float32Array(this._memory, 0, this._scratch);
+    this._products = new Float32Array(this._memory, 4 * this._scratch, this._scratch);
+    this._next = 8 * this._scratch;
+    this._multiply = new WebAssembly.Instance(module, { site: { memory } }).exports.multiply;
+    this._fallback = new JavaScriptKernel();
+  }
+
+  allocate(count) {
+    const space = new Float32Array(this._memory, this._next, count);
+    this._next += 4 * count;
+    return space;
+  }
+
+  multiply(inputs, rows, weight, products) {
+    const size = inputs.length / rows;
+    const outputs = products.length / rows;
+    if (size % 4) {
+      this._fallback.multiply(inputs, rows, weight, products);
+      return;
+    }
+    for (let first = 0; first < rows; first += MAX_ROWS) {
+      const last = Math.min(rows, first + MAX_ROWS);
+      const padded = Math.ceil((last - first) / BLOCK) * BLOCK;
+      this._inputs.set(inputs.subarray(first * size, last * size));
+      this._multiply(0, padded, weight.byteOffset, size, outputs, this._products.byteOffset);
+      products.set(this._products.subarray(0, (last - first) * outputs), first * outputs);
+    }
+  }
+}
+
 /** W x + b, where x may be a concatenation of several inputs. */
 export class MatrixProduct {
   /**

@@ -1,17 +1,18 @@
 // The file of a site: a safetensors file with the parameters, and the configuration and subword models in its metadata.
 
+import { JavaScriptKernel, WasmKernel } from "./products.js";
+
 const BYTES = { F32: 4, I8: 1 };
 
 /** The parameters by name. */
 export class Weights {
   /**
    * @param {ArrayBuffer} file The bytes of the file.
-   * @param {{allocate: function(number): Float32Array}} kernel Keeps the parameters and multiplies with them.
+   * @param {WebAssembly.Module | null} module `kernel.wasm`. Null: products are computed in plain JavaScript.
    */
-  constructor(file, kernel) {
+  constructor(file, module) {
     const length = Number(new DataView(file).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 8, length)));
-    this.kernel = kernel;
     /** @type {Record<string, string>} */
     this.metadata = header.__metadata__;
     delete header.__metadata__;
@@ -19,12 +20,13 @@ export class Weights {
     this._file = file;
     this._start = 8 + length;
     this._taken = new Map();
+    this.kernel = module ? new WasmKernel(module, this) : new JavaScriptKernel();
   }
 
-  /** The number of parameters. */
-  static count(file) {
-    const { _entries: entries } = new Weights(file, null);
-    return Object.values(entries).reduce((sum, { shape }) => sum + size(shape), 0);
+  /** The number of parameters, and the greatest length of a dimension. */
+  get sizes() {
+    const shapes = Object.values(this._entries).map(({ shape }) => shape);
+    return { count: shapes.reduce((sum, shape) => sum + size(shape), 0), largest: Math.max(...shapes.flat()) };
   }
 
   /**

@@ -1,8 +1,7 @@
 // Translates in a thread of its own, so that the page stays responsive.
 //
-// Requests: {file}: the bytes of the model. {lines, options, number}: translate lines. {attention: {line, hypothesis}}.
+// Requests: {file, kernel}: the bytes of the model and of `kernel.wasm`. {lines, options, number}: translate lines. {attention: {line, hypothesis}}.
 
-import { JavaScriptKernel } from "./products.js";
 import { Translator } from "./translator.js";
 import { Weights } from "./weights.js";
 
@@ -10,6 +9,15 @@ const MAX_REMEMBERED = 500;
 const remembered = new Map(); // translations of lines, so that an edit translates only the lines that changed
 let translator = null;
 let latest = 0;
+
+/** The module of the kernel; null if the browser cannot compile it. */
+async function compiled(kernel) {
+  try {
+    return await WebAssembly.compile(kernel);
+  } catch {
+    return null;
+  }
+}
 
 async function translateLines({ lines, options, number }) {
   latest = number;
@@ -30,7 +38,7 @@ async function translateLines({ lines, options, number }) {
 addEventListener("message", async ({ data }) => {
   try {
     if (data.file) {
-      translator = new Translator(new Weights(data.file, new JavaScriptKernel()));
+      translator = new Translator(new Weights(data.file, await compiled(data.kernel)));
       postMessage({ ready: translator.decoding, hasAttention: translator.hasAttention });
     } else if (data.attention) {
       const { line, hypothesis } = data.attention;
