@@ -29,7 +29,13 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Threshold of garbage collection instead of 700: importing torch creates hundreds of thousands of objects."""
 
 
-EXTRAS = {"torch": ("PyTorch", "train"), "matplotlib": ("matplotlib", "plots"), "zstandard": ("zstandard", "zst")}
+EXTRAS = {
+    "torch": ("PyTorch", "train"),
+    "matplotlib": ("matplotlib", "plots"),
+    "zstandard": ("zstandard", "zst"),
+    "onnx": ("ONNX", "onnx"),
+    "onnxruntime": ("ONNX Runtime", "onnx"),
+}
 """Packages that the basic installation does not have: their names, and the extras that install them."""
 
 

@@ -119,6 +119,13 @@ class SubwordModel:
         replacements = spaces_to_read("".join(self.pieces(range(self.size))))
         return re.compile(f"[{''.join(map(chr, replacements))}]" if replacements else "(?!)"), replacements
 
+    def foreign_characters(self) -> Mapping[int, str]:
+        """Return the white space and marks that are not in the vocabulary, with what replaces them.
+
+        It is empty for a model without a form.
+        """
+        return {} if self.form is None else self._foreign[1]
+
     def has_pieces_across_spaces(self) -> bool:
         """Whether a piece has a space between other characters, which only user symbols can have."""
         return any(

@@ -55,3 +55,33 @@ def web(
         logger.debug("%s: %d bytes", name, size)
     total = sum(sizes.values()) / 1e6
     logger.info("wrote %s (%.1f MB), next step: python -m http.server --directory %s", output, total, output)
+
+
+@app.command(cls=Command, short_help="Write a model as ONNX graphs.")
+def onnx(
+    model: ModelArgument = None,
+    output: Annotated[
+        Path, option("-o", "--output", metavar="FOLDER", help="Folder of the graphs. Default: exported.")
+    ] = Path("exported"),
+    int8: Annotated[
+        bool, option("--int8", help="Store and multiply the matrices in 8 bits. Default: 32 bits.")
+    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a model as ONNX graphs, with its tokenizers, its search options, and a README with a beam search.
+
+    The graphs are compared with the model on random pieces. The result is printed and stored in translation.json.
+
+    For example:
+
+      nmt export onnx runs/quickstart -o exported
+      nmt export onnx runs/quickstart -o exported-int8 --int8
+    """
+    from nmt.export.onnx_files import check_folder, export_onnx
+
+    check_folder(output, overwrite=overwrite)
+    found = export_onnx(open_model(model), output, int8=int8, overwrite=overwrite)
+    typer.echo(f"difference of log-probabilities: at most {found['max']:.2g}, {found['mean']:.2g} on average")
+    logger.info("wrote %s, next step: see %s", output, output / "README.md")

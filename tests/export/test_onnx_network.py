@@ -1,0 +1,88 @@
+"""The graphs of ONNX compute what the networks for inference compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from covering import Row
+from model_options import LENGTHS, PIECES, SOURCE, make_model, make_row, model_options, rows
+from nmt.config.load import load_config
+from nmt.config.schema import ModelConfig
+from nmt.engine import InferenceNetwork
+from nmt.model import Seq2Seq
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
+
+ROOT = Path(__file__).parents[2]
+PAPERS = sorted((ROOT / "configs/papers").glob("*.yaml"))
+RECIPES = sorted((ROOT / "configs/recipes").glob("*.yaml"))
+BEAM = 3
+
+
+def check(model: Seq2Seq, options: dict[str, Any]) -> None:
+    """Hold both graphs against the engine for some steps of a beam."""
+    from nmt.export.onnx_network import build_graphs
+    from nmt.export.onnx_runtime import OnnxNetwork
+
+    tensors = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
+    config = ModelConfig.model_validate(options)
+    engine = InferenceNetwork(config, tensors, source_size=PIECES, target_size=PIECES)
+    graphs = build_graphs(config, tensors.__getitem__)
+    network = OnnxNetwork(*(graph.model("test").SerializeToString() for graph in graphs))
+    source, lengths = SOURCE.numpy(), LENGTHS.numpy()
+    memory, found_memory = engine.encode(source, lengths), network.encode(source, lengths)
+    kept = np.array([0, 2, 3])
+    three = np.arange(3).repeat(BEAM)
+    state = engine.init_state(memory.select(kept)).select(three)
+    found_state = network.init_state(found_memory.select(kept)).select(three)
+    memory, found_memory = memory.select(kept), found_memory.select(kept)
+    ids = (np.arange(len(three)) * 5) % PIECES
+    totals = -np.arange(9, dtype=np.float32).reshape(3, BEAM) / 10
+    for step in range(4):
+        expected = engine.step(ids, state, memory)
+        found = network.step(ids, found_state, found_memory)
+        np.testing.assert_allclose(found.log_probs, expected.log_probs, rtol=1e-4, atol=1e-4)
+        if expected.weights is not None:
+            np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-4, atol=1e-4)
+        best = engine.step_top_k(ids, state, memory, totals, 4).continuations
+        found_best = network.step_top_k(ids, found_state, found_memory, totals, 4)
+        continuations = found_best.continuations
+        np.testing.assert_allclose(continuations.log_probs, best.log_probs, rtol=1e-4, atol=1e-4)
+        own = expected.log_probs.reshape(3, BEAM, PIECES)
+        index = np.arange(3)[:, None]
+        of_choice = own[index, continuations.rows, continuations.pieces]
+        np.testing.assert_allclose(of_choice, continuations.log_probs, rtol=1e-4, atol=1e-4)
+        assert (continuations.pieces >= 3).all()
+        np.testing.assert_allclose(found_best.eos, expected.log_probs[:, 3], rtol=1e-4, atol=1e-4)
+        selected = (np.arange(len(three)) // BEAM) * BEAM + (np.arange(len(three)) * 2 + step) % BEAM
+        state, found_state = expected.state.select(selected), found.state.select(selected)
+        ids = (ids * 3 + 4) % PIECES
+
+
+def name_of(row: Row) -> str:
+    return f"{row['encoder.cell']}-{row['decoder.cell']}-{row['attention.score']}-{row['attention.placement']}"
+
+
+@pytest.mark.parametrize("row", rows(), ids=name_of)
+def test_every_option_gives_the_numbers_of_the_engine(row: Row) -> None:
+    check(make_row(row, dtype=torch.float32, spread=0.3), model_options(row))
+
+
+@pytest.mark.parametrize("path", [*PAPERS, *RECIPES], ids=lambda path: path.stem)
+def test_the_models_of_papers_and_recipes(path: Path) -> None:
+    text = ["data.source_language=en", "data.target_language=de", "data.train=[{source: a, target: b}]"]
+    config = load_config(path, [*text, "data.valid={source: c, target: d}"], check_files=False)
+    options = config.model.model_dump()
+    factor = 32 if options["encoder"]["hidden_size"] % 32 == 0 else 10
+    options["embedding_size"] //= factor
+    for section in ("encoder", "decoder"):
+        options[section]["hidden_size"] //= factor
+    if options["attention"]["size"]:
+        options["attention"]["size"] //= factor
+    check(make_model(options, dtype=torch.float32, spread=0.3), options)
