@@ -176,12 +176,14 @@ def test_measures_decoding_preprocessing_and_growth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["benchmark", "--quick", "--parts", "decoding,preprocessing,growth", "--json"])
+    monkeypatch.setattr(
+        sys, "argv", ["benchmark", "--quick", "--parts", "decoding,preprocessing,growth,safety", "--json"]
+    )
     with untouched_logging(), unchanged_threads():
         assert main() == 0
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     whens = [row["when"] for row in result["peaks"]]
-    assert whens == ["before", "after decoding", "after preprocessing", "after growth"]
+    assert whens == ["before", "after decoding", "after preprocessing", "after growth", "after safety"]
     works = {(row["shape"], row["search"], row["batch"], row["variant"]) for row in result["decoding"]}
     for shape, search, size in itertools.product(("S", "M"), ("greedy", "beam 5"), (64, 1)):
         assert {(shape, search, size, "textbook"), (shape, search, size, "fp32")} <= works

@@ -20,6 +20,7 @@ from benchmark.growth import measure_growth
 from benchmark.options import PARTS, Options, set_up
 from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
 from benchmark.preprocessing import measure_preprocessing
+from benchmark.safety import measure_safety
 from benchmark.shapes import SHAPES
 from benchmark.startup import measure_startup
 from benchmark.training import measure_training
@@ -120,6 +121,7 @@ def measure(options: Options) -> dict[str, Any]:
         "startup": lambda: measure_startup(options),
         "preprocessing": lambda: measure_preprocessing(options),
         "growth": lambda: measure_growth(options, device),
+        "safety": lambda: measure_safety(options),
     }
     parts = {name: part for name, part in parts.items() if name in options.parts}
     peak("before")

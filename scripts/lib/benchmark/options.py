@@ -9,7 +9,7 @@ import torch
 
 from nmt.device import choose_device, keep_freed_memory, set_threads
 
-PARTS = ("training", "decoding", "startup", "preprocessing", "growth")
+PARTS = ("training", "decoding", "startup", "preprocessing", "growth", "safety")
 
 
 @dataclass(frozen=True)

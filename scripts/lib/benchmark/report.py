@@ -19,6 +19,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
         ("decoding", "Decoding; translations as long as their sources"),
         ("startup", "Start-up"),
         ("preprocessing", "Preprocessing"),
+        ("safety", "Checksums and locks"),
     ):
         if part in result:
             yield from _section(title, result[part])

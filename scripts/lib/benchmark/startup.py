@@ -30,7 +30,7 @@ def measure_startup(options: Options) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model = folder / "model.safetensors"
-        _save(model, options)
+        save_model_file(model, options)
         line = made_up_lines(1, seed=options.seed)[0] + "\n"
         commands: dict[str, tuple[list[str], str]] = {
             IMPORT: (["-c", "import torch"], ""),
@@ -64,7 +64,8 @@ def measure_startup(options: Options) -> list[dict[str, Any]]:
     ]
 
 
-def _save(file: Path, options: Options) -> None:
+def save_model_file(file: Path, options: Options) -> None:
+    """Write a model of the shape S with random weights."""
     shape = shape_of("S", quick=options.quick)
     tokenizers = made_up_tokenizers(vocabulary=shape.vocabulary, seed=options.seed)
     model = model_file(shape._replace(vocabulary=tokenizers.source.size), seed=options.seed)
