@@ -237,8 +237,16 @@ class RunFolder:
         return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
     def keep_newest(self, count: int) -> None:
-        """Link `last` to the newest checkpoint, and delete all but the `count` newest checkpoints."""
+        """Link `last` to the newest checkpoint, and delete all but the `count` newest checkpoints.
+
+        Raises:
+            CheckpointError: There is none, because somebody has deleted the folder.
+        """
         checkpoints = self.all_checkpoints()
+        if not checkpoints:
+            raise CheckpointError(
+                f"{self.checkpoints} has been deleted or moved during training. Restore it, or start the run again."
+            )
         link(self.last, checkpoints[-1])
         for old in checkpoints[:-count]:
             remove_folder(old)

@@ -401,3 +401,15 @@ def test_commands_that_train_resume_from_a_checkpoint_that_was_renamed_aside(fol
     checkpoint.rename(temporary_name(checkpoint))
     check_run(load_config(Path("toy.yaml")), overwrite=False)
     assert trained.newest_checkpoint().state["train_state"]["update"] == 2
+
+
+def test_a_folder_that_is_deleted_during_training_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = RunFolder.keep_newest
+
+    def vanish(self: RunFolder, count: int) -> None:
+        shutil.rmtree(self.path)
+        keep(self, count)
+
+    monkeypatch.setattr(RunFolder, "keep_newest", vanish)
+    with pytest.raises(CheckpointError, match="deleted or moved during training"):
+        run("training.max_updates=2")
