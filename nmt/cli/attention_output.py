@@ -9,7 +9,7 @@ AttentionFormat = Literal["text", "png", "svg", "html", "json", "jsonl", "pharao
 Level = Literal["pieces", "words"]
 
 IMAGES: tuple[AttentionFormat, ...] = ("png", "svg")
-STEP_FORMATS: tuple[AttentionFormat, ...] = ("text", "json", "jsonl")
+STEP_FORMATS: tuple[AttentionFormat, ...] = ("text", "json", "jsonl", "html")
 """Formats of --steps."""
 SUFFIXES: dict[str, AttentionFormat] = {
     ".png": "png",

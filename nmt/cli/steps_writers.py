@@ -1,4 +1,4 @@
-"""Writers of `nmt attention --steps`: text of at most 80 columns, and JSON."""
+"""Writers of `nmt attention --steps`: text of at most 80 columns, JSON, and a page."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from rich.cells import cell_len, set_cell_size
 
 from nmt.cli.attention_output import AttentionOutputFile
 from nmt.cli.attention_writers import DECIMALS, write_texts
-from nmt.inference.steps import LineSteps, SegmentSteps, Stage, Step, architecture_notes
+from nmt.inference.steps import LineSteps, SegmentSteps, Stage, Step, architecture_notes, equations
+from nmt.plots.steps_page import make_formulas, steps_page
+from nmt.plots.steps_texts import TEXTS, PageLanguage
 from nmt.terminal import on_one_line, visible
 
 if TYPE_CHECKING:
-    from nmt.config.schema import ModelConfig
+    from nmt.config.schema import Config
 
 WIDTH = 80
 TITLES = {
@@ -48,21 +50,31 @@ LABEL_WIDTH = 14
 Lines = Iterable[LineSteps | None]
 
 
-def write_steps(output: AttentionOutputFile, lines: Lines, *, config: ModelConfig) -> None:
+def write_steps(output: AttentionOutputFile, lines: Lines, *, config: Config, language: PageLanguage = "en") -> None:
     """Write the steps of each line as soon as they are available.
 
     Args:
-        output: Place and format: text, json or jsonl.
-        lines: The steps of each line; None for a blank line.
-        config: The section `model`.
+        output: Place and format: text, json, jsonl or html.
+        lines: The steps of each line; None for a blank line. A page shows one line.
+        config: The configuration of the model.
+        language: Language of the page.
 
     Raises:
         DataError: A file cannot be written.
     """
-    notes = architecture_notes(config)
+    notes = architecture_notes(config.model)
     shown = (line for line in lines if line is not None)
     if output.format == "text":
         write_texts(output, (f"{visible(text)}\n" for line in shown for text in _text(line, notes)))
+        return
+    if output.format == "html":
+        score = config.model.attention.score
+        formulas = make_formulas(score, equations(config.model).get("scores", ""))
+        codes = {"source_language": config.data.source_language, "target_language": config.data.target_language}
+        write_texts(
+            output,
+            (steps_page(_as_json(line, notes), formulas=formulas, language=language, **codes) for line in shown),
+        )
         return
     rows = (json.dumps(_as_json(line, notes), ensure_ascii=False) for line in shown)
     write_texts(output, _list(rows) if output.format == "json" else (f"{row}\n" for row in rows))
@@ -127,7 +139,7 @@ def _rounded(values: Any) -> Any:
 def _text(line: LineSteps, notes: list[str]) -> Iterator[str]:
     yield f"line {line.line}: {line.source}"
     yield f"        {line.translation}"
-    yield from notes
+    yield from (TEXTS["en"][note] for note in notes)
     for number, segment in enumerate(line.segments, 1):
         if len(line.segments) > 1:
             yield from ("", f"segment {number}")

@@ -36,7 +36,7 @@ class Stage(NamedTuple):
     """One equation of a step, and the array that it makes."""
 
     name: str
-    """The key of TITLES in `nmt.cli.steps_writers`, such as "query"."""
+    """The key of TEXTS in `nmt.plots.steps_texts`, such as "query"."""
     equation: str
     values: Numbers
 
@@ -306,14 +306,17 @@ def _output_equations(config: ModelConfig, concatenated: str) -> dict[str, str]:
 
 
 def architecture_notes(config: ModelConfig) -> list[str]:
-    """Return a sentence for each part of the story that this architecture lacks or computes in another way."""
+    """Return the names of the parts of the story that this architecture lacks or computes in another way.
+
+    `nmt.plots.steps_texts` has a sentence for each name.
+    """
     attention, decoder = config.attention, config.decoder
     conditions = {
         "no_attention": attention.score == "none",
         "additive": attention.score in ("additive", "concat"),
         "heads": attention.heads > 1,
-        "window": attention.scope != "global",
-        "coverage": attention.coverage,
+        "local": attention.scope != "global",
+        "covered": attention.coverage,
         "bottom": attention.placement == "bottom",
         "conditional": attention.placement == "conditional",
         "input_feeding": attention.input_feeding,
@@ -322,18 +325,4 @@ def architecture_notes(config: ModelConfig) -> list[str]:
     }
     if attention.score == "none":
         conditions = {name: holds and name in ("no_attention", "linear") for name, holds in conditions.items()}
-    return [NOTES[name] for name, holds in conditions.items() if holds]
-
-
-NOTES = {
-    "no_attention": "This model has no attention: the decoder starts from the encoder's state and reads nothing else.",
-    "additive": "The score is additive: a tanh layer compares the query and the key.",
-    "heads": "Several heads attend. Each has scores and weights over its own part of the features.",
-    "window": "Attention is local: positions outside the window have a weight of zero.",
-    "coverage": "The score depends on the coverage, the sum of the earlier weights.",
-    "bottom": "The bottom layer gives the query, and the upper layers read the context.",
-    "conditional": "The decoder is conditional: attention is between two transitions of the bottom layer.",
-    "input_feeding": "Input feeding: the decoder reads the last attentional state with the input.",
-    "context_gate": "A gate weighs the context and the state.",
-    "linear": "The output is linear: there is no tanh.",
-}
+    return [name for name, holds in conditions.items() if holds]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,8 @@ from model_options import model_options, rows
 from nmt.config.schema import ModelConfig
 from nmt.inference.model_file import load_model
 from nmt.inference.steps import LineSteps, Step, StepRecorder, architecture_notes, equations
+from nmt.plots.steps_page import OTHER_FORMULAS
+from nmt.plots.steps_texts import TEXTS
 from tiny_translator import save_tiny_model
 
 SOURCE, TARGET = "the red dog sleeps .", "a dog sees"
@@ -196,7 +202,7 @@ def test_every_architecture_has_steps_that_fit_a_terminal(tmp_path: Path, row: d
     lines = outcome.stdout.splitlines()
     assert max(map(cell_len, lines[2 + len(architecture_notes(config)) :])) <= 80
     for note in architecture_notes(config):
-        assert note in lines
+        assert TEXTS["en"][note] in lines
     for equation in equations(config).values():
         assert outcome.stdout.count(f"{equation}  [") >= len(segment.steps)
 
@@ -235,3 +241,130 @@ def test_options_that_do_not_fit_steps(tmp_path: Path, arguments: tuple[str, ...
     save_tiny_model(tmp_path / "model.safetensors")
     outcome = nmt("attention", "-m", "model.safetensors", "--steps", *arguments, SOURCE, folder=tmp_path)
     assert_explained(outcome, part)
+
+
+DRIVER = """
+<script>
+{
+const result = {errors: []};
+window.addEventListener("error", event => result.errors.push(event.message));
+const press = key => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+const now = () => [document.querySelector("[aria-current=step]").textContent, position,
+  document.getElementById("now").textContent];
+const numbers = id => [...document.querySelectorAll(`#stage-${id} td.number`)].map(one => Number(one.textContent));
+result.start = now();
+press("ArrowRight");
+result.right = now();
+press("End");
+result.end = now();
+press("ArrowRight");
+result.behind = now();
+press("Home");
+document.getElementById("next").click();
+result.button = now();
+const source = document.querySelector("[data-source='1']");
+if (source) source.dispatchEvent(new MouseEvent("mouseenter"));
+result.key = document.getElementById("key").textContent;
+const details = document.querySelector("#stage-query details");
+if (details) details.open = true;
+result.own = numbers("weights");
+const formula = document.getElementById("formula");
+result.formulas = [...formula.options].map(one => [one.value, one.disabled]);
+result.others = {};
+for (const option of formula.options) if (!option.disabled) {
+  formula.value = option.value;
+  formula.dispatchEvent(new Event("change"));
+  result.others[option.value] = [numbers("weights"), document.getElementById("what-if").hidden];
+}
+result.unnamed = [...document.querySelectorAll("canvas:not([aria-label]), button:empty")].length;
+result.wide = document.documentElement.scrollWidth > innerWidth;
+document.body.append(Object.assign(document.createElement("pre"), {id: "result", textContent: JSON.stringify(result)}));
+}
+</script>
+"""
+
+
+def page_of(folder: Path, *arguments: str, **options: Any) -> str:
+    save_tiny_model(folder / "model.safetensors", **options)
+    arguments = ("--steps", SOURCE, "--target", TARGET, "-o", "page.html", "--overwrite", *arguments)
+    outcome = nmt("attention", "-m", "model.safetensors", "--device", "cpu", *arguments, folder=folder)
+    assert outcome.code == 0, outcome.stderr
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+def drive(folder: Path, page: str) -> dict[str, Any]:
+    """Step, hover and select in a browser, and return what the page showed."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no browser is installed")
+    (folder / "driven.html").write_text(page.replace("</body>", DRIVER + "</body>"), encoding="utf-8")
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=500,800",
+        f"--user-data-dir={folder}/profile",
+    )
+    command = [browser, *flags, "--dump-dom", (folder / "driven.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout.decode())
+    assert found is not None, done.stderr.decode()[-2000:]
+    result: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return result
+
+
+def test_the_page_is_stepped_pointed_at_and_its_formula_switched(tmp_path: Path) -> None:
+    page = page_of(tmp_path, attention={"score": "scaled_dot"})
+    (segment,) = recorded(tmp_path / "model.safetensors").segments
+    shown = drive(tmp_path, page)
+    pieces, last = [step.piece for step in segment.steps], len(segment.steps) - 1
+    assert (shown["errors"], shown["unnamed"], shown["wide"]) == ([], 0, False)
+    assert shown["start"][:2] == [pieces[0], 0]
+    assert shown["right"][:2] == shown["button"][:2] == [pieces[1], 1]
+    assert shown["end"] == shown["behind"]
+    assert shown["end"][:2] == [pieces[-1], last]
+    assert segment.source[1] in shown["key"]
+    arrays = arrays_of(segment.steps[1])
+    table = np.stack([arrays["scores"][0], arrays["weights"][0]], axis=1).reshape(-1)
+    np.testing.assert_allclose(shown["own"], table, atol=6e-3)
+    assert segment.keys is not None
+    dots = segment.keys[0] @ arrays["query"]
+    lengths = np.linalg.norm(segment.keys[0], axis=1) * np.linalg.norm(arrays["query"])
+    for name, scores in (("own", arrays["scores"][0]), ("dot", dots), ("cosine", dots / lengths)):
+        weights = np.exp(scores - scores.max())
+        weights /= weights.sum()
+        numbers, hidden = shown["others"][name]
+        np.testing.assert_allclose(numbers, np.stack([scores, weights], axis=1).reshape(-1), atol=6e-3)
+        assert hidden == (name == "own")
+    known = [["own", False], *([one.name, not one.enabled] for one in OTHER_FORMULAS if one.name != "scaled_dot")]
+    assert shown["formulas"] == known
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"attention": {"score": "none"}}, {"attention": {"score": "additive", "heads": 2, "scope": "local_p"}}],
+    ids=lambda options: options["attention"]["score"],
+)
+def test_the_page_of_other_architectures_runs_in_korean(tmp_path: Path, options: dict[str, Any]) -> None:
+    page = page_of(tmp_path, "--language", "ko", **options)
+    assert '<html lang="ko">' in page
+    for note in architecture_notes(load_model(tmp_path / "model.safetensors").config.model):
+        assert TEXTS["ko"][note] in page
+    shown = drive(tmp_path, page)
+    assert (shown["errors"], shown["unnamed"], shown["wide"]) == ([], 0, False)
+    assert shown["right"][1] == 1
+
+
+def test_the_page_loads_nothing_and_no_piece_ends_its_data(tmp_path: Path) -> None:
+    page = page_of(tmp_path)
+    assert not re.search(r"https?://|src=|@import|url\(", page)
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert "<" not in data
+    assert len(json.loads(data)["segments"]) == 1
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    english, korean = TEXTS["en"], TEXTS["ko"]
+    assert list(english) == list(korean)
+    for name, text in english.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", korean[name])), name

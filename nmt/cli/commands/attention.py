@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -82,9 +82,12 @@ def attention(
         option(
             "--steps",
             help="Show the numbers of each decoder step instead: query, scores, weights, context, concatenation, tanh "
-            "and the most probable pieces. Formats: text, json and jsonl.",
+            "and the most probable pieces. Formats: text, json, jsonl and html. The html page shows one line.",
         ),
     ] = False,
+    language: Annotated[
+        Literal["en", "ko"], option("--language", help="Language of the html page of --steps. Default: en.")
+    ] = "en",
     *,
     decoding: dict[str, Any],
     overwrite: Overwrite = False,
@@ -103,6 +106,7 @@ def attention(
       nmt attention --level words "The farmer comes." -o picture.png
       nmt attention --target "Der Bauer kommt." "The farmer comes."
       nmt attention --steps "The farmer comes."
+      nmt attention --steps "The farmer comes." -o steps.html
       nmt attention news.en -o news.html
       nmt attention news.en --target news.de --format pharaoh > news.align
       nmt attention news.en --target news.de --gold news.align
@@ -118,11 +122,14 @@ def attention(
     selected = _output(output, format, level)
     if steps:
         _check_steps(selected, level)
+    elif language != "en":
+        raise UsageError("--language requires --steps.")
+    one_line = selected.one_picture or (steps and selected.format == "html")
     lines = _lines(text, "TEXT")
     targets = None if target is None else list(_lines(target, "--target"))
-    if targets is not None or selected.one_picture:
+    if targets is not None or one_line:
         lines = iter(several := list(lines))
-        _check_lines(several, targets, selected)
+        _check_lines(several, targets, selected, one_line=one_line)
     _check_output(selected, (text, target), overwrite=overwrite)
     file = open_model(model)
     if steps:
@@ -130,7 +137,7 @@ def attention(
         from nmt.inference.steps import StepRecorder
 
         recorded = StepRecorder(file, decoding=decoding).record(lines, targets)
-        write_steps(selected, _warn_blank(recorded), config=file.config.model)
+        write_steps(selected, _warn_blank(recorded), config=file.config, language=language)
         return
     from nmt.cli.attention_writers import write
     from nmt.inference.attention import AttentionExtractor
@@ -246,14 +253,15 @@ def _lines(given: str, name: str) -> Iterator[str]:
     return iter([given])
 
 
-def _check_lines(lines: list[str], targets: list[str] | None, selected: AttentionOutputFile) -> None:
+def _check_lines(lines: list[str], targets: list[str] | None, selected: AttentionOutputFile, *, one_line: bool) -> None:
     if targets is not None and len(lines) != len(targets):
         raise UnequalLines("TEXT", len(lines), "--target", len(targets))
-    if selected.one_picture:
+    if one_line:
         pairs = zip(lines, targets if targets is not None else lines, strict=True)
         count = sum(not is_blank(line) and not is_blank(target) for line, target in pairs)
         if count != 1:
-            advice = f" Name a folder with -o for {count} images, or an .html file for one page." if count else ""
+            several = f" Name a folder with -o for {count} images, or an .html file for one page."
+            advice = several if count and selected.one_picture else ""
             raise UsageError(f"a .{selected.format} file shows one line, but the text has {count or 'none'}.{advice}")
 
 
