@@ -176,15 +176,21 @@ def _tokenized(lines: Sequence[str]) -> Iterator[str]:
         )
 
 
+LONGEST_ENTRY = 3
+"""Words of the longest line that may be an entry of a dictionary."""
+
+
 def _lowercased(lines: Sequence[str]) -> Iterator[str]:
     letters = Counter(kind for line in lines for kind in map(_case, line) if kind)
     if letters["lower"] < 10 * len(lines) / 2:
         return
-    starts = [kind for kind in (next(filter(None, map(_case, line)), None) for line in lines) if kind]
+    # Entries of a dictionary are no sentences: they begin with a small letter in any text.
+    sentences = [line for line in lines if len(line.split()) > LONGEST_ENTRY]
+    starts = [kind for kind in (next(filter(None, map(_case, line)), None) for line in sentences) if kind]
     small = starts.count("lower")
     if letters["upper"] < 0.001 * letters["lower"]:
         yield "the text has no capital letters. Lower-case all input in the same way."
-    elif small > 0.7 * len(starts):
+    elif 2 * len(sentences) > len(lines) and small > 0.7 * len(starts):
         yield (
             f"{small / len(starts):.0%} of the lines begin with a small letter, although the text has capitals. It "
             "looks true-cased, and input must have the same form."

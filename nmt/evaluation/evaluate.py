@@ -88,10 +88,11 @@ def evaluate_tests(
         UsageError: Translations exist, and `overwrite` is not set.
         NMTError: The tokenizer that BLEU needs is not installed.
     """
-    check_tokenizer(options, target_language)
     check_protocols(protocols)
     outputs = [_output(output_folder, test.name, target_language, overwrite=overwrite) for test in tests]
     texts = [read_parallel(test) for test in tests]
+    for pairs in texts:
+        check_tokenizer(options, with_detected_script(target_language, [reference for _, reference in pairs]))
     for test, pairs, output in zip(tests, texts, outputs, strict=True):
         hypotheses = [translation.text for translation in translator.translate(source for source, _ in pairs)]
         if output is not None:
@@ -118,9 +119,9 @@ def evaluate_file(
         DataError: A file cannot be read, or the files have different numbers of lines.
         NMTError: The tokenizer that BLEU needs is not installed.
     """
-    check_tokenizer(options, target_language)
     check_protocols(protocols)
     hypotheses, references = read_with_references(hypothesis, reference)
+    check_tokenizer(options, with_detected_script(target_language, references))
     return _result(name, hypotheses, references, options, target_language, protocols)
 
 

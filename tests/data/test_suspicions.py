@@ -77,3 +77,7 @@ def test_tokenised_and_true_cased_text(tmp_path: Path) -> None:
     assert "no capital letters" in messages(tmp_path, lower)
     true_cased = [("the dog of Anna sleeps.", target) for _, target in GOOD]
     assert "100% of the lines begin with a small letter" in messages(tmp_path, true_cased)
+    phrases = [("the dog of Anna" if number % 9 else "small Anna", target) for number, (_, target) in enumerate(GOOD)]
+    entries = [("red dog" if number % 9 else "small Anna", target) for number, (_, target) in enumerate(GOOD)]
+    assert "true-cased" in messages(tmp_path, phrases)
+    assert "true-cased" not in messages(tmp_path, entries)

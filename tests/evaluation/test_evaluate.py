@@ -156,3 +156,29 @@ def test_remarks_are_logged_with_the_test_set(
     with caplog.at_level(logging.WARNING, logger="nmt"):
         evaluated(Upper(), tests[:1])
     assert "files: 1 of 3 references are blank, the first in line 2." in caplog.text
+
+
+def test_the_script_of_the_references_decides_which_tokenizer_must_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nmt.evaluation import evaluate
+
+    make = evaluate.make_bleu
+
+    def without_mecab(tokenizer: str, *, lowercase: bool) -> object:
+        if "mecab" in tokenizer:
+            raise NMTError(f"{tokenizer} is not installed")
+        return make(tokenizer, lowercase=lowercase)
+
+    monkeypatch.setattr(evaluate, "make_bleu", without_mecab)
+    thai, japanese = tmp_path / "thai", tmp_path / "japanese"
+    thai.write_text("สวัสดีครับ ผมชื่อสมชาย\n", encoding="utf-8")
+    japanese.write_text("これは犬です。\n", encoding="utf-8")
+
+    def evaluate_text(path: Path, language: str) -> Result:
+        return evaluate_file(str(path), str(path), name="a", options=EvaluationConfig(), target_language=language)
+
+    assert round(evaluate_text(thai, "jp").scores["bleu"].value) == 100
+    assert round(evaluate_text(thai, "kr").scores["bleu"].value) == 100
+    with pytest.raises(NMTError, match="ja-mecab is not installed"):
+        evaluate_text(japanese, "jp")
