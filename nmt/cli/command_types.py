@@ -56,8 +56,25 @@ def _wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
 
 
+def skip_absent_values(parameter: Any) -> None:
+    """Let a parameter return None without conversion if it was not given and has no default.
+
+    The result is that of Typer, which first builds a validator for the type. A command has 50 options, most of them
+    not given.
+    """
+    process = parameter.process_value
+    converted = parameter.required or parameter.multiple or parameter.nargs != 1 or parameter.callback is not None
+    if not converted:
+        parameter.process_value = lambda ctx, value: None if value is None else process(ctx, value)
+
+
 class Command(TyperCommand):
-    """A command with plain help."""
+    """A command with plain help, which converts only the values that were given."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for parameter in self.params:
+            skip_absent_values(parameter)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the description."""

@@ -64,7 +64,13 @@ COMPUTATION = CommandLine("Computation")
 class Section(BaseModel):
     """A group of options. Unknown keys are errors. Values cannot change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a command validates few of the sections, and building all takes 60 ms
+    )
 
 
 class PairConfig(Section):
@@ -180,16 +186,16 @@ class DataConfig(Section):
     """Validation set. It selects the best model and decides when training stops."""
     test: list[TestSetConfig] = []
     """Test sets for `nmt evaluate`."""
-    filters: FiltersConfig = FiltersConfig()
+    filters: FiltersConfig = FiltersConfig.model_construct()
     """Filters of the training pairs."""
-    concatenation: ConcatenationConfig = ConcatenationConfig()
+    concatenation: ConcatenationConfig = ConcatenationConfig.model_construct()
     """Additional training examples made of several concatenated pairs, for better translations of long inputs."""
     right_to_left: bool = False
     """Generate the target from its last piece to its first.
 
     Such a model reranks the translations of a left-to-right model well (`nmt rerank`). Its translations are written in
     the usual order."""
-    shortlist: ShortlistConfig = ShortlistConfig()
+    shortlist: ShortlistConfig = ShortlistConfig.model_construct()
     """Table of likely translations for `decoding.shortlist`."""
     preprocessed_folder: OutputFolder = "preprocessed"
     """Folder for the results of `nmt preprocess`, with one subfolder per combination of text and options."""
@@ -356,20 +362,20 @@ class ModelConfig(Section):
     scale_embeddings: bool = True
     """Multiply embeddings by sqrt(embedding_size), so that a table shared with the output layer also suits the input
     (Vaswani et al. 2017)."""
-    encoder: EncoderConfig = EncoderConfig()
+    encoder: EncoderConfig = EncoderConfig.model_construct()
     """The encoder, which reads the source sentence."""
-    decoder: DecoderConfig = DecoderConfig()
+    decoder: DecoderConfig = DecoderConfig.model_construct()
     """The decoder, which generates the target sentence."""
-    attention: AttentionConfig = AttentionConfig()
+    attention: AttentionConfig = AttentionConfig.model_construct()
     """Attention of the decoder over the source positions."""
     lexical_model: bool = False
     """Add a prediction from the attended source embeddings alone to the output (Nguyen & Chiang 2018)."""
     tying: Literal["none", "two_way", "three_way"] = "two_way"
     """Weight tying. two_way: the target embeddings are also the output layer (Press & Wolf 2017). three_way: the source
     embeddings are the same table too."""
-    dropout: DropoutConfig = DropoutConfig()
+    dropout: DropoutConfig = DropoutConfig.model_construct()
     """Dropout probabilities during training."""
-    initialization: InitializationConfig = InitializationConfig()
+    initialization: InitializationConfig = InitializationConfig.model_construct()
     """Initial values of the weights."""
 
 
@@ -513,13 +519,13 @@ class TrainingConfig(Section):
     """Maximum number of updates. Default: no limit."""
     max_minutes: PositiveFloat | None = None
     """Maximum training time in minutes, over all resumed parts of a run. Default: no limit."""
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig.model_construct()
     """The optimizer."""
-    schedule: ScheduleConfig = ScheduleConfig()
+    schedule: ScheduleConfig = ScheduleConfig.model_construct()
     """The learning rate schedule."""
-    averaging: AveragingConfig = AveragingConfig()
+    averaging: AveragingConfig = AveragingConfig.model_construct()
     """Weight averaging. Validation and the model file use the averaged weights."""
-    validation: ValidationConfig = ValidationConfig()
+    validation: ValidationConfig = ValidationConfig.model_construct()
     """Validation during training."""
     clip_norm: PositiveFloat | None = 1.0
     """Maximum norm of the gradient. With null gradients are not clipped."""
@@ -528,13 +534,13 @@ class TrainingConfig(Section):
     r_drop: NonNegativeFloat = 0.0
     """Weight of the divergence between two passes with different dropout (alpha in R-Drop, Wu et al. 2021). It doubles
     the time of an update. 0 turns it off."""
-    scheduled_sampling: ScheduledSamplingConfig = ScheduledSamplingConfig()
+    scheduled_sampling: ScheduledSamplingConfig = ScheduledSamplingConfig.model_construct()
     """Scheduled sampling: feed some predictions instead of reference pieces to the decoder."""
     coverage_loss: NonNegativeFloat = 0.0
     """Weight of the penalty for repeated attention to the same source position (See et al. 2017)."""
-    guided_alignment: GuidedAlignmentConfig = GuidedAlignmentConfig()
+    guided_alignment: GuidedAlignmentConfig = GuidedAlignmentConfig.model_construct()
     """Supervised attention from given word alignments."""
-    minimum_risk: MinimumRiskConfig = MinimumRiskConfig()
+    minimum_risk: MinimumRiskConfig = MinimumRiskConfig.model_construct()
     """Options of the objective `minimum_risk`."""
     parent_l2: NonNegativeFloat = 0.0
     """With `--init-from`: weight of the squared distance from the initial weights, per piece (Barone et al. 2017)."""
@@ -674,15 +680,15 @@ class Config(Section):
     """Random seed of the experiment."""
     data: DataConfig
     """Training, validation and test data."""
-    tokenizer: TokenizerConfig = TokenizerConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig.model_construct()
     """SentencePiece subword model."""
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = ModelConfig.model_construct()
     """The network."""
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig.model_construct()
     """The training run."""
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = DecodingConfig.model_construct()
     """The search for translations."""
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig.model_construct()
     """Evaluation with sacreBLEU."""
 
 

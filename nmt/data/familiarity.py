@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -106,14 +107,16 @@ def unknown_pieces(subwords: SubwordModel) -> NDArray[np.bool_]:
     These are bytes, UNK, and single letters within a word, in scripts with spaces between words. In other scripts a
     single character may be a word.
     """
-    pieces = subwords.pieces(range(subwords.size))
-    return np.array(
-        [
-            number == UNK
-            or (not subwords.is_learned(number) and piece.startswith("<0x"))
-            or (len(piece) == 1 and piece.isalpha() and is_word(piece))
-            for number, piece in enumerate(pieces)
-        ]
+    return np.fromiter((is_unknown_piece(subwords, number) for number in range(subwords.size)), np.bool_, subwords.size)
+
+
+def is_unknown_piece(subwords: SubwordModel, number: int) -> bool:
+    """Return whether words that the model does not know consist of such pieces as this one, see `unknown_pieces`."""
+    (piece,) = subwords.pieces([number])
+    return (
+        number == UNK
+        or (not subwords.is_learned(number) and piece.startswith("<0x"))
+        or (len(piece) == 1 and piece.isalpha() and is_word(piece))
     )
 
 
@@ -122,13 +125,15 @@ class FamiliarityCheck:
 
     def __init__(self, tokenizers: Tokenizers, training_text: TrainingText) -> None:
         """Take the subword models, and the facts about the training text."""
-        self._unknown = unknown_pieces(tokenizers.source) | training_text.rare_pieces(tokenizers.source.size)
+        self._rare = training_text.rare_pieces(tokenizers.source.size)
+        # A line has few of the pieces, and a visit of all pieces costs as much as the translation of a line.
+        self._is_unknown = functools.cache(functools.partial(is_unknown_piece, tokenizers.source))
         self._text = training_text
 
     def has_unknown_words(self, source: Sequence[Sequence[int]]) -> bool:
         """Return whether much of a line consists of rare and unknown pieces, given the ids of its segments."""
         ids = [piece for segment in source for piece in segment]
-        unknown = int(self._unknown[ids].sum()) if ids else 0
+        unknown = sum(bool(self._rare[piece]) or self._is_unknown(piece) for piece in ids)
         usual = self._text.unknown_share
         return unknown >= FEWEST_UNKNOWN and unknown > (UNKNOWN_SHARE + (1 - UNKNOWN_SHARE) * usual) * len(ids)
 
