@@ -1,43 +1,52 @@
-"""Writes the folder of a site."""
+"""Writes a site: a folder, or one file."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from nmt.config.schema import DecodingConfig
+from nmt.data.atomic_file import replace_file
 from nmt.data.atomic_folder import atomic_folder
 from nmt.errors import DataError
 from nmt.inference.model_file import ModelFile
 from nmt.web.model_data import site_data
+from nmt.web.single_file import single_file
 
 SITE = Path(__file__).parent / "site"
 STYLE_SHEET = Path(__file__).parents[1] / "server" / "page" / "page.css"
 MODEL_NAME = "model.safetensors"
 
 
-def write_site(model: ModelFile, folder: Path, *, decoding: DecodingConfig, int8: bool = False) -> dict[str, int]:
-    """Write a folder of static files that translates in the browser. An existing folder is replaced.
+def write_site(
+    model: ModelFile, output: Path, *, decoding: DecodingConfig, int8: bool = False, one_file: bool = False
+) -> dict[str, int]:
+    """Write static files that translate in the browser. An existing site is replaced.
 
     Args:
         model: The model.
-        folder: The folder, which appears when it is complete.
+        output: The folder or the file, which appears when it is complete.
         decoding: The options of the search.
         int8: Whether to store the matrices in 8 bits.
+        one_file: Whether to write one HTML file instead of a folder.
 
     Returns:
         The size of each file in bytes.
 
     Raises:
         UsageError: The site cannot search with the options.
-        DataError: The folder cannot be written.
+        DataError: The output cannot be written.
     """
-    data = site_data(model, decoding, int8=int8)
+    files = {path.name: path.read_bytes() for path in [*sorted(SITE.iterdir()), STYLE_SHEET]}
+    files[MODEL_NAME] = site_data(model, decoding, int8=int8)
     try:
-        with atomic_folder(folder) as temporary:
-            for path in [*sorted(SITE.iterdir()), STYLE_SHEET]:
-                shutil.copyfile(path, temporary / path.name)
-            (temporary / MODEL_NAME).write_bytes(data)
+        if one_file:
+            content = single_file(files)
+            with replace_file(output) as stream:
+                stream.write(content)
+            return {output.name: len(content)}
+        with atomic_folder(output) as temporary:
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
     except OSError as error:
-        raise DataError(f"{folder}: the site cannot be written: {error.strerror or error}.") from error
-    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        raise DataError(f"{output}: the site cannot be written: {error.strerror or error}.") from error
+    return {name: len(content) for name, content in files.items()}

@@ -145,3 +145,15 @@ def test_an_existing_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
     assert_explained(nmt("export", "web", str(PATH), "-o", str(tmp_path), "--overwrite"), "exists already")
     assert (tmp_path / "notes").exists()
+
+
+def test_a_single_file_translates_from_the_disk(tmp_path: Path, browser: Browser, lines: list[str]) -> None:
+    page = tmp_path / "translate.html"
+    assert nmt("export", "web", str(PATH), "--single-file", "-o", str(page)).code == 0
+    browser.open(page.as_uri())
+    expected = Translator.load(PATH, decoding={"split_sentences": True}).translate(lines[:20] + TEXTS)
+    assert type_text(browser, "\n".join(lines[:20] + TEXTS)) == [each.text for each in expected]
+    with served(tmp_path) as (address, requests):
+        assert browser.evaluate(f'fetch("{address}").then(() => "sent", () => "refused")') == "refused"
+    assert requests == []
+    assert_explained(nmt("export", "web", str(PATH), "--single-file", "-o", str(page)), "exists already")

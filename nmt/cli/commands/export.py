@@ -9,7 +9,7 @@ import typer
 
 from nmt.cli.command_types import Command, CommandGroup
 from nmt.cli.loading import open_model
-from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option
+from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -25,10 +25,16 @@ def export() -> None:
 def web(
     model: ModelArgument = None,
     output: Annotated[
-        Path, option("-o", "--output", metavar="FOLDER", help="Folder of the site. Default: site.")
-    ] = Path("site"),
+        Path | None,
+        option(
+            "-o", "--output", metavar="FOLDER", help="Folder or HTML file of the site. Default: site, or site.html."
+        ),
+    ] = None,
     int8: Annotated[
         bool, option("--int8", help="Store the weights in 8 bits. Default: 32 bits, for exactly the same translations.")
+    ] = False,
+    single_file: Annotated[
+        bool, option("--single-file", help="Write one HTML file, which a browser can open from the disk.")
     ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -37,24 +43,30 @@ def web(
     """Write a folder of static files that translates in the browser.
 
     The site has the model and its own engine in JavaScript. It sends no text anywhere. Any web server for static files
-    can publish the folder. The search has the decoding options of the model.
+    can publish the folder. Browsers open a single file from the disk too. The search has the decoding options of the
+    model.
 
     For example:
 
       nmt export web runs/quickstart -o site
-      nmt export web runs/quickstart -o site --int8
+      nmt export web runs/quickstart --single-file -o translate.html --int8
       python -m http.server --directory site
     """
-    if output.exists() and not (overwrite and (output / "model.safetensors").is_file()):
+    if output is None:
+        output = Path("site.html" if single_file else "site")
+    if single_file:
+        require_new_file(output, overwrite=overwrite)
+    elif output.exists() and not (overwrite and (output / "model.safetensors").is_file()):
         raise UsageError(f"{output} exists already. Choose another name, or replace a site with --overwrite.")
     loaded = open_model(model)
     from nmt.web.export import write_site  # slow
 
-    sizes = write_site(loaded, output, decoding=loaded.config.decoding, int8=int8)
+    sizes = write_site(loaded, output, decoding=loaded.config.decoding, int8=int8, one_file=single_file)
     for name, size in sizes.items():
         logger.debug("%s: %d bytes", name, size)
     total = sum(sizes.values()) / 1e6
-    logger.info("wrote %s (%.1f MB), next step: python -m http.server --directory %s", output, total, output)
+    next_step = f"open {output} in a browser" if single_file else f"python -m http.server --directory {output}"
+    logger.info("wrote %s (%.1f MB), next step: %s", output, total, next_step)
 
 
 @app.command(cls=Command, short_help="Write a model as ONNX graphs.")

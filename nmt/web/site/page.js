@@ -4,7 +4,11 @@ const WAIT = 150; // milliseconds after the last key
 const ALTERNATIVES = 4;
 const element = (id) => document.getElementById(id);
 const [input, output] = ["input", "output"].map(element);
-const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+// `nmt export web --single-file` embeds the files in the page.
+const isSingleFile = element("worker.js") !== null;
+const worker = isSingleFile
+  ? new Worker(URL.createObjectURL(new Blob([embedded("worker.js")], { type: "text/javascript" })))
+  : new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 let hasAttention = false;
 let beamSize = 1;
 let lines = [];
@@ -135,7 +139,13 @@ for (const event of ["click", "keydown"]) {
 }
 input.addEventListener("input", schedule);
 
+/** The bytes of a file that is embedded in the page. */
+function embedded(name) {
+  return Uint8Array.from(atob(element(name).textContent), (character) => character.charCodeAt(0)).buffer;
+}
+
 async function read(name) {
+  if (isSingleFile) return embedded(name);
   const response = await fetch(name);
   if (!response.ok) throw new Error();
   return response.arrayBuffer();

@@ -1,3 +1,5 @@
 // The ids of the special tokens in every subword model.
 
-export const [PAD, UNK, BOS, EOS] = [0, 1, 2, 3];
+export const UNK = 1;
+export const BOS = 2;
+export const EOS = 3;
