@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cli_tools import ROOT
+from diagrams import FOLDER, PICTURES
 from nmt.config.introspection import find
 from nmt.config.schema import AttentionConfig
 from nmt.model.attention import Attention, DotScore
@@ -125,3 +126,9 @@ def test_the_classes_compute_the_worked_example() -> None:
         state = layer(context, s[None, None], s[None, None])
     for found, name in ((weights, "a"), (context, "c"), (state, "t")):
         np.testing.assert_allclose(found[0, 0].numpy(), variables[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_of_the_models_are_those_of_the_script(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == PICTURES[name](), "run: python scripts/lib/diagrams.py"
+    assert f"../images/{name}" in SHOWN

@@ -1,0 +1,121 @@
+"""Draws the three models of docs/concepts/attention.md as vector graphics, for light and dark pages.
+
+Run `python scripts/lib/diagrams.py` to write them to docs/images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
+SOURCE, TARGET = ("the", "dog", "sleeps"), ("der", "Hund", "schläft")
+SHARES = (0.1, 0.8, 0.1)
+"""Attention weights of the step that the picture shows, the second."""
+STEP = 1
+BOX, HEIGHT, GAP = 74, 44, 34
+"""Width and height of a state and the distance between states, in pixels."""
+WIDTH = 710
+STYLE = """<style>
+text{text-anchor:middle;fill:#1b1f24;font:14px system-ui,sans-serif}.s{fill:#5b6873;font-size:13px}
+rect,circle{stroke-width:1.2}.enc{fill:#cfe3ff;stroke:#3b73c4}.dec{fill:#d6f0d9;stroke:#3c8a4b}
+.att{fill:#ffe3bd;stroke:#c27a1c}
+.a{stroke:#6b7580;stroke-width:1.3;fill:none}.cell{stroke:#7a54b8;stroke-width:2.4;fill:none}.w{stroke:#c27a1c;fill:none}
+@media (prefers-color-scheme: dark){
+text{fill:#dde5ec}.s{fill:#9aa7b3}.enc{fill:#1d3557}.dec{fill:#1f4429}.att{fill:#57390f}
+.a{stroke:#9aa7b3}.cell{stroke:#b79aef}}
+</style>
+<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" orient="auto"
+markerUnits="userSpaceOnUse">
+<path d="M0 0 8 4 0 8z" fill="#7d8590"/></marker></defs>"""
+
+
+def text(x: float, y: float, content: str, kind: str = "t") -> str:
+    """Return a text that is centered at x."""
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{content}</text>'
+
+
+def box(x: float, y: float, label: str, kind: str) -> str:
+    """Return a labelled state whose left upper corner is (x, y)."""
+    shape = f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{BOX}" height="{HEIGHT}" rx="8"/>'
+    return f"{shape}\n{text(x + BOX / 2, y + HEIGHT / 2 + 5, label)}"
+
+
+def arrow(x: float, y: float, to_x: float, to_y: float, kind: str = "a") -> str:
+    """Return an arrow."""
+    return f'<path class="{kind}" d="M{x:g} {y:g}L{to_x:g} {to_y:g}" marker-end="url(#head)"/>'
+
+
+def left(index: int) -> float:
+    """Return the left side of a state: three of the encoder, a wider gap, three of the decoder."""
+    return 30 + index * (BOX + GAP) + (GAP if index >= len(SOURCE) else 0)
+
+
+def encoder_decoder(*, cells: bool, attention: bool) -> str:
+    """Return the picture of a model.
+
+    Args:
+        cells: Whether the recurrent units carry a memory cell.
+        attention: Whether the decoder attends to the states of the encoder.
+    """
+    top = 176 if attention else 76
+    states = len(SOURCE) + len(TARGET)
+    parts = []
+    for index in range(states):
+        x, decodes = left(index), index >= len(SOURCE)
+        number = index % len(SOURCE) + 1
+        parts.append(box(x, top, f"{'s' if decodes else 'h'}{'₁₂₃'[number - 1]}", "dec" if decodes else "enc"))
+        word = ("&lt;s&gt;", *TARGET)[number - 1] if decodes else SOURCE[number - 1]
+        parts += [arrow(x + BOX / 2, top + 84, x + BOX / 2, top + HEIGHT + 4), text(x + BOX / 2, top + 102, word)]
+        if index + 1 < states:
+            parts.append(arrow(x + BOX, top + 14, left(index + 1) - 3, top + 14))
+            if cells:
+                parts.append(arrow(x + BOX, top + 31, left(index + 1) - 3, top + 31, "cell"))
+        if decodes and not (attention and index == len(SOURCE) + STEP):
+            out = top - 34
+            parts += [arrow(x + BOX / 2, top, x + BOX / 2, out + 6), text(x + BOX / 2, out - 2, TARGET[number - 1])]
+    if attention:
+        parts += _attention(top)
+    height = top + 140
+    lanes = "hidden state →" + (", memory cell ⇒" if cells else "")
+    parts += [text(WIDTH / 4, height - 14, "encoder", "s"), text(3 * WIDTH / 4, height - 14, "decoder", "s")]
+    parts.append(text(WIDTH / 2, height - 14, lanes, "s"))
+    name = f"{'LSTM' if cells else 'RNN'} encoder-decoder{' with attention' if attention else ''}"
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'role="img" aria-label="{name}">'
+    )
+    return "\n".join([head, f"<title>{name}</title>", STYLE, *parts, "</svg>"]) + "\n"
+
+
+def _attention(top: float) -> list[str]:
+    """Return the context of one step, the weights that make it, and the attentional state."""
+    context_x, context_y = left(len(SOURCE)) - BOX, 84
+    state = left(len(SOURCE) + STEP)
+    parts = []
+    for index, share in enumerate(SHARES):
+        start = left(index) + BOX / 2
+        line = f'd="M{start:g} {top}L{context_x + 30 + 14 * index:g} {context_y + HEIGHT}"'
+        parts.append(f'<path class="w" stroke-width="{1 + 7 * share:g}" {line}/>')
+        parts.append(text(start - 22, top - 8, f"{share:g}", "s"))
+    parts += [
+        box(context_x, context_y, "c₂ = Σ a h", "att"),
+        box(state, context_y - 50, "tanh", "dec"),
+        arrow(context_x + BOX, context_y + 16, state - 3, context_y - 20),
+        arrow(state + BOX / 2, top, state + BOX / 2, context_y - 2),
+        arrow(state + BOX / 2, context_y - 50, state + BOX / 2, 20),
+        text(state + BOX / 2, 14, TARGET[STEP]),
+    ]
+    return parts
+
+
+PICTURES: dict[str, Callable[[], str]] = {
+    "model-rnn.svg": lambda: encoder_decoder(cells=False, attention=False),
+    "model-lstm.svg": lambda: encoder_decoder(cells=True, attention=False),
+    "model-attention.svg": lambda: encoder_decoder(cells=True, attention=True),
+}
+"""The pictures by file name."""
+
+if __name__ == "__main__":
+    for name, draw in PICTURES.items():
+        (FOLDER / name).write_text(draw(), encoding="utf-8")
