@@ -19,9 +19,17 @@ from nmt.errors import DataError
 from nmt.inference.model_file import load_models
 from nmt.inference.output.processes import WINDOW, in_processes
 from nmt.inference.output.quality_flags import find_flags
-from nmt.inference.output.writer import continue_file, with_progress, write_blocks
+from nmt.inference.output.writer import continue_file, truncate_output, with_progress, write_blocks
 from nmt.inference.results import Translation
-from nmt.inference.streaming import SourceLine, number_lines, windows
+from nmt.inference.streaming import (
+    WHOLE_TEXT,
+    SourceLine,
+    Windowing,
+    WindowSize,
+    number_lines,
+    window_size,
+    windows,
+)
 from nmt.inference.translator import Translator
 from nmt.log import logger
 from nmt.small_files import parse_json
@@ -58,14 +66,15 @@ class HypothesisWriter:
 
     def __init__(self, translator: Translator) -> None:
         self._translator = translator
+        self.window_size = window_size(translator.decoding.batch_sentences)
 
     def __call__(self, lines: Sequence[SourceLine]) -> list[str]:
         """Return the output for each line."""
         return list(self.write(lines))
 
-    def write(self, lines: Iterable[SourceLine]) -> Iterator[str]:
+    def write(self, lines: Iterable[SourceLine], windowing: Windowing = WHOLE_TEXT) -> Iterator[str]:
         """Yield the output for each line, with a line end, as soon as it is translated."""
-        yield from map(_as_json, self._translator.translate(lines))
+        yield from map(_as_json, self._translator.translate(lines, windowing=windowing))
 
 
 def _as_json(translation: Translation) -> str:
@@ -78,6 +87,8 @@ def _as_json(translation: Translation) -> str:
 
 def translate_text(method: TranslationMethod, text: Path, output: Path, *, processes: int) -> None:
     """Translate a text, or the lines that `output` does not have yet.
+
+    Translation resumes with the window of lines that was interrupted, so that its batches are those of the whole text.
 
     Args:
         method: The models and options.
@@ -94,14 +105,38 @@ def translate_text(method: TranslationMethod, text: Path, output: Path, *, proce
     if before == total and output.exists():
         logger.info("%s: all %s lines are translated", output, f"{total:,}")
         return
-    logger.info("translating %s lines of %s", f"{total - before:,}", text)
-    lines = islice(number_lines(read_lines(text, keep_broken=False)), before, None)
-    if processes == 1:
-        blocks = method().write(lines)
-    else:
+    writer = method() if processes == 1 else None
+    size = WINDOW if writer is None else writer.window_size
+    start = _window_start(text, size, before)
+    if start < before:
+        _keep_lines(output, start)
+    logger.info("translating %s lines of %s", f"{total - start:,}", text)
+    lines, windowing = number_lines(read_lines(text, keep_broken=False)), Windowing(after=start, complete=True)
+    if writer is None:
         one = replace(method, decoding={**method.decoding, "threads": 1, "device": "cpu"})
-        blocks = in_processes(one, windows(lines, WINDOW), processes=processes)
-    write_blocks(with_progress(blocks, text, skipped=before), output, append=output.exists())
+        blocks = in_processes(one, windows(lines, size, windowing), processes=processes)
+    else:
+        blocks = writer.write(lines, windowing)
+    write_blocks(with_progress(blocks, text, skipped=start), output, append=output.exists())
+
+
+def _window_start(text: Path, size: WindowSize, before: int) -> int:
+    """Return the number of lines in the windows of a text that have only its first `before` lines."""
+    start = 0
+    if before == 0:
+        return start
+    lines = number_lines(read_lines(text, keep_broken=False))
+    for window in windows(lines, size, Windowing(complete=True)):
+        if start + len(window) > before:
+            break
+        start += len(window)
+    return start
+
+
+def _keep_lines(output: Path, count: int) -> None:
+    with output.open("rb") as stream:
+        size = sum(map(len, islice(stream, count)))
+    truncate_output(output, size)
 
 
 def read_hypotheses(output: Path) -> Iterator[list[FlaggedHypothesis]]:
