@@ -9,32 +9,45 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+WS = r"\t\n\f\r "
+ATTRIBUTE = rf"[^{WS}/>][^{WS}/>=]*(?:[{WS}]*=[{WS}]*(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^{WS}>\"'][^{WS}>]*|))?"
 TOKENS = re.compile(
-    r"(?P<comment><!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<[!?][^>]*(?:>|\Z))"
-    r"|(?P<tag></?[A-Za-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>)",
+    rf"(?P<tag></?[A-Za-z][^{WS}/>]*(?:[{WS}/]|{ATTRIBUTE})*(?:>|\Z))"
+    r"|(?P<comment><!--(?:-?>|.*?(?:--!?>|\Z))|<!\[CDATA\[.*?(?:\]\]>|\Z)|<[!?/][^>]*(?:>|\Z))",
     re.DOTALL,
 )
-TAG_NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
+"""Tags and comments as browsers read them (HTML standard, section 13.2.5), also those that never end.
+
+Quotes, `<` and `/` may be parts of names and of values without quotes. CDATA sections end as in XML.
+"""
+TAG_NAME = re.compile(rf"</?([A-Za-z][^{WS}/>]*)")
+UNQUOTED_SLASH = re.compile(rf"=[{WS}]*[^{WS}>\"'][^{WS}>]*/>\Z")
 
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-RAW = _names("script style textarea code pre kbd samp var svg math template noscript iframe object")
+RAW_TEXT = _names("script style textarea xmp iframe noembed noframes noscript plaintext")
+"""Elements whose content has no tags, and is not translated."""
+RAW = RAW_TEXT | _names("code pre kbd samp var svg math template object")
 """Elements whose content is not translated."""
-RAW_TEXT = _names("script style textarea")
-"""Elements whose content has no tags."""
 INLINE = _names(
     "a abbr acronym b bdi bdo big cite del dfn em font g i img ins kbd label mark q ruby rt rp s small span strike "
     "strong sub sup tt u wbr x code samp var time data bpt ept ph it"
 )
 """Elements inside a sentence. All others end it."""
 VOID = _names("area base br col embed hr img input link meta param source track wbr")
-NOT_TRANSLATED = re.compile(r"\stranslate\s*=\s*[\"']?no\b|\sclass\s*=\s*[\"'][^\"']*\bnotranslate\b", re.IGNORECASE)
+NOT_TRANSLATED = re.compile(
+    r"\stranslate\s*=\s*[\"']?no\b|\sclass\s*=\s*(?:\"[^\"]*|'[^']*|[^\s\"'>]*)\bnotranslate\b", re.IGNORECASE
+)
+SCRIPT_PARTS = re.compile(rf"<!--(?:-?>)?|-->|</?script(?=[{WS}/>])", re.IGNORECASE)
+MOST_TAGS = 1_000
+"""A line with more tags than this is not translated."""
 PLACEHOLDER = re.compile(r"<([0-9]{1,4})>")
 SPACES = re.compile(r"\s+")
 
@@ -119,7 +132,18 @@ def _is_nested(tags: Sequence[str]) -> bool:
 
 def _is_complete(tag: str) -> bool:
     """Return whether the markup needs no closing tag: an empty element, a comment, or an element with its content."""
-    return tag.endswith("/>") or tag.startswith("<!") or "<" in tag[1:] or _name(tag) in VOID
+    return tag.startswith("<!") or _is_self_closing(tag) or _has_content(tag) or _name(tag) in VOID
+
+
+def _is_self_closing(tag: str) -> bool:
+    """Return whether a tag ends with a slash that is not a part of a value."""
+    return tag.endswith("/>") and not UNQUOTED_SLASH.search(tag)
+
+
+def _has_content(markup: str) -> bool:
+    """Return whether the markup is an element with its content, not a single tag or comment."""
+    match = TOKENS.match(markup)
+    return match is not None and match["tag"] is not None and match.end() < len(markup)
 
 
 def _name(tag: str) -> str:
@@ -140,34 +164,81 @@ def _segments(text: str) -> Iterator[_Segment]:
     yield from _segment(text, start, len(text), pieces)
 
 
-def _boundaries(text: str) -> Iterator[tuple[int, int, bool]]:
+def _boundaries(
+    text: str, position: int = 0, end: int | None = None, *, in_title: bool = False
+) -> Iterator[tuple[int, int, bool]]:
     """Yield the spans that are not text, and whether each is inside a sentence."""
-    position = 0
-    while (match := TOKENS.search(text, position)) is not None:
+    end = len(text) if end is None else end
+    while (match := TOKENS.search(text, position, end)) is not None:
         begin, position = match.span()
         if match["comment"] is not None:
             yield begin, position, match[0].startswith("<!--")
             continue
         name = _name(match[0])
         inline = name in INLINE
-        opening = not match[0].startswith("</") and not match[0].endswith("/>") and name not in VOID
-        if opening and (name in RAW or NOT_TRANSLATED.search(match[0])):
-            position = _end_of_element(text, position, name)
+        if _opens(match[0]) and (name in RAW or NOT_TRANSLATED.search(match[0])):
+            position = _end_of_element(text, position, end, name)
         yield begin, position, inline
+        if (
+            name == "title" and _opens(match[0]) and not in_title
+        ):  # it ends at the first closing tag, also in a quoted value
+            inner = _start_of_closing_tag(text, position, end, name)
+            yield from _boundaries(text, position, inner, in_title=True)
+            position = inner
 
 
-def _end_of_element(text: str, position: int, name: str) -> int:
-    """Return where the element ends whose opening tag ends at `position`; the end of the text if it is not closed."""
-    pattern = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
+def _opens(tag: str) -> bool:
+    """Return whether an element begins here that needs a closing tag.
+
+    In HTML, `<script/>` is the start of a script. In XML, it is a whole element.
+    """
+    name = _name(tag)
+    return not tag.startswith("</") and name not in VOID and (name in RAW_TEXT or not _is_self_closing(tag))
+
+
+def _end_of_element(text: str, position: int, end: int, name: str) -> int:
+    """Return where the element ends whose opening tag ends at `position`; `end` if it is not closed."""
+    if name in RAW_TEXT:
+        closing = TOKENS.match(text, _start_of_closing_tag(text, position, end, name), end)
+        return closing.end() if closing else end
     depth = 1
-    for match in pattern.finditer(text, position):
-        if match[1]:
-            depth -= 1
-        elif name not in RAW_TEXT and not match[0].endswith("/>"):
-            depth += 1
-        if depth == 0:
-            return match.end()
-    return len(text)
+    while (match := TOKENS.search(text, position, end)) is not None:
+        position = match.end()
+        inner = _name(match[0]) if match["tag"] is not None else ""
+        if inner == name:
+            depth += -1 if match[0].startswith("</") else int(_opens(match[0]))
+            if depth == 0:
+                return position
+        elif inner in RAW_TEXT and _opens(match[0]):
+            position = _end_of_element(text, position, end, inner)
+    return end
+
+
+def _start_of_closing_tag(text: str, position: int, end: int, name: str) -> int:
+    """Return where the content ends of an element without tags in it; `end` if it is not closed."""
+    if name == "plaintext":
+        return end
+    if name == "script":
+        return _end_of_script(text, position, end)
+    match = re.compile(rf"</{re.escape(name)}(?=[{WS}/>])", re.IGNORECASE).search(text, position, end)
+    return match.start() if match else end
+
+
+def _end_of_script(text: str, position: int, end: int) -> int:
+    """Return where a script ends. In a comment, a script has inner scripts with closing tags of their own."""
+    in_comment = in_script = False
+    for match in SCRIPT_PARTS.finditer(text, position, end):
+        part = match[0].lower()
+        if part == "</script":
+            if not in_script:
+                return match.start()
+            in_script = False
+        elif part == "<script":
+            in_script = in_comment
+        elif part in ("<!--", "-->"):
+            in_comment = part == "<!--"
+            in_script = in_script and in_comment
+    return end
 
 
 def _segment(text: str, start: int, end: int, inline: Sequence[tuple[int, int]]) -> Iterator[_Segment]:
@@ -179,6 +250,8 @@ def _segment(text: str, start: int, end: int, inline: Sequence[tuple[int, int]])
         return
     plain = [text[a:b] for a, b in zip([start, *(b for _, b in spans)], [*(a for a, _ in spans), end], strict=True)]
     if not any(re.search(r"\w", html.unescape(part)) for part in plain):
+        return
+    if len(spans) > MOST_TAGS:
         return
     taken = set(PLACEHOLDER.findall(html.unescape(text[start:end])))
     numbers = (str(number) for number in range(1, 10_000) if str(number) not in taken)
@@ -198,29 +271,31 @@ def _plain(text: str) -> str:
 
 def _trim_start(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> tuple[int, list[tuple[int, int]]]:
     """Move the start behind spaces, and behind tags that do not mark a part of the segment."""
+    closed = Counter(_name(tag) for tag in (text[slice(*span)] for span in spans) if tag.startswith("</"))
+    first = 0
     while True:
         while start < end and text[start].isspace():
             start += 1
-        if spans and spans[0][0] == start and not _marks_text(text, spans):
-            start, spans = spans[0][1], spans[1:]
-        else:
-            return start, spans
-
-
-def _marks_text(text: str, spans: Sequence[tuple[int, int]]) -> bool:
-    """Return whether the first tag opens an element that ends within the segment, or is an element with content."""
-    tag = text[slice(*spans[0])]
-    if _is_complete(tag):
-        return tag.startswith("<") and "<" in tag[1:] and not tag.startswith("<!")
-    return any(text[slice(*span)].lower().startswith(f"</{_name(tag)}") for span in spans[1:])
+        if first == len(spans) or spans[first][0] != start:
+            return start, spans[first:]
+        tag = text[slice(*spans[first])]
+        if _has_content(tag) or (not tag.startswith("</") and not _is_complete(tag) and closed[_name(tag)]):
+            return start, spans[first:]
+        if tag.startswith("</"):
+            closed[_name(tag)] -= 1
+        start = spans[first][1]
+        first += 1
 
 
 def _trim_end(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> tuple[int, list[tuple[int, int]]]:
     """Move the end before spaces, and before tags that open nothing in the segment."""
+    last = len(spans)
     while True:
-        while end > start and text[end - 1].isspace():
+        behind = spans[last - 1][1] if last else start  # a tag that never ends may end with spaces
+        while end > behind and text[end - 1].isspace():
             end -= 1
-        tag = text[slice(*spans[-1])] if spans and spans[-1][1] == end else "</"
-        if tag.startswith("</") or (_is_complete(tag) and "<" in tag[1:] and not tag.startswith("<!")):
-            return end, spans
-        end, spans = spans[-1][0], spans[:-1]
+        tag = text[slice(*spans[last - 1])] if last and behind == end else "</"
+        if tag.startswith("</") or _has_content(tag):
+            return end, spans[:last]
+        last -= 1
+        end = spans[last][0]

@@ -47,6 +47,12 @@ CASES = {
     "<svg><text>a</text></svg><p>b</p>": "<svg><text>a</text></svg><p>B</p>",
     "<pre>a<pre>b</pre>c</pre>d": "<pre>a<pre>b</pre>c</pre>D",
     "x<1>y": "X&lt;1&gt;Y",
+    "<p class=notranslate>a</p>b": "<p class=notranslate>a</p>B",
+    "<a href=http://example.org/>a</a> <code class=x/>b</code>": (
+        "<a href=http://example.org/>A</a> <code class=x/>b</code>"
+    ),
+    "<title>a <i>b</i> <a x='</title>c": "<title>A <i>B</i> <a x='</title>C",
+    '<code>a <b title="</code>">b</b> c</code> d': '<code>a <b title="</code>">b</b> c</code> D',
     "": "",
 }
 
@@ -80,6 +86,49 @@ def test_elements_may_change_their_order_but_not_their_nesting() -> None:
     opening, closing, second, end = re.findall("<[0-9]+>", line)
     assert document.fill([f"{second}2{end} {opening}1{closing}"]) == "<p><b>2</b> <i>1</i></p>"
     assert document.fill([f"{closing}1{opening} {end}2{second}"]) == "<p><i>1</i> <b>2</b></p>"
+
+
+HOSTILE = [
+    '<img src=x alt="<img onerror=a()>"> ',
+    "<i to=`<img/src='x'onerror=a()>`> ",
+    '<div "=""> ',
+    '<img src onerror /" \'"= alt=a()//"> ',
+    '<img src=x onerror=a()//"> ',
+    "<link rel=x href=data:,*//[\"'`> ",
+    "</ x='><script>a b</script>'> ",
+    "<? x='><script>a b</script>'> ",
+    "<!--><script>a b</script> ",
+    "<!-- --!><script>a b</script> ",
+    '<title><a x="</title><script>a b = "></script> ',
+    "<script/>a b</script> ",
+    "<script><!-- <script>a b</script> c d --></script> ",
+    "<script>a b</script\x0b> c d</script> ",
+    "<script>a b</scripts> c d</script > ",
+    "<xmp><a x='</xmp> ",
+    "<noscript><p title='</noscript><img src=x onerror=a()>'> ",
+    "<iframe><a x='</iframe> ",
+    "<plaintext>a</plaintext>b",
+    "<p title='a <img src=x onerror=a()>",
+    "<p onclick=a<b>",
+]
+"""Markup that a browser reads in another way than one expects, with the letters a to d in tags and scripts."""
+
+
+@pytest.mark.parametrize("markup", HOSTILE)
+@pytest.mark.parametrize("text", ["Text", "Text <em>text</em>"])
+def test_tags_are_what_a_browser_takes_for_tags(markup: str, text: str) -> None:
+    capitals = text.replace("Text", "TEXT").replace("text", "TEXT")
+    assert translated(f"<p>{text}</p>{markup}") == f"<p>{capitals}</p>{markup}"
+
+
+BROKEN = ["<a ", "<a b", "<a b='", "<!--", "</", "<code>", "<script><!--", "<title>", "<b>", "</b>", "<br>", "a<b>"]
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_many_broken_tags_are_accepted(part: str) -> None:
+    for markup in (part * 12_000 + "text", "text" + part * 12_000, "<b>" + part * 12_000 + "</b>"):
+        document = Markup(markup)
+        assert document.fill(document.lines) == markup
 
 
 class Structure(HTMLParser):
