@@ -1,4 +1,6 @@
-"""Draws the three models of docs/concepts/attention.md as vector graphics, for light and dark pages.
+"""Draws the three models of docs/concepts/attention.md, and a translation that is written word by word.
+
+The vector graphics suit light and dark pages.
 
 Run `python scripts/lib/diagrams.py` to write them to docs/images.
 """
@@ -109,10 +111,64 @@ def _attention(top: float) -> list[str]:
     return parts
 
 
+WRITTEN = ("Der", "Bauer", "hat", "versprochen,", "zu", "kommen.")
+READ = ("The", "farmer", "has", "promised", "to", "come.")
+WEIGHTS = (
+    (0.99, 0.01, 0, 0, 0, 0),
+    (0, 1, 0, 0, 0, 0),
+    (0, 0, 0.99, 0.01, 0, 0),
+    (0, 0, 0.01, 0.8, 0.08, 0.02),
+    (0, 0, 0, 0.03, 0.37, 0.59),
+    (0, 0, 0, 0, 0.02, 0.97),
+)
+"""Rounded attention weights of the quickstart's model, one row for each written word.
+
+Made by `nmt attention --model runs/quickstart --level words --format json "The farmer has promised to come."`. The
+weight of the end mark is left out.
+"""
+SECONDS = 1.6
+"""Duration of a word."""
+COLUMN = 112
+
+
+def animation() -> str:
+    """Return the animated picture: words appear one by one, with the attention of the newest word.
+
+    A browser that reduces motion shows all words at once.
+    """
+    count = len(WRITTEN)
+    total = (count + 1) * SECONDS
+    styles, parts = [], []
+    for index, word in enumerate(READ):
+        parts.append(text((index + 0.5) * COLUMN, 170, word))
+    for step, (word, row) in enumerate(zip(WRITTEN, WEIGHTS, strict=True)):
+        start, stop = (100 * (step + each) / (count + 1) for each in (0, 1))
+        begin = "0%" if step == 0 else f"0%,{start:.1f}%{{opacity:0}}{start + 0.5:.1f}%"
+        styles.append(f"@keyframes w{step}{{{begin},100%{{opacity:1}}}}")
+        styles.append(f"@keyframes l{step}{{{begin},{stop:.1f}%{{opacity:1}}{stop + 0.5:.1f}%,100%{{opacity:0}}}}")
+        x = (step + 0.5) * COLUMN
+        parts.append(f'<g style="animation-name:w{step}">{text(x, 38, word)}</g>')
+        lines = "".join(
+            f'<path class="w" stroke-width="{0.5 + 7 * share:g}" d="M{(index + 0.5) * COLUMN:g} 152L{x:g} 48"/>'
+            for index, share in enumerate(row)
+            if share
+        )
+        parts.append(f'<g style="animation-name:l{step}">{lines}</g>')
+    name = "A translation is written word by word, with its attention"
+    motion = f"@media (prefers-reduced-motion: no-preference){{g{{animation:{total:g}s linear infinite}}}}"
+    styles = ["<style>", motion, *styles, "</style>"]
+    width = COLUMN * count
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 190" width="{width}" height="190" role="img"'
+    return (
+        "\n".join([f'{head} aria-label="{name}">', f"<title>{name}</title>", STYLE, *styles, *parts, "</svg>"]) + "\n"
+    )
+
+
 PICTURES: dict[str, Callable[[], str]] = {
     "model-rnn.svg": lambda: encoder_decoder(cells=False, attention=False),
     "model-lstm.svg": lambda: encoder_decoder(cells=True, attention=False),
     "model-attention.svg": lambda: encoder_decoder(cells=True, attention=True),
+    "translation.svg": animation,
 }
 """The pictures by file name."""
 
