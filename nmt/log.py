@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,6 +55,37 @@ class _FileFormatter(logging.Formatter):
         return visible(super().format(record))
 
 
+class _LineFormatter(_ConsoleFormatter):
+    """Formats records as `_ConsoleFormatter` does, each on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return on_one_line(super().format(record).strip())
+
+
+class _JSONFormatter(logging.Formatter):
+    """Formats each record as a JSON object on one line.
+
+    Keys: `time` (UTC), `level`, `event`. An event `message` has its text in `message`. Other events have the `fields`
+    of the record. Tracebacks are in `traceback`, only if requested.
+    """
+
+    def __init__(self, *, tracebacks: bool) -> None:
+        super().__init__()
+        self.tracebacks = tracebacks
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        entry: dict[str, Any] = {"time": time, "level": record.levelname.lower()}
+        fields = getattr(record, "fields", None)
+        if fields is None:
+            entry |= {"event": "message", "message": shorten_message(record.getMessage().strip())}
+        else:
+            entry |= {"event": record.getMessage(), **fields}
+        if record.exc_info and self.tracebacks:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
 class _StderrHandler(logging.Handler):
     """Writes to the current `sys.stderr`, above the progress bar if one is shown."""
 
@@ -89,6 +122,22 @@ def setup(*, level: int, file: Path | None = None) -> None:
     logger.setLevel(level)
     if file is not None:
         add_file(file)
+
+
+def setup_server(*, as_json: bool) -> None:
+    """Write each record on one line of standard error, after `setup`. Also take the records of uvicorn.
+
+    Args:
+        as_json: Write JSON objects with the keys `time`, `level` and `event`, not plain text.
+    """
+    kind = _JSONFormatter if as_json else _LineFormatter
+    handlers = [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]
+    for handler in handlers:
+        handler.setFormatter(kind(tracebacks=handler.level <= logging.DEBUG))
+    uvicorn = logging.getLogger("uvicorn")
+    uvicorn.handlers = [*handlers]
+    uvicorn.setLevel(logging.WARNING)
+    uvicorn.propagate = False
 
 
 def add_file(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from nmt.server.directions import Directions
 from nmt.server.libretranslate import LibreTranslate
 from nmt.server.native import Native
 from nmt.server.requests import error_response
-from nmt.server.service import Service
+from nmt.server.service import REQUEST_SIZE, RequestSize, Service
 from nmt.server.settings import ServerSettings
 
 PAGE = Path(__file__).parent / "page"
@@ -72,7 +73,7 @@ def make_application(service: Service) -> Starlette:
             await direction.batcher.close()
         files.close()
 
-    middleware = [Middleware(_Measured, service=service, routes=[route.path for route in routes])]
+    middleware = [Middleware(_Measured, service=service, routes=routes)]
     if service.settings.origins:
         middleware.append(
             Middleware(
@@ -108,17 +109,21 @@ async def _not_served(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    logger.error("%s: unexpected %s", request.url.path, type(error).__name__, exc_info=error)
+    # Neither the path nor the message of the error is logged: both may hold the text of a client.
+    route = request.scope.get("nmt.route", "other")
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    logger.error("%s: unexpected %s%s", route, type(error).__name__, place, exc_info=error)
     return error_response(500, "The server made an error. Its log has the details.", key=_key_of(request))
 
 
 class _Measured:
     """Counts requests, and their time, by route and status. Removes a final slash and double slashes of paths."""
 
-    def __init__(self, app: ASGIApp, *, service: Service, routes: list[str]) -> None:
+    def __init__(self, app: ASGIApp, *, service: Service, routes: list[Route]) -> None:
         self._app = app
         self._service = service
-        self._routes = set(routes)
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -127,8 +132,12 @@ class _Measured:
             return
         path = "/" + "/".join(part for part in scope["path"].split("/") if part)
         scope["path"], scope["raw_path"] = path, path.encode()
+        route = next((each.path for each in self._routes if each.path_regex.match(path)), "other")
+        scope["nmt.route"] = route
         status = 500
         start = time.perf_counter()
+        size = RequestSize()
+        REQUEST_SIZE.set(size)
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -139,6 +148,15 @@ class _Measured:
         try:
             await self._app(scope, receive, observe)
         finally:
-            route = getattr(scope.get("route"), "path", None) or (path if path in self._routes else "other")
             self._service.metrics.requests.labels(route, str(status)).inc()
-            self._service.metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self._service.metrics.seconds.labels(route).observe(seconds)
+            if self._service.settings.logs_requests:
+                fields = {
+                    "path": route,
+                    "status": status,
+                    "seconds": round(seconds, 6),
+                    "lines": size.lines,
+                    "characters": size.characters,
+                }
+                logger.info("request", extra={"fields": fields})

@@ -25,6 +25,7 @@ from nmt.server.directions import Options
 from nmt.server.requests import read_parameters, read_upload, text_list, text_value, whole_number
 from nmt.server.service import AUTO, Service, address_of, api_key
 from nmt.server.texts import TextRequest, translate_texts
+from nmt.terminal import visible
 
 MAX_ALTERNATIVES = 10
 FILE_SECONDS = 3_600.0
@@ -188,7 +189,7 @@ class LibreTranslate:
         assert path is not None
         try:
             with open(path, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                stream.write(visible(json.dumps(entry, ensure_ascii=False)) + "\n")
         except OSError as error:
             raise NMTError(f"{path}: the suggestion cannot be written ({error.strerror}).") from error
         return JSONResponse({"success": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,18 @@ from nmt.server.texts import TextRequest, TranslatedText, translate_texts
 AUTO = "auto"
 NO_OPTIONS = Options()
 ResultT = TypeVar("ResultT")
+
+
+@dataclass
+class RequestSize:
+    """The size of the texts of a request, for the log."""
+
+    lines: int = 0
+    characters: int = 0
+
+
+REQUEST_SIZE: ContextVar[RequestSize] = ContextVar("REQUEST_SIZE")
+"""The size of the texts of the current request, as far as they have been read."""
 
 
 class Translated(NamedTuple):
@@ -120,13 +133,16 @@ class Service:
             Refusal: There are too many characters or lines (413).
         """
         characters = sum(map(len, texts))
+        lines = sum(text.count("\n") + 1 for text in texts)
+        size = REQUEST_SIZE.get(None)
+        if size is not None:
+            size.lines, size.characters = lines, characters
         if characters > self.settings.characters:
             raise Refusal(
                 413,
                 f"Invalid request: the request has {characters:,} characters, more than the limit of "
                 f"{self.settings.characters:,}.",
             )
-        lines = sum(text.count("\n") + 1 for text in texts)
         if lines > self.settings.lines:
             raise Refusal(
                 413,

@@ -22,6 +22,7 @@ class ServerSettings:
         origins: Origins that browsers may send requests from; `*` for all.
         suggestions: The file that /suggest appends to. None: there are no suggestions.
         page: Whether the web page is served.
+        logs_requests: Whether each request is an event of the log.
     """
 
     characters: int = 50_000
@@ -35,3 +36,4 @@ class ServerSettings:
     origins: tuple[str, ...] = ()
     suggestions: Path | None = None
     page: bool = True
+    logs_requests: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -147,6 +147,14 @@ def serve(
             rich_help_panel=LIMITS,
         ),
     ] = 1_000,
+    log_format: Annotated[
+        Literal["text", "json"],
+        option(
+            "--log-format",
+            help="Form of the log. json writes a JSON object per line, also for each request, without texts, keys and "
+            "addresses. Default: text.",
+        ),
+    ] = "text",
     *,
     decoding: dict[str, Any],
     quiet: Quiet = False,
@@ -171,10 +179,12 @@ def serve(
         from nmt.server.run import serve as run_server
     except ModuleNotFoundError as error:
         raise UsageError(f'{error.name} is missing. Install it with: pip install "attention-nmt[serve]"') from None
+    from nmt import log
     from nmt.server.batching import BatcherLimits
     from nmt.server.directions import Directions
     from nmt.server.settings import ServerSettings
 
+    log.setup_server(as_json=log_format == "json")
     limits = BatcherLimits(waiting_lines=queue_lines, cached_lines=cache_lines)
     given = {name: value for name, value in decoding.items() if value is not None}
 
@@ -190,6 +200,7 @@ def serve(
         origins=tuple(origins or ()),
         suggestions=suggestions,
         page=page,
+        logs_requests=log_format == "json",
     )
     run_server(
         make_service(load(), settings),
