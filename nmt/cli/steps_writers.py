@@ -177,10 +177,12 @@ def _sources(segment: SegmentSteps, step: Step) -> Iterator[str]:
         if one_head and segment.keys is not None:
             row += f"  {_numbers(segment.keys[0, index], SHOWN_KEY):<{7 * SHOWN_KEY + 3}}"
         yield row + "".join(f"{scores[n, index]:8.2f} {weights[n, index]:6.3f}" for n in range(heads))
-    left = [len(segment.source) - len(largest), len(scores) - heads]
-    for count, what in zip(left, ("positions with smaller weights", "heads"), strict=True):
-        if count:
-            yield f"    and {count} more {what}"
+    for shown, total, what in (
+        (len(largest), len(segment.source), "positions, with smaller weights"),
+        (heads, len(scores), "heads"),
+    ):
+        if shown < total:
+            yield f"    not shown: {total - shown} of {total} {what}"
 
 
 def _numbers(values: Any, count: int) -> str:
