@@ -113,7 +113,7 @@ def files_below(folder: Path, pattern: str) -> set[str]:
 
 def test_the_wheel_has_every_module_and_recipe_and_nothing_else(built: Distributions) -> None:
     names = {name for name in zipfile.ZipFile(built.wheel).namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.html", "*.css", "*.js", "*.md", "*.wat")
+    kinds = ("*.py", "*.html", "*.css", "*.js", "*.md", "*.wat", "*.wasm")
     expected = {name for kind in kinds for name in files_below(ROOT / "nmt", kind)}
     expected |= {f"nmt/recipes/{name}" for name in RECIPES} | {"nmt/py.typed"}
     assert names == expected
