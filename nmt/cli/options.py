@@ -101,6 +101,10 @@ ModelArgument = Annotated[
         show_default=False,
     ),
 ]
+TestScores = Annotated[
+    Path | None,
+    option("--scores", metavar="FILE", help="Test scores for the model card: the output of nmt evaluate --json."),
+]
 Model = Annotated[
     Path | None,
     option(

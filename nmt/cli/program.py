@@ -60,6 +60,7 @@ COMMANDS = {
     "config": ("config:app", "Create, check and show configurations."),
     "bench": ("bench:bench", "Measure the speed of a model on this machine."),
     "export": ("export:app", "Convert a model for other programs."),
+    "card": ("card:card", "Write a model card."),
     "info": ("info:info", "Describe a model."),
     "doctor": ("info:doctor", "Describe this installation and machine."),
 }

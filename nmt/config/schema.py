@@ -16,6 +16,7 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Hypotheses = Annotated[int, Field(ge=1, le=10_000)]
 LengthLimit = Annotated[int, Field(ge=0, le=1_000_000)]
+License = Annotated[str, Field(min_length=1, max_length=200)]
 FieldName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A name, or a number that may be written without quotes."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -123,6 +124,8 @@ class CorpusConfig(PairConfig):
     alignment: InputFile | None = None
     """File with the word alignment of each pair in Pharaoh format: links `i-j`, counted from 0, between words
     separated by spaces. Used by `training.guided_alignment`."""
+    license: License | None = None
+    """Licence of the text for the model card, such as CC-BY-4.0. Training ignores it."""
 
 
 class TestSetConfig(PairConfig):
@@ -678,6 +681,8 @@ class Config(Section):
     """Name of the run, stored in `runs/<name>/`. Default: the name of the file, never that of its base."""
     seed: NonNegativeInt = 1
     """Random seed of the experiment."""
+    license: License | None = None
+    """Licence of the model for the model card, such as CC-BY-4.0. Training ignores it."""
     data: DataConfig
     """Training, validation and test data."""
     tokenizer: TokenizerConfig = TokenizerConfig.model_construct()

@@ -49,12 +49,14 @@ class TrainingText:
         unknown_share: Share of rare and unknown pieces in the source (see `unknown_pieces`).
         rare_source: The learned pieces of the source that are rare, as the base64 of packed bits by id, the highest
             bit first; empty if unknown. In a joint vocabulary, many pieces of the target are among them.
+        pairs: Number of sentence pairs after filtering; 0 if unknown.
     """
 
     source_scripts: dict[str, float]
     target_scripts: dict[str, float] = field(default_factory=dict)
     unknown_share: float = 0.2
     rare_source: str = ""
+    pairs: int = 0
 
     def stored(self) -> dict[str, Any]:
         """Return the facts as a model file stores them."""
@@ -80,7 +82,7 @@ def describe_training_text(store: Store, tokenizers: Tokenizers) -> TrainingText
     unknown = source[rare | unknown_pieces(tokenizers.source)].sum() / max(1, source.sum())
     scripts = _scripts(tokenizers.source, source), _scripts(tokenizers.target, target)
     packed = base64.b64encode(np.packbits(rare).tobytes()).decode()
-    return TrainingText(*scripts, unknown_share=round(float(unknown), 4), rare_source=packed)
+    return TrainingText(*scripts, unknown_share=round(float(unknown), 4), rare_source=packed, pairs=len(store))
 
 
 def read_training_text(stored: object, tokenizers: Tokenizers) -> TrainingText:

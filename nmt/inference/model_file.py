@@ -326,6 +326,7 @@ def without_provenance(model: ModelFile) -> ModelFile:
         shortlist=config.data.shortlist,
     )
     kept = Config(
+        license=config.license,
         data=data,
         tokenizer=config.tokenizer,
         model=config.model.model_copy(update={"initialization": InitializationConfig()}),

@@ -43,7 +43,8 @@ from nmt.training.state import TrainState
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
 # compares what is in them. A resumed run may change them.
 _MAY_CHANGE = (
-    rf"name|data\.test(\..*)?|data\.valid\..*|data\.train\.\d+\.({'|'.join(PairConfig.model_fields)}|alignment)|"
+    r"name|license|data\.test(\..*)?|data\.valid\..*|"
+    rf"data\.train\.\d+\.({'|'.join(PairConfig.model_fields)}|alignment|license)|"
     r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"model\.initialization\.(source|target)_embeddings|"
     r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"

@@ -9,7 +9,7 @@ import typer
 
 from nmt.cli.command_types import Command, CommandGroup
 from nmt.cli.loading import open_model
-from nmt.cli.options import ModelArgument, Overwrite, Quiet, Verbose, option, require_new_file
+from nmt.cli.options import ModelArgument, Overwrite, Quiet, TestScores, Verbose, option, require_new_file
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -97,3 +97,32 @@ def onnx(
     found = export_onnx(open_model(model), output, int8=int8, overwrite=overwrite)
     typer.echo(f"difference of log-probabilities: at most {found['max']:.2g}, {found['mean']:.2g} on average")
     logger.info("wrote %s, next step: see %s", output, output / "README.md")
+
+
+@app.command(cls=Command, short_help="Write a folder for a model hub.")
+def hub(
+    model: ModelArgument = None,
+    output: Annotated[Path, option("-o", "--output", metavar="FOLDER", help="Folder to upload. Default: hub.")] = Path(
+        "hub"
+    ),
+    scores: TestScores = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a folder that is ready to upload to a model hub: model file, model card, licence and checksums.
+
+    Every command reads the folder as a model, also after a download.
+
+    For example:
+
+      nmt export hub runs/quickstart -o hub
+      nmt translate -m hub
+    """
+    from nmt.export.hub import check_folder, export_hub
+    from nmt.export.model_card import read_scores
+
+    check_folder(output, overwrite=overwrite)
+    tests = [] if scores is None else read_scores(scores)
+    export_hub(open_model(model), output, tests, overwrite=overwrite)
+    logger.info("wrote %s, next step: upload the folder", output)
