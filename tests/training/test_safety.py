@@ -411,5 +411,5 @@ def test_a_folder_that_is_deleted_during_training_is_explained(folder: Path, mon
         keep(self, count)
 
     monkeypatch.setattr(RunFolder, "keep_newest", vanish)
-    with pytest.raises(CheckpointError, match="deleted or moved during training"):
+    with untouched_logging(), pytest.raises(CheckpointError, match="deleted or moved during training"):
         run("training.max_updates=2")
