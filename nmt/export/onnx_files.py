@@ -156,7 +156,7 @@ def _quantize(path: Path) -> None:
 
     whole = path.with_suffix(".fp32")
     shutil.move(path, whole)
-    level = logging.root.level
+    level, handlers = logging.root.level, logging.root.handlers[:]
     logging.root.setLevel(logging.ERROR)  # it recommends a step that these graphs do not need
     try:
         quantize_dynamic(
@@ -164,6 +164,7 @@ def _quantize(path: Path) -> None:
         )
     finally:
         logging.root.setLevel(level)
+        logging.root.handlers[:] = handlers  # its messages add one
     whole.unlink()
 
 
