@@ -88,7 +88,7 @@ class NetworkExporter:
         positions = graph.add("Range", _scalar(0), width, _scalar(1))  # [S]
         mask = positions.unsqueeze(0).apply("Less", lengths.unsqueeze(1))  # [B, S]
         options = self._config.encoder
-        order = lengths - _scalar(1)
+        order = (lengths - _scalar(1)).apply("Max", _scalar(1))  # ReverseSequence does not copy values of length 0
         states = _reverse(embedded, order) if options.reversed else embedded
         finals = []
         for level in range(options.layers):
