@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nmt.data.atomic_file import OLD, remove_abandoned, sync_folder, temporary_name
+from nmt.errors import UsageError
 
 
 @contextlib.contextmanager
@@ -83,3 +84,26 @@ def _sync(folder: Path) -> None:
             with open(path, "rb") as stream:
                 os.fsync(stream.fileno())
     sync_folder(folder)
+
+
+def require_own_folder(folder: Path, names: Collection[str], mark: str, *, overwrite: bool) -> None:
+    """Check that a folder does not exist, is empty, or has only an earlier output that may be replaced.
+
+    Args:
+        folder: The folder.
+        names: The names of all files that the output can have.
+        mark: A name that only such an output has.
+        overwrite: Whether an earlier output may be replaced.
+
+    Raises:
+        UsageError: The folder cannot be replaced.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder. Choose another name.")
+    found = {path.name for path in folder.iterdir()}
+    if found and (mark not in found or not found <= {*names}):
+        raise UsageError(f"{folder} has files that are not an export. Choose another name.")
+    if found and not overwrite:
+        raise UsageError(f"{folder} exists already. Choose another name, or replace it with --overwrite.")

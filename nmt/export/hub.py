@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.data.atomic_folder import atomic_folder
+from nmt.data.atomic_folder import atomic_folder, require_own_folder
 from nmt.data.folder_lock import lock_folder
-from nmt.errors import UsageError
 from nmt.export.model_card import model_card
 from nmt.inference.find_model import MODEL_NAME
 from nmt.inference.model_file import ModelFile, write_model
 from nmt.terminal import on_one_line
 
 CARD, LICENSE, CHECKSUMS = "README.md", "LICENSE", "SHA256SUMS"
+FILES = (MODEL_NAME, CARD, LICENSE, CHECKSUMS)
 
 
 def export_hub(
@@ -36,7 +36,7 @@ def export_hub(
         UsageError: The folder has other files, or another process writes it.
         CheckpointError: The model cannot be written.
     """
-    check_folder(folder, overwrite=overwrite)
+    require_own_folder(folder, FILES, CHECKSUMS, overwrite=overwrite)
     with lock_folder(folder), atomic_folder(folder.resolve()) as temporary:
         write_model(model, temporary / MODEL_NAME)
         (temporary / CARD).write_bytes(model_card(model, tests).encode())
@@ -46,23 +46,6 @@ def export_hub(
         digests = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
         lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
         (temporary / CHECKSUMS).write_bytes(lines.encode())
-
-
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Check that a folder does not exist, is empty, or has only an earlier export that may be replaced.
-
-    Raises:
-        UsageError: The folder cannot be written.
-    """
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder. Choose another name.")
-    names = {path.name for path in folder.iterdir()}
-    if names and (CHECKSUMS not in names or not names <= {MODEL_NAME, CARD, LICENSE, CHECKSUMS}):
-        raise UsageError(f"{folder} has files that are not an export. Choose another name.")
-    if names and not overwrite:
-        raise UsageError(f"{folder} exists already. Choose another name, or replace it with --overwrite.")
 
 
 def _digest(path: Path) -> str:

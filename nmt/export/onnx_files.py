@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt import __version__
 from nmt.config.file_names import provenance_without_folders
-from nmt.data.atomic_folder import atomic_folder
+from nmt.data.atomic_folder import atomic_folder, require_own_folder
 from nmt.data.folder_lock import lock_folder
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
 from nmt.data.tensor_file import as_array
@@ -32,6 +32,7 @@ from nmt.inference.segmentation import max_segment_pieces, sentence_separator
 from nmt.search import make_length_normalization
 
 OPTIONS_NAME = "translation.json"
+FILES = ("encoder.onnx", "step.onnx", "source.spm", "target.spm", OPTIONS_NAME, "README.md")
 FORMAT_VERSION = 1
 MAX_BYTES = 2**31 - 2**20
 """Size of a graph that a file of ONNX can hold."""
@@ -58,7 +59,7 @@ def export_onnx(model: ModelFile, folder: Path, *, int8: bool = False, overwrite
         CheckpointError: The weights do not fit the configuration, are too large for a file, or the graphs compute
             something else than the engine.
     """
-    check_folder(folder, overwrite=overwrite)
+    require_own_folder(folder, FILES, OPTIONS_NAME, overwrite=overwrite)
     network = model.network(Processor(1))  # which checks the weights
     with lock_folder(folder), atomic_folder(folder.resolve()) as temporary:
         encoder, step = build_graphs(model.config.model, lambda name: as_array(model.tensors[name]).astype(np.float32))
@@ -97,24 +98,6 @@ def export_onnx(model: ModelFile, folder: Path, *, int8: bool = False, overwrite
         text = json.dumps(options, indent=2, ensure_ascii=False, allow_nan=False)
         (temporary / OPTIONS_NAME).write_text(f"{text}\n", encoding="utf-8")
     return differences
-
-
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Check that a folder does not exist, is empty, or has an earlier export that may be replaced.
-
-    Raises:
-        UsageError: The folder cannot be written.
-    """
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder. Choose another name.")
-    if not any(folder.iterdir()):
-        return
-    if not (folder / OPTIONS_NAME).is_file():
-        raise UsageError(f"{folder} has files that are not an export. Choose another name.")
-    if not overwrite:
-        raise UsageError(f"{folder} exists already. Choose another name, or replace it with --overwrite.")
 
 
 def compare(network: TranslationNetwork, exported: OnnxNetwork, model: ModelFile) -> dict[str, float]:

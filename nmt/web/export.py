@@ -36,7 +36,7 @@ def write_site(
         UsageError: The site cannot search with the options.
         DataError: The output cannot be written.
     """
-    files = {path.name: path.read_bytes() for path in [*sorted(SITE.iterdir()), STYLE_SHEET]}
+    files = {path.name: path.read_bytes() for path in _own_files()}
     files[MODEL_NAME] = site_data(model, decoding, int8=int8)
     try:
         if one_file:
@@ -50,3 +50,12 @@ def write_site(
     except OSError as error:
         raise DataError(f"{output}: the site cannot be written: {error.strerror or error}.") from error
     return {name: len(content) for name, content in files.items()}
+
+
+def site_names() -> list[str]:
+    """Return the names of all files of a site."""
+    return [*(path.name for path in _own_files()), MODEL_NAME]
+
+
+def _own_files() -> list[Path]:
+    return [*sorted(SITE.iterdir()), STYLE_SHEET]

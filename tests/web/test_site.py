@@ -143,8 +143,18 @@ def test_the_site_is_all_that_its_files_name(site: Path) -> None:
 
 def test_an_existing_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
-    assert_explained(nmt("export", "web", str(PATH), "-o", str(tmp_path), "--overwrite"), "exists already")
+    (tmp_path / "model.safetensors").write_text("mine")
+    assert_explained(nmt("export", "web", str(PATH), "-o", str(tmp_path), "--overwrite"), "not an export")
     assert (tmp_path / "notes").exists()
+    (tmp_path / "notes").unlink()
+    assert_explained(nmt("export", "web", str(PATH), "-o", str(tmp_path), "--overwrite"), "not an export")
+    assert (tmp_path / "model.safetensors").read_text() == "mine"
+
+
+def test_a_site_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    assert nmt("export", "web", str(PATH), "-o", str(tmp_path / "site")).code == 0
+    assert_explained(nmt("export", "web", str(PATH), "-o", str(tmp_path / "site")), "--overwrite")
+    assert nmt("export", "web", str(PATH), "-o", str(tmp_path / "site"), "--overwrite").code == 0
 
 
 def test_a_single_file_translates_from_the_disk(tmp_path: Path, browser: Browser, lines: list[str]) -> None:

@@ -10,7 +10,7 @@ import typer
 from nmt.cli.command_types import Command, CommandGroup
 from nmt.cli.loading import open_model
 from nmt.cli.options import ModelArgument, Overwrite, Quiet, TestScores, Verbose, option, require_new_file
-from nmt.errors import UsageError
+from nmt.data.atomic_folder import require_own_folder
 from nmt.log import logger
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -52,14 +52,15 @@ def web(
       nmt export web runs/quickstart --single-file -o translate.html --int8
       python -m http.server --directory site
     """
+    from nmt.web.export import site_names, write_site  # slow
+
     if output is None:
         output = Path("site.html" if single_file else "site")
     if single_file:
         require_new_file(output, overwrite=overwrite)
-    elif output.exists() and not (overwrite and (output / "model.safetensors").is_file()):
-        raise UsageError(f"{output} exists already. Choose another name, or replace a site with --overwrite.")
+    else:
+        require_own_folder(output, site_names(), "translator.js", overwrite=overwrite)
     loaded = open_model(model)
-    from nmt.web.export import write_site  # slow
 
     sizes = write_site(loaded, output, decoding=loaded.config.decoding, int8=int8, one_file=single_file)
     for name, size in sizes.items():
@@ -91,9 +92,9 @@ def onnx(
       nmt export onnx runs/quickstart -o exported
       nmt export onnx runs/quickstart -o exported-int8 --int8
     """
-    from nmt.export.onnx_files import check_folder, export_onnx
+    from nmt.export.onnx_files import FILES, OPTIONS_NAME, export_onnx
 
-    check_folder(output, overwrite=overwrite)
+    require_own_folder(output, FILES, OPTIONS_NAME, overwrite=overwrite)
     found = export_onnx(open_model(model), output, int8=int8, overwrite=overwrite)
     typer.echo(f"difference of log-probabilities: at most {found['max']:.2g}, {found['mean']:.2g} on average")
     logger.info("wrote %s, next step: see %s", output, output / "README.md")
@@ -119,10 +120,10 @@ def hub(
       nmt export hub runs/quickstart -o hub
       nmt translate -m hub
     """
-    from nmt.export.hub import check_folder, export_hub
+    from nmt.export.hub import CHECKSUMS, FILES, export_hub
     from nmt.export.model_card import read_scores
 
-    check_folder(output, overwrite=overwrite)
+    require_own_folder(output, FILES, CHECKSUMS, overwrite=overwrite)
     tests = [] if scores is None else read_scores(scores)
     export_hub(open_model(model), output, tests, overwrite=overwrite)
     logger.info("wrote %s, next step: upload the folder", output)
