@@ -26,7 +26,7 @@ GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryValues:
     """The encoded sentences in the step graph."""
 
     values: Value | None = None
@@ -247,7 +247,7 @@ class NetworkExporter:
         state = {name: value for name, value in encoder.outputs.items() if name not in MEMORY}
         before = {name: graph.input(name, kind, "rows", *shape[1:]) for name, (kind, shape) in state.items()}
         embedded = self._embed(graph, "decoder", ids)  # [R, E]
-        after, outputs, weights = self._decode(graph, embedded, before, Memory(**memory), totals)
+        after, outputs, weights = self._decode(graph, embedded, before, MemoryValues(**memory), totals)
         logits = self._linear_by(outputs, self._output_matrix(), self._get("output.bias"))  # [R, V]
         self._write_best(graph, logits, totals, count)
         for name, (kind, shape) in state.items():
@@ -286,7 +286,7 @@ class NetworkExporter:
         graph.output(log_probs, "log_probs", "float32", "rows", size)
 
     def _decode(
-        self, graph: Graph, embedded: Value, before: dict[str, Value], memory: Memory, totals: Value
+        self, graph: Graph, embedded: Value, before: dict[str, Value], memory: MemoryValues, totals: Value
     ) -> tuple[dict[str, Value], Value, Value | None]:
         """Return the state after the step, the inputs of the output layer, and the attention weights."""
         options, placement = self._config.decoder, self._config.attention.placement if self._attends else "top"
@@ -362,7 +362,7 @@ class NetworkExporter:
         queries: Value,
         before: dict[str, Value],
         after: dict[str, Value],
-        memory: Memory,
+        memory: MemoryValues,
         totals: Value,
     ) -> tuple[Value, Value]:
         """Return contexts [R, M] and weights [R, S] of queries [R, H], and update the attention's state."""
@@ -388,7 +388,9 @@ class NetworkExporter:
         """Return values [R, ...] as [B, K, ...]."""
         return values.apply("Reshape", graph.concat(totals.shape(0, 2), graph.integers(*more), axis=0))
 
-    def _scores(self, graph: Graph, queries: Value, coverage: Value | None, memory: Memory, totals: Value) -> Value:
+    def _scores(
+        self, graph: Graph, queries: Value, coverage: Value | None, memory: MemoryValues, totals: Value
+    ) -> Value:
         """Return the scores [B, N, K, S]."""
         options, prefix = self._config.attention, "decoder.attention.score."
         hidden_size = self._config.decoder.hidden_size
@@ -460,7 +462,7 @@ class NetworkExporter:
             combined = rest + gate * (of_context - rest)
         return combined if kind == "linear" else combined.apply("Tanh")
 
-    def _lexical(self, graph: Graph, weights: Value, memory: Memory, totals: Value) -> Value:
+    def _lexical(self, graph: Graph, weights: Value, memory: MemoryValues, totals: Value) -> Value:
         """Return the lexical states [R, E]."""
         assert memory.embeddings is not None
         attended = self._by_sentence(graph, weights, totals, -1) @ memory.embeddings  # [B, K, E]
