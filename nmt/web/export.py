@@ -13,7 +13,8 @@ from nmt.web.model_data import site_data
 from nmt.web.single_file import single_file
 
 SITE = Path(__file__).parent / "site"
-STYLE_SHEET = Path(__file__).parents[1] / "server" / "page" / "page.css"
+SHARED = [Path(__file__).parents[1] / "server" / "page" / name for name in ("page.css", "view.js")]
+"""Files of the page of nmt serve that a site has too."""
 MODEL_NAME = "model.safetensors"
 
 
@@ -58,4 +59,4 @@ def site_names() -> list[str]:
 
 
 def _own_files() -> list[Path]:
-    return [*sorted(SITE.iterdir()), STYLE_SHEET]
+    return [*sorted(SITE.iterdir()), *SHARED]

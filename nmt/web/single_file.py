@@ -22,11 +22,11 @@ def single_file(files: Mapping[str, bytes]) -> bytes:
     Args:
         files: The content of each file of the site by name.
     """
-    page, style, script = (files[name].decode() for name in ("index.html", "page.css", "page.js"))
+    page, style = (files[name].decode() for name in ("index.html", "page.css"))
+    modules = {name: content.decode() for name, content in files.items() if name.endswith(".js")}
+    script = bundle(modules, "page.js")
     data = {name: content for name, content in files.items() if name.endswith((".safetensors", ".wasm"))}
-    data[WORKER] = bundle(
-        {name: content.decode() for name, content in files.items() if name.endswith(".js")}, WORKER
-    ).encode()
+    data[WORKER] = bundle(modules, WORKER).encode()
     blocks = [
         f'<script type="text/plain" id="{name}">{base64.b64encode(content).decode()}</script>'
         for name, content in data.items()
@@ -51,17 +51,16 @@ def bundle(modules: Mapping[str, str], entry: str) -> str:
     """
     done: dict[str, str] = {}
 
-    def add(name: str) -> None:
-        text = modules[name]
+    def resolve(text: str) -> str:
         for _, imported in IMPORT.findall(text):
             if imported not in done:
-                add(imported)
-        body = EXPORT.sub("", IMPORT.sub(r'const \1 = modules["\2"];', text))
-        exported = ", ".join(EXPORT.findall(text))
-        done[name] = f'modules["{name}"] = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();'
+                body = resolve(modules[imported])
+                exported = ", ".join(EXPORT.findall(modules[imported]))
+                done[imported] = f'modules["{imported}"] = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();'
+        return EXPORT.sub("", IMPORT.sub(r'const \1 = modules["\2"];', text))
 
-    add(entry)
-    return "\n".join(['"use strict";', "const modules = {};", *done.values()])
+    last = resolve(modules[entry])  # not in a function, so that it may wait for files
+    return "\n".join(['"use strict";', "const modules = {};", *done.values(), last])
 
 
 def _hash(text: str) -> str:

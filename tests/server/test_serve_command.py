@@ -158,7 +158,7 @@ def test_the_page_translates_in_a_browser(server: str, models: dict[str, Path]) 
 def test_the_page_asks_no_other_server(server: str) -> None:
     answer = httpx.get(server)
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    for path in ("", "/page.js", "/page.css"):
+    for path in ("", "/page.js", "/view.js", "/page.css"):
         text = httpx.get(server + path).text
         assert "http://" not in text
         assert "https://" not in text

@@ -1,5 +1,5 @@
-"use strict";
 // The page of nmt serve. It sends text only to the server that it came from, and stores nothing but the chosen languages.
+import { TranslationView, element, say, showWords } from "./view.js";
 
 const TEXTS = {
   en: {
@@ -31,13 +31,12 @@ const TEXTS = {
   },
 };
 const WAIT = 250; // milliseconds after the last key
-const element = (id) => document.getElementById(id);
 const [input, output, source, target] = ["input", "output", "source", "target"].map(element);
+const view = new TranslationView((line, hypothesis) => { if (hypothesis.attention) showWords(hypothesis, texts.unused); });
 let texts = TEXTS.en;
 let languages = [];
 let models = [];
 let most = 0;
-let lines = [];
 let current = null;
 let timer = 0;
 
@@ -50,11 +49,6 @@ function translateInterface(code) {
   for (const each of document.querySelectorAll("[data-placeholder]")) each.placeholder = texts[each.dataset.placeholder];
   if (source.options.length) source.options[0].textContent = texts.auto;
   showCount();
-}
-
-function say(text, isError = false) {
-  element("status").textContent = text;
-  element("status").classList.toggle("error", isError);
 }
 
 async function ask(path, body, signal) {
@@ -111,8 +105,7 @@ async function translate() {
   const mine = (current = new AbortController());
   const text = input.value;
   if (!text.trim()) {
-    lines = [];
-    show();
+    view.show([]);
     say("");
     return;
   }
@@ -122,9 +115,8 @@ async function translate() {
     const answer = await ask("v1/translate", {
       lines: parts, source: source.value, target: target.value, n_best: 4, split_sentences: true, alignment: hasAttention(),
     }, mine.signal);
-    lines = answer.translations;
     element("detected").textContent = source.value === "auto" ? texts.detected + name(answer.source) : "";
-    show();
+    view.show(answer.translations);
     say("");
   } catch (error) {
     if (error.name !== "AbortError") say(error.message, true);
@@ -136,68 +128,6 @@ async function translate() {
 function hasAttention() {
   const fitting = models.filter((each) => each.target.code === target.value);
   return fitting.length > 0 && fitting.every((each) => each.attention);
-}
-
-function show() {
-  output.replaceChildren(...lines.flatMap((line, index) => {
-    const part = document.createElement("span");
-    part.className = "line";
-    part.dataset.index = index;
-    part.textContent = line.translation;
-    if (line.translation) { part.tabIndex = 0; part.setAttribute("role", "button"); }
-    return index ? ["\n", part] : [part];
-  }));
-  element("details").hidden = !lines.some((line) => line.translation);
-  const first = lines.findIndex((line) => line.translation);
-  if (first >= 0) choose(first);
-}
-
-function choose(index) {
-  const line = lines[index];
-  for (const each of output.querySelectorAll(".line")) each.classList.toggle("chosen", +each.dataset.index === index);
-  element("alternatives").replaceChildren(...line.hypotheses.map((hypothesis) => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = hypothesis.text;
-    button.setAttribute("aria-pressed", hypothesis.text === line.translation);
-    button.addEventListener("click", () => {
-      line.translation = hypothesis.text;
-      output.querySelector(`[data-index="${index}"]`).textContent = hypothesis.text;
-      choose(index);
-    });
-    item.append(button);
-    return item;
-  }));
-  showWords(line.hypotheses.find((each) => each.text === line.translation));
-}
-
-function showWords(hypothesis) {
-  const place = element("words");
-  place.replaceChildren();
-  if (!hypothesis || !hypothesis.attention) return;
-  const sources = hypothesis.source_words.map((word) => wordElement(word, "source"));
-  const light = (weights) => sources.forEach((each, index) => {
-    each.style.background = weights ? `rgba(var(--heat), ${(weights[index] * 0.75).toFixed(3)})` : "";
-  });
-  const targets = hypothesis.target_words.map((word, index) => {
-    const weights = hypothesis.attention[index] || [];
-    const each = wordElement(word, "target");
-    each.tabIndex = 0;
-    const best = weights.indexOf(Math.max(...weights));
-    each.setAttribute("aria-label", `${word}: ${best < 0 ? texts.unused : hypothesis.source_words[best]}`);
-    for (const event of ["mouseenter", "focus"]) each.addEventListener(event, () => light(weights));
-    for (const event of ["mouseleave", "blur"]) each.addEventListener(event, () => light(null));
-    return each;
-  });
-  place.append(...sources.flatMap((each) => [each, " "]), document.createElement("br"), ...targets.flatMap((each) => [each, " "]));
-}
-
-function wordElement(text, kind) {
-  const each = document.createElement("span");
-  each.className = text === "</s>" ? `${kind} end` : kind;
-  each.textContent = text === "</s>" ? "■" : text;
-  return each;
 }
 
 async function translateFile(file) {
@@ -246,16 +176,6 @@ async function start() {
 input.addEventListener("input", schedule);
 source.addEventListener("change", () => { fillTargets(); schedule(); });
 target.addEventListener("change", schedule);
-output.addEventListener("click", (event) => {
-  const line = event.target.closest(".line");
-  if (line && lines[line.dataset.index].translation) choose(+line.dataset.index);
-});
-output.addEventListener("keydown", (event) => {
-  if ((event.key === "Enter" || event.key === " ") && event.target.closest(".line")) {
-    event.preventDefault();
-    event.target.click();
-  }
-});
 element("interface").addEventListener("change", (event) => {
   localStorage.setItem("interface", event.target.value);
   translateInterface(event.target.value);
@@ -265,7 +185,7 @@ element("interface").addEventListener("change", (event) => {
 element("swap").addEventListener("click", () => {
   const from = source.value === "auto" ? languages.find((each) => each.targets.includes(target.value))?.code : source.value;
   if (!languages.some((each) => each.code === target.value && each.targets.includes(from))) return;
-  const text = lines.map((line) => line.translation).join("\n");
+  const text = view.lines.map((line) => line.translation).join("\n");
   source.value = target.value;
   fillTargets();
   target.value = from;
@@ -274,7 +194,7 @@ element("swap").addEventListener("click", () => {
 });
 element("clear").addEventListener("click", () => { input.value = ""; schedule(); input.focus(); });
 element("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(lines.map((line) => line.translation).join("\n"));
+  await navigator.clipboard.writeText(view.lines.map((line) => line.translation).join("\n"));
   say(texts.copied);
 });
 element("file").addEventListener("change", (event) => { translateFile(event.target.files[0]); event.target.value = ""; });
