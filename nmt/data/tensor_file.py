@@ -16,16 +16,17 @@ import json
 import mmap
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from nmt.config.problems import shorten
 from nmt.errors import CheckpointError, DataError
-from nmt.small_files import is_sealed, open_regular, seal
+from nmt.small_files import is_sealed, open_regular, seal, special_kind
 
 HEADER_CHECKSUM, DATA_CHECKSUM = "header_crc32", "data_crc32"
 ITEM_BYTES = {
@@ -83,12 +84,14 @@ def map_tensors(path: Path) -> MappedFile:
     """Check a safetensors file and map it into memory.
 
     Raises:
-        CheckpointError: A checksum is wrong or missing, or the header is too long.
-        DataError: The path is not a regular file, or a tensor has a type that is not supported.
-        SafetensorError: The file is not a safetensors file, or it is damaged.
-        OSError: The file cannot be read.
+        CheckpointError: The file is missing, damaged, incomplete or of another kind.
     """
     checked = check_tensors(path)
+    with _explained(path):
+        return _map(path, checked)
+
+
+def _map(path: Path, checked: ChecksumReport) -> MappedFile:
     with safe_open(path, framework="np") as stream:  # checks all offsets
         metadata = stream.metadata() or {}
     with open_regular(path) as stream:
@@ -163,11 +166,13 @@ def check_tensors(path: Path) -> ChecksumReport:
     The whole file is read once. A file without checksums is accepted.
 
     Raises:
-        CheckpointError: A checksum is wrong or missing, or the header is too long.
-        SafetensorError: The file is not a complete safetensors file.
-        DataError: The path is not a regular file.
-        OSError: The file cannot be read.
+        CheckpointError: The file is missing, damaged, incomplete or of another kind.
     """
+    with _explained(path):
+        return _check(path)
+
+
+def _check(path: Path) -> ChecksumReport:
     with open_regular(path) as stream:
         length = stream.read(8)
         size = int.from_bytes(length, "little")
@@ -202,3 +207,36 @@ def _chunks(stream: io.BufferedReader) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     while count := stream.readinto(buffer):
         yield buffer[:count]
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a file into one message that says what is wrong with it."""
+    try:
+        yield
+    except (SafetensorError, DataError, OSError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """Return a message for a file that is not a complete safetensors file."""
+    try:
+        kind = special_kind(path)
+        if kind is not None:
+            return f"{path}: expected a model file, found {kind}."
+        with open(path, "rb") as stream:
+            start = stream.read(16)
+    except FileNotFoundError:
+        return f"{path}: no such file."
+    except OSError as reason:
+        return f"{path}: the file cannot be read: {reason.strerror or reason}."
+    if not start:
+        return f"{path}: the file is empty."
+    if start[8:9] != b"{" and start.startswith((b"PK\x03\x04", b"\x80")):
+        return (
+            f"{path}: this is a PyTorch or pickle file. It is not loaded, because loading could run code from it. "
+            "Use a model file of nmt (best.safetensors)."
+        )
+    if start[8:9] == b"{":
+        return f"{path}: the file is damaged or incomplete. Copy it again. ({error})"
+    return f"{path}: this is not a model file. Use a model file of nmt (best.safetensors)."

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
-from safetensors import SafetensorError
 
 from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
@@ -39,7 +38,6 @@ from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import (
     DATA_CHECKSUM,
     HEADER_CHECKSUM,
-    MappedFile,
     RawTensor,
     as_array,
     as_raw,
@@ -54,7 +52,7 @@ from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
 from nmt.inference.hardware import Hardware, TorchHardware
 from nmt.inference.networks import TranslationNetwork
-from nmt.small_files import JSONError, parse_json, read_small_file, special_kind
+from nmt.small_files import JSONError, parse_json, read_small_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -186,18 +184,6 @@ def save_model(
         raise CheckpointError(f"{path}: the model cannot be written: {error.strerror or error}.") from error
 
 
-def map_file(path: Path) -> MappedFile:
-    """Check a safetensors file and map it into memory.
-
-    Raises:
-        CheckpointError: The file is missing, damaged, incomplete or of another kind.
-    """
-    try:
-        return map_tensors(path)
-    except (SafetensorError, DataError, OSError) as error:
-        raise CheckpointError(_why_unreadable(path, error)) from error
-
-
 def _raw(weights: Mapping[str, Any]) -> dict[str, RawTensor]:
     """Return weights as bytes: tensors of torch, or weights of a model file."""
     if all(isinstance(value, RawTensor) for value in weights.values()):
@@ -213,10 +199,7 @@ def model_identity(path: Path) -> str:
     Raises:
         CheckpointError: The file is missing, damaged, incomplete or of another kind.
     """
-    try:
-        return check_tensors(path).identity
-    except (SafetensorError, DataError, OSError) as error:
-        raise CheckpointError(_why_unreadable(path, error)) from error
+    return check_tensors(path).identity
 
 
 def load_models(paths: Sequence[Path | str] | None) -> list[ModelFile]:
@@ -240,7 +223,7 @@ def load_model(path: Path) -> ModelFile:
     """
     if is_checkpoint(path):
         return _load_checkpoint(path)
-    content = map_file(path)
+    content = map_tensors(path)
     metadata, tensors = content.metadata, content.tensors
     _check_version(path, metadata)
     try:
@@ -364,8 +347,8 @@ def _load_checkpoint(path: Path) -> ModelFile:
     """
     run = run_of_checkpoint(path)
     best = run / MODEL_NAME
-    content = map_file(path)
-    average = map_file(path.with_name("average.safetensors"))
+    content = map_tensors(path)
+    average = map_tensors(path.with_name("average.safetensors"))
     try:
         base = load_model(best) if best.is_file() else _model_of_run(run)
         state = parse_json(read_small_file(path.with_name(STATE_NAME)), strict=False)
@@ -447,27 +430,3 @@ def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
     raise CheckpointError(
         f"{path}: the model file has format version {version}, but this nmt reads version {FORMAT_VERSION}. {hint}."
     )
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    """Return a message for a file that is not a complete safetensors file."""
-    try:
-        kind = special_kind(path)
-        if kind is not None:
-            return f"{path}: expected a model file, found {kind}."
-        with open(path, "rb") as stream:
-            start = stream.read(16)
-    except FileNotFoundError:
-        return f"{path}: no such file."
-    except OSError as reason:
-        return f"{path}: the file cannot be read: {reason.strerror or reason}."
-    if not start:
-        return f"{path}: the file is empty."
-    if start[8:9] != b"{" and start.startswith((b"PK\x03\x04", b"\x80")):
-        return (
-            f"{path}: this is a PyTorch or pickle file. It is not loaded, because loading could run code from it. "
-            "Use a model file of nmt (best.safetensors)."
-        )
-    if start[8:9] == b"{":
-        return f"{path}: the file is damaged or incomplete. Copy it again. ({error})"
-    return f"{path}: this is not a model file. Use a model file of nmt (best.safetensors)."

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.schema import ModelConfig
-from nmt.data.tensor_file import ChecksumReport, RawTensor
+from nmt.data.tensor_file import ChecksumReport, RawTensor, map_tensors
 from nmt.engine.weights import weight_problems
 from nmt.errors import CheckpointError
-from nmt.inference.model_file import map_file
 from nmt.model import Seq2Seq, build_model
 
 _DTYPES = {
@@ -47,7 +46,7 @@ def read_tensors(path: Path) -> TensorFile:
     Raises:
         CheckpointError: The file is missing, damaged, incomplete or of another kind.
     """
-    mapped = map_file(path)
+    mapped = map_tensors(path)
     return TensorFile(torch_tensors(mapped.tensors), mapped.metadata, mapped.checked)
 
 
