@@ -1,13 +1,11 @@
-"""Draws the three models of docs/concepts/attention.md, and a translation that is written word by word.
-
-The vector graphics suit light and dark pages.
+"""Draws the pictures of the documentation that show models: vector graphics that suit light and dark pages.
 
 Run `python scripts/lib/diagrams.py` to write them to docs/images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -21,10 +19,12 @@ WIDTH = 710
 STYLE = """<style>
 text{text-anchor:middle;fill:#1b1f24;font:14px system-ui,sans-serif}.s{fill:#5b6873;font-size:13px}
 rect,circle{stroke-width:1.2}.enc{fill:#cfe3ff;stroke:#3b73c4}.dec{fill:#d6f0d9;stroke:#3c8a4b}
-.att{fill:#ffe3bd;stroke:#c27a1c}
-.a{stroke:#6b7580;stroke-width:1.3;fill:none}.cell{stroke:#7a54b8;stroke-width:2.4;fill:none}.w{stroke:#c27a1c;fill:none}
+.att{fill:#ffe3bd;stroke:#c27a1c}.soft{fill:#ece1fb;stroke:#7a54b8}.plain{fill:#f6f8fa;stroke:#8c959f}
+.l{text-anchor:start}.r{text-anchor:end}.f{opacity:.6}
+.a{stroke:#6b7580;stroke-width:1.3;fill:none}.cell{stroke:#7a54b8;stroke-width:2.4;fill:none}.w,.q{stroke:#c27a1c;fill:none}
 @media (prefers-color-scheme: dark){
-text{fill:#dde5ec}.s{fill:#9aa7b3}.enc{fill:#1d3557}.dec{fill:#1f4429}.att{fill:#57390f}
+text{fill:#dde5ec}.s{fill:#9aa7b3}.enc{fill:#1d3557}.dec{fill:#1f4429}.att{fill:#57390f}.soft{fill:#3d2c5e}
+.plain{fill:#22272e}
 .a{stroke:#9aa7b3}.cell{stroke:#b79aef}}
 </style>
 <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" orient="auto"
@@ -37,15 +37,29 @@ def text(x: float, y: float, content: str, kind: str = "t") -> str:
     return f'<text class="{kind}" x="{x:g}" y="{y:g}">{content}</text>'
 
 
-def box(x: float, y: float, label: str, kind: str) -> str:
+def box(x: float, y: float, label: str, kind: str, *, width: float = BOX, height: float = HEIGHT) -> str:
     """Return a labelled state whose left upper corner is (x, y)."""
-    shape = f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{BOX}" height="{HEIGHT}" rx="8"/>'
-    return f"{shape}\n{text(x + BOX / 2, y + HEIGHT / 2 + 5, label)}"
+    shape = f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="8"/>'
+    return f"{shape}\n{text(x + width / 2, y + height / 2 + 5, label)}"
 
 
 def arrow(x: float, y: float, to_x: float, to_y: float, kind: str = "a") -> str:
     """Return an arrow."""
     return f'<path class="{kind}" d="M{x:g} {y:g}L{to_x:g} {to_y:g}" marker-end="url(#head)"/>'
+
+
+def path(points: str, kind: str) -> str:
+    """Return an arrow along several points."""
+    return f'<path class="{kind}" d="{points}" marker-end="url(#head)"/>'
+
+
+def picture(name: str, parts: Sequence[str], *, width: float, height: float, styles: Sequence[str] = ()) -> str:
+    """Return the file of a picture."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" aria-label="{name}">'
+    )
+    return "\n".join([head, f"<title>{name}</title>", STYLE, *styles, *parts, "</svg>"]) + "\n"
 
 
 def left(index: int) -> float:
@@ -83,11 +97,7 @@ def encoder_decoder(*, cells: bool, attention: bool) -> str:
     parts += [text(WIDTH / 4, height - 14, "encoder", "s"), text(3 * WIDTH / 4, height - 14, "decoder", "s")]
     parts.append(text(WIDTH / 2, height - 14, lanes, "s"))
     name = f"{'LSTM' if cells else 'RNN'} encoder-decoder{' with attention' if attention else ''}"
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="{name}">'
-    )
-    return "\n".join([head, f"<title>{name}</title>", STYLE, *parts, "</svg>"]) + "\n"
+    return picture(name, parts, width=WIDTH, height=height)
 
 
 def _attention(top: float) -> list[str]:
@@ -157,11 +167,50 @@ def animation() -> str:
     name = "A translation is written word by word, with its attention"
     motion = f"@media (prefers-reduced-motion: no-preference){{g{{animation:{total:g}s linear infinite}}}}"
     styles = ["<style>", motion, *styles, "</style>"]
-    width = COLUMN * count
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 190" width="{width}" height="190" role="img"'
-    return (
-        "\n".join([f'{head} aria-label="{name}">', f"<title>{name}</title>", STYLE, *styles, *parts, "</svg>"]) + "\n"
-    )
+    return picture(name, parts, width=COLUMN * count, height=190, styles=styles)
+
+
+SOURCE_PIECES, TARGET_PIECES = ("▁The", "▁dog", "▁sleep", "s."), ("▁Der", "▁Hund", "▁schläft", ".")
+LOOK = (0.9, 1.3, 5.8, 1.8)
+"""Width of the lines of attention at the third target piece, in pixels."""
+
+
+def architecture() -> str:
+    """Return the picture of the whole way from text to text, with the attention of the third target piece."""
+    parts = [box(74, 390, "The dog sleeps.", "plain", width=356, height=38)]
+    for index, piece in enumerate(SOURCE_PIECES):
+        x = 74 + 94 * index
+        parts += [box(x, 324, piece, "plain", height=32), arrow(x + 37, 390, x + 37, 360)]
+        parts += [box(x, 244, "h", "enc"), arrow(x + 37, 324, x + 37, 292)]
+        parts.append(f'<path class="w" stroke-width="{1 + LOOK[index]:g}" d="M{x + 37} 242V188"/>')
+        if index:
+            parts += [arrow(x - 18, 258, x - 3, 258), arrow(x - 2, 275, x - 17, 275)]
+    for index, piece in enumerate(TARGET_PIECES):
+        x = 506 + 94 * index
+        parts += [box(x, 324, ("&lt;s&gt;", *TARGET_PIECES)[index], "plain", height=32), box(x, 244, "s", "dec")]
+        parts += [arrow(x + 37, 324, x + 37, 292), box(x, 72, piece, "dec", height=32)]
+        parts.append(arrow(x + 37, 72, x + 37, 52))
+        if index:
+            parts.append(arrow(x - 18, 266, x - 3, 266))
+        if index != 2:
+            parts.append(arrow(x + 37, 242, x + 37, 108, "a f"))
+    parts += [
+        box(74, 140, "attention: one weight for each source position", "att", width=356),
+        path("M432 266H503", "a"),
+        text(467, 258, "bridge", "s"),
+        box(694, 124, "softmax", "soft", height=40),
+        path("M746 242V168", "a"),
+        path("M731 124V108", "a"),
+        path("M714 242V174H434", "q"),
+        text(600, 191, "query", "s"),
+        path("M432 152H691", "q"),
+        text(600, 145, "context", "s"),
+        box(506, 10, "Der Hund schläft.", "plain", width=356, height=38),
+    ]
+    parts += [text(64, y, name, "s r") for y, name in ((413, "text"), (345, "pieces"), (271, "encoder"))]
+    names = ((34, "text"), (93, "beam search"), (271, "decoder"), (345, "last piece"))
+    parts += [text(872, y, name, "s l") for y, name in names]
+    return picture("Encoder, attention and decoder", parts, width=960, height=438)
 
 
 PICTURES: dict[str, Callable[[], str]] = {
@@ -169,6 +218,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "model-lstm.svg": lambda: encoder_decoder(cells=True, attention=False),
     "model-attention.svg": lambda: encoder_decoder(cells=True, attention=True),
     "translation.svg": animation,
+    "architecture.svg": architecture,
 }
 """The pictures by file name."""
 

@@ -85,7 +85,8 @@ def relink(markdown: str, *, place: str, uri: str, repository: str | None) -> st
             relative = posixpath.relpath(page, posixpath.dirname(uri) or ".")
             return f"{mark}[{label}]({relative}{'#' + fragment if fragment else ''})"
         if repository:
-            return f"{mark}[{label}]({repository.rstrip('/')}/blob/main/{repo_path})"
+            line = f"#{fragment}" if fragment else ""
+            return f"{mark}[{label}]({repository.rstrip('/')}/blob/main/{repo_path}{line})"
         return label if label.strip("`") in (path, repo_path) else f"{label} (`{repo_path}`)"
 
     parts, end = [], 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
 import re
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import code_links
 from cli_tools import ROOT
 from diagrams import FOLDER, PICTURES
 from nmt.config.introspection import find
@@ -23,29 +23,25 @@ from nmt.model.memory import Memory
 
 PAGE = ROOT / "docs" / "concepts" / "attention.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-LINKS = sorted(set(re.findall(r"(?<!!)\[`([^`\]]+)`\]\(([^)]+)\)", TEXT)))
 SHOWN = re.sub(r"<!--.*?-->", "", TEXT, flags=re.DOTALL)
 
 
-def definitions(file: Path) -> set[str]:
-    """The classes and functions of a module, and the methods as Class.method."""
-    found = set()
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found.add(node.name)
-        if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
-    return found
-
-
-@pytest.mark.parametrize(("symbol", "path"), LINKS)
-def test_code_that_is_named_is_there(symbol: str, path: str) -> None:
-    assert symbol in definitions(PAGE.parent / path)
-
-
 def test_enough_code_is_named() -> None:
-    assert len(LINKS) > 15
-    assert all(path.endswith(".py") for _, path in LINKS)
+    assert len({link["symbol"] for link in code_links.LINK.finditer(TEXT)}) > 15
+
+
+@pytest.mark.parametrize("page", code_links.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_code_lead_to_the_line_of_its_definition(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert code_links.with_lines(text, page.parent) == text, "run: python scripts/lib/code_links.py"
+
+
+def test_a_link_to_code_gets_the_line_of_its_class_or_method(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n\nclass A:\n    y = 2\n    def f(self): ...\n", encoding="utf-8")
+    text = "[`A`](a.py) and [`A.f`](a.py#L1), ![`A`](a.py), [a](a.py)"
+    assert code_links.with_lines(text, tmp_path) == "[`A`](a.py#L3) and [`A.f`](a.py#L5), ![`A`](a.py), [a](a.py)"
+    with pytest.raises(KeyError, match="B"):
+        code_links.with_lines("[`B`](a.py)", tmp_path)
 
 
 def test_every_score_has_its_row() -> None:
@@ -129,6 +125,7 @@ def test_the_classes_compute_the_worked_example() -> None:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_pictures_of_the_models_are_those_of_the_script(name: str) -> None:
+def test_the_pictures_are_those_of_the_script_and_shown(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PICTURES[name](), "run: python scripts/lib/diagrams.py"
-    assert f"../images/{name}" in SHOWN
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert any(f"images/{name})" in one.read_text(encoding="utf-8") for one in pages)

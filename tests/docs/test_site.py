@@ -62,9 +62,9 @@ def test_links_are_rewritten_for_the_site() -> None:
         "[a](guide/install.md#b) `c` (`nmt/api.py`) [d](https://e.f) [f](guide/corpora.md)\n```\n[g](h.md)\n```\n"
     )
     linked = documentation.relink(
-        "[`c`](../../nmt/api.py)", place="docs/a/b.md", uri="a/b.md", repository="https://x.y/"
+        "[`c`](../../nmt/api.py#L5)", place="docs/a/b.md", uri="a/b.md", repository="https://x.y/"
     )
-    assert linked == "[`c`](https://x.y/blob/main/nmt/api.py)"
+    assert linked == "[`c`](https://x.y/blob/main/nmt/api.py#L5)"
 
 
 @pytest.mark.parametrize("marker", sorted(documentation.GENERATED))
