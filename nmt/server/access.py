@@ -22,10 +22,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nmt.errors import DataError
+from nmt.log import logger
 from nmt.small_files import read_small_file
 
 REMEMBERED_CLIENTS = 10_000
 DAY = 86_400.0
+LOG_SECONDS = 60.0
+"""Time in which a limit that is reached is logged once."""
 
 
 class Refusal(Exception):
@@ -80,15 +83,32 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+class LimitLog:
+    """Logs that a limit was reached, at most once a minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: float | None = None
+
+    def warn(self, text: str) -> None:
+        """Log the text, unless the last one was logged less than a minute ago."""
+        now = self._clock()
+        if self._last is None or now - self._last >= LOG_SECONDS:
+            self._last = now
+            logger.warning("%s", text)
+
+
 class _Client:
     """What a key or an address has used."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        now = clock()
         self.requests = 0.0
         """Recent requests; they are forgotten at the rate of the limit."""
         self.seen = now
         self.characters = 0
         self.day = now
+        self.log = LimitLog(clock)
 
 
 class Access:
@@ -129,6 +149,7 @@ class Access:
         if limit is not None:
             usage.requests = max(0.0, usage.requests - (now - usage.seen) * limit / 60)
             if usage.requests + 1 > limit:
+                self._log(client, f"{limit:,} requests per minute")
                 raise Refusal(429, f"Slowdown: {limit} requests per minute are allowed.", retry_after=60 / limit)
             usage.requests += 1
         usage.seen = now
@@ -146,6 +167,7 @@ class Access:
             usage.day, usage.characters = now, 0
         limit = self.character_limit(client)
         if limit is not None and usage.characters + characters > limit:
+            self._log(client, f"{limit:,} characters per day")
             raise Refusal(
                 429, f"{limit:,} characters per day are allowed for this key.", retry_after=DAY - (now - usage.day)
             )
@@ -159,6 +181,11 @@ class Access:
         """Return the characters per day of a client; None without a limit."""
         return next((key.characters_per_day for key in self._keys or () if client == f"key {key.name}"), None)
 
+    def _log(self, client: str, limit: str) -> None:
+        """Log that a client reached a limit. The name of a key is logged, an address is not."""
+        name = f"the {client}" if self._keys is not None else "an address"
+        self._usage(client).log.warn(f"{name} reached its limit of {limit}")
+
     def _find(self, key: str | None) -> Key:
         if not key:
             raise Refusal(400, "An API key is needed: send it as api_key.")
@@ -169,7 +196,7 @@ class Access:
         return found[0]
 
     def _usage(self, client: str) -> _Client:
-        usage = self._clients.setdefault(client, _Client(self._clock()))
+        usage = self._clients.setdefault(client, _Client(self._clock))
         self._clients.move_to_end(client)
         while len(self._clients) > REMEMBERED_CLIENTS:
             self._clients.popitem(last=False)

@@ -138,6 +138,7 @@ class _Measured:
         start = time.perf_counter()
         size = RequestSize()
         REQUEST_SIZE.set(size)
+        bodies = self._service.bodies
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -146,7 +147,14 @@ class _Measured:
             await send(message)
 
         try:
-            await self._app(scope, receive, observe)
+            with bodies.request() as count:
+
+                async def counted() -> Message:
+                    message = await receive()
+                    count(len(message.get("body", b"")))
+                    return message
+
+                await self._app(scope, counted, observe)
         finally:
             self._service.metrics.requests.labels(route, str(status)).inc()
             seconds = time.perf_counter() - start

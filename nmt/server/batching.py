@@ -22,8 +22,16 @@ BatchWork = Callable[[Hashable, list[Any]], Sequence[Any]]
 thread."""
 
 
+PIECES_PER_LINE = 50
+"""Pieces of a line for which the cache has room, on average and with all hypotheses."""
+
+
 class QueueFullError(NMTError):
     """Too many lines wait for translation."""
+
+
+class TooManyLinesError(NMTError):
+    """A request has more lines than the queue."""
 
 
 class BatcherLimits(NamedTuple):
@@ -62,6 +70,7 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="translate")
         self._cache: OrderedDict[Hashable, Translation] = OrderedDict()
+        self._cached_pieces = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -82,6 +91,7 @@ class Batcher:
 
         Raises:
             QueueFullError: Too many lines wait.
+            TooManyLinesError: The request has more lines than the queue.
             NMTError: A line cannot be translated.
         """
         keys = [(options, line) for line in lines]
@@ -98,7 +108,10 @@ class Batcher:
         """Return the result of each item of work of a request; see `translate`. The size of an item is its length."""
         if not items:
             return []
-        if self._count + len(items) > self._limits.waiting_lines:
+        most = self._limits.waiting_lines
+        if len(items) > most:
+            raise TooManyLinesError(f"The request has {len(items):,} lines, more than the queue of {most:,}.")
+        if self._count + len(items) > most:
             raise QueueFullError("Too many lines wait for translation. Repeat the request later.")
         futures = self._enqueue(items, client, options)
         self._arrived.set()
@@ -194,6 +207,16 @@ class Batcher:
         return [result for waiting in batch for result in self._results([waiting])]
 
     def _remember(self, key: Hashable, translation: Translation) -> None:
+        """Keep a translation. The oldest ones make room, so that the cache is bounded in lines and in pieces."""
+        most = self._limits.cached_lines
+        if key in self._cache:
+            self._cached_pieces -= _pieces(self._cache.pop(key))
         self._cache[key] = translation
-        while len(self._cache) > self._limits.cached_lines:
-            self._cache.popitem(last=False)
+        self._cached_pieces += _pieces(translation)
+        while self._cache and (len(self._cache) > most or self._cached_pieces > most * PIECES_PER_LINE):
+            self._cached_pieces -= _pieces(self._cache.popitem(last=False)[1])
+
+
+def _pieces(translation: Translation) -> int:
+    """Return the number of pieces of all hypotheses."""
+    return sum(len(each.pieces) for each in translation.hypotheses)

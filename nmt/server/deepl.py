@@ -25,6 +25,10 @@ from nmt.server.service import AUTO, Service, address_of, api_key
 
 MAX_GLOSSARIES = 1_000
 MAX_ENTRIES = 5_000
+PARAMETERS = (
+    *("text", "source_lang", "target_lang", "tag_handling", "glossary_id", "split_sentences", "show_billed_characters"),
+    *("type", "name", "entries", "entries_format", "auth_key", "api_key"),
+)
 NO_LIMIT = 1_000_000_000_000
 """The character limit of a client without one."""
 
@@ -185,7 +189,7 @@ class DeepL:
         return glossary
 
     async def _enter(self, request: Request) -> tuple[dict[str, Any], str]:
-        parameters = await read_parameters(request, self._service.settings.body_bytes)
+        parameters = await read_parameters(request, self._service.settings.body_bytes, names=PARAMETERS)
         return parameters, self._service.access.enter(_key(request, parameters), address_of(request))
 
 

@@ -168,6 +168,13 @@ class Directions:
             raise UnknownLanguageError(f"No model translates from {codes[0]} to {codes[1]}. The server has {offered}.")
         return route
 
+    def can_translate(self, source: str, target: str) -> bool:
+        """Return whether there is a route between two languages."""
+        try:
+            return bool(self.route(source, target))
+        except UnknownLanguageError:
+            return False
+
     def _find(self, source: str, target: str) -> list[Direction]:
         if (source, target) in self._by_pair:
             return [self._by_pair[source, target]]

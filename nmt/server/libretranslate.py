@@ -17,11 +17,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from nmt.errors import NMTError
+from nmt.errors import DataError, NMTError
 from nmt.inference.documents import KINDS, Languages, open_document
+from nmt.inference.documents.document import Document
 from nmt.server.access import Refusal
 from nmt.server.detection import Detection
-from nmt.server.directions import Options
+from nmt.server.directions import Direction, Options
 from nmt.server.requests import read_parameters, read_upload, text_list, text_value, whole_number
 from nmt.server.service import AUTO, Service, address_of, api_key
 from nmt.server.texts import TextRequest, translate_texts
@@ -32,6 +33,7 @@ FILE_SECONDS = 3_600.0
 """Time after which a translated file is deleted."""
 MARKUP_SUFFIXES = (".html", ".htm")
 TEXT_SUFFIXES = (".txt", ".md")
+PARAMETERS = ("q", "s", "source", "target", "format", "alternatives", "api_key")
 SUFFIXES = (*TEXT_SUFFIXES, *MARKUP_SUFFIXES, *KINDS)
 
 
@@ -154,23 +156,47 @@ class LibreTranslate:
                 text = data.decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 raise Refusal(400, f"The file is not UTF-8 (byte {error.start}).") from None
-            route = self._service.directions.route(self._source(source, [text]), target)
+            code = self._service.detect_source(text, target) if source == AUTO else source
+            route = self._service.directions.route(code, target)
             return (await translate_texts([text], route, wanted))[0].text.encode()
         path = self._temporary_folder() / f"{secrets.token_urlsafe(16)}{suffix}"
         path.write_bytes(data)
         try:
-            code = source if source != AUTO else self._service.directions.source_codes()[0]
-            route = self._service.directions.route(code, target)
-            languages = Languages(route[0].source.code, route[-1].target.code)
-            document = await asyncio.to_thread(open_document, path, languages=languages)
+            document, route = await asyncio.to_thread(self._open, path, source, target)
         finally:
             path.unlink()
         options = Options.of({"protect": True})
         translated = await translate_texts(document.lines, route, wanted._replace(options=options))
         return document.fill([each.text.replace("\n", " ") for each in translated])
 
-    def _source(self, given: str, texts: list[str]) -> str:
-        return self._service.detector.detect("\n".join(texts))[0].language if given == AUTO else given
+    def _open(self, path: Path, source: str, target: str) -> tuple[Document, list[Direction]]:
+        """Open a document, and return it with the route of its translation. `auto` detects its language.
+
+        Raises:
+            NMTError: The document cannot be read, or no model translates it.
+        """
+        directions = self._service.directions
+
+        def opened(code: str) -> tuple[Document, list[Direction]]:
+            route = directions.route(code, target)
+            languages = Languages(route[0].source.code, route[-1].target.code)
+            return open_document(path, languages=languages), route
+
+        if source != AUTO:
+            return opened(source)
+        # Some kinds of documents name their languages, and are refused in others.
+        codes = [code for code in directions.source_codes() if directions.can_translate(code, target)]
+        codes = codes or directions.source_codes()[:1]
+        while True:
+            code = codes.pop(0)
+            try:
+                document, route = opened(code)
+                break
+            except DataError:
+                if not codes:
+                    raise
+        likely = self._service.detect_source("\n".join(document.lines), target)
+        return opened(likely) if likely in codes else (document, route)
 
     async def download_file(self, request: Request) -> Response:
         """Return a translated file."""
@@ -201,7 +227,7 @@ class LibreTranslate:
 
     async def _enter(self, request: Request) -> tuple[dict[str, Any], str]:
         """Return the parameters of a request and its client."""
-        parameters = await read_parameters(request, self._service.settings.body_bytes)
+        parameters = await read_parameters(request, self._service.settings.body_bytes, names=PARAMETERS)
         return parameters, self._service.access.enter(api_key(request, parameters), address_of(request))
 
     def _temporary_folder(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.results import Translation
 from nmt.inference.streaming import SourceLine
 from nmt.server.access import Refusal
-from nmt.server.directions import Direction, Options, UnknownLanguageError
+from nmt.server.directions import Direction, Options
 from nmt.server.requests import read_parameters
 from nmt.server.service import AUTO, Service, address_of, api_key
 
@@ -72,6 +73,11 @@ class TranslationRequest(BaseModel):
         decoding = {name: value for name in names if (value := getattr(self, name)) is not None}
         return Options.of(decoding, avoid=self.avoid, terminology=self.terminology)
 
+    def pivot_options(self) -> Options:
+        """Return the options for the model whose translation is translated again: a plain search."""
+        kept = {"beam_size", "split_sentences", "protect"}
+        return Options(tuple(each for each in self.options().decoding if each[0] in kept))
+
     def source_lines(self) -> list[SourceLine]:
         """Return the lines for the translator."""
         given = [RequestLine(text=each) if isinstance(each, str) else each for each in self.lines]
@@ -96,27 +102,34 @@ class Native:
     async def translate(self, request: Request) -> Response:
         """Translate lines, with hypotheses, scores and flags."""
         wanted, client = await self._enter(request)
-        direction, source = self._direction(wanted)
-        work = _translate(direction, wanted, wanted.source_lines(), client)
+        route = self._route(wanted)
+        work = _translate(route, wanted, wanted.source_lines(), client)
         objects = await self._service.while_connected(request, work)
-        return JSONResponse({"source": source, "target": direction.target.code, "translations": objects})
+        codes = {"source": route[0].source.code, "target": route[-1].target.code}
+        return JSONResponse({**codes, "translations": objects})
 
     async def stream(self, request: Request) -> Response:
         """Translate lines, and send each translation as a line of JSON when it is ready."""
         wanted, client = await self._enter(request)
-        direction, _ = self._direction(wanted)
-        return StreamingResponse(self._stream(direction, wanted, client), media_type="application/x-ndjson")
+        route = self._route(wanted)
+        return StreamingResponse(self._stream(route, wanted, client), media_type="application/x-ndjson")
 
-    async def _stream(self, direction: Direction, wanted: TranslationRequest, client: str) -> AsyncIterator[bytes]:
-        lines = wanted.source_lines()
+    async def _stream(self, route: list[Direction], wanted: TranslationRequest, client: str) -> AsyncIterator[bytes]:
+        lines, seconds = wanted.source_lines(), self._service.settings.seconds
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
         for start in range(0, len(lines), STREAM_LINES):
+            work = _translate(route, wanted, lines[start : start + STREAM_LINES], client)
             try:
-                objects = await _translate(direction, wanted, lines[start : start + STREAM_LINES], client)
+                objects = await asyncio.wait_for(work, max(0.0, end - clock()))
             except NMTError as error:  # the status has been sent
-                yield json.dumps({"error": str(error)}, ensure_ascii=False).encode() + b"\n"
+                yield _json_line({"error": str(error)})
+                return
+            except asyncio.TimeoutError:
+                yield _json_line({"error": f"The translation took longer than {seconds:g} s."})
                 return
             for each in objects:
-                yield json.dumps(each, ensure_ascii=False).encode() + b"\n"
+                yield _json_line(each)
 
     async def models(self, request: Request) -> Response:
         """List the models."""
@@ -151,46 +164,60 @@ class Native:
         self._service.access.count(client, sum(map(len, texts)))
         return wanted, client
 
-    def _direction(self, wanted: TranslationRequest) -> tuple[Direction, str]:
-        """Return the model of a request, and its source language.
+    def _route(self, wanted: TranslationRequest) -> list[Direction]:
+        """Return the models of a request: one, or two with the pivot language between them.
 
         Raises:
-            Refusal: No model translates this direction.
+            Refusal: No model translates this direction, or not with these options.
         """
         source = wanted.source
         if source == AUTO:
             text = "\n".join(each.text for each in wanted.source_lines())
-            source = self._service.detector.detect(text)[0].language
+            source = self._service.detect_source(text, wanted.target)
         try:
             route = self._service.directions.route(source, wanted.target)
-        except UnknownLanguageError as error:
-            raise Refusal(400, str(error)) from None
-        if len(route) > 1:
-            raise Refusal(400, "This direction needs two models. Use /translate, or translate twice.")
-        try:
-            model = route[0].variant(wanted.options())
+            model = route[-1].variant(wanted.options())
+            if len(route) > 1:
+                route[0].variant(wanted.pivot_options())
         except NMTError as error:
             raise Refusal(400, str(error)) from None
+        if len(route) > 1 and (wanted.alignment or wanted.terminology):
+            name = "alignment" if wanted.alignment else "terminology"
+            raise Refusal(400, f"Invalid request: {name}: this direction uses two models. Translate in two steps.")
         if wanted.alignment and model.config.model.attention.score == "none":
             raise Refusal(400, "The model has no attention, so that there is no alignment.")
-        return route[0], route[0].source.code
+        return route
 
 
 async def _translate(
-    direction: Direction, wanted: TranslationRequest, lines: Sequence[SourceLine], client: str
+    route: Sequence[Direction], wanted: TranslationRequest, lines: Sequence[SourceLine], client: str
 ) -> list[dict[str, Any]]:
-    """Return the answer for each line.
+    """Return the answer for each line. Constraints and n-best lists are those of the last model of the route.
 
     Raises:
         QueueFullError: Too many lines wait.
         NMTError: A line cannot be translated.
     """
-    options = wanted.options()
-    translations = await direction.batcher.translate(lines, client=client, options=options, cached=wanted.cache)
-    if not wanted.alignment:
-        return _objects(translations, [[]] * len(translations))
-    aligned = await direction.align(translations, client=client)
-    return await asyncio.to_thread(_objects, translations, aligned)
+    *pivots, last = route
+    sources = [line.text for line in lines]
+    for direction in pivots:
+        plain = [SourceLine(line.text) for line in lines]
+        options = wanted.pivot_options()
+        between = await direction.batcher.translate(plain, client=client, options=options, cached=wanted.cache)
+        lines = [dataclasses.replace(line, text=each.text) for line, each in zip(lines, between, strict=True)]
+    translations = await last.batcher.translate(lines, client=client, options=wanted.options(), cached=wanted.cache)
+    if wanted.alignment:
+        aligned = await last.align(translations, client=client)
+        objects = await asyncio.to_thread(_objects, translations, aligned)
+    else:
+        objects = _objects(translations, [[]] * len(translations))
+    if pivots:
+        return [{**each, "source": text, "pivot": each["source"]} for each, text in zip(objects, sources, strict=True)]
+    return objects
+
+
+def _json_line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
 def _objects(translations: Sequence[Translation], alignments: Sequence[Sequence[Aligned]]) -> list[dict[str, Any]]:
@@ -303,6 +330,7 @@ _TRANSLATION = {
     "required": ["source", "translation", "flags", "hypotheses"],
     "properties": {
         "source": {"type": "string"},
+        "pivot": {"type": "string"},
         "translation": {"type": "string"},
         "flags": _TEXTS,
         "hypotheses": {

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from nmt.server.access import Refusal
+from nmt.server.access import LimitLog, Refusal
 from nmt.small_files import JSONError, parse_json
 
 BODY_SECONDS = 30.0
@@ -20,6 +21,8 @@ BODY_SECONDS = 30.0
 UPLOAD_SECONDS = 120.0
 """Longest time in which a file must arrive."""
 MAX_FIELDS = 1_000
+SMALL_BODY = 1 << 16
+"""Bytes of each body that do not count towards the limit of all bodies, so that a text is always accepted."""
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
@@ -28,6 +31,40 @@ def error_response(status: int, message: str, *, retry_after: float | None = Non
     message = message if message.endswith((".", "?", "!")) else f"{message}."
     headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after)))}
     return JSONResponse({key: message}, status_code=status, headers=headers)
+
+
+class BodyBudget:
+    """Limits the bytes of bodies that all requests in progress hold together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._log = LimitLog()
+        self.held = 0
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[Callable[[int], None]]:
+        """Return a function that counts bytes of the body of a request. The end of the block releases them.
+
+        The function raises Refusal (503) if the bytes exceed the limit.
+        """
+        size = counted = 0
+
+        def count(received: int) -> None:
+            nonlocal size, counted
+            size += received
+            more = max(0, size - SMALL_BODY) - counted
+            if more and self.held + more > self._limit:
+                self.held -= counted  # at once, so that the other requests are not refused too
+                counted = 0
+                self._log.warn(f"the requests in progress reached their limit of {self._limit:,} bytes")
+                raise Refusal(503, "The server has too many large requests.", retry_after=10)
+            counted += more
+            self.held += more
+
+        try:
+            yield count
+        finally:
+            self.held -= counted
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -39,37 +76,51 @@ async def read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    chunks, size = [], 0
-    try:
-        stream = request.stream()
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-        while True:
+    return b"".join([chunk async for chunk in _chunks(request, limit, BODY_SECONDS)])
+
+
+async def _chunks(request: Request, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """Iterate over the parts of a body; see `read_body`."""
+    size, stream = 0, request.stream()
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
             chunk = await asyncio.wait_for(anext(stream), deadline - asyncio.get_running_loop().time())
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
-    except StopAsyncIteration:
-        return b"".join(chunks)
-    except asyncio.TimeoutError:
-        raise Refusal(408, "The body of the request did not arrive in time.") from None
-    except ClientDisconnect:
-        raise Refusal(400, "The client went away.") from None
+        except StopAsyncIteration:
+            return
+        except asyncio.TimeoutError:
+            raise Refusal(408, "The body of the request did not arrive in time.") from None
+        except ClientDisconnect:
+            raise Refusal(400, "The client went away.") from None
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
 
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, f"The request is larger than {limit:,} bytes.")
 
 
-async def read_parameters(request: Request, limit: int) -> dict[str, Any]:
+async def read_parameters(request: Request, limit: int, *, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the parameters of a request from its query, form or JSON body.
 
     JSON is read under any content type, as clients send it under several. A parameter of a query or form that occurs
     several times is a list.
 
+    Args:
+        request: The request.
+        limit: Most bytes of the body.
+        names: The names of the parameters. Others are dropped, so that they use no memory. None: all are returned.
+
     Raises:
         Refusal: The body is too large, too slow (413, 408), or cannot be read (400).
     """
+    found = await _read_parameters(request, limit)
+    return found if names is None else {name: found[name] for name in names if name in found}
+
+
+async def _read_parameters(request: Request, limit: int) -> dict[str, Any]:
     found = _joined(request.query_params.multi_items())
     body = await read_body(request, limit)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -112,12 +163,25 @@ async def read_upload(request: Request, limit: int) -> Upload:
         raise Refusal(411, "The length of the request is missing.")
     if int(declared) > limit:
         raise _too_large(limit)
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != MULTIPART:
+        raise Refusal(400, "The form has no file. Send it as the field file.")
+    refusals: list[Refusal] = []
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in _chunks(request, limit, UPLOAD_SECONDS):
+                yield chunk
+        except Refusal as refusal:
+            refusals.append(refusal)
+            raise MultiPartException(refusal.message) from None  # the parser closes its files
+
     try:
-        form = await asyncio.wait_for(request.form(max_files=1, max_fields=20), UPLOAD_SECONDS)
+        form = await MultiPartParser(request.headers, chunks(), max_files=1, max_fields=20).parse()
     except MultiPartException as error:
+        if refusals:
+            raise refusals[0] from None
         raise Refusal(400, f"The form cannot be read: {error.message}") from None
-    except asyncio.TimeoutError:
-        raise Refusal(408, "The body of the request did not arrive in time.") from None
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):

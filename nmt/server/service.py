@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 from starlette.requests import Request
 
 from nmt.errors import NMTError
-from nmt.server.access import Access, Refusal
-from nmt.server.batching import QueueFullError
+from nmt.server.access import Access, LimitLog, Refusal
+from nmt.server.batching import QueueFullError, TooManyLinesError
 from nmt.server.detection import Detection, LanguageDetector
 from nmt.server.directions import Direction, Directions, Options, UnknownLanguageError
 from nmt.server.metrics import Metrics
+from nmt.server.requests import BodyBudget
 from nmt.server.settings import ServerSettings
 from nmt.server.texts import TextRequest, TranslatedText, translate_texts
 
@@ -56,6 +57,7 @@ class Service:
         access: Keys and counts.
         detector: Identifies source languages.
         metrics: The metrics.
+        bodies: Counts the bytes of bodies.
     """
 
     directions: Directions
@@ -63,11 +65,14 @@ class Service:
     access: Access
     detector: LanguageDetector = field(init=False)
     metrics: Metrics = field(init=False)
+    bodies: BodyBudget = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the detector and the metrics."""
+        """Make the detector, the metrics and the budget of bodies."""
         self.detector = LanguageDetector(self.directions.source_codes())
         self.metrics = Metrics(lambda: sum(each.batcher.waiting for each in self.directions))
+        self._queue_log = LimitLog()
+        self.bodies = BodyBudget(self.settings.held_bytes)
 
     def replace_models(self, directions: Directions) -> None:
         """Use other models from now on. Requests in progress end with the earlier ones."""
@@ -109,22 +114,25 @@ class Service:
         characters = sum(map(len, texts))
         self.access.count(client, characters)
         wanted = TextRequest(client, options, alternatives, is_markup, cached)
-        groups: dict[str, list[int]] = {}
-        for place, code in enumerate(sources):
-            groups.setdefault(code, []).append(place)
-        found: list[TranslatedText | None] = [None] * len(texts)
-        routes = {code: self._route(code, target, detected=source == AUTO) for code in groups}
-        for code, places in groups.items():
+        routes = {code: self._route(code, target, detected=source == AUTO) for code in dict.fromkeys(sources)}
+        found = await self.while_connected(request, self._translate_all(texts, sources, routes, wanted))
+        return Translated(found, sources, detections)
+
+    async def _translate_all(
+        self, texts: Sequence[str], sources: Sequence[str], routes: Mapping[str, list[Direction]], wanted: TextRequest
+    ) -> list[TranslatedText]:
+        """Translate each text on the route of its source language. A text with an empty route stays as it is."""
+        found = [TranslatedText(text, []) for text in texts]
+        for code, route in routes.items():
+            places = [place for place, each in enumerate(sources) if each == code]
             chosen = [texts[place] for place in places]
-            if routes[code]:
-                work = translate_texts(chosen, routes[code], wanted)
-                translated = await self.while_connected(request, work)
-                self._count(routes[code], chosen)
-            else:
-                translated = [TranslatedText(text, []) for text in chosen]
+            if not route:
+                continue
+            translated = await translate_texts(chosen, route, wanted)
+            self._count(route, chosen)
             for place, each in zip(places, translated, strict=True):
                 found[place] = each
-        return Translated([each for each in found if each is not None], sources, detections)
+        return found
 
     def check_size(self, texts: Sequence[str]) -> None:
         """Check the limits of a request.
@@ -153,11 +161,17 @@ class Service:
         """Return the most likely language of each text."""
         return [self.detector.detect(text)[0] for text in texts]
 
+    def detect_source(self, text: str, target: str) -> str:
+        """Return the most likely language of a text among those that can be translated to the target language."""
+        likely = [each.language for each in self.detector.detect(text)]
+        return next((code for code in likely if self.directions.can_translate(code, target)), likely[0])
+
     async def while_connected(self, request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Wait for work, and cancel it if the client goes away or the time limit is over.
 
         Raises:
-            Refusal: The queue is full (429), the time is over (503), or the text cannot be translated (400).
+            Refusal: The queue is full (429), the text has more lines than the queue (413), the time is over (503), or
+                the text cannot be translated (400).
         """
         task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(_disconnected(request))
@@ -169,7 +183,10 @@ class Service:
                 raise Refusal(499, "The client went away.")
             raise Refusal(503, f"The translation took longer than {self.settings.seconds:g} s.", retry_after=30)
         except QueueFullError as error:
+            self._queue_log.warn("the queue of a model reached its limit of lines")
             raise Refusal(429, str(error), retry_after=5) from None
+        except TooManyLinesError as error:
+            raise Refusal(413, str(error)) from None
         except NMTError as error:
             raise Refusal(400, str(error)) from None
         finally:

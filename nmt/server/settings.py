@@ -15,6 +15,7 @@ class ServerSettings:
         lines: Most lines of a request.
         body_bytes: Most bytes of a body, except for files.
         file_bytes: Most bytes of a file.
+        held_bytes: Most bytes of the bodies of all requests in progress together, without the first 64 KiB of each.
         seconds: Longest time of a request.
         connections: Most connections at once.
         keys: The file of API keys. None: no keys.
@@ -29,6 +30,7 @@ class ServerSettings:
     lines: int = 2_000
     body_bytes: int = 2_000_000
     file_bytes: int = 20_000_000
+    held_bytes: int = 100_000_000
     seconds: float = 120.0
     connections: int = 1_000
     keys: Path | None = None

@@ -241,7 +241,7 @@ def check_soak(models: dict[tuple[str, str], Path], *, count: int, minutes: floa
 
 
 HANGING = 2_000
-MEMORY = 150
+MEMORY = 300
 """Megabytes that hostile clients may cost."""
 BODY = 1 << 30
 
@@ -319,6 +319,22 @@ async def _send_much(server: ServerProcess, size: int, show: Any) -> list[str]:
     return [*problems, *await _answers(server, "large bodies")]
 
 
+async def _hold_bodies(server: ServerProcess, count: int, size: int, show: Any) -> list[str]:
+    """Send large parts of bodies at once, and hang. Those beyond the common limit must be refused."""
+    heads = (b"POST /translate HTTP/1.1\r\nHost: x\r\n", b"POST /v1/translate HTTP/1.1\r\nHost: x\r\n")
+    writers = []
+    for number in range(count):
+        _, writer = await asyncio.open_connection(*server.host_and_port)
+        writer.write(heads[number % len(heads)] + f"Content-Length: {size + 1}\r\n\r\n".encode() + b"x" * size)
+        writers.append(writer)
+    await asyncio.sleep(5)
+    problems = await _answers(server, f"{count} large bodies at once")
+    show(f"{count} bodies of {size:,} bytes at once: {server.megabytes()} MB")
+    for writer in writers:
+        writer.transport.abort()
+    return problems
+
+
 async def _send_json(server: ServerProcess, size: int, show: Any) -> list[str]:
     """Send broken and deep JSON."""
     problems = []
@@ -343,6 +359,7 @@ def check_hostile(model: Path, show: Any, *, hanging: int = HANGING, size: int =
         for work in (_hang(server, hanging, show), _read_slowly(server, hanging // 10, show)):
             problems += asyncio.run(work)
         problems += asyncio.run(_send_much(server, size, show))
+        problems += asyncio.run(_hold_bodies(server, hanging // 8, 1_900_000, show))
         problems += asyncio.run(_send_json(server, min(size, 1_900_000), show))
         most = server.megabytes("VmHWM")
         show(f"{before} MB before, {most} MB at most")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from nmt.errors import NMTError
-from nmt.inference.results import Translation
+from nmt.inference.results import Hypothesis, Translation
 from nmt.inference.streaming import SourceLine
-from nmt.server.batching import Batcher, BatcherLimits, QueueFullError
+from nmt.server.batching import PIECES_PER_LINE, Batcher, BatcherLimits, QueueFullError
 
 
 class Recorder:
@@ -243,3 +243,26 @@ def test_every_line_is_translated_once_and_reaches_its_own_request() -> None:
         assert isinstance(result, asyncio.CancelledError) or texts(result) == [line.upper() for line in wanted]
     done = [line for batch in recorder.batches for line in batch]
     assert len(done) == len(set(done))
+
+
+def test_the_cache_is_bounded_in_lines_and_in_pieces() -> None:
+    def translate(options: Hashable, sources: list[SourceLine]) -> list[Translation]:
+        found = []
+        for line in sources:
+            pieces = line.text.split()
+            found.append(Translation(line.text, [Hypothesis(line.text, [], pieces, 0.0, 0.0, [], True)]))
+        return found
+
+    async def work(batcher: Batcher) -> None:
+        for number in range(30):
+            await batcher.translate(lines(f"{number} a", "x " * (20 * number)), client="1", options=None)
+            assert len(batcher._cache) <= 10
+            kept = sum(len(each.hypotheses[0].pieces) for each in batcher._cache.values())
+            assert kept == batcher._cached_pieces <= 10 * PIECES_PER_LINE
+
+    async def main() -> None:
+        batcher = Batcher(translate, BatcherLimits(cached_lines=10))
+        await work(batcher)
+        await batcher.close()
+
+    asyncio.run(main())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from live_server import make_test_service, running
+from nmt import log
 from nmt.server import connections
 
 PARTS = (b"", b"POST /transl", b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -77,22 +80,57 @@ def test_a_header_that_does_not_end_is_not_waited_for(
             raise AssertionError("the connection is still open")
 
 
-def test_a_client_that_does_not_read_is_disconnected(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_does_not_read_is_disconnected(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "READ_SECONDS", 0.1)
-    body = json.dumps({"lines": ["the dog sees a house ."] * 2_000, "source": "en", "target": "de", "n_best": 5})
+    options = {"source": "en", "target": "de", "n_best": 20, "beam_size": 20}
+    body = json.dumps({"lines": ["the dog sees a house ."] * 2_000, **options})
     head = f"POST /v1/stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-    host, port = server.removeprefix("http://").split(":")
-    with socket.socket() as connection:
+    with running(make_test_service([models["en-de"]])) as server, socket.socket() as connection:
+        host, port = server.removeprefix("http://").split(":")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((host, int(port)))
         connection.sendall((head + body).encode())
         connection.settimeout(30)
-        time.sleep(1)
+        for _ in range(3_000):
+            if 'route="/v1/stream"' in httpx.get(f"{server}/metrics").text:
+                break
+            time.sleep(0.01)
         end = b""
         with contextlib.suppress(ConnectionError):
             while data := connection.recv(1 << 20):
                 end = (end + data)[-5:]
         assert end != b"0\r\n\r\n"
+
+
+def test_many_large_bodies_share_a_limit_that_small_ones_do_not_meet(
+    models: dict[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.setup(level=logging.INFO)
+    size, held = 300_000, 1_000_000
+    service = make_test_service([models["en-de"]], held_bytes=held, body_bytes=2 * size)
+    fields = b"Host: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 600000"
+    head = b"POST %s HTTP/1.1\r\n" + fields + b"\r\n\r\n"
+    file = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    sent = [head % b"/translate" + b"x" * size, head % b"/translate_file" + file + b"x" * size] * 4
+    with running(service) as address:
+        with connected(address, *sent) as connections:
+            accepted = held // (size - (1 << 16))  # the first bytes of each body do not count
+            refused: list[socket.socket] = []
+            while len(refused) < len(sent) - accepted:
+                refused = select.select(connections, [], [], 30)[0]
+                assert refused
+            assert all(each.recv(1 << 16).startswith(b"HTTP/1.1 503") for each in refused)
+            while service.bodies.held < held - size:
+                time.sleep(0.01)
+            assert service.bodies.held <= held
+            assert httpx.post(f"{address}/translate", data=FIELDS).status_code == 200
+        for _ in range(500):
+            if not service.bodies.held:
+                break
+            time.sleep(0.01)
+        assert service.bodies.held == 0
+        assert httpx.post(f"{address}/translate", data=FIELDS | {"unknown": "x" * size}).status_code == 200
+    assert capfd.readouterr().err.count("reached their limit of 1,000,000 bytes") == 1
 
 
 @pytest.mark.parametrize("path", ["/translate", "/v1/translate", "/v2/translate", "/detect", "/translate_file"])

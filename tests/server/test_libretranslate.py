@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 import nmt
 from live_server import make_test_service, running
+from nmt.server.batching import BatcherLimits
+from nmt.server.directions import Direction
 
 TEXT = "the red house sees a big dog ."
 
@@ -158,13 +164,32 @@ def test_limits_of_a_key(locked_http: httpx.Client) -> None:
     assert int(answers[1].headers["Retry-After"]) > 0
 
 
-def test_a_full_queue_says_when_to_come_back(models: dict[str, Path]) -> None:
-    from nmt.server.batching import BatcherLimits
+def test_a_full_queue_says_when_to_come_back(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    service = make_test_service([models["en-de"]], limits=BatcherLimits(waiting_lines=2, batch_lines=1))
+    may, translate = threading.Event(), Direction._work
 
-    with running(make_test_service([models["en-de"]], limits=BatcherLimits(waiting_lines=2))) as address:
-        answer = httpx.post(f"{address}/translate", json={"q": ["a", "b", "c"], "source": "en", "target": "de"})
-        assert answer.status_code == 429
-        assert int(answer.headers["Retry-After"]) > 0
+    def wait(self: Direction, *arguments: Any) -> Any:
+        assert may.wait(20)
+        return translate(self, *arguments)
+
+    def send(address: str, *texts: str) -> httpx.Response:
+        return httpx.post(f"{address}/translate", json={"q": texts, "source": "en", "target": "de"}, timeout=30)
+
+    monkeypatch.setattr(Direction, "_work", wait)
+    (direction,) = service.directions
+    direction.batcher._work = direction._work
+    with running(service) as address, ThreadPoolExecutor(2) as pool:
+        try:
+            first = [pool.submit(send, address, text) for text in ("the dog", "the cat")]
+            while direction.batcher.waiting != 1:
+                time.sleep(0.01)
+            full, too_long = send(address, "a", "b"), send(address, "a", "b", "c")
+        finally:
+            may.set()
+        assert [each.result().status_code for each in first] == [200, 200]
+    assert (full.status_code, too_long.status_code) == (429, 413)
+    assert int(full.headers["Retry-After"]) > 0
+    assert "Retry-After" not in too_long.headers
 
 
 def test_files(http: httpx.Client, expected: str) -> None:
@@ -180,6 +205,27 @@ def test_files(http: httpx.Client, expected: str) -> None:
     assert lines[:2] == subtitles.splitlines()[:2]
     assert lines[2] != TEXT
     assert translated("a.html", b"<p>the dog</p><script>x</script>").endswith(b"</p><script>x</script>")
+
+
+def test_the_language_of_a_document_is_detected(http: httpx.Client, models: dict[str, Path]) -> None:
+    cues = {"en": "The dog is in the house and sleeps.", "de": "Der Hund ist in dem Haus und schläft."}
+    fields = {"source": "auto", "target": "ko"}
+
+    def translated(name: str, content: str, **changes: str) -> bytes:
+        files = {"file": (name, content.encode())}
+        answer = http.post("/translate_file", files=files, data={**fields, **changes})
+        assert answer.status_code == 200, answer.text
+        return http.get(answer.json()["translatedFileUrl"]).content
+
+    for code, cue in cues.items():
+        subtitles = f"1\n00:00:01,000 --> 00:00:02,000\n{cue}\n"
+        assert translated("a.srt", subtitles) == translated("a.srt", subtitles, source=code)
+    xliff = (
+        '<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2"><file source-language="de" '
+        'target-language="ko" original="a" datatype="plaintext"><body><trans-unit id="1"><source>Hund</source>'
+        "</trans-unit></body></file></xliff>"
+    )
+    assert translated("a.xlf", xliff) == translated("a.xlf", xliff, source="de")
 
 
 def test_files_that_are_refused(http: httpx.Client) -> None:

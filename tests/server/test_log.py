@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from live_server import make_test_service, running
 from nmt import log
+from nmt.server.access import Access, Key, Refusal, hash_key
 from nmt.server.service import Service
 from nmt.terminal import UNSAFE
 
@@ -95,6 +97,31 @@ def test_messages_of_several_lines_are_one_line(capfd: pytest.CaptureFixture[str
         (line,) = capfd.readouterr().err.splitlines()
         assert not UNSAFE.search(line)
     assert json.loads(line)["message"] == "one\ntwo \x1b[31m"
+
+
+def test_a_limit_that_is_reached_is_logged_once_a_minute(capfd: pytest.CaptureFixture[str]) -> None:
+    log.setup(level=logging.INFO)
+    now = 0.0
+    keys = [Key(name="weblate", sha256=hash_key("secret-key"), characters_per_day=5)]
+    by_key = Access(keys, requests_per_minute=None, clock=lambda: now)
+    by_address = Access(None, requests_per_minute=2, clock=lambda: now)
+
+    def use(access: Access, key: str | None, address: str) -> None:
+        for _ in range(5):
+            with contextlib.suppress(Refusal):
+                access.count(access.enter(key, address), 4)
+
+    use(by_key, "secret-key", "127.0.0.1")
+    assert capfd.readouterr().err == "warning: the key weblate reached its limit of 5 characters per day\n"
+    for address in ("127.0.0.1", "127.0.0.2"):
+        use(by_address, None, address)
+    assert capfd.readouterr().err == "warning: an address reached its limit of 2 requests per minute\n" * 2
+    now = 59.0
+    use(by_address, None, "127.0.0.1")
+    assert capfd.readouterr().err == ""
+    now = 61.0
+    use(by_address, None, "127.0.0.1")
+    assert capfd.readouterr().err.count("an address") == 1
 
 
 def test_suggestions_are_stored_with_escapes(models: dict[str, Path], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 import nmt
+from live_server import make_test_service, running
 from nmt.server.native import description
 
 TEXT = "the red house sees a big dog ."
@@ -60,6 +61,46 @@ def test_the_stream_has_one_object_per_line(http: httpx.Client) -> None:
     assert [each["translation"] for each in streamed] == [each["translation"] for each in whole]
 
 
+def test_a_stream_ends_with_an_error_when_its_time_is_over(models: dict[str, Path]) -> None:
+    lines = [f"{TEXT} {number}" for number in range(2_000)]
+    body = {"lines": lines, "source": "en", "target": "de", "beam_size": 8, "cache": False}
+    with running(make_test_service([models["en-de"]], seconds=0.3, characters=10**6)) as address:
+        with httpx.stream("POST", f"{address}/v1/stream", json=body, timeout=30) as answer:
+            *streamed, last = [json.loads(line) for line in answer.iter_lines()]
+        assert (answer.status_code, list(last)) == (200, ["error"])
+        assert "0.3 s" in last["error"]
+        assert [each["source"] for each in streamed] == lines[: len(streamed)]
+        late = httpx.post(f"{address}/v1/translate", json=body, timeout=30)
+        assert (late.status_code, "Retry-After" in late.headers) == (503, True)
+        short = httpx.post(f"{address}/v1/stream", json={**body, "lines": ["the dog"]}, timeout=30)
+        assert json.loads(short.text)["source"] == "the dog"
+
+
+def test_a_pivot_translates_with_two_models(http: httpx.Client, models: dict[str, Path]) -> None:
+    body = {"lines": [TEXT, ""], "source": "de", "target": "ko"}
+    between = nmt.load(models["de-en"]).translate(TEXT).text
+    expected = nmt.load(models["en-ko"], n_best=3).translate(between)
+    answer = http.post("/v1/translate", json={**body, "n_best": 3}).json()
+    assert (answer["source"], answer["target"]) == ("de", "ko")
+    first, blank = answer["translations"]
+    assert (first["source"], first["pivot"], first["translation"]) == (TEXT, between, expected.text)
+    assert [each["text"] for each in first["hypotheses"]] == [each.text for each in expected.hypotheses]
+    assert (blank["source"], blank["translation"], blank["hypotheses"]) == ("", "", [])
+    prefixed = http.post("/v1/translate", json={**body, "lines": [{"text": TEXT, "prefix": "the cat"}]}).json()
+    assert prefixed["translations"][0]["translation"].startswith("the cat")
+    with http.stream("POST", "/v1/stream", json={**body, "n_best": 3}) as streamed:
+        assert [json.loads(line) for line in streamed.iter_lines()] == answer["translations"]
+    for option in ({"alignment": True}, {"terminology": {"dog": "cat"}}):
+        refused = http.post("/v1/translate", json={**body, **option})
+        assert (refused.status_code, *option) == (400, refused.json()["error"].split(": ")[1])
+
+
+def test_auto_chooses_a_language_that_can_be_translated(http: httpx.Client) -> None:
+    body = {"lines": ["Der Hund ist in dem Haus und schläft."], "source": "auto"}
+    found = [http.post("/v1/translate", json={**body, "target": target}).json() for target in ("ko", "de")]
+    assert [each["source"] for each in found] == ["de", "en"]
+
+
 BAD = [
     {},
     {"lines": ["a"], "target": "de", "unknown": 1},
@@ -68,7 +109,7 @@ BAD = [
     {"lines": ["a"], "target": "de", "n_best": 9, "beam_size": 2},
     {"lines": ["a"], "target": "de", "terminology": {"": "x"}},
     {"lines": ["a"], "target": "xx"},
-    {"lines": ["a"], "source": "de", "target": "ko"},
+    {"lines": ["a"], "source": "de", "target": "ko", "alignment": True},
     {"lines": [{"text": "a", "prefix": "x" * 3_000}], "target": "de"},
 ]
 

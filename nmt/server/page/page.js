@@ -125,9 +125,10 @@ async function translate() {
   }
 }
 
+/** Whether each source language that may be detected has a model of its own with attention, without a pivot language. */
 function hasAttention() {
-  const fitting = models.filter((each) => each.target.code === target.value);
-  return fitting.length > 0 && fitting.every((each) => each.attention);
+  const sources = languages.filter((each) => [each.code, "auto"].includes(source.value) && each.targets.includes(target.value));
+  return sources.every(({ code }) => models.some((each) => each.attention && each.source.code === code && each.target.code === target.value));
 }
 
 async function translateFile(file) {
