@@ -1,11 +1,15 @@
 """Draws the pictures of the documentation that show models: vector graphics that suit light and dark pages.
 
+English pictures are in docs/images, and those of the Korean pages in docs/images/ko.
+
 Run `python scripts/lib/diagrams.py` to write them to docs/images.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -213,6 +217,35 @@ def architecture() -> str:
     return picture("Encoder, attention and decoder", parts, width=960, height=438)
 
 
+KOREAN = {
+    "RNN encoder-decoder": "RNN 인코더-디코더",
+    "LSTM encoder-decoder": "LSTM 인코더-디코더",
+    "LSTM encoder-decoder with attention": "어텐션을 쓰는 LSTM 인코더-디코더",
+    "encoder": "인코더",
+    "decoder": "디코더",
+    "hidden state →": "은닉 상태 →",
+    "hidden state →, memory cell ⇒": "은닉 상태 →, 메모리 셀 ⇒",
+    "Encoder, attention and decoder": "인코더, 어텐션, 디코더",
+    "attention: one weight for each source position": "어텐션: 원문 위치마다 가중치 하나",
+    "bridge": "브리지",
+    "softmax": "소프트맥스",
+    "query": "쿼리",
+    "context": "문맥 벡터",
+    "text": "글",
+    "pieces": "조각",
+    "beam search": "빔 탐색",
+    "last piece": "직전 조각",
+    "A translation is written word by word, with its attention": "번역문이 어텐션과 함께 한 단어씩 나타나는 모습",
+}
+"""The texts of the pictures in Korean. Symbols, functions and the words of the example sentences stay."""
+TEXT = re.compile(r'(?<=>)[^<>]+(?=</(?:text|title)>)|(?<=aria-label=")[^"]+')
+
+
+def in_korean(draw: Callable[[], str]) -> str:
+    """Return a picture with Korean texts."""
+    return TEXT.sub(lambda found: KOREAN.get(found[0], found[0]), draw()).replace("<svg ", '<svg lang="ko" ', 1)
+
+
 PICTURES: dict[str, Callable[[], str]] = {
     "model-rnn.svg": lambda: encoder_decoder(cells=False, attention=False),
     "model-lstm.svg": lambda: encoder_decoder(cells=True, attention=False),
@@ -220,6 +253,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "translation.svg": animation,
     "architecture.svg": architecture,
 }
+PICTURES |= {f"ko/{name}": partial(in_korean, draw) for name, draw in PICTURES.items()}
 """The pictures by file name."""
 
 if __name__ == "__main__":

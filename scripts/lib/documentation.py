@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from pymdownx.slugs import slugify
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES_ELSEWHERE = {
@@ -25,11 +26,20 @@ PAGES_ELSEWHERE = {
     "configs/papers/README.md": "concepts/papers.md",
 }
 """Files outside docs/, by their place in the repository, and the pages of the site that show them."""
+DEFAULT_LANGUAGE = "en"
+LANGUAGES = ("ko",)
+"""Languages with a folder in docs/ that has the paths of the English pages."""
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`[^`\n]+`")
 TABLE_ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)
 """The hosting site needs a backslash before a bar in code in a table; the site's parser would show it."""
 BLOCK = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: Any) -> Any:
+    """Name headings of all scripts as the hosting site does, so that links to them work on both."""
+    config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -48,6 +58,23 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     markdown = TABLE_ROW.sub(lambda row: CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
     place = next((source for source, target in PAGES_ELSEWHERE.items() if target == uri), f"docs/{uri}")
     return relink(markdown, place=place, uri=uri, repository=config["repo_url"])
+
+
+def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> None:
+    """Set the language of the page and of the texts around it, and link the page to its translation."""
+    language, path = language_of(page.file.src_uri)
+    config.theme["language"] = language
+    pages = {each.file.src_uri for each in nav.pages}
+    for each in config.extra["alternate"]:
+        folder = "" if each["lang"] == DEFAULT_LANGUAGE else f"{each['lang']}/"
+        uri = f"{folder}{path}" if f"{folder}{path}" in pages else f"{folder}index.md"
+        each["link"] = uri.removesuffix(".md") + ".html"
+
+
+def language_of(uri: str) -> tuple[str, str]:
+    """Split the place of a page in the site into its language and the place of the English page."""
+    folder, _, path = uri.partition("/")
+    return (folder, path) if folder in LANGUAGES else (DEFAULT_LANGUAGE, uri)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
