@@ -17,7 +17,7 @@ from nmt.data.corpus import inspect_file
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
 from nmt.inference.model_file import load_models
-from nmt.inference.output.processes import WINDOW, in_processes
+from nmt.inference.output.processes import WINDOW, ProcessPool, in_processes
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.output.writer import continue_file, truncate_output, with_progress, write_blocks
 from nmt.inference.results import Translation
@@ -114,7 +114,7 @@ def translate_text(method: TranslationMethod, text: Path, output: Path, *, proce
     lines, windowing = number_lines(read_lines(text, keep_broken=False)), Windowing(after=start, complete=True)
     if writer is None:
         one = replace(method, decoding={**method.decoding, "threads": 1, "device": "cpu"})
-        blocks = in_processes(one, windows(lines, size, windowing), processes=processes)
+        blocks = in_processes(ProcessPool(one, processes=processes), windows(lines, size, windowing))
     else:
         blocks = writer.write(lines, windowing)
     write_blocks(with_progress(blocks, text, skipped=start), output, append=output.exists())

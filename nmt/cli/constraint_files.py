@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.data.lines import read_lines
-from nmt.errors import DataError
+from nmt.data.lines import ALL_LINES, LineRange, read_lines
+from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nmt.inference.constraints import Terminology
@@ -32,6 +32,16 @@ class ConstraintFiles:
     required: Path | None = None
     avoid: Path | None = None
     terminology: Path | None = None
+
+    def require_one_text(self) -> None:
+        """Check that no file has constraints of the lines of one text.
+
+        Raises:
+            UsageError: there is such a file.
+        """
+        for option, path in (("--prefixes", self.prefixes), ("--required", self.required)):
+            if path is not None:
+                raise UsageError(f"{option} requires a single text: its lines belong to the lines of one file.")
 
     def read_avoided(self) -> list[str]:
         """Return the avoided phrases.
@@ -65,11 +75,12 @@ class ConstraintFiles:
             for option, path in (("--avoid", self.avoid), ("--terminology", self.terminology))
         }
 
-    def attach(self, lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
+    def attach(self, lines: Iterable[SourceLine], block: LineRange = ALL_LINES) -> Iterator[SourceLine]:
         """Yield the lines of a text with their own constraints.
 
         Args:
-            lines: all lines of the text, numbered.
+            lines: all lines of a block of the text, numbered.
+            block: the block.
 
         Raises:
             DataError: a constraint file is longer or shorter than the text.
@@ -77,8 +88,8 @@ class ConstraintFiles:
         if self.prefixes is None and self.required is None:
             yield from lines
             return
-        columns = zip_longest(lines, _read(self.prefixes), _read(self.required))
-        for number, (line, prefix, required) in enumerate(columns, 1):
+        columns = zip_longest(lines, islice(_read(self.prefixes), *block), islice(_read(self.required), *block))
+        for number, (line, prefix, required) in enumerate(columns, block.first + 1):
             for path, value in ((self.prefixes, prefix), (self.required, required)):
                 if path is not None and (line is None or value is None):
                     raise _unequal(path, number, text_ended=line is None)

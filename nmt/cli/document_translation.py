@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from nmt.log import logger, progress
 
 if TYPE_CHECKING:
     from nmt.cli.line_writer import WriterMaker
+    from nmt.inference.documents import Languages
     from nmt.inference.documents.document import Document, Fill
 
 
@@ -56,18 +58,14 @@ def translate_document(
     Raises:
         DataError: the document is broken, or is in other languages than the model.
     """
-    from nmt.inference.documents import Languages, open_document
+    from nmt.inference.documents import Languages
     from nmt.inference.streaming import number_lines
 
     protect = maker.decoding.get("protect")
     if protect is False:
         logger.warning("with --no-protect, sentences with inline elements are left untranslated")
     writer = replace(maker, decoding={**maker.decoding, "protect": protect is not False})()
-    source, target = writer.languages
-    languages = Languages(options.source_language or source, options.target_language or target)
-    fill = options.fill or "missing"
-    review = options.for_review or False
-    document = open_document(file, languages=languages, fill=fill, encoding=options.encoding, review=review)
+    document = read_document(file, options, Languages(*writer.languages))
     lines = document.lines
     translations = []
     with progress(len(lines), "translate", "lines") if show_progress else nullcontext() as bar:
@@ -75,6 +73,31 @@ def translate_document(
             translations.append(text.removesuffix("\n"))
             if bar is not None:
                 bar.update(1)
+    fill_document(document, translations, output, file=file, fill=options.fill or "missing")
+
+
+def read_document(file: Path, options: DocumentOptions, languages: Languages) -> Document:
+    """Read a document.
+
+    Args:
+        file: the document.
+        options: the options of documents.
+        languages: the languages of the model. The options replace them.
+
+    Raises:
+        DataError: the document is broken, or is in other languages than the model.
+    """
+    from nmt.inference.documents import Languages, open_document
+
+    named = Languages(options.source_language or languages.source, options.target_language or languages.target)
+    review = options.for_review or False
+    return open_document(
+        file, languages=named, fill=options.fill or "missing", encoding=options.encoding, review=review
+    )
+
+
+def fill_document(document: Document, translations: Sequence[str], output: Path, *, file: Path, fill: Fill) -> None:
+    """Write a document with its translations, and log how many there are. The output appears when it is whole."""
     filled = document.fill(translations)
     with open_whole(output) as stream:
         stream.write(filled)

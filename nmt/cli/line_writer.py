@@ -106,12 +106,13 @@ class LineWriter:
         """Return the output of each line."""
         return list(self.write(lines))
 
-    def write(self, lines: Iterable[SourceLine]) -> Iterator[str]:
+    def write(self, lines: Iterable[SourceLine], windowing: Windowing | None = None) -> Iterator[str]:
         """Yield the output of each line as soon as it is available: one or several lines, each with its line end.
 
-        Lines that the windowing leaves out have no output.
+        Lines that the windowing leaves out have no output. Without a windowing, that of the writer applies.
         """
-        for translation in self._translator.translate(lines, windowing=self._windowing):
-            if translation.line <= self._windowing.after:
+        windowing = windowing or self._windowing
+        for translation in self._translator.translate(lines, windowing=windowing):
+            if translation.line <= windowing.first + windowing.after:
                 continue
             yield format_translation(translation, self._layout, self._translator.tokenizers, self._translator.aligner)

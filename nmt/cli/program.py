@@ -43,6 +43,7 @@ COMMANDS = {
     "preprocess": ("train:preprocess", "Filter the training text and convert it to subword pieces."),
     "train": ("train:train", "Train a model."),
     "translate": ("translate:translate", "Translate text."),
+    "merge": ("merge:merge", "Join the shards of a translation."),
     "score": ("score:score", "Compute the log-probability of given translations."),
     "repl": ("repl:repl", "Translate interactively."),
     "serve": ("serve:serve", "Serve models to other programs and browsers."),

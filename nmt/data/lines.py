@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nmt.data.encodings import suggest_encoding
 from nmt.data.streams import STANDARD_STREAM, describe, open_whole, read_bytes
@@ -27,6 +27,18 @@ WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 """Byte order marks of UTF-16 and UTF-32, whose bytes are not lines."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 SHOWN_LINES = 8
+
+
+class LineRange(NamedTuple):
+    """A block of consecutive lines of a text."""
+
+    first: int = 0
+    """Number of lines before the block."""
+    last: int | None = None
+    """Number of the last line, from 1. None: the block ends with the text."""
+
+
+ALL_LINES = LineRange()
 
 
 class Digest(Protocol):
@@ -51,7 +63,7 @@ def read_lines(path: Path | str, *, keep_broken: bool, digest: Digest | None = N
     return chain.from_iterable(read_blocks(path, keep_broken=keep_broken, digest=digest))
 
 
-def read_repaired_lines(path: Path | str, *, strict: bool = False) -> Iterator[str]:
+def read_repaired_lines(path: Path | str, *, strict: bool = False, lines: LineRange = ALL_LINES) -> Iterator[str]:
     """Yield the lines of a text to translate. Bytes that are not UTF-8 become U+FFFD.
 
     At the end, one warning lists such lines and suggests the encoding.
@@ -59,15 +71,16 @@ def read_repaired_lines(path: Path | str, *, strict: bool = False) -> Iterator[s
     Args:
         path: A file, or ``-`` for standard input; see `read_lines`.
         strict: Refuse a line that is not UTF-8.
+        lines: The lines that are yielded.
 
     Raises:
         DataError: The file cannot be read, is UTF-16 or UTF-32, or `strict` refuses a line.
     """
     if strict:
-        yield from read_lines(path, keep_broken=False)
+        yield from islice(read_lines(path, keep_broken=False), *lines)
         return
     count, shown, sample = 0, [], b""
-    for number, line in enumerate(read_lines(path, keep_broken=True), 1):
+    for number, line in enumerate(islice(read_lines(path, keep_broken=True), *lines), lines.first + 1):
         if line.isascii() or not SURROGATES.search(line):
             yield line
             continue

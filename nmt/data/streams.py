@@ -19,6 +19,8 @@ from nmt.data.atomic_file import replace_file
 from nmt.errors import DataError
 
 STANDARD_STREAM = "-"
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes of compressed files."""
 CHUNK_BYTES = 1 << 20
 PACKED_CHUNK_BYTES = 1 << 14  # small, because a chunk of .zst is unpacked as a whole
 

@@ -31,13 +31,17 @@ class SourceLine:
         return len(self.text)
 
 
-def number_lines(lines: Iterable[str | SourceLine]) -> list[SourceLine] | Iterator[SourceLine]:
-    """Number lines from 1 by their position; a line that has a number keeps it.
+def number_lines(lines: Iterable[str | SourceLine], first: int = 1) -> list[SourceLine] | Iterator[SourceLine]:
+    """Number lines by their position; a line that has a number keeps it.
+
+    Args:
+        lines: Strings, or lines with constraints.
+        first: The number of the first line.
 
     Returns:
         A list for a list or tuple. Anything else is read lazily.
     """
-    numbered = (_numbered(line, number) for number, line in enumerate(lines, 1))
+    numbered = (_numbered(line, number) for number, line in enumerate(lines, first))
     return list(numbered) if isinstance(lines, (list, tuple)) else numbered
 
 
@@ -84,6 +88,8 @@ class Windowing(NamedTuple):
     """Leave out windows of a stream that have only the first `after` lines. The others are those of the whole text."""
     complete: bool = False
     """Wait until a window is complete, for lines of a file. Then the windows depend on the lines alone, not on time."""
+    first: int = 0
+    """Number of lines of the text before the stream, for a stream of a block of lines."""
 
 
 WHOLE_TEXT = Windowing()
@@ -98,12 +104,12 @@ def windows(lines: Iterable[LineT], size: WindowSize, windowing: Windowing = WHO
         size: The limits of a window.
         windowing: How streams are grouped.
     """
-    after, complete = windowing
+    after = windowing.after
     source: _ListSource[LineT] | _StreamSource[LineT]
     if isinstance(lines, (list, tuple)):
         source, most, after = _ListSource(lines), size.lines, 0
     else:
-        source, most = _StreamSource(lines, size, wait=complete), min(FIRST_LINES, size.lines)
+        source, most = _StreamSource(lines, size, wait=windowing.complete), min(FIRST_LINES, size.lines)
     total = 0
     try:
         while window := source.take(most, size.characters):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nmt.cli.bulk_inputs import BulkInput, find_input, is_bulk
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.document_translation import DocumentOptions, translate_document
 from nmt.cli.options import (
@@ -18,7 +19,6 @@ from nmt.cli.options import (
     MinimumBayesRisk,
     Models,
     ModelWeights,
-    Output,
     Overwrite,
     Prefixes,
     Quiet,
@@ -47,18 +47,27 @@ DOCUMENTS = "Documents"
 
 @with_decoding()
 def translate(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="FILE",
-            help="Text file with one sentence per line, or a document: .po, .pot, .xlf, .xliff, .tmx or .srt. Default: "
+            metavar="FILE...",
+            help="Text file with one sentence per line, or a document: .po, .pot, .xlf, .xliff, .tmx or .srt. Several "
+            "files, a folder or a quoted pattern such as 'news/**/*.en' are translated into the folder -o. Default: "
             "standard input.",
             show_default=False,
         ),
-    ] = STANDARD_STREAM,
+    ] = None,
     models: Models = None,
     model_weights: ModelWeights = None,
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Output file, or the output folder for several files. Default: standard output.",
+        ),
+    ] = None,
     format: Annotated[
         Format,
         option(
@@ -84,7 +93,7 @@ def translate(
     *,
     decoding: dict[str, Any],
     processes: Annotated[
-        int,
+        int | None,
         option(
             "--processes",
             metavar="<int>",
@@ -93,7 +102,17 @@ def translate(
             "with many cores. Default: 1.",
             rich_help_panel="Computation",
         ),
-    ] = 1,
+    ] = None,
+    shard: Annotated[
+        str | None,
+        option(
+            "--shard",
+            metavar="I/N",
+            help="Translate only part I of N: a block of the lines of a text, or some of the files of a folder. "
+            "`nmt merge` joins the parts of a text. Default: everything.",
+            rich_help_panel="Computation",
+        ),
+    ] = None,
     fill: Annotated[
         Literal["missing", "unfinished", "all"] | None,
         option(
@@ -158,11 +177,13 @@ def translate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Translate text line by line, or a document.
+    """Translate text line by line, a document, or many files.
 
     The output has exactly one line per input line, in the same order. In a document (PO, XLIFF, TMX, SRT) only the
     translations are filled in, and everything else stays byte for byte. Decoding options that are not given have the
     values stored in the model. The defaults below apply to models that store no other value.
+
+    With several files or --shard, the same command resumes after an interruption: finished files are skipped.
 
     For example:
 
@@ -174,47 +195,80 @@ def translate(
       nmt translate mono.de --sampling --top-k 10 -o mono.sampled.en
       nmt translate big.en.gz -o big.de.gz --processes 8 --resume
       nmt translate messages.po -o messages.de.po
+      nmt translate news/ -o news.de/
+      nmt translate big.en -o big.de --shard 3/40
     """
-    kind = document_kind(file)
+    files = files or [STANDARD_STREAM]
+    bulk = find_input(files, output, shard) if is_bulk(files, output, shard) else None
     document = DocumentOptions(fill, source_language, target_language, encoding, for_review)
-    if kind is None:
-        document.require_document(file)
-    else:
-        lines_only = {
-            f"--format {format}": format != "text",
-            "--alignment": alignment is not None,
-            "--n-best": (decoding["n_best"] or 1) > 1 and mbr is None,
-            "--prefixes": prefixes is not None,
-            "--required": required is not None,
-            "--processes": processes > 1,
-            "--resume": resume,
-            "--strict": strict,
-        }
-        if for_review and kind not in REVIEWED_KINDS:
-            raise UsageError(f"--for-review requires {' or '.join(REVIEWED_KINDS)}, but {file} is {kind}.")
-        for name in (name for name, is_given in lines_only.items() if is_given):
-            raise UsageError(f"{name} requires a text file, but {file} is a document ({kind}).")
-    _check(format, mbr, alignment, decoding, processes=processes)
+    sources = files if bulk is None else [task.source for task in bulk.tasks]
+    lines_only = {
+        f"--format {format}": format != "text",
+        "--alignment": alignment is not None,
+        "--n-best": (decoding["n_best"] or 1) > 1 and mbr is None,
+        "--prefixes": prefixes is not None,
+        "--required": required is not None,
+    }
+    if bulk is None:
+        lines_only |= {"--processes": (processes or 1) > 1, "--resume": resume, "--strict": strict}
+    _check_documents(sources, document, [name for name, is_given in lines_only.items() if is_given])
+    _check(format, mbr, alignment, decoding, processes=processes or 1)
     if resume and (output is None or overwrite):
         raise UsageError("--resume requires -o FILE and excludes --overwrite.")
-    if output is not None:
-        check_not_input(output, [file])
-        require_new_file(output, overwrite=overwrite or resume)
-    if file == STANDARD_STREAM and sys.stdin is not None and sys.stdin.isatty():
-        logger.info("Type one sentence per line. Ctrl-D ends the input.")
     shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
     constraints = ConstraintFiles(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
+    if bulk is None:
+        _check_output(files[0], output, overwrite=overwrite or resume)
+    elif shard is None or len(bulk.tasks) != 1 or bulk.tasks[0].shard is None:
+        constraints.require_one_text()
     paths = find_models(models or None)
     from nmt.cli.line_writer import WriterMaker
     from nmt.inference.output.formats import Layout
 
     maker = WriterMaker(paths, model_weights or None, mbr, decoding, Layout(format, alignment), constraints)
-    if kind is not None:
-        translate_document(maker, file, output or STANDARD_STREAM, document, show_progress=shown)
-        return
-    _translate_file(
-        maker, file, output or STANDARD_STREAM, processes=processes, resume=resume, strict=strict, progress=shown
-    )
+    if bulk is not None:
+        _translate_bulk(
+            maker, bulk, document, processes=processes or 1, strict=strict, overwrite=overwrite, progress=shown
+        )
+    elif document_kind(files[0]) is not None:
+        translate_document(maker, files[0], output or STANDARD_STREAM, document, show_progress=shown)
+    else:
+        _translate_file(
+            maker,
+            files[0],
+            output or STANDARD_STREAM,
+            processes=processes or 1,
+            resume=resume,
+            strict=strict,
+            progress=shown,
+        )
+
+
+def _check_documents(sources: Sequence[Path], options: DocumentOptions, lines_only: Sequence[str]) -> None:
+    """Check that the options fit the kinds of the files.
+
+    Args:
+        sources: the files.
+        options: the options of documents.
+        lines_only: names of given options that require text.
+    """
+    documents = {source: kind for source in sources if (kind := document_kind(source)) is not None}
+    if not documents and sources:
+        options.require_document(sources[0])
+    for file, kind in documents.items():
+        if options.for_review and kind not in REVIEWED_KINDS:
+            raise UsageError(f"--for-review requires {' or '.join(REVIEWED_KINDS)}, but {file} is {kind}.")
+        for name in lines_only:
+            raise UsageError(f"{name} requires a text file, but {file} is a document ({kind}).")
+
+
+def _check_output(file: Path, output: Path | None, *, overwrite: bool) -> None:
+    """Check that the output may be written, and announce that lines are read from a terminal."""
+    if output is not None:
+        check_not_input(output, [file])
+        require_new_file(output, overwrite=overwrite)
+    if file == STANDARD_STREAM and sys.stdin is not None and sys.stdin.isatty():
+        logger.info("Type one sentence per line. Ctrl-D ends the input.")
 
 
 def _check(
@@ -263,11 +317,35 @@ def _translate_file(
         record.write(blocks, start)
 
 
+def _translate_bulk(
+    maker: WriterMaker,
+    bulk: BulkInput,
+    document: DocumentOptions,
+    *,
+    processes: int,
+    strict: bool,
+    overwrite: bool,
+    progress: bool,
+) -> None:
+    """Translate many files, or a shard of a text."""
+    from nmt.cli.bulk_translation import BulkOptions, BulkTranslation, BulkWorkerMaker
+    from nmt.data.folder_lock import lock_folder
+    from nmt.inference.output.processes import ProcessPool
+
+    options = BulkOptions(bulk.folder, document, strict=strict, overwrite=overwrite, progress=progress)
+    with lock_folder(bulk.lock):
+        pool = None
+        if processes > 1:
+            make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
+            pool = ProcessPool(BulkWorkerMaker(make), processes=processes)
+        BulkTranslation(maker, options).run(bulk.tasks, pool)
+
+
 def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes: int) -> Iterator[str]:
-    from nmt.inference.output.processes import WINDOW, in_processes
+    from nmt.inference.output.processes import WINDOW, ProcessPool, in_processes
 
     make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-    return in_processes(make, windows(lines, WINDOW, maker.windowing), processes=processes)
+    return in_processes(ProcessPool(make, processes=processes), windows(lines, WINDOW, maker.windowing))
 
 
 def _resume_point(record: OutputRecord, file: Path, format: Format) -> ResumePoint | None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nmt.data.streams import describe, read_bytes
+from nmt.data.streams import PACKED, describe, read_bytes
 from nmt.errors import DataError
 from nmt.inference.documents.languages import Languages
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Languages", "document_kind", "open_document"]
 
-PACKED = (".gz", ".bz2", ".xz", ".zst")
 KINDS = {".po": "PO", ".pot": "PO", ".xlf": "XLIFF", ".xliff": "XLIFF", ".tmx": "TMX", ".srt": "SRT"}
 """The kind of a document by the suffix of its name."""
 

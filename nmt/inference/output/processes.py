@@ -9,18 +9,16 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from nmt import log
 from nmt.errors import NMTError
 from nmt.inference.streaming import WINDOW_CHARACTERS, SourceLine, WindowSize
-
-Work = Callable[[Sequence[SourceLine]], list[str]]
-"""Returns the output of a window of lines."""
 
 WINDOWS_AHEAD = 2
 """Windows per process that may wait for a process, or for an earlier window to be written."""
@@ -37,52 +35,142 @@ class _Result(NamedTuple):
     """Peak memory of the process."""
 
 
-def in_processes(make: Callable[[], Work], windows: Iterable[list[SourceLine]], *, processes: int) -> Iterator[str]:
+TagT = TypeVar("TagT")
+
+
+class WorkerPool(Protocol):
+    """Processes that each have a worker.
+
+    Attributes:
+        windows_ahead: Most windows that wait for a process, are translated, or wait for an earlier window.
+    """
+
+    windows_ahead: int
+
+    def submit(self, window: Any) -> Future[list[str]]:
+        """Translate a window, as soon as a process is free."""
+
+    def finish(self) -> None:
+        """Wait for the end of the processes, after the last window."""
+
+    def stop(self) -> None:
+        """Drop all windows. Without an effect after `finish`."""
+
+
+class ProcessPool:
+    """A pool of processes of this machine."""
+
+    def __init__(self, make: Callable[[], Callable[[Any], list[str]]], *, processes: int) -> None:
+        """Describe the pool. The processes start with the first windows.
+
+        Args:
+            make: Makes the worker, once in each process; it is pickled.
+            processes: Number of processes. Each computes with one thread and has its own copy of the worker.
+        """
+        context = multiprocessing.get_context("spawn")
+        level = log.logger.getEffectiveLevel()
+        self._pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(make, level))
+        self._memory: dict[int, int] = {}
+        self._processes = processes
+        self.windows_ahead = WINDOWS_AHEAD * processes
+
+    def submit(self, window: Any) -> Future[list[str]]:
+        """Translate a window, as soon as a process is free."""
+        texts: Future[list[str]] = Future()
+        try:
+            self._pool.submit(_work, window).add_done_callback(lambda done: self._pass_on(done, texts))
+        except BrokenProcessPool:
+            texts.set_exception(_ended_unexpectedly())
+        return texts
+
+    def _pass_on(self, done: Future[_Result], texts: Future[list[str]]) -> None:
+        if done.cancelled():
+            texts.cancel()
+            return
+        error = done.exception()
+        if isinstance(error, BrokenProcessPool):
+            error = _ended_unexpectedly()
+        if error is not None:
+            texts.set_exception(error)
+            return
+        result = done.result()
+        self._memory[result.process] = result.megabytes
+        texts.set_result(result.texts)
+
+    def finish(self) -> None:
+        """Wait for the end of the processes, so that Python finds no running process at exit."""
+        self._pool.shutdown()
+        if self._memory:
+            peak = max(self._memory.values())
+            log.logger.info("%d processes with one thread each, peak memory %d MB per process", self._processes, peak)
+
+    def stop(self) -> None:
+        """Drop all windows."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ended_unexpectedly() -> NMTError:
+    return NMTError(
+        "A translation process ended unexpectedly, possibly because memory ran out. Each process has a copy of the "
+        "model. Try fewer --processes."
+    )
+
+
+def in_processes(pool: WorkerPool, windows: Iterable[list[SourceLine]]) -> Iterator[str]:
     """Yield the output of each window, in order, as soon as it is ready.
 
     Args:
-        make: Makes the worker, once in each process; it is pickled.
-        windows: Windows of numbered lines. They are read in a thread, so that slow input does not delay output.
-        processes: Number of processes. Each computes with one thread and has its own copy of the worker.
+        pool: The processes. They end with the iterator.
+        windows: Windows of numbered lines; see `in_order`.
 
     Raises:
         NMTError: A process ended unexpectedly, or raised an error.
     """
-    context = multiprocessing.get_context("spawn")
-    level = log.logger.getEffectiveLevel()
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(make, level))
-    waiting: queue.Queue[Future[_Result] | BaseException | None] = queue.Queue(WINDOWS_AHEAD * processes)
+    for _, texts in in_order(pool, ((None, window) for window in windows)):
+        yield from texts
+
+
+def in_order(pool: WorkerPool, windows: Iterable[tuple[TagT, Any | None]]) -> Iterator[tuple[TagT, list[str]]]:
+    """Yield the tag and the output of each window, in order, as soon as it is ready.
+
+    Args:
+        pool: The processes. They end with the iterator.
+        windows: A tag and a window, or None for no window. They are read in a thread, so that slow input does not
+            delay output.
+
+    Raises:
+        NMTError: A process ended unexpectedly, or raised an error.
+    """
+    waiting: queue.Queue[_Waiting[TagT] | BaseException | None] = queue.Queue(pool.windows_ahead)
     stopped = threading.Event()
     arguments = (pool, windows, waiting, stopped)
     threading.Thread(target=_submit, args=arguments, name="nmt-submitter", daemon=True).start()
-    memory: dict[int, int] = {}
     try:
-        while (result := _next(waiting)) is not None:
-            memory[result.process] = result.megabytes
-            yield from result.texts
-        pool.shutdown()  # waits for the end, so that Python finds no running process at exit
-        if memory:
-            peak = max(memory.values())
-            log.logger.info("%d processes with one thread each, peak memory %d MB per process", processes, peak)
-    except BrokenProcessPool as error:
-        raise NMTError(
-            "A translation process ended unexpectedly, possibly because memory ran out. Each process has a copy of the "
-            "model. Try fewer --processes."
-        ) from error
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item.tag, [] if item.texts is None else item.texts.result()
+        pool.finish()
     finally:
         stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.stop()
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[TagT]):
+    tag: TagT
+    texts: Future[list[str]] | None
 
 
 def _submit(
-    pool: ProcessPoolExecutor,
-    windows: Iterable[list[SourceLine]],
-    waiting: queue.Queue[Future[_Result] | BaseException | None],
+    pool: WorkerPool,
+    windows: Iterable[tuple[TagT, Any | None]],
+    waiting: queue.Queue[_Waiting[TagT] | BaseException | None],
     stopped: threading.Event,
 ) -> None:
     try:
-        for window in windows:
-            _put(waiting, pool.submit(_work, window), stopped)
+        for tag, window in windows:
+            _put(waiting, _Waiting(tag, None if window is None else pool.submit(window)), stopped)
             if stopped.is_set():
                 return
         _put(waiting, None, stopped)
@@ -91,8 +179,8 @@ def _submit(
 
 
 def _put(
-    waiting: queue.Queue[Future[_Result] | BaseException | None],
-    item: Future[_Result] | BaseException | None,
+    waiting: queue.Queue[_Waiting[TagT] | BaseException | None],
+    item: _Waiting[TagT] | BaseException | None,
     stopped: threading.Event,
 ) -> None:
     while not stopped.is_set():
@@ -103,18 +191,11 @@ def _put(
             pass
 
 
-def _next(waiting: queue.Queue[Future[_Result] | BaseException | None]) -> _Result | None:
-    item = waiting.get()
-    if isinstance(item, BaseException):
-        raise item
-    return None if item is None else item.result()
-
-
-_worker: Work | NMTError
+_worker: Callable[[Any], list[str]] | NMTError
 """The worker of this process, or the error that occurred when it was made."""
 
 
-def _start(make: Callable[[], Work], level: int) -> None:
+def _start(make: Callable[[], Callable[[Any], list[str]]], level: int) -> None:
     """Initialize a process: it ignores Ctrl-C, which its parent handles, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -134,11 +215,11 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(lines: Sequence[SourceLine]) -> _Result:
+def _work(window: Any) -> _Result:
     import resource
 
     if isinstance(_worker, NMTError):
         raise _worker
-    texts = _worker(lines)
+    texts = _worker(window)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _Result(texts, os.getpid(), used >> (20 if sys.platform == "darwin" else 10))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.streams import open_output, open_whole, read_bytes, salvage_bytes
+from nmt.data.streams import PACKED, open_output, open_whole, read_bytes, salvage_bytes
 from nmt.errors import DataError
 from nmt.inference.output.formats import Format
 from nmt.log import logger, progress, shows_progress
 
 FLUSH_SECONDS = 1.0
 """Output is flushed this often, so that little is lost when the process is killed."""
-
-PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 def write_blocks(blocks: Iterable[str], output: Path, *, append: bool) -> None:
@@ -140,29 +139,58 @@ LOG_SECONDS = 10.0
 
 
 def with_progress(blocks: Iterable[str], file: Path, *, skipped: int) -> Iterator[str]:
-    """Pass the output of each line on, and report progress: lines done, speed, and time left.
+    """Pass the output of each line on, and report progress.
 
     Args:
         blocks: The output of each line.
-        file: The text. Its lines are counted in a thread, if it is a regular file.
+        file: The text.
         skipped: Number of lines that an earlier run has translated.
     """
-    count = _LineCount(file)
-    start = shown = time.monotonic()
-    done = 0
-    with progress(None, "translate", "lines") as bar:
-        for done, block in enumerate(blocks, 1):
+    with ProgressReport([file]) as report:
+        report.skip(skipped)
+        yield from report.follow(blocks)
+
+
+class ProgressReport:
+    """Reports the progress of a translation: lines done, speed, and time left."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Take the texts. Their lines are counted in a thread, if they are regular files."""
+        self._count = _LineCount(files)
+        self._start = self._shown = time.monotonic()
+        self._skipped = self._done = 0
+
+    def __enter__(self) -> ProgressReport:
+        """Show a bar in a terminal, otherwise log lines."""
+        self._stack = contextlib.ExitStack()
+        self._bar = self._stack.enter_context(progress(None, "translate", "lines"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Hide the bar, or log the last line."""
+        self._stack.close()
+        if not shows_progress() and error[0] is None:
+            total = self._skipped + self._done
+            logger.info("%s", _sentence(self._skipped, self._done, total, time.monotonic() - self._start))
+
+    def skip(self, lines: int) -> None:
+        """Count lines that an earlier run has translated."""
+        self._skipped += lines
+
+    def follow(self, blocks: Iterable[str]) -> Iterator[str]:
+        """Pass the output of each line on, and count the lines."""
+        for block in blocks:
             yield block
+            self._done += 1
+            self._bar.update(1)
             now = time.monotonic()
-            bar.update(1)
             if shows_progress():
-                if count.lines is not None:
-                    setattr(bar, "total", count.lines - skipped)  # noqa: B010 (a bar of tqdm, seen as a protocol)
-            elif now > shown + LOG_SECONDS:
-                logger.info("%s", _sentence(skipped, done, count.lines, now - start))
-                shown = now
-    if not shows_progress():
-        logger.info("%s", _sentence(skipped, done, skipped + done, time.monotonic() - start))
+                if self._count.lines is not None:
+                    left = self._count.lines - self._skipped
+                    setattr(self._bar, "total", left)  # noqa: B010 (a bar of tqdm, seen as a protocol)
+            elif now > self._shown + LOG_SECONDS:
+                logger.info("%s", _sentence(self._skipped, self._done, self._count.lines, now - self._start))
+                self._shown = now
 
 
 def _sentence(skipped: int, done: int, total: int | None, seconds: float) -> str:
@@ -176,19 +204,22 @@ def _sentence(skipped: int, done: int, total: int | None, seconds: float) -> str
 
 
 class _LineCount:
-    """Counts the lines of a file in a thread."""
+    """Counts the lines of files in a thread."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, files: Sequence[Path]) -> None:
         self.lines: int | None = None
-        if file.is_file():
-            threading.Thread(target=self._count, args=(file,), name="nmt-counter", daemon=True).start()
+        if all(file.is_file() for file in files):
+            threading.Thread(target=self._count, args=(files,), name="nmt-counter", daemon=True).start()
 
-    def _count(self, file: Path) -> None:
-        lines, last = 0, b"\n"
-        try:
-            for chunk in read_bytes(file):
-                lines += chunk.count(b"\n")
-                last = chunk[-1:]
-        except DataError:  # the reader of the text reports it
-            return
-        self.lines = lines + (last != b"\n")
+    def _count(self, files: Sequence[Path]) -> None:
+        total = 0
+        for file in files:
+            last = b"\n"
+            try:
+                for chunk in read_bytes(file):
+                    total += chunk.count(b"\n")
+                    last = chunk[-1:]
+            except DataError:  # the reader of the text reports it
+                return
+            total += last != b"\n"
+        self.lines = total
