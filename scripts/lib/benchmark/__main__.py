@@ -17,8 +17,9 @@ from benchmark import report
 from benchmark.configuration import measure_configuration
 from benchmark.decoding import measure_decoding
 from benchmark.growth import measure_growth
-from benchmark.options import PARTS, Options, set_up
+from benchmark.options import DEFAULT_PARTS, PARTS, Options, set_up
 from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
+from benchmark.peers import install_peers, measure_peers
 from benchmark.preprocessing import measure_preprocessing
 from benchmark.safety import measure_safety
 from benchmark.shapes import SHAPES
@@ -37,6 +38,7 @@ trained model.
   scripts/benchmark                                     all of it, some minutes
   scripts/benchmark --parts training --shapes S         one part, one network
   scripts/benchmark --parts training,decoding --json    as one JSON object
+  scripts/benchmark --parts peers                       beside OpenNMT-py and CTranslate2, 10 minutes
   scripts/benchmark configs/multi30k-en-de.yaml training.precision=fp32
 """
 DATA = """\
@@ -58,6 +60,13 @@ Decoding: random weights do not end sentences, so EOS is made impossible, and ea
 long as its source. Batch 64 means that 192 sentences are handed over together; batch 1 that each is translated alone,
 after the one before. Shortlists are drawn at random. What is left out is cutting text into pieces and joining them.
 
+Peers: OpenNMT-py and CTranslate2 are installed from the package index in a folder of .venv (200 MB), without torch.
+This toolkit and OpenNMT-py translate with the same network: S with the same random weights. CTranslate2 has no
+recurrent networks, so it has an int8 Transformer of 4 + 4 layers of 256. All translations are as long as their
+sources: groups of 64 sentences of 8, 11, 14, 17 and 21 pieces, so that all systems have the same batches. One by one
+are 4 of each group. Each system has its own process, and the processes take turns. A system that can use its threads
+in several ways has the figure of its fastest way. One line: a new process that translates 14 pieces with a beam of 5.
+
 Threads: OMP_NUM_THREADS, or else one for each core.
 """
 
@@ -70,7 +79,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", nargs="?", type=Path, help="time this configuration, whose text is there, instead")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="options in place of the file's")
     parser.add_argument("--updates", type=_count, help="with CONFIG: updates to measure (60)")
-    parser.add_argument("--parts", type=_list(PARTS), help=f"what to measure, of {','.join(PARTS)} (all)")
+    parser.add_argument("--parts", type=_list(PARTS), help=f"what to measure, of {','.join(PARTS)} (all but peers)")
     parser.add_argument("--shapes", type=_list(tuple(SHAPES)), help=f"which networks, of {','.join(SHAPES)} (both)")
     parser.add_argument("--rounds", type=_count, help="times that everything is measured (3)")
     parser.add_argument("--seed", type=_count, default=1, help="of everything random (1)")
@@ -122,8 +131,11 @@ def measure(options: Options) -> dict[str, Any]:
         "preprocessing": lambda: measure_preprocessing(options),
         "growth": lambda: measure_growth(options, device),
         "safety": lambda: measure_safety(options),
+        "peers": lambda: measure_peers(options, skipped),
     }
     parts = {name: part for name, part in parts.items() if name in options.parts}
+    if "peers" in parts:
+        install_peers()
     peak("before")
     for name, part in parts.items():
         result[name] = part()
@@ -149,7 +161,7 @@ def main() -> int:
     arguments = parse()
     log.setup(level=logging.ERROR)
     options = Options(
-        parts=arguments.parts or PARTS,
+        parts=arguments.parts or DEFAULT_PARTS,
         shapes=arguments.shapes or tuple(SHAPES),
         rounds=arguments.rounds or (1 if arguments.quick else 3),
         seed=arguments.seed,

@@ -18,7 +18,7 @@ import torch
 from benchmark.clock import interleaved, medians, rate_of
 from benchmark.options import Options
 from benchmark.shapes import Shape, configuration, network, shape_of
-from benchmark.synthetic import draw_pairs, draw_shortlist, sentences, stand_in_tokenizers
+from benchmark.synthetic import FIRST_PIECE, draw_pairs, draw_shortlist, sentences, stand_in_tokenizers
 from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
 from nmt.config.schema import Config
@@ -52,16 +52,16 @@ class Variant(NamedTuple):
 
 
 def never_ending(config: Config, shape: Shape) -> Seq2Seq:
-    """Return a network of random weights that never ends a sentence by itself."""
+    """Return a network of random weights that never ends a sentence and writes no other special piece."""
     model = network(config, shape)
     with torch.no_grad():
-        model.output.bias[EOS] = IMPOSSIBLE
+        model.output.bias[:FIRST_PIECE] = IMPOSSIBLE
     return model
 
 
-def model_file(shape: Shape, *, seed: int) -> ModelFile:
+def model_file(shape: Shape, *, seed: int, bridge: str = "last") -> ModelFile:
     """Return a model of random weights as it would be read from a file, whose translations are as long as sources."""
-    config = configuration(shape, seed=seed)
+    config = configuration(shape, seed=seed, bridge=bridge)
     decoding = config.decoding.model_copy(update={"max_length_ratio": 1.0, "max_length_constant": 0})
     options = config.data.shortlist
     return ModelFile(

@@ -1,4 +1,4 @@
-"""Runs a command and writes how long it took and how much memory it had: `python launcher.py FILE COMMAND...`.
+"""Runs a command and writes its time, its processor time and its peak memory: `python launcher.py FILE COMMAND...`.
 
 A process of its own, and a small one: on Linux a new program's peak memory begins at that of the process that started
 it, so the benchmark itself, which has networks in memory, cannot measure the peak of what it starts.
@@ -21,7 +21,8 @@ def main() -> int:
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - began
     with open(file, "w", encoding="utf-8") as stream:
-        json.dump({"seconds": seconds, "peak_bytes": usage.ru_maxrss * KILOBYTE}, stream)
+        figures = {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+        json.dump({**figures, "peak_bytes": usage.ru_maxrss * KILOBYTE}, stream)
     return os.waitstatus_to_exitcode(status)
 
 

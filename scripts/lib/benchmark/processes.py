@@ -30,6 +30,8 @@ class Ran(NamedTuple):
 
     seconds: float
     """From its start to its end."""
+    cpu_seconds: float
+    """Processor time of all its threads."""
     peak_bytes: int
     """The most memory it had (resident set)."""
     output: str
@@ -64,7 +66,7 @@ def run(
         if done.returncode != 0:
             raise NMTError(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stderr}")
         figures = json.loads(report.read_text("utf-8"))
-    return Ran(figures["seconds"], figures["peak_bytes"], done.stdout)
+    return Ran(**figures, output=done.stdout)
 
 
 def python(

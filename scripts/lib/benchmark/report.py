@@ -23,6 +23,8 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
     ):
         if part in result:
             yield from _section(title, result[part])
+    for table in result.get("peers", []):
+        yield from _section(table["title"], table["rows"])
     if "growth" in result:
         yield from _growth(result["growth"])
     if result["skipped"]:

@@ -36,7 +36,13 @@ def shape_of(name: str, *, quick: bool) -> Shape:
 
 
 def configuration(
-    shape: Shape, *, placement: str = "top", input_feeding: bool = False, seed: int = 1, **training: Any
+    shape: Shape,
+    *,
+    placement: str = "top",
+    input_feeding: bool = False,
+    bridge: str = "last",
+    seed: int = 1,
+    **training: Any,
 ) -> Config:
     """Return the configuration of `shape`: general attention, dropout 0.3, no averaging of weights.
 
@@ -44,6 +50,7 @@ def configuration(
         shape: The sizes.
         placement: Of attention: "top" or "bottom".
         input_feeding: Whether the decoder is fed the last attentional state.
+        bridge: How the decoder's first state comes from the encoder.
         seed: Of everything random.
         training: Options of the section `training`.
     """
@@ -62,7 +69,7 @@ def configuration(
                 "scale_embeddings": False,
                 "tying": "none",
                 "encoder": {"layers": shape.encoder_layers, "hidden_size": shape.encoder_size},
-                "decoder": {"layers": shape.decoder_layers, "hidden_size": shape.decoder_size, "bridge": "last"},
+                "decoder": {"layers": shape.decoder_layers, "hidden_size": shape.decoder_size, "bridge": bridge},
                 "attention": {"score": "general", "placement": placement, "input_feeding": input_feeding},
                 "dropout": {"embedding": DROPOUT, "layers": DROPOUT, "output": DROPOUT},
             },
