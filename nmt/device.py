@@ -11,22 +11,31 @@ from nmt.errors import UsageError
 from nmt.log import logger
 
 
-def choose_device(setting: str) -> torch.device:
+def choose_device(setting: str, *, number: int | None = None) -> torch.device:
     """Return the torch device for `setting`.
 
     Args:
         setting: "cpu", "cuda", or "auto", which is CUDA if available and the CPU otherwise.
+        number: Number of the CUDA device, if each process has one of its own.
 
     Raises:
-        UsageError: `setting` is "cuda" and no CUDA device is available.
+        UsageError: `setting` is "cuda" and no CUDA device is available, or it has no device of this number.
     """
     # Full fp32, as elsewhere: cuDNN would round the inputs of recurrent layers to 10 bits of mantissa (TF32).
     torch.backends.cudnn.allow_tf32 = False
     if setting == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        setting = "cuda" if torch.cuda.is_available() else "cpu"
     if setting == "cuda" and not torch.cuda.is_available():
         raise UsageError("device: cuda requires a CUDA device, but torch found none. Use --device cpu or device: auto.")
-    return torch.device(setting)
+    if setting == "cpu" or number is None:
+        return torch.device(setting)
+    if number >= torch.cuda.device_count():
+        raise UsageError(
+            f"process {number + 1} of this machine requires a CUDA device of its own, but torch found "
+            f"{torch.cuda.device_count()}. Start fewer processes, or set training.device=cpu."
+        )
+    torch.cuda.set_device(number)
+    return torch.device(setting, number)
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -72,9 +81,9 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
-def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads. None chooses it; see `available_threads`."""
-    torch.set_num_threads(threads or available_threads())
+def set_threads(threads: int | None, *, processes: int = 1) -> None:
+    """Set the number of CPU threads. None chooses it; see `available_threads`. Several `processes` share the cores."""
+    torch.set_num_threads(threads or max(1, available_threads() // processes))
 
 
 def keep_freed_memory() -> None:

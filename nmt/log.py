@@ -156,6 +156,20 @@ def add_file(file: Path) -> None:
     logger.setLevel(handler.level)
 
 
+def silence() -> None:
+    """Show nothing on standard error until `speak`: another process of the same training reports."""
+    for handler in logger.handlers:
+        if isinstance(handler, _StderrHandler):
+            handler.setLevel(logging.CRITICAL + handler.level)
+
+
+def speak() -> None:
+    """End the effect of `silence`."""
+    for handler in logger.handlers:
+        if isinstance(handler, _StderrHandler) and handler.level > logging.CRITICAL:
+            handler.setLevel(handler.level - logging.CRITICAL)
+
+
 def _remove(kind: type[logging.Handler]) -> None:
     for handler in [handler for handler in logger.handlers if isinstance(handler, kind)]:
         logger.removeHandler(handler)

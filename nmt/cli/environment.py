@@ -32,3 +32,12 @@ def limit_kernel_caches() -> None:
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "8")
+
+
+def started_processes() -> int:
+    """Return the number of processes of this command that torchrun has started. Then torch logs errors only."""
+    size = os.environ.get("WORLD_SIZE", "")
+    if not (size.isdecimal() and "RANK" in os.environ and "MASTER_ADDR" in os.environ):
+        return 1
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    return max(1, int(size))

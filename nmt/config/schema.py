@@ -513,7 +513,7 @@ class TrainingConfig(Section):
     batch_sentences: PositiveInt | None = None
     """Maximum number of pairs per batch. Default: no limit."""
     accumulate: PositiveInt = 1
-    """Number of batches whose gradients are accumulated for one update."""
+    """Number of batches of an update in each process. Their gradients are summed."""
     shuffle_window: PositiveInt = 100_000
     """Number of pairs that are sorted by length together. It bounds the memory use."""
     max_epochs: PositiveInt = 50

@@ -21,7 +21,7 @@ from nmt.data.subword_sampling import SubwordSampler
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import DataError
 
-__all__ = ["Batch", "Batches", "Position", "fixed_batches", "make_batch"]
+__all__ = ["Batch", "BatchSize", "Batches", "Position", "Share", "fixed_batches", "make_batch", "whole"]
 
 MAX_SAMPLED_GROWTH = 2  # ratio of the longest sampled to the longest stored segmentation
 GROWTH_PAIRS = 2_000  # pairs from which the effect of sampling on lengths is estimated
@@ -34,6 +34,33 @@ class Position:
     epoch: int
     window: int
     batch: int
+
+
+class BatchSize(NamedTuple):
+    """The size of a batch."""
+
+    sentences: int
+    target_tokens: int
+    """Number of target pieces, with EOS."""
+
+
+class Share(NamedTuple):
+    """The batches of one update that one process computes."""
+
+    batches: Sequence[Batch]
+    """At least one. If the update has fewer batches than there are processes, some compute its first batch again."""
+    numbers: Sequence[int]
+    """Number of each batch in the update."""
+    sizes: Sequence[BatchSize]
+    """Sizes of all batches of the update."""
+    counts: bool = True
+    """False if the batch is one that another process computes too: it must not count."""
+
+
+def whole(batches: Sequence[Batch]) -> Share:
+    """Return all batches of an update, for a single process."""
+    sizes = [BatchSize(len(batch.source), batch.target_tokens) for batch in batches]
+    return Share(batches, range(len(batches)), sizes)
 
 
 class Batches:
@@ -107,6 +134,34 @@ class Batches:
 
         The position after the last batch of an epoch is window 0, batch 0 of the next epoch.
         """
+        for planned, following in self._plan(position):
+            yield self._batch(*planned), following
+
+    def shares(
+        self, position: Position, *, batches: int, rank: int = 0, processes: int = 1
+    ) -> Iterator[tuple[Share, Position]]:
+        """Yield the share of one process in each update, with the position of the batch after the update.
+
+        The batches of an update do not depend on the number of processes. Each process gets every `processes`-th batch.
+
+        Args:
+            position: The position of the first batch.
+            batches: Batches of an update. The last update of an epoch may have fewer.
+            rank: Number of the process.
+            processes: Number of processes.
+        """
+        group: list[_Planned] = []
+        for planned, following in self._plan(position):
+            group.append(planned)
+            if len(group) == batches or following.epoch > position.epoch:
+                numbers = range(rank, len(group), processes)
+                sizes = [window.size(rows) for window, rows in group]
+                own = [self._batch(*group[number]) for number in numbers or [0]]
+                yield Share(own, numbers or [0], sizes, counts=bool(numbers)), following
+                group, position = [], following
+
+    def _plan(self, position: Position) -> Iterator[tuple[_Planned, Position]]:
+        """Yield batches before their pieces are copied, each with the position of the batch after it."""
         epoch, window, batch = position.epoch, position.window, position.batch
         while True:
             order = self._order(epoch)
@@ -120,7 +175,7 @@ class Batches:
                         following = Position(epoch, window + 1, 0)
                     else:
                         following = Position(epoch + 1, 0, 0)
-                    yield self._batch(loaded, loaded.batches[number]), following
+                    yield _Planned(loaded, loaded.batches[number]), following
                 window, batch = window + 1, 0
             epoch, window, batch = epoch + 1, 0, 0
 
@@ -274,6 +329,18 @@ class _Window(NamedTuple):
     targets: Rows
     members: _Members
     batches: list[NDArray[np.int64]]
+
+    def size(self, numbers: NDArray[np.int64]) -> BatchSize:
+        """Return the size of the batch of some examples."""
+        return BatchSize(len(numbers), int(self.targets.lengths[numbers].sum()) + len(numbers))
+
+
+class _Planned(NamedTuple):
+    """A batch before its pieces are copied."""
+
+    window: _Window
+    numbers: NDArray[np.int64]
+    """The examples of the batch."""
 
 
 def _links(linker: Linker, window: _Members, numbers: NDArray[np.int64]) -> Links:

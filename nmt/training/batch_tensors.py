@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.config.schema import Config, TrainingConfig
 from nmt.data.alignments import Links
-from nmt.data.batching import Batch, Batches, Position
+from nmt.data.batching import Batch, Batches, Position, Share
 from nmt.data.concatenation import ConcatenationSampler
 from nmt.data.preprocess.preprocess import PreprocessedData
 
@@ -143,27 +143,27 @@ def _link_tensors(links: Links, device: torch.device) -> TensorLinks:
 
 
 class Prefetcher:
-    """Iterates over batches from a position; a thread prepares up to `depth` of them in advance.
+    """Iterates over the batches of updates; a thread prepares up to `depth` updates in advance.
 
-    Each batch comes with the position of the batch after it, so a checkpoint does not depend on the number of prepared
-    batches.
+    Each update comes with the position of the batch after it, so a checkpoint does not depend on the number of prepared
+    updates.
     """
 
-    def __init__(self, batches: Batches, position: Position, *, depth: int = 4) -> None:
-        self._queue: queue.Queue[tuple[Batch, Position] | BaseException] = queue.Queue(maxsize=depth)
+    def __init__(self, shares: Iterator[tuple[Share, Position]], *, depth: int = 4) -> None:
+        self._queue: queue.Queue[tuple[Share, Position] | BaseException] = queue.Queue(maxsize=depth)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._fill, args=(batches, position), daemon=True, name="batches")
+        self._thread = threading.Thread(target=self._fill, args=(shares,), daemon=True, name="batches")
         self._thread.start()
 
-    def _fill(self, batches: Batches, position: Position) -> None:
+    def _fill(self, shares: Iterator[tuple[Share, Position]]) -> None:
         try:
-            for item in batches.iterate(position):
+            for item in shares:
                 if not self._put(item):
                     return
         except BaseException as error:
             self._put(error)
 
-    def _put(self, item: tuple[Batch, Position] | BaseException) -> bool:
+    def _put(self, item: tuple[Share, Position] | BaseException) -> bool:
         while not self._stopped.is_set():
             try:
                 self._queue.put(item, timeout=0.1)
@@ -172,10 +172,10 @@ class Prefetcher:
                 continue
         return False
 
-    def __iter__(self) -> Iterator[tuple[Batch, Position]]:
+    def __iter__(self) -> Iterator[tuple[Share, Position]]:
         return self
 
-    def __next__(self) -> tuple[Batch, Position]:
+    def __next__(self) -> tuple[Share, Position]:
         item = self._queue.get()
         if isinstance(item, BaseException):
             raise item

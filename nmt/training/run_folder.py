@@ -41,13 +41,13 @@ from nmt.training.checkpoint import Checkpoint, load_checkpoint
 from nmt.training.state import TrainState
 
 # Options about the length of the run, its validations, its reports, the machine, and where files are: `check_data`
-# compares what is in them. A resumed run may change them.
+# compares what is in them. A resumed run may change them. `check_batches` compares the number of batches of an update.
 _MAY_CHANGE = (
     r"name|license|data\.test(\..*)?|data\.valid\..*|"
     rf"data\.train\.\d+\.({'|'.join(PairConfig.model_fields)}|alignment|license)|"
     r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"model\.initialization\.(source|target)_embeddings|"
-    r"training\.(max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"
+    r"training\.(accumulate|max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"
     r"checkpoint_every_minutes|keep_checkpoints|keep_best|tensorboard|validation\..*)"
 )
 _UNFINISHED = re.compile(re.escape(PREFIX) + r"-.*-(update-\d+)" + f"({re.escape(OLD)})?")
@@ -208,6 +208,27 @@ class RunFolder:
         raise CheckpointError(
             f"{self.path}: the run cannot be resumed, because the training data has changed since its start. Restore "
             f"the text, or start a new run from its weights with --init-from {self.best} and another name=..."
+        )
+
+    def check_batches(self, config: Config, checkpoint: Checkpoint, *, processes: int) -> None:
+        """Check that an update has as many batches as before, in all processes together.
+
+        Raises:
+            ConfigError: It has not. The text says both numbers.
+        """
+        accumulate = config.training.accumulate
+        now = processes * accumulate
+        saved = checkpoint.state.get("batches_per_update") or self._saved_config()["training"]["accumulate"]
+        if saved == now:
+            return
+        if saved % processes == 0:
+            advice = f"Set training.accumulate={saved // processes}"
+        else:
+            fitting = " or ".join(str(count) for count in range(1, saved + 1) if saved % count == 0)
+            advice = f"Start {fitting} processes, and set training.accumulate to {saved} divided by their number"
+        raise ConfigError(
+            f"{self.path}: an update of the run has {saved} batches, but {processes} processes with "
+            f"training.accumulate={accumulate} make {now}. {advice}."
         )
 
     def reopen(self, config: Config, checkpoint: Checkpoint) -> None:

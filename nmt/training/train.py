@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from nmt import log
+from nmt import __version__, log
 from nmt.config.schema import Config
 from nmt.data.batching import Batch, Batches, fixed_batches
 from nmt.data.familiarity import describe_training_text
@@ -25,7 +28,7 @@ from nmt.metrics.corpus import check_tokenizers
 from nmt.model import Seq2Seq
 from nmt.training.averaging import Weights, copy_weights
 from nmt.training.batch_tensors import make_batches
-from nmt.training.checkpoint import Checkpoint
+from nmt.training.checkpoint import Checkpoint, load_checkpoint
 from nmt.training.diagnosis import DiagnosisContext
 from nmt.training.initial_weights import (
     InitialModel,
@@ -38,8 +41,9 @@ from nmt.training.initial_weights import (
 )
 from nmt.training.learner import Learner
 from nmt.training.objectives.minimum_risk import make_sentence_scorer
+from nmt.training.ranks import Ranks, check_same
 from nmt.training.reporter import Reporter
-from nmt.training.run_folder import RunFolder, content_digest
+from nmt.training.run_folder import RunFolder, content_digest, flatten
 from nmt.training.space import check_space, estimate_space
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator, unigram_loss, validation_digest
@@ -49,7 +53,13 @@ _VALIDATION_TOKENS = 2048
 
 
 def train(
-    config: Config, *, resume: bool, overwrite: bool, init_from: Path | None, new_vocabulary: bool = False
+    config: Config,
+    *,
+    resume: bool,
+    overwrite: bool,
+    init_from: Path | None,
+    new_vocabulary: bool = False,
+    ranks: Ranks | None = None,
 ) -> Path:
     """Train the model of `config` and return the run's folder.
 
@@ -59,6 +69,7 @@ def train(
         overwrite: Replace an existing run of the same name.
         init_from: Model file with the initial weights and the tokenizers of a new run.
         new_vocabulary: With `init_from`: train new tokenizers, and keep the embeddings of common pieces.
+        ranks: The processes of the training; see `join_ranks`. Default: this one alone.
 
     Raises:
         UsageError: The run exists (with `resume`: does not exist), or an option requires `init_from`.
@@ -68,17 +79,20 @@ def train(
         TrainingError: The run has diverged, or a batch does not fit into memory.
         Interrupted: The run was stopped by a signal; it can be resumed.
     """
-    assert config.name is not None
-    run = RunFolder(config.name)
-    _warn_of_tokenizers(config)
-    with run.lock():
+    ranks = ranks or Ranks()
+    with _opened_run(config, ranks) as run:
         if resume:
-            return _resume(config, run)
-        return _start(config, run, overwrite=overwrite, init_from=init_from, new_vocabulary=new_vocabulary)
+            return _resume(config, run, ranks)
+        return _start(config, run, ranks, overwrite=overwrite, init_from=init_from, new_vocabulary=new_vocabulary)
 
 
 def train_or_resume(
-    config: Config, *, overwrite: bool = False, init_from: Path | None = None, new_vocabulary: bool = False
+    config: Config,
+    *,
+    overwrite: bool = False,
+    init_from: Path | None = None,
+    new_vocabulary: bool = False,
+    ranks: Ranks | None = None,
 ) -> Path:
     """Resume the run of this name if it has a checkpoint, else start it, and return its folder.
 
@@ -89,18 +103,34 @@ def train_or_resume(
         overwrite: Start again in any case.
         init_from: Model file whose weights a run starts with.
         new_vocabulary: With `init_from`: train new tokenizers.
+        ranks: The processes of the training. Default: this one alone.
 
     Raises:
         NMTError: As `train`.
     """
+    ranks = ranks or Ranks()
+    with _opened_run(config, ranks) as run:
+        if ranks.from_first(run.can_resume) and not overwrite:
+            return _resume(config, run, ranks)
+        replace = overwrite or not run.best.exists()
+        return _start(config, run, ranks, overwrite=replace, init_from=init_from, new_vocabulary=new_vocabulary)
+
+
+@contextlib.contextmanager
+def _opened_run(config: Config, ranks: Ranks) -> Iterator[RunFolder]:
+    """Yield the folder of a run, which rank 0 locks, after the checks that need no data.
+
+    Raises:
+        UsageError: The ranks have different configurations or versions, or another process uses the run.
+        NMTError: A tokenizer that validation needs is not installed.
+    """
     assert config.name is not None
     run = RunFolder(config.name)
     _warn_of_tokenizers(config)
-    with run.lock():
-        if run.can_resume() and not overwrite:
-            return _resume(config, run)
-        replace = overwrite or not run.best.exists()
-        return _start(config, run, overwrite=replace, init_from=init_from, new_vocabulary=new_vocabulary)
+    with run.lock() if ranks.is_first else contextlib.nullcontext():
+        check_same(ranks, "configuration", flatten(config.model_dump(mode="json")), but=("training.threads",))
+        check_same(ranks, "software", {"nmt": __version__, "torch": torch.__version__, "numpy": np.__version__})
+        yield run
 
 
 def _warn_of_tokenizers(config: Config) -> None:
@@ -114,52 +144,74 @@ def _warn_of_tokenizers(config: Config) -> None:
         logger.warning("nmt evaluate: %s", warning)
 
 
-def _start(config: Config, run: RunFolder, *, overwrite: bool, init_from: Path | None, new_vocabulary: bool) -> Path:
+def _start(
+    config: Config, run: RunFolder, ranks: Ranks, *, overwrite: bool, init_from: Path | None, new_vocabulary: bool
+) -> Path:
     """Start a run. An existing one is deleted after everything that can be refused has been checked."""
-    machine = _prepare_machine(config)
+    machine = _prepare_machine(config, ranks)
     parent = ParentModel(init_from, load_model(init_from), new_vocabulary) if init_from is not None else None
     check_parent(config, parent)
-    run.check_new(overwrite=overwrite)
-    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None)
+    if ranks.is_first:
+        run.check_new(overwrite=overwrite)
+    tokenizers = parent.tokenizers if parent is not None else None
+    data = ranks.first_before_others(lambda: preprocess(config, tokenizers=tokenizers))
     config = _with_length_limits(config, data)
     _seed(config.seed)
     initial = make_initial(config, data.tokenizers, parent, resumed=False)
     parts = _make_parts(
-        config, data, initial.model.to(machine.device), machine, parent=_initial_weights(initial, parent)
+        config, data, initial.model.to(machine.device), machine, ranks, parent=_initial_weights(initial, parent)
     )
-    _check_space(config, run, data, parts, has_parent=parent is not None)
+    if ranks.is_first:
+        _check_space(config, run, data, parts, has_parent=parent is not None)
     _dry_run(parts)
-    run.start(config, data.tokenizers)
-    if parent is not None:
-        save_initial(run.initial, initial.model, config, data.tokenizers, parent)
+    ranks.gather(None)  # all ranks have memory enough
+    if ranks.is_first:
+        run.start(config, data.tokenizers)
+        if parent is not None:
+            save_initial(run.initial, initial.model, config, data.tokenizers, parent)
     return _run(config, run, data, parts, notes=initial.notes, checkpoint=None)
 
 
-def _resume(config: Config, run: RunFolder) -> Path:
+def _resume(config: Config, run: RunFolder, ranks: Ranks) -> Path:
     """Resume a run from its newest checkpoint."""
-    machine = _prepare_machine(config)
-    run.check_resumable(config)
+    machine = _prepare_machine(config, ranks)
+    if ranks.is_first:
+        run.check_resumable(config)
     parent = load_initial(run.initial)
-    checkpoint = run.newest_checkpoint()
+    checkpoint = _newest_checkpoint(run, ranks)
+    run.check_batches(config, checkpoint, processes=ranks.size)
     saved = checkpoint.state["data_fingerprint"]
-    data = preprocess(config, tokenizers=parent.tokenizers if parent is not None else None, resumed=saved)
+    given = parent.tokenizers if parent is not None else None
+    data = ranks.first_before_others(lambda: preprocess(config, tokenizers=given, resumed=saved))
     fingerprint, tokenizers = data.fingerprint, run.tokenizers()
     if tokenizers is not None and not _same(tokenizers, data.tokenizers):
         logger.warning(
             "SentencePiece now learns another subword model from the same text and options, as another version of it "
             "may. The run keeps its own subword model, with which the text is segmented again"
         )
-        data = preprocess(config, tokenizers=tokenizers, resumed=saved)
+        data = ranks.first_before_others(lambda: preprocess(config, tokenizers=tokenizers, resumed=saved))
     config = _with_length_limits(config, data)
     run.check_data(checkpoint, data, fingerprint=fingerprint)
     _seed(config.seed)
     initial = make_initial(config, data.tokenizers, parent, resumed=True)
     weights = parent_weights(run.initial) if config.training.parent_l2 > 0 else None
-    parts = _make_parts(config, data, initial.model.to(machine.device), machine, parent=weights)
-    _check_space(config, run, data, parts, has_parent=parent is not None)
+    parts = _make_parts(config, data, initial.model.to(machine.device), machine, ranks, parent=weights)
     parts.validator.check(initial.model)
-    run.reopen(config, checkpoint)
+    if ranks.is_first:
+        _check_space(config, run, data, parts, has_parent=parent is not None)
+        run.reopen(config, checkpoint)
     return _run(config, run, data, parts, notes=initial.notes, checkpoint=checkpoint)
+
+
+def _newest_checkpoint(run: RunFolder, ranks: Ranks) -> Checkpoint:
+    """Return the newest checkpoint that can be read. Rank 0 chooses it, and all ranks read the same files."""
+    if ranks.is_first:
+        checkpoint = run.newest_checkpoint()
+    update = ranks.from_first(lambda: int(checkpoint.state["train_state"]["update"]))
+    if not ranks.is_first:
+        checkpoint = load_checkpoint(run.checkpoint_folder(update))
+    check_same(ranks, "checkpoint", flatten(checkpoint.state))
+    return checkpoint
 
 
 def _check_space(config: Config, run: RunFolder, data: PreprocessedData, parts: _Parts, *, has_parent: bool) -> None:
@@ -176,11 +228,13 @@ class _Machine(NamedTuple):
     dtype: torch.dtype
 
 
-def _prepare_machine(config: Config) -> _Machine:
-    device = choose_device(config.training.device)
+def _prepare_machine(config: Config, ranks: Ranks) -> _Machine:
+    device = choose_device(config.training.device, number=ranks.local_rank if ranks.size > 1 else None)
     dtype = choose_dtype(config.training.precision, device)
-    set_threads(config.training.threads)
+    check_same(ranks, "machine", {"device": device.type, "precision": str(dtype)})
+    set_threads(config.training.threads, processes=ranks.local_size)
     keep_freed_memory()
+    ranks.connect(device)
     return _Machine(device, dtype)
 
 
@@ -206,18 +260,21 @@ def _run(
     checkpoint: Checkpoint | None,
 ) -> Path:
     """Train in a folder that is ready."""
-    run.mark_latest()
-    log.add_file(run.log)
+    learner = parts.learner
+    ranks = learner.ranks
+    if ranks.is_first:
+        run.mark_latest()
+        log.add_file(run.log)
     for note in notes:
         logger.info("%s", note)
-    learner = parts.learner
     logger.info(
-        "%s: %s parameters, %s in %s on %s",
+        "%s: %s parameters, %s in %s on %s%s",
         run.path,
         f"{sum(parameter.numel() for parameter in learner.model.parameters()):,}",
         f"{len(data.train):,} pairs",
         {torch.bfloat16: "bf16", torch.float32: "fp32"}[learner.dtype],
-        learner.device,
+        learner.device.type,
+        f", {ranks.size} processes" if ranks.size > 1 else "",
     )
     schedule, minutes = config.training.schedule, config.training.max_minutes
     if minutes is not None and schedule.kind in ("linear", "cosine"):
@@ -226,8 +283,8 @@ def _run(
             *(schedule.kind, minutes, learner.total_updates),
         )
     with Reporter(
-        metrics=run.metrics,
-        tensorboard=run.tensorboard if config.training.tensorboard else None,
+        metrics=run.metrics if ranks.is_first else Path(os.devnull),
+        tensorboard=run.tensorboard if config.training.tensorboard and ranks.is_first else None,
         resumed_update=None if checkpoint is None else checkpoint.state["train_state"]["update"],
     ) as reporter:
         trainer = _make_trainer(config, data, parts, run, reporter)
@@ -272,7 +329,7 @@ class _Parts(NamedTuple):
 
 
 def _make_parts(
-    config: Config, data: PreprocessedData, model: Seq2Seq, machine: _Machine, *, parent: Weights | None
+    config: Config, data: PreprocessedData, model: Seq2Seq, machine: _Machine, ranks: Ranks, *, parent: Weights | None
 ) -> _Parts:
     options, tokenizers = config.training, data.tokenizers
     batches = make_batches(config, data)
@@ -289,8 +346,9 @@ def _make_parts(
         tokenizers=tokenizers,
         device=machine.device,
         dtype=machine.dtype,
+        ranks=ranks,
     )
-    total_updates = math.ceil(batches.count(0) / options.accumulate) * options.max_epochs
+    total_updates = math.ceil(batches.count(0) / (options.accumulate * ranks.size)) * options.max_epochs
     if options.max_updates is not None:
         total_updates = min(total_updates, options.max_updates)
     learner = Learner(
@@ -302,12 +360,15 @@ def _make_parts(
         seed=config.seed,
         scorer=make_sentence_scorer(config, tokenizers.target) if options.objective == "minimum_risk" else None,
         parent=parent if options.parent_l2 > 0 else None,
+        ranks=ranks,
     )
     return _Parts(learner, batches, validator, validation_batches)
 
 
 def _make_trainer(config: Config, data: PreprocessedData, parts: _Parts, run: RunFolder, reporter: Reporter) -> Trainer:
-    options = config.training
+    options, ranks = config.training, parts.learner.ranks
+    identity = {"data_content": content_digest(data.folder), "validation": validation_digest(config, data.valid)}
+    check_same(ranks, "data", {"data_fingerprint": data.fingerprint, **identity})
     return Trainer(
         config=config,
         learner=parts.learner,
@@ -327,7 +388,8 @@ def _make_trainer(config: Config, data: PreprocessedData, parts: _Parts, run: Ru
                 data.train.count_target_pieces(data.tokenizers.target.size), parts.validation_batches
             ),
         ),
-        identity={"data_content": content_digest(data.folder), "validation": validation_digest(config, data.valid)},
+        identity=identity,
+        ranks=ranks,
     )
 
 

@@ -1,7 +1,10 @@
 """The training loop: update, report, validate, save, stop.
 
-All that changes from update to update is in the `TrainState`, the learner (weights, optimizer, learning rate, average)
-and the random generators. A checkpoint holds all three, so a resumed run continues bit for bit.
+All that changes from update to update is in the `TrainState` and the learner (weights, optimizer, learning rate,
+average). A checkpoint holds both, so a resumed run continues bit for bit.
+
+In a distributed training, every rank runs this loop. Rank 0 alone writes files. All ranks decide the same, because they
+decide from values that all of them have.
 """
 
 from __future__ import annotations
@@ -9,12 +12,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nmt.config.schema import Config
-from nmt.data.batching import Batch, Batches, Position
+from nmt.data.batching import Batches
 from nmt.data.familiarity import TrainingText
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
@@ -36,9 +40,10 @@ from nmt.training.heartbeat import Heartbeat, Pace
 from nmt.training.improvement import LOSS_GAIN, Mark
 from nmt.training.learner import Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
+from nmt.training.ranks import Ranks
 from nmt.training.reporter import Reporter, duration
 from nmt.training.run_folder import RunFolder, provenance
-from nmt.training.signals import StopNow, StopRequest
+from nmt.training.signals import STOPS, StopNow, StopRequest
 from nmt.training.state import LogWindow, TrainState
 from nmt.training.validation import ValidationResult, Validator, make_mark, write_translations
 
@@ -61,6 +66,7 @@ class Trainer:
         shortlist: ShortlistTable | None,
         diagnosis: DiagnosisContext,
         identity: dict[str, str],
+        ranks: Ranks | None = None,
     ) -> None:
         """Prepare a run at its start; see `resume` for one that continues.
 
@@ -77,7 +83,9 @@ class Trainer:
             shortlist: The shortlist table of the model files.
             diagnosis: What validations are compared with.
             identity: Hashes for the checkpoints, by key: the training pairs and the validation.
+            ranks: The processes of the training. Default: this one alone.
         """
+        self.ranks = ranks or Ranks()
         self.config = config
         self.options = config.training
         self.learner = learner
@@ -109,6 +117,7 @@ class Trainer:
             Interrupted: A signal arrived; the state is saved.
             TrainingError: The run has diverged; the best model and the checkpoints are intact.
         """
+        self.ranks.report_signal(lambda: self.stop.signal)
         with self.stop, Heartbeat(self._describe):
             try:
                 if self.state.validation_due:
@@ -121,35 +130,42 @@ class Trainer:
 
     def _train_until_done(self) -> None:
         state = self.state
-        prefetcher = Prefetcher(self.batches, state.position)
+        ranks = self.ranks
+        prefetcher = Prefetcher(
+            self.batches.shares(
+                state.position,
+                batches=self.options.accumulate * ranks.size,
+                rank=ranks.rank,
+                processes=ranks.size,
+            )
+        )
         try:
             with progress(self.learner.total_updates, "training", "update") as bar:
                 bar.update(state.update)
-                groups = self._groups(prefetcher)
                 while not self._done():
                     start = time.monotonic()
-                    group, position = next(groups)
+                    share, position = next(prefetcher)
                     finished_epoch = position.epoch > state.position.epoch
                     self.learner.learning_rate.time_share = self._time_share()
-                    stats = self.learner.update(group, state.update + 1)
-                    seconds = time.monotonic() - start
+                    stats = self.learner.update(share, state.update + 1)
+                    seconds, stop = self._agree(time.monotonic() - start)
                     state.add(stats, position, seconds)
                     self.pace.add(seconds)
                     bar.update(1)
                     self._after_update(finished_epoch)
-                    if self.stop.signal is not None:
-                        self._interrupt(self.stop.signal)
+                    if ranks.size == 1:
+                        stop = self.stop.signal  # a single process need not wait for an update to agree
+                    if stop is not None:
+                        self._interrupt(stop)
         finally:
             prefetcher.close()
 
-    def _groups(self, prefetcher: Prefetcher) -> Iterator[tuple[list[Batch], Position]]:
-        """Yield the batches of each update and the position after them. The last group of an epoch may be smaller."""
-        group: list[Batch] = []
-        for batch, position in prefetcher:
-            group.append(batch)
-            if len(group) == self.options.accumulate or position.epoch > self.state.position.epoch:
-                yield group, position
-                group = []
+    def _agree(self, seconds: float) -> tuple[float, int | None]:
+        """Return the seconds of an update that rank 0 has measured, and a stop signal that any rank has got."""
+        got = [float(self.stop.signal == number) for number in STOPS]
+        own = seconds if self.ranks.is_first else 0.0
+        seconds, *counts = self.ranks.sum([own, *got])
+        return seconds, next((number for number, count in zip(STOPS, counts, strict=True) if count), None)
 
     def _after_update(self, finished_epoch: bool) -> None:
         options, state = self.options, self.state
@@ -289,8 +305,7 @@ class Trainer:
             final: They are an average after training, which says nothing about the progress of training.
         """
         state, options = self.state, self.options.validation
-        with self.stop.immediately():
-            result = self.validator.validate(self.learner.model_with(weights))
+        result = self._measure(weights)
         self.pace.add_validation(result.seconds)
         mark = make_mark(options.metric, result)
         best = mark.is_better_than(state.best)
@@ -305,7 +320,7 @@ class Trainer:
             best=best,
             significant=mark.significant,
         )
-        if result.translations:
+        if result.translations and self.ranks.is_first:
             write_translations(self.run.translations / f"valid-{state.update:06d}.txt", result.translations)
         if best:
             state.best, state.best_score, state.best_update = mark, mark.score, state.update
@@ -317,6 +332,25 @@ class Trainer:
         self.learner.average.after_validation(weights, mark.rank)
         self._warn(result, mark.score)
         return progress_made
+
+    def _measure(self, weights: Weights) -> ValidationResult:
+        """Validate `weights`.
+
+        Raises:
+            StopNow: A rank got a stop signal meanwhile.
+        """
+        result, stopped = None, None
+        try:
+            with self.stop.immediately():
+                result = self.validator.validate(self.learner.model_with(weights))
+        except StopNow:
+            stopped = self.stop.signal
+        agreed = self.ranks.latest_signal(stopped)
+        if agreed is not None:
+            self.stop.signal = agreed
+            raise StopNow
+        assert result is not None
+        return result
 
     def _record_progress(self, mark: Mark) -> bool:
         """Compare a validation with the best one of training, and return whether training makes progress."""
@@ -355,7 +389,7 @@ class Trainer:
         self.state.kept = ranked[:count]
         if (update, rank) in self.state.kept:
             self._save_model(self.run.model(update), weights, scores)
-        for old, _ in ranked[count:]:
+        for old, _ in ranked[count:] if self.ranks.is_first else []:
             self.run.model(old).unlink(missing_ok=True)
 
     def _warn(self, result: ValidationResult, score: float) -> None:
@@ -378,14 +412,28 @@ class Trainer:
 
     def _restart(self) -> None:
         """Continue from the best weights, with a new optimizer."""
-        if self.run.best.exists():
-            self.learner.restart(load_model(self.run.best).weights)
+        best = self._best_weights()
+        if best is not None:
+            self.learner.restart(best)
             self._restarted = True
             logger.info("continuing from the weights of update %d, the best so far", self.state.best_update)
+
+    def _best_weights(self) -> Weights | None:
+        """Return the weights of the best model, which rank 0 reads; None if there is none."""
+        if not self.ranks.from_first(self.run.best.exists):
+            return None
+        if self.ranks.is_first:
+            best = {name: value.to(self.learner.device) for name, value in load_model(self.run.best).weights.items()}
+        else:
+            best = {name: torch.empty_like(value) for name, value in self.learner.weights.items()}
+        self.ranks.copy_from_first({name: best[name] for name in self.learner.weights})
+        return best
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
     def _save_model(self, path: Path, weights: Weights, scores: dict[str, float]) -> None:
+        if not self.ranks.is_first:
+            return
         save_model(
             path,
             weights=weights,
@@ -410,7 +458,7 @@ class Trainer:
         """Write a checkpoint and delete old ones. A state that has been saved is not saved again."""
         state = self.state
         now = self._version()
-        if now == self._saved and not self._restarted:
+        if not self.ranks.is_first or (now == self._saved and not self._restarted):
             return
         same_update = self._saved is not None and self._saved[0] == state.update and not self._restarted
         self.reporter.flush()
@@ -424,6 +472,7 @@ class Trainer:
                 "learning_rate": self.learner.learning_rate.state(),
                 "data_fingerprint": self.fingerprint,
                 "total_updates": self.learner.total_updates,
+                "batches_per_update": self.options.accumulate * self.ranks.size,
                 "metrics_bytes": self.reporter.position,
                 **self.identity,
             },
@@ -489,8 +538,8 @@ class Trainer:
         state.best, state.progress, state.lowest_loss = Mark(), Mark(), math.inf
         state.best_score, state.stale_validations, state.warned = -math.inf, 0, []
         logger.info("the validation set or its options have changed. Earlier scores are not compared with later ones")
-        if self.run.best.exists():
-            weights = {name: value.to(self.learner.device) for name, value in load_model(self.run.best).weights.items()}
+        weights = self._best_weights()
+        if weights is not None:
             result = self.validator.validate(self.learner.model_with(weights))
             state.best = make_mark(self.options.validation.metric, result)
             state.best_score = state.best.score

@@ -24,6 +24,7 @@ from nmt.errors import TrainingError
 from nmt.inference.hardware import Hardware, Processor, TorchHardware
 from nmt.inference.networks import TranslationNetwork
 from nmt.inference.segmentation import max_segment_pieces, sentence_separator
+from nmt.inference.streaming import SourceLine
 from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import LongLines, Translator
 from nmt.log import logger
@@ -31,6 +32,7 @@ from nmt.metrics.corpus import clear_tokenizer_caches, score
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.improvement import SIGNIFICANT, Mark, ScoreNoise, score_noise
+from nmt.training.ranks import Ranks
 from nmt.training.reporter import perplexity
 
 _SEVERAL = ("n_best", "beam_groups", "diversity", "sampling", "temperature", "top_k", "top_p")
@@ -96,6 +98,17 @@ class ValidationResult(NamedTuple):
     """The precision of the score that selects the best model; None if that is the loss or the perplexity."""
 
 
+class _LongLines(LongLines):
+    """Collects long lines, which are reported together with those of other ranks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, int, int]] = []
+
+    def report(self, number: int, *, pieces: int, segments: int) -> None:
+        self.found.append((number, pieces, segments))
+
+
 class Validator:
     """Measures a model on the validation set."""
 
@@ -108,7 +121,9 @@ class Validator:
         tokenizers: Tokenizers,
         device: torch.device,
         dtype: torch.dtype,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self.config = config
         self.options = config.training.validation
         self.batches = batches
@@ -118,7 +133,7 @@ class Validator:
         translated = pairs[: self.options.max_sentences]
         self.sources = [source for source, _ in translated]
         self.references = [reference for _, reference in translated]
-        self._long_lines: LongLines | None = None
+        self._reported = False
 
     def check(self, model: Seq2Seq) -> None:
         """Translate and score one line of the validation set, so that what only validation needs is known to be there.
@@ -135,12 +150,21 @@ class Validator:
             self._score([reference])
 
     def validate(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model` and leave it in evaluation mode."""
+        """Validate `model` and leave it in evaluation mode.
+
+        Each rank takes its share of the batches and lines. Rank 0 computes the scores, and all ranks get them.
+        """
         began = time.monotonic()
         model.eval()
         loss = self._loss(model)
-        scores = {"loss": loss, "perplexity": perplexity(loss)}
         translations = self._translate(model) if self.options.metrics else []
+        found = self.ranks.from_first(lambda: self._result(loss, translations, began))
+        scores, seconds, noise = found
+        return ValidationResult(scores, translations, seconds, None if noise is None else ScoreNoise(*noise))
+
+    def _result(self, loss: float, translations: list[str], began: float) -> Any:
+        """Return the scores, the duration and the noise."""
+        scores = {"loss": loss, "perplexity": perplexity(loss)}
         noise = None
         if translations:
             scores |= self._score(translations)
@@ -149,7 +173,7 @@ class Validator:
             if metric in ("bleu", "chrf"):
                 noise = score_noise(translations, self.references, metric=metric, **self._metric_options)
             clear_tokenizer_caches()
-        return ValidationResult(scores, translations, time.monotonic() - began, noise)
+        return scores, time.monotonic() - began, noise
 
     def _score(self, translations: Sequence[str]) -> dict[str, float]:
         """Score the translations of the first lines."""
@@ -167,24 +191,29 @@ class Validator:
 
     @torch.no_grad()
     def _loss(self, model: Seq2Seq) -> float:
-        total, count = 0.0, 0
-        for batch in self.batches:
+        totals = []
+        for batch in self.ranks.of_every(self.batches):
             tensors: TensorBatch = to_tensors(batch, self.device)
             with autocast(self.device, self.dtype):
                 log_probs, _ = model(tensors.source, tensors.source_lengths, tensors.target_input)
             of_targets = log_probs.gather(2, tensors.target_output.unsqueeze(2)).squeeze(2)  # [B, T]
-            total -= float(of_targets[tensors.target_mask].sum())
-            count += batch.target_tokens
-        return total / max(count, 1)
+            totals.append(-float(of_targets[tensors.target_mask].sum()))
+        total: float = sum(self.ranks.interleave(self.ranks.gather(totals)))
+        return total / max(sum(batch.target_tokens for batch in self.batches), 1)
 
     def _translate(self, model: Seq2Seq) -> list[str]:
         translator = self._translator(model)
-        is_first = self._long_lines is None
-        self._long_lines = self._long_lines or LongLines("validation set")
-        translations = list(translator.translate(self.sources, long_lines=self._long_lines))
-        if is_first:
-            self._long_lines.summarize()  # Only once: the lines are the same in each validation.
-        return [translation.text for translation in translations]
+        lines = [SourceLine(text, number=number) for number, text in enumerate(self.sources, 1)]
+        long_lines = _LongLines()
+        translations = translator.translate(self.ranks.of_every(lines), long_lines=long_lines)
+        shares = self.ranks.gather(([translation.text for translation in translations], long_lines.found))
+        if not self._reported:  # Only once: the lines are the same in each validation.
+            self._reported = True
+            reported = LongLines("validation set")
+            for number, pieces, segments in sorted(line for _, found in shares for line in found):
+                reported.report(number, pieces=pieces, segments=segments)
+            reported.summarize()
+        return self.ranks.interleave([texts for texts, _ in shares])
 
     def _translator(self, model: Seq2Seq) -> Translator:
         """Return a translator that searches for one translation, also if `decoding` samples or searches for several."""

@@ -424,7 +424,7 @@ def test_history_and_what_was_said_survive_a_crash(folder: Path, monkeypatch: py
 
 def test_a_run_that_learns_is_left_in_peace(folder: Path) -> None:
     with untouched_logging():
-        path = run("training.max_epochs=5", "training.averaging.kind=none", "training.optimizer.learning_rate=0.02")
+        path = run("training.max_epochs=3", "training.averaging.kind=none", "training.optimizer.learning_rate=0.02")
         assert warnings(path) == []
         assert "the last validation was the best one" in (path / "train.log").read_text(encoding="utf-8")
         often = run("name=often", "training.max_epochs=3", "training.validation.every_updates=4")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.environment import limit_kernel_caches
+from nmt.cli.environment import limit_kernel_caches, started_processes
 from nmt.cli.options import ConfigFile, InitFrom, Overrides, Quiet, Verbose, option
 from nmt.config import load_config
 from nmt.data.folder_lock import check_unlocked
 from nmt.errors import UsageError
 from nmt.inference.find_model import RUNS, find_model
+
+if TYPE_CHECKING:
+    from nmt.training.ranks import Ranks
 
 
 def preprocess(
@@ -53,6 +58,16 @@ def train(
             help="With --init-from: learn a new subword model. Embeddings of pieces in both vocabularies are kept.",
         ),
     ] = False,
+    devices: Annotated[
+        int | None,
+        option(
+            "--devices",
+            metavar="<int>",
+            min=1,
+            help="Number of processes on this machine, each with a GPU of its own or a share of the processor cores. "
+            "Default: 1, or the number that torchrun has started.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -65,6 +80,7 @@ def train(
 
       nmt train experiment.yaml
       nmt train experiment.yaml --resume
+      nmt train experiment.yaml --devices 8
       nmt train experiment.yaml name=small model.decoder.hidden_size=256
     """
     if resume and (overwrite or init_from is not None):
@@ -75,17 +91,35 @@ def train(
     if new_vocabulary and init_from is None:
         raise UsageError("--new-vocabulary requires --init-from MODEL.")
     limit_kernel_caches()
-    loaded = load_config(config, overrides or [])
-    assert loaded.name is not None
-    check_unlocked(RUNS / loaded.name)
-    parent = find_model(init_from) if init_from is not None else None
-    if auto_resume:
+    started = started_processes()
+    if started == 1 and devices is not None and devices > 1:
+        from nmt.training.launcher import launch
+
+        raise typer.Exit(launch(devices, sys.argv[1:]))
+    if devices is not None and devices != started:
+        raise UsageError(f"--devices {devices} conflicts with torchrun, which has started {started} processes.")
+    with _joined(started) as ranks:
+        loaded = load_config(config, overrides or [])
+        assert loaded.name is not None
+        if ranks is None or ranks.is_first:
+            check_unlocked(RUNS / loaded.name)
+        parent = find_model(init_from) if init_from is not None else None
+        from nmt.training.train import train as start_or_resume
         from nmt.training.train import train_or_resume
 
-        typer.echo(train_or_resume(loaded, init_from=parent, new_vocabulary=new_vocabulary))
-        return
-    from nmt.training import train as run_training
+        options: dict[str, Any] = {"init_from": parent, "new_vocabulary": new_vocabulary, "ranks": ranks}
+        if auto_resume:
+            folder = train_or_resume(loaded, **options)
+        else:
+            folder = start_or_resume(loaded, resume=resume, overwrite=overwrite, **options)
+    if ranks is None or ranks.is_first:
+        typer.echo(folder)
 
-    typer.echo(
-        run_training(loaded, resume=resume, overwrite=overwrite, init_from=parent, new_vocabulary=new_vocabulary)
-    )
+
+def _joined(processes: int) -> AbstractContextManager[Ranks | None]:
+    """Return a context with the processes of a distributed training, or None without importing torch."""
+    if processes == 1:
+        return nullcontext()
+    from nmt.training.ranks import join_ranks
+
+    return join_ranks()

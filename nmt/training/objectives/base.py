@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from nmt.data.batching import BatchSize
 from nmt.training.batch_tensors import TensorBatch
 
 
@@ -33,8 +34,8 @@ class LossOutput(NamedTuple):
 class Objective(Protocol):
     """An objective of training. An update minimizes the sum of `loss` over its batches, divided by all `units`."""
 
-    def units(self, batch: TensorBatch) -> int:
-        """Return the weight of `batch` in the mean loss."""
+    def units(self, size: BatchSize) -> int:
+        """Return the weight of a batch of this size in the mean loss."""
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
         """Split `batch` into parts that run forward and backward one after the other, to bound memory."""

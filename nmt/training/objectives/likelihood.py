@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.data.batching import BatchSize
 from nmt.device import autocast
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch
@@ -76,9 +77,9 @@ class Likelihood:
         self.dtype = dtype
         self.attention_losses = attention_losses
 
-    def units(self, batch: TensorBatch) -> int:
+    def units(self, size: BatchSize) -> int:
         """Return the number of target pieces."""
-        return batch.target_tokens
+        return size.target_tokens
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
         """Return the batch unsplit."""

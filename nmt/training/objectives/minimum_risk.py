@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nmt.config.schema import Config, MinimumRiskConfig
-from nmt.data.batching import make_batch
+from nmt.data.batching import BatchSize, make_batch
 from nmt.data.shuffle import make_key
 from nmt.data.tokenizer import SubwordModel
 from nmt.device import autocast
@@ -117,9 +117,9 @@ class MinimumRisk:
         self.scorer = scorer
         self.dtype = dtype
 
-    def units(self, batch: TensorBatch) -> int:
+    def units(self, size: BatchSize) -> int:
         """Return the number of sentences."""
-        return len(batch.source)
+        return size.sentences
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
         """Split `batch` so that the candidates of a part, at the length of its references, fit `batch_tokens`."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from nmt.data.batching import BatchSize
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch
 from nmt.training.fused_r_drop import r_drop_loss
@@ -35,9 +36,9 @@ class RDrop:
         self.dtype = dtype
         self.attention_losses = attention_losses
 
-    def units(self, batch: TensorBatch) -> int:
+    def units(self, size: BatchSize) -> int:
         """Return the number of target pieces, counted once for both passes."""
-        return batch.target_tokens
+        return size.target_tokens
 
     def split(self, batch: TensorBatch) -> Sequence[TensorBatch]:
         """Return the batch unsplit: the two passes run as one batch of twice the size."""
