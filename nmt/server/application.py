@@ -29,7 +29,7 @@ from nmt.server.service import REQUEST_SIZE, RequestSize, Service
 from nmt.server.settings import ServerSettings
 
 PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {"/": "index.html"} | {f"/{name}": name for name in ("page.js", "view.js", "page.css")}
+PAGE_FILES = {"/": "index.html"} | {f"/{name}": name for name in ("page.js", "interface.js", "view.js", "page.css")}
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",

@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -29,6 +29,7 @@ from nmt.server.texts import TextRequest, translate_texts
 from nmt.terminal import visible
 
 MAX_ALTERNATIVES = 10
+MAX_FILE_NAME = 100
 FILE_SECONDS = 3_600.0
 """Time after which a translated file is deleted."""
 MARKUP_SUFFIXES = (".html", ".htm")
@@ -37,12 +38,21 @@ PARAMETERS = ("q", "s", "source", "target", "format", "alternatives", "api_key")
 SUFFIXES = (*TEXT_SUFFIXES, *MARKUP_SUFFIXES, *KINDS)
 
 
+class _TranslatedFile(NamedTuple):
+    """A file that a client may download."""
+
+    path: Path
+    made: float
+    shown: str
+    """The name for the client."""
+
+
 class LibreTranslate:
     """The routes of the interface."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._files: dict[str, tuple[Path, float]] = {}
+        self._files: dict[str, _TranslatedFile] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def routes(self) -> list[Route]:
@@ -132,9 +142,9 @@ class LibreTranslate:
 
     async def translate_file(self, request: Request) -> Response:
         """Translate a document, and return the address of the result."""
-        name, data, fields = await read_upload(request, self._service.settings.file_bytes)
+        given, data, fields = await read_upload(request, self._service.settings.file_bytes)
         client = self._service.access.enter(api_key(request, fields), address_of(request))
-        suffix = PurePath(name).suffix.lower()
+        suffix = PurePath(given).suffix.lower()
         if suffix not in SUFFIXES:
             raise Refusal(400, f"Invalid request: the file must be one of {' '.join(SUFFIXES)}.")
         source, target = text_value(fields, "source", AUTO), text_value(fields, "target")
@@ -146,7 +156,8 @@ class LibreTranslate:
         name = f"{secrets.token_urlsafe(16)}{suffix}"
         path = self._temporary_folder() / name
         path.write_bytes(result)
-        self._files[name] = path, time.monotonic()
+        shown = visible(PurePath(given).name[-MAX_FILE_NAME:])
+        self._files[name] = _TranslatedFile(path, time.monotonic(), f"{target}-{shown}")
         return JSONResponse({"translatedFileUrl": str(request.url_for("download_file", name=name))})
 
     async def _translated_file(self, data: bytes, suffix: str, *, source: str, target: str, client: str) -> bytes:
@@ -204,7 +215,7 @@ class LibreTranslate:
         name = request.path_params["name"]
         if name not in self._files:
             raise Refusal(404, "The file does not exist, or has been deleted.")
-        return FileResponse(self._files[name][0], filename=f"translation{PurePath(name).suffix}")
+        return FileResponse(self._files[name].path, filename=self._files[name].shown)
 
     async def suggest(self, request: Request) -> Response:
         """Keep a better translation that a person suggests."""
@@ -237,9 +248,9 @@ class LibreTranslate:
 
     def _delete_old(self) -> None:
         now = time.monotonic()
-        for name, (path, made) in list(self._files.items()):
-            if now - made > FILE_SECONDS:
-                path.unlink(missing_ok=True)
+        for name, file in list(self._files.items()):
+            if now - file.made > FILE_SECONDS:
+                file.path.unlink(missing_ok=True)
                 del self._files[name]
 
 

@@ -13,7 +13,7 @@ from nmt.web.model_data import site_data
 from nmt.web.single_file import single_file
 
 SITE = Path(__file__).parent / "site"
-SHARED = [Path(__file__).parents[1] / "server" / "page" / name for name in ("page.css", "view.js")]
+SHARED = [Path(__file__).parents[1] / "server" / "page" / name for name in ("page.css", "interface.js", "view.js")]
 """Files of the page of nmt serve that a site has too."""
 MODEL_NAME = "model.safetensors"
 

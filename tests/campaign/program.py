@@ -8,7 +8,7 @@ inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
 load             use many threads, processes and lines
 serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients,
-                 requests (random ones, needs `pip install schemathesis`)
+                 requests (--count random ones from the description of /v1, by schemathesis)
 short            some of kills, files, configurations and inputs
 """
 

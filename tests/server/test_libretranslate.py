@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ import nmt
 from live_server import make_test_service, running
 from nmt.server.batching import BatcherLimits
 from nmt.server.directions import Direction
+from nmt.terminal import visible
 
 TEXT = "the red house sees a big dog ."
 
@@ -226,6 +228,15 @@ def test_the_language_of_a_document_is_detected(http: httpx.Client, models: dict
         "</trans-unit></body></file></xliff>"
     )
     assert translated("a.xlf", xliff) == translated("a.xlf", xliff, source="de")
+
+
+@pytest.mark.parametrize("name", ["ü note.txt", "a/../b.txt", "x" * 300 + ".txt", "a\x9b\u202eb.txt"])
+def test_a_translated_file_is_named_after_the_document(http: httpx.Client, name: str) -> None:
+    fields = {"source": "en", "target": "de"}
+    answer = http.post("/translate_file", files={"file": (name, b"the dog")}, data=fields)
+    field = http.get(answer.json()["translatedFileUrl"]).headers["Content-Disposition"]
+    found = unquote(field.partition("filename")[2].split("=", 1)[1]).removeprefix("utf-8''").strip('"')
+    assert found == f"de-{visible(Path(name).name[-100:])}"
 
 
 def test_files_that_are_refused(http: httpx.Client) -> None:

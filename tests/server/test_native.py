@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import nmt
+from campaign.serving import CHECKS, narrowed
 from live_server import make_test_service, running
 from nmt.server.native import description
 
@@ -129,6 +133,27 @@ def test_the_description_names_every_route_and_option(http: httpx.Client) -> Non
     text = json.dumps(found)
     names = [part.split('"')[0] for part in text.split("#/components/schemas/")[1:]]
     assert set(names) <= set(found["components"]["schemas"])
+
+
+@pytest.mark.parametrize("path", ["/v1/translate", "/v1/stream"])
+def test_random_requests_get_answers_as_described(server: str, path: str) -> None:
+    """A small run of `python -m tests.campaign serve --only requests`."""
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis, which needs Python 3.11")
+    from schemathesis import GenerationMode, checks
+
+    found = schemathesis.openapi.from_dict(narrowed(description(), source="en", target="de"))
+    chosen = [getattr(checks, name) for name in CHECKS]
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    requests = st.one_of(*(found[path]["POST"].as_strategy(generation_mode=mode) for mode in modes))
+    statuses = set()
+
+    @settings(max_examples=75, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=requests)
+    def send(case: Any) -> None:
+        statuses.add(case.call_and_validate(base_url=server, checks=chosen).status_code)
+
+    send()
+    assert {200, 400} <= statuses
 
 
 def test_models(http: httpx.Client) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from covering import Row
-from javascript import run_in_node
+from javascript import run_javascript
 from model_options import PIECES, make_row, model_options, rows
 from nmt.config.schema import ModelConfig
 from nmt.data.tensor_file import as_raw, write_tensors
@@ -24,15 +24,14 @@ SOURCES = ([5, 9, 7, 4, 3], [8, 3], [6, 4, 12, 5, 9, 11, 3], [3])
 TARGET = [2, 7, 8, 9, 5]
 
 CODE = """
-const { readFileSync } = await import("node:fs");
+const { read } = await import("./files.js");
 const { InferenceNetwork } = await import("./network.js");
 const { Weights } = await import("./weights.js");
-const kernel = await WebAssembly.compile(readFileSync("kernel.wasm"));
-const { models, sources, target, pieces } = JSON.parse(readFileSync("cases.json", "utf8"));
-return models.map((name, index) => {
-  const bytes = readFileSync(name);
-  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-  const weights = new Weights(file, index % 2 ? kernel : null);
+const kernel = await WebAssembly.compile(await read("kernel.wasm"));
+const { models, sources, target, pieces } = JSON.parse(new TextDecoder().decode(await read("cases.json")));
+const files = await Promise.all(models.map(read));
+return files.map(({ buffer }, index) => {
+  const weights = new Weights(buffer, index % 2 ? kernel : null);
   const network = new InferenceNetwork(weights, JSON.parse(weights.metadata.model), pieces, pieces);
   return sources.map((source) => {
     const memory = network.encode(source);
@@ -73,7 +72,7 @@ def test_every_option_gives_the_numbers_of_the_engine(tmp_path: Path) -> None:
     names = [f"{number}.model" for number in range(len(cases))]
     content = {"models": names, "sources": SOURCES, "target": TARGET, "pieces": PIECES}
     (tmp_path / "cases.json").write_text(json.dumps(content))
-    for row, engine, found in zip(cases, engines, run_in_node(tmp_path, CODE), strict=True):
+    for row, engine, found in zip(cases, engines, run_javascript(tmp_path, CODE), strict=True):
         for source, steps in zip(SOURCES, found, strict=True):
             for (log_probs, weights), step in zip(walk(engine, source), steps, strict=True):
                 np.testing.assert_allclose(
@@ -85,9 +84,9 @@ def test_every_option_gives_the_numbers_of_the_engine(tmp_path: Path) -> None:
 
 
 PRODUCTS = """
-const { readFileSync } = await import("node:fs");
+const { read } = await import("./files.js");
 const { JavaScriptKernel, WasmKernel } = await import("./products.js");
-const module = await WebAssembly.compile(readFileSync("kernel.wasm"));
+const module = await WebAssembly.compile(await read("kernel.wasm"));
 const cases = [];
 for (const rows of [1, 3, 4, 5, 32, 33, 70]) for (const size of [1, 4, 7, 12]) for (const outputs of [1, 5, 64]) {
   const fast = new WasmKernel(module, { sizes: { count: size * outputs, largest: Math.max(size, outputs) } });
@@ -109,7 +108,7 @@ return cases;
 
 def test_the_compiled_products_are_the_plain_ones(tmp_path: Path) -> None:
     shutil.copytree(SITE, tmp_path, dirs_exist_ok=True)
-    assert max(run_in_node(tmp_path, PRODUCTS)) < 1e-5
+    assert max(run_javascript(tmp_path, PRODUCTS)) < 1e-5
 
 
 def test_the_compiled_kernel_is_made_from_its_source() -> None:

@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli_tools import assert_explained, nmt
 from frozen_formats import FOLDER, MODEL
-from javascript import Browser, run_in_node, served
+from javascript import Browser, run_javascript, served
+from nmt import load
 from nmt.inference.translator import Translator
 from nmt.web.export import SITE
 
@@ -60,13 +62,12 @@ OPTIONS = [
 ]
 
 TRANSLATE = """
-const { readFileSync } = await import("node:fs");
+const { read } = await import("./files.js");
 const { Weights } = await import("./weights.js");
 const { Translator } = await import("./translator.js");
-const { lines, options } = JSON.parse(readFileSync("cases.json", "utf8"));
-const bytes = readFileSync("model.safetensors");
-const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-const translator = new Translator(new Weights(file, await WebAssembly.compile(readFileSync("kernel.wasm"))));
+const { lines, options } = JSON.parse(new TextDecoder().decode(await read("cases.json")));
+const file = await read("model.safetensors");
+const translator = new Translator(new Weights(file.buffer, await WebAssembly.compile(await read("kernel.wasm"))));
 return options.map((each) => lines.map((line) => {
   const { hypotheses, segments } = translator.translate(line, each);
   return { texts: hypotheses.map(({ text }) => text), scores: hypotheses.map(({ score }) => score), segments };
@@ -77,12 +78,62 @@ return options.map((each) => lines.map((line) => {
 def test_translations_are_those_of_nmt(site: Path, lines: list[str], tmp_path: Path) -> None:
     shutil.copytree(site, tmp_path, dirs_exist_ok=True)
     (tmp_path / "cases.json").write_text(json.dumps({"lines": lines, "options": OPTIONS}))
-    for options, found in zip(OPTIONS, run_in_node(tmp_path, TRANSLATE), strict=True):
+    for options, found in zip(OPTIONS, run_javascript(tmp_path, TRANSLATE), strict=True):
         expected = list(Translator.load(PATH, decoding=options).translate(lines))
         assert [each["segments"] for each in found] == [each.source_segments for each in expected]
         assert [each["texts"] for each in found] == [[best.text for best in each.hypotheses] for each in expected]
         for ours, theirs in zip(found, expected, strict=True):
             assert ours["scores"] == pytest.approx([best.score for best in theirs.hypotheses], abs=1e-4)
+
+
+ATTEND = (
+    TRANSLATE[: TRANSLATE.index("  const { hypotheses")]
+    + """
+  const translation = translator.translate(line, each);
+  return translation.translation ? translator.attention(translation, translation.hypotheses[0]) : null;
+}));
+"""
+)
+
+SEPARATED = [
+    "the\u200bdog sees",
+    "½ dog ﬁne",
+    "the dog\u00ad sees\u2060 it",
+    "no\u200b\u200bspace here",
+    "\u200b the cat",
+]
+"""Lines whose words the subword model separates in another way."""
+
+
+def test_attention_between_words_is_that_of_nmt(site: Path, lines: list[str], tmp_path: Path) -> None:
+    chosen = [*lines[:25], *TEXTS, *SEPARATED]
+    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
+    options = {"split_sentences": True}
+    (tmp_path / "cases.json").write_text(json.dumps({"lines": chosen, "options": [options]}))
+    model = load(PATH, **options)
+    (found,) = run_javascript(tmp_path, ATTEND)
+    for line, ours in zip(chosen, found, strict=True):
+        aligned = model.align(model.translate(line))
+        if not aligned:
+            assert ours is None, line
+            continue
+        words = aligned[0].words
+        assert ours["source_words"] == words.source.texts, line
+        assert ours["target_words"] == words.target.texts, line
+        np.testing.assert_allclose(ours["attention"], words.weights, atol=1e-3, err_msg=line)
+
+
+def test_checks_run_in_a_browser_if_there_is_no_node(
+    site: Path, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "cases.json").write_text(json.dumps({"lines": lines[:5], "options": [{}]}))
+    in_node = run_javascript(tmp_path, TRANSLATE)
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "node" else which(name))
+    assert run_javascript(tmp_path, TRANSLATE) == in_node
+    with pytest.raises(AssertionError, match="broken"):
+        run_javascript(tmp_path, 'throw new Error("broken");')
 
 
 def type_text(browser: Browser, text: str) -> list[str]:
@@ -126,6 +177,21 @@ def test_the_page_shows_alternatives_and_attention_as_text(site: Path, browser: 
         browser.evaluate('document.querySelectorAll("#alternatives button")[1].click()')
         pressed = '[...document.querySelectorAll("#alternatives button")].map((each) => each.ariaPressed)'
         assert browser.evaluate(pressed)[1] == "true"
+
+
+def test_the_page_speaks_three_languages(site: Path, browser: Browser) -> None:
+    titles = {"en": "English to German", "de": "Englisch – Deutsch", "ko": "영어 → 독일어"}
+    with served(site) as (address, _):
+        browser.open(address)
+        for code, title in titles.items():
+            browser.choose("#interface", code)
+            assert browser.evaluate("document.title") == title
+            assert browser.evaluate("document.documentElement.lang") == code
+            assert browser.untranslated() == []
+            assert browser.evaluate("document.querySelector('#status').textContent") != ""
+        browser.open(address)
+        assert browser.evaluate("document.documentElement.lang") == "ko"
+        browser.choose("#interface", "en")
 
 
 def test_the_page_may_connect_to_no_other_place(site: Path, browser: Browser, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from frozen_formats import FOLDER
-from javascript import run_in_node
+from javascript import run_javascript
 from nmt.config.schema import TokenizerConfig
 from nmt.data.tokenizer import SubwordModel
 from nmt.data.tokenizer_training import train_subwords
@@ -31,11 +31,11 @@ SIGNS = (
 )
 
 CODE = """
-const { readFileSync } = await import("node:fs");
+const { read } = await import("./files.js");
 const { SubwordModel } = await import("./subword_model.js");
-const { rules, models, texts, rows } = JSON.parse(readFileSync("cases.json", "utf8"));
+const { rules, models, texts, rows } = JSON.parse(new TextDecoder().decode(await read("cases.json")));
 return models.map(({ bytes, reverse }) => {
-  const model = new SubwordModel(new Uint8Array(Buffer.from(bytes, "base64")), rules, reverse);
+  const model = new SubwordModel(Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0)), rules, reverse);
   const decoded = rows.map((ids) => model.decode(ids.map((id) => id % model.size)));
   return { ids: texts.map((text) => model.encode(text)), texts: decoded };
 });
@@ -61,7 +61,7 @@ def test_texts_are_segmented_and_written_as_by_sentencepiece(tmp_path: Path) -> 
     (tmp_path / "cases.json").write_text(
         json.dumps({"rules": text_rules(), "models": models, "texts": texts, "rows": rows})
     )
-    for model, found in zip(trained, run_in_node(tmp_path, CODE), strict=True):
+    for model, found in zip(trained, run_javascript(tmp_path, CODE), strict=True):
         expected = [model.encode([text])[0] for text in texts]
         wrong = [case for case in zip(texts, found["ids"], expected, strict=True) if case[1] != case[2]]
         assert wrong[:3] == []

@@ -1,54 +1,29 @@
 // The page of nmt serve. It sends text only to the server that it came from, and stores nothing but the chosen languages.
+import { languageName, startInterface, texts } from "./interface.js";
 import { TranslationView, element, say, showWords } from "./view.js";
 
-const TEXTS = {
-  en: {
-    title: "Translate", interface: "Language of this page", from: "From", to: "To", swap: "Swap languages",
-    input: "Text to translate", hint: "Type a text, or drop a document here.", open: "Open a document", clear: "Clear",
-    output: "Translation", copy: "Copy", copied: "Copied.", alternatives: "Alternatives", key: "API key",
-    alternatives_note: "Select a line of the translation. Point at a word, or move to it with the Tab key, to see the source words that the model attends to.",
-    key_note: "Needed only if this server requires one. It stays in this tab.", auto: "Detect language", detected: "Detected: ",
-    no_answer: "The server does not answer.", translating: "Translating the document ...", ready: "The document has been downloaded.",
-    characters: "{n} of {most} characters", unused: "No attention",
-  },
-  de: {
-    title: "Übersetzen", interface: "Sprache dieser Seite", from: "Von", to: "Nach", swap: "Sprachen tauschen",
-    input: "Text zum Übersetzen", hint: "Text eingeben oder ein Dokument hierher ziehen.", open: "Dokument öffnen", clear: "Leeren",
-    output: "Übersetzung", copy: "Kopieren", copied: "Kopiert.", alternatives: "Alternativen", key: "API-Schlüssel",
-    alternatives_note: "Wählen Sie eine Zeile der Übersetzung. Zeigen Sie auf ein Wort, oder gehen Sie mit der Tabulatortaste zu ihm, um die Wörter der Quelle zu sehen, auf die das Modell achtet.",
-    key_note: "Nur nötig, wenn dieser Server einen verlangt. Er bleibt in diesem Tab.", auto: "Sprache erkennen", detected: "Erkannt: ",
-    no_answer: "Der Server antwortet nicht.", translating: "Das Dokument wird übersetzt ...", ready: "Das Dokument wurde heruntergeladen.",
-    characters: "{n} von {most} Zeichen", unused: "Keine Aufmerksamkeit",
-  },
-  ko: {
-    title: "번역", interface: "이 페이지의 언어", from: "원문 언어", to: "번역 언어", swap: "언어 바꾸기",
-    input: "번역할 글", hint: "글을 입력하거나 문서를 여기로 끌어 놓으세요.", open: "문서 열기", clear: "지우기",
-    output: "번역문", copy: "복사", copied: "복사했습니다.", alternatives: "다른 번역", key: "API 키",
-    alternatives_note: "번역문의 한 줄을 고르세요. 단어를 가리키거나 Tab 키로 이동하면 모델이 주목한 원문 단어가 보입니다.",
-    key_note: "이 서버가 요구할 때만 필요합니다. 이 탭에만 남습니다.", auto: "언어 감지", detected: "감지한 언어: ",
-    no_answer: "서버가 응답하지 않습니다.", translating: "문서를 번역하는 중 ...", ready: "문서를 내려받았습니다.",
-    characters: "{most}자 중 {n}자", unused: "주목한 단어 없음",
-  },
-};
 const WAIT = 250; // milliseconds after the last key
 const [input, output, source, target] = ["input", "output", "source", "target"].map(element);
 const view = new TranslationView((line, hypothesis) => { if (hypothesis.attention) showWords(hypothesis, texts.unused); });
-let texts = TEXTS.en;
 let languages = [];
 let models = [];
 let most = 0;
+let detected = null; // the language of the text
 let current = null;
 let timer = 0;
 
-function translateInterface(code) {
-  texts = TEXTS[code] || TEXTS.en;
-  document.documentElement.lang = TEXTS[code] ? code : "en";
-  element("interface").value = document.documentElement.lang;
-  for (const each of document.querySelectorAll("[data-text]")) each.textContent = texts[each.dataset.text];
-  for (const each of document.querySelectorAll("[data-label]")) each.setAttribute("aria-label", texts[each.dataset.label]);
-  for (const each of document.querySelectorAll("[data-placeholder]")) each.placeholder = texts[each.dataset.placeholder];
+/** Write the texts that are not in the HTML in the language of the page. */
+function showLanguage() {
   if (source.options.length) source.options[0].textContent = texts.auto;
+  for (const option of [...source.options].slice(1)) option.textContent = name(option.value);
+  for (const option of target.options) option.textContent = name(option.value);
+  showDetected(detected);
   showCount();
+}
+
+function showDetected(code) {
+  detected = code;
+  element("detected").textContent = code ? texts.detected + name(code) : "";
 }
 
 async function ask(path, body, signal) {
@@ -73,12 +48,7 @@ async function ask(path, body, signal) {
 }
 
 function name(code) {
-  const known = languages.find((each) => each.code === code);
-  try {
-    return new Intl.DisplayNames([document.documentElement.lang], { type: "language" }).of(code);
-  } catch {
-    return known ? known.name : code;
-  }
+  return languageName(code, languages.find((each) => each.code === code)?.name);
 }
 
 function fillTargets() {
@@ -106,6 +76,7 @@ async function translate() {
   const text = input.value;
   if (!text.trim()) {
     view.show([]);
+    showDetected(null);
     say("");
     return;
   }
@@ -115,7 +86,8 @@ async function translate() {
     const answer = await ask("v1/translate", {
       lines: parts, source: source.value, target: target.value, n_best: 4, split_sentences: true, alignment: hasAttention(),
     }, mine.signal);
-    element("detected").textContent = source.value === "auto" ? texts.detected + name(answer.source) : "";
+    showDetected(source.value === "auto" ? answer.source : null);
+    [input.lang, output.lang] = [answer.source, answer.target]; // for screen readers and the spell checker
     view.show(answer.translations);
     say("");
   } catch (error) {
@@ -142,7 +114,7 @@ async function translateFile(file) {
     const answer = await ask("translate_file", form);
     const link = document.createElement("a");
     link.href = new URL(answer.translatedFileUrl).pathname;
-    link.download = `${target.value}-${file.name}`;
+    link.download = ""; // the server names the file
     link.click();
     say(texts.ready);
   } catch (error) {
@@ -151,8 +123,7 @@ async function translateFile(file) {
 }
 
 async function start() {
-  const saved = localStorage.getItem("interface") || navigator.language.slice(0, 2);
-  translateInterface(saved);
+  startInterface(showLanguage);
   try {
     const settings = await ask("frontend/settings");
     most = settings.charLimit;
@@ -169,6 +140,7 @@ async function start() {
     if (given.has("target")) target.value = given.get("target");
     if (given.has("q")) { input.value = given.get("q"); translate(); }
     showCount();
+    document.documentElement.dataset.ready = "true";
   } catch (error) {
     say(error.message, true);
   }
@@ -177,12 +149,6 @@ async function start() {
 input.addEventListener("input", schedule);
 source.addEventListener("change", () => { fillTargets(); schedule(); });
 target.addEventListener("change", schedule);
-element("interface").addEventListener("change", (event) => {
-  localStorage.setItem("interface", event.target.value);
-  translateInterface(event.target.value);
-  for (const option of [...source.options].slice(1)) option.textContent = name(option.value);
-  for (const option of target.options) option.textContent = name(option.value);
-});
 element("swap").addEventListener("click", () => {
   const from = source.value === "auto" ? languages.find((each) => each.targets.includes(target.value))?.code : source.value;
   if (!languages.some((each) => each.code === target.value && each.targets.includes(from))) return;

@@ -59,6 +59,7 @@ export class TranslationView {
         line.translation = hypothesis.text;
         output.querySelector(`[data-index="${index}"]`).textContent = hypothesis.text;
         this.choose(index);
+        element("alternatives").querySelector("[aria-pressed=true]").focus(); // the buttons are new
       });
       item.append(button);
       return item;

@@ -1,4 +1,5 @@
 // The page of a site. It loads the model once, and sends nothing anywhere.
+import { languageName, startInterface, texts } from "./interface.js";
 import { TranslationView, element, say, showWords } from "./view.js";
 
 const WAIT = 150; // milliseconds after the last key
@@ -14,6 +15,7 @@ const view = new TranslationView((line, hypothesis) => {
 });
 let hasAttention = false;
 let beamSize = 1;
+let languages = null; // [source, target]
 let number = 0; // of the latest request
 let timer = 0;
 
@@ -29,12 +31,15 @@ function translate() {
   worker.postMessage({ lines: input.value.split("\n"), options, number });
 }
 
-worker.addEventListener("error", () => say("This browser cannot run the translator. Use a current version.", true));
+worker.addEventListener("error", () => report("old_browser", true));
 worker.addEventListener("message", ({ data }) => {
-  if (data.error) say(data.error, true);
+  if (data.error) {
+    delete element("status").dataset.text;
+    say(data.error, true);
+  }
   if (data.ready) start(data);
   if (data.number !== number) return;
-  if (data.attention) showWords(data.attention);
+  if (data.attention) showWords(data.attention, texts.unused);
   if (data.translations) {
     output.setAttribute("aria-busy", "false");
     view.show(data.translations.map((each) => ({ ...each })));
@@ -44,23 +49,31 @@ worker.addEventListener("message", ({ data }) => {
 function start({ ready, hasAttention: attends }) {
   hasAttention = attends;
   beamSize = ready.beam_size;
-  const language = (code) => {
-    try {
-      return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
-    } catch {
-      return code;
-    }
-  };
-  const title = `${language(ready.source_language)} to ${language(ready.target_language)}`;
-  element("title").textContent = title;
-  document.title = title;
-  input.lang = ready.source_language;
-  output.lang = ready.target_language;
-  say("Your text stays on this device.");
+  languages = [ready.source_language, ready.target_language];
+  [input.lang, output.lang] = languages;
+  delete element("title").dataset.text; // the languages follow
+  showLanguage();
+  report("local");
   document.documentElement.dataset.ready = "true";
   if (input.value) translate();
 }
 
+/** Write the texts that depend on the model in the language of the page. */
+function showLanguage() {
+  if (!languages) return;
+  const [source, target] = languages.map((code) => languageName(code));
+  const title = texts.direction.replace("{source}", () => source).replace("{target}", () => target);
+  element("title").textContent = title;
+  document.title = title;
+}
+
+/** Show a text of the interface as the status; it follows the language of the page. */
+function report(name, isError = false) {
+  element("status").dataset.text = name;
+  say(texts[name], isError);
+}
+
+startInterface(showLanguage);
 input.addEventListener("input", schedule);
 
 /** The bytes of a file that is embedded in the page. */
@@ -79,5 +92,5 @@ try {
   const [file, kernel] = await Promise.all(["model.safetensors", "kernel.wasm"].map(read));
   worker.postMessage({ file, kernel }, [file, kernel]);
 } catch {
-  say("The model cannot be read. Start a server in this folder, such as: python -m http.server", true);
+  report("no_model", true);
 }

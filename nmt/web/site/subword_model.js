@@ -100,6 +100,11 @@ export class SubwordModel {
     return ids.map((id) => this._pieces[id].text);
   }
 
+  /** The pieces of a text, in its order. */
+  textPieces(text) {
+    return this.pieces(this.inTextOrder(this.encode(text)));
+  }
+
   /** Values of the pieces of a row of ids, in the order of the text. Also does the reverse. */
   inTextOrder(values) {
     return this._rightToLeft ? values.toReversed() : values;

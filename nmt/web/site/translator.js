@@ -6,9 +6,8 @@ import { InferenceNetwork } from "./network.js";
 import { Segmenter } from "./segmentation.js";
 import { BOS, EOS } from "./special_tokens.js";
 import { SubwordModel } from "./subword_model.js";
+import { wordAttention } from "./words.js";
 
-const END = "</s>";
-const WORD_START = "\u2581";
 const MAX_COMBINATIONS = 50;
 
 /**
@@ -40,6 +39,7 @@ export class Translator {
     const target = metadata.target_tokenizer ? fromBase64(metadata.target_tokenizer) : source;
     this.source = new SubwordModel(source, rules);
     this.target = new SubwordModel(target, rules, this.decoding.right_to_left);
+    this._spaces = rules.classes.space;
     this._segmenter = new Segmenter(this.source, rules, this.decoding.max_source_pieces);
     this._network = new InferenceNetwork(weights, JSON.parse(metadata.model), this.source.size, this.target.size);
     this._normalization = new LengthNormalization(this.decoding.length_normalization, this.decoding.alpha);
@@ -115,59 +115,12 @@ export class Translator {
     const blocks = translation.segments.map((ids, index) => {
       const targets = hypothesis.segments[index];
       const weights = this._network.forcedAttention([...ids, EOS], [BOS, ...targets]); // [T, S]
-      const order = [...this.target.inTextOrder(targets.map((_, row) => row)), targets.length];
-      return wordAttention(this.source.pieces(ids), this.target.pieces(this.target.inTextOrder(targets)), weights.select(order));
+      return weights.select([...this.target.inTextOrder(targets.map((_, row) => row)), targets.length]);
     });
-    const width = blocks.reduce((sum, block) => sum + block.source.length, 0);
-    let start = 0;
-    const attention = blocks.flatMap((block) => {
-      const rows = block.weights.map((row) => {
-        const whole = new Array(width).fill(0);
-        row.forEach((weight, index) => { whole[start + index] = weight; });
-        return whole;
-      });
-      start += block.source.length;
-      return rows;
-    });
-    return {
-      source_words: named(blocks.flatMap(({ source }) => source), translation.source),
-      target_words: named(blocks.flatMap(({ target }) => target), hypothesis.text),
-      attention,
-    };
+    const source = { text: translation.source, segments: translation.segments.map((ids) => this.source.pieces(ids)), subwords: this.source };
+    const inOrder = hypothesis.segments.map((ids) => this.target.pieces(this.target.inTextOrder(ids)));
+    return wordAttention(source, { text: hypothesis.text, segments: inOrder, subwords: this.target }, blocks, this._spaces);
   }
-}
-
-/** The words of a text instead of what their pieces spell, if there are as many of them. END marks the ends of segments. */
-function named(words, text) {
-  const written = text.split(/\s+/u).filter(Boolean);
-  if (written.length !== words.filter((word) => word !== END).length) return words;
-  return words.map((word) => (word === END ? END : written.shift()));
-}
-
-/** Sum the weights [T, S] over the pieces of each source word, and average them over those of each target word. */
-function wordAttention(sourcePieces, targetPieces, weights) {
-  const source = wordSpans(sourcePieces);
-  const target = wordSpans(targetPieces);
-  const rows = target.map(({ from, to }) => source.map((word) => {
-    let sum = 0;
-    for (let row = from; row < to; row++) {
-      for (let column = word.from; column < word.to; column++) sum += weights.data[row * weights.columns + column];
-    }
-    return sum / (to - from);
-  }));
-  return { source: source.map(({ text }) => text), target: target.map(({ text }) => text), weights: rows };
-}
-
-/** The words of pieces, and END: their texts, and where their pieces begin and end. */
-function wordSpans(pieces) {
-  const spans = [];
-  pieces.forEach((piece, index) => {
-    if (index === 0 || (piece.startsWith(WORD_START) && pieces[index - 1] !== WORD_START)) spans.push({ text: "", from: index, to: index });
-    const last = spans.at(-1);
-    last.text += piece.replaceAll(WORD_START, "");
-    last.to = index + 1;
-  });
-  return [...spans, { text: END, from: pieces.length, to: pieces.length + 1 }];
 }
 
 function uniqueTexts(hypotheses) {
