@@ -105,7 +105,7 @@ def relink(markdown: str, *, place: str, uri: str, repository: str | None) -> st
         if not path or re.match(r"[a-z]+:", target):
             return match[0]
         repo_path = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
-        page = PAGES_ELSEWHERE.get(repo_path)
+        page = {**PAGES_ELSEWHERE, "README.md": "index.md"}.get(repo_path)
         if page is None and repo_path.startswith("docs/"):
             page = repo_path.removeprefix("docs/")
         if page is not None:
