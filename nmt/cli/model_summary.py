@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,8 @@ def describe_model(path: Path, model: ModelFile) -> dict[str, Any]:
         "source_pieces": model.tokenizers.source.size,
         "target_pieces": model.tokenizers.target.size,
         "network": _network(model.config),
-        "parameters": sum(math.prod(tensor.shape) for tensor in model.tensors.values()),
+        "engine": "numpy" if model.graphs is None else f"ONNX Runtime, {model.graphs.precision}",
+        "parameters": model.num_parameters,
         "shortlist": _shortlist(model),
         "metadata_bytes": {key: len(value.encode()) for key, value in stored.items()},
         "other_metadata": {key: value for key, value in stored.items() if key not in METADATA},

@@ -33,8 +33,8 @@ EXTRAS = {
     "torch": ("PyTorch", "train"),
     "matplotlib": ("matplotlib", "plots"),
     "zstandard": ("zstandard", "zst"),
-    "onnx": ("ONNX", "onnx"),
-    "onnxruntime": ("ONNX Runtime", "onnx"),
+    "onnx": ("ONNX", "fast"),
+    "onnxruntime": ("ONNX Runtime", "fast"),
 }
 """Packages that the basic installation does not have: their names, and the extras that install them."""
 

@@ -73,6 +73,8 @@ class MappedFile(NamedTuple):
     metadata: dict[str, str]
     checked: ChecksumReport
     mapping: mmap.mmap
+    offsets: dict[str, int]
+    """Where each tensor begins in the file."""
 
     def release(self) -> None:
         """Free the memory of pages that have been read. They are read again when they are needed."""
@@ -100,15 +102,15 @@ def _map(path: Path, checked: ChecksumReport) -> MappedFile:
     start = 8 + int.from_bytes(mapping[:8], "little")
     header = json.loads(mapping[8:start])
     data = memoryview(mapping)[start:]
-    tensors = {}
+    tensors, offsets = {}, {}
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         dtype, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         if dtype not in ITEM_BYTES:
             raise DataError(f"the tensor {shorten(name)} has the type {dtype}, which is not supported")
-        tensors[name] = RawTensor(dtype, shape, data[first:last])
-    return MappedFile(tensors, metadata, checked, mapping)
+        tensors[name], offsets[name] = RawTensor(dtype, shape, data[first:last]), start + first
+    return MappedFile(tensors, metadata, checked, mapping, offsets)
 
 
 _NUMPY_TYPES = {

@@ -110,7 +110,7 @@ def _license(name: str | None) -> dict[str, str]:
 
 def _body(model: ModelFile, tests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     source, target = map(markdown, _languages(model))
-    parameters = sum(math.prod(tensor.shape) for tensor in model.tensors.values())
+    parameters = model.num_parameters
     network = model.config.model
     encoder, decoder = network.encoder, network.decoder
     attention = "no attention" if network.attention.score == "none" else f"{network.attention.score} attention"

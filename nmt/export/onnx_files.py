@@ -1,11 +1,16 @@
-"""Writes a model as a folder of ONNX graphs, SentencePiece models, options and a README with a search."""
+"""Writes a model as a folder of ONNX graphs, SentencePiece models, options and a README with a search.
+
+The graphs have their large constants in `best.safetensors`. That file is the model file of the folder for nmt: it has
+the metadata of a model file, and the checksums of the graphs.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import json
 import re
-import shutil
+import zlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,24 +23,30 @@ from nmt.config.file_names import provenance_without_folders
 from nmt.data.atomic_folder import atomic_folder, require_own_folder
 from nmt.data.folder_lock import lock_folder
 from nmt.data.special_tokens import BOS, EOS, PAD, UNK
-from nmt.data.tensor_file import as_array
+from nmt.data.tensor_file import as_array, as_raw, map_tensors
 from nmt.data.text_form import IGNORABLE, LINE_SPACES
 from nmt.data.tokenizer import SubwordModel
-from nmt.errors import CheckpointError, UsageError
-from nmt.export.onnx_network import MEMORY, build_graphs
-from nmt.export.onnx_runtime import OnnxNetwork
+from nmt.engine.onnx_runtime import MEMORY, OUTPUT_LAYER
+from nmt.errors import CheckpointError
+from nmt.export.onnx_graph import Location
+from nmt.export.onnx_network import NetworkGraphs, build_graphs
 from nmt.inference.batch_search import DEFAULT_MAX_LENGTH_RATIO
+from nmt.inference.find_model import MODEL_NAME
+from nmt.inference.graph_files import GRAPH_SUFFIX, GRAPHS
 from nmt.inference.hardware import Processor
-from nmt.inference.model_file import ModelFile
+from nmt.inference.model_file import ModelFile, load_model, save_model
 from nmt.inference.networks import TranslationNetwork
 from nmt.inference.segmentation import max_segment_pieces, sentence_separator
 from nmt.search import make_length_normalization
 
 OPTIONS_NAME = "translation.json"
-FILES = ("encoder.onnx", "step.onnx", "source.spm", "target.spm", OPTIONS_NAME, "README.md")
+FILES = (
+    *(f"{name}{GRAPH_SUFFIX}" for name in GRAPHS),
+    *(MODEL_NAME, "source.spm", "target.spm", OPTIONS_NAME, "README.md"),
+)
 FORMAT_VERSION = 1
-MAX_BYTES = 2**31 - 2**20
-"""Size of a graph that a file of ONNX can hold."""
+SMALL_BYTES = 1024
+"""Constants up to this size are stored in the graphs."""
 TOLERANCE = 1e-3
 """Greatest difference of a log-probability between the graphs in float32 and the engine."""
 MAX_LENGTH = 2**31 - 1
@@ -55,34 +66,30 @@ def export_onnx(model: ModelFile, folder: Path, *, int8: bool = False, overwrite
         The greatest and the mean difference of log-probabilities on random pieces; see `compare`.
 
     Raises:
-        UsageError: The folder has other files, another process writes it, or int8 requires a missing package.
-        CheckpointError: The weights do not fit the configuration, are too large for a file, or the graphs compute
-            something else than the engine.
+        UsageError: The folder has other files, or another process writes it.
+        CheckpointError: The weights do not fit the configuration, or the graphs compute something else than the engine.
     """
     require_own_folder(folder, FILES, OPTIONS_NAME, overwrite=overwrite)
     network = model.network(Processor(1))  # which checks the weights
+
+    @functools.cache
+    def parameters(name: str) -> NDArray[np.float32]:
+        return as_array(model.tensors[name]).astype(np.float32, copy=False)
+
+    graphs = build_graphs(model.config.model, parameters, int8=int8)
     with lock_folder(folder), atomic_folder(folder.resolve()) as temporary:
-        encoder, step = build_graphs(model.config.model, lambda name: as_array(model.tensors[name]).astype(np.float32))
-        for graph in (encoder, step):
-            if graph.num_bytes > MAX_BYTES:
-                raise CheckpointError(
-                    f"{model.path}: the model cannot be exported. Its {graph.name} is larger than 2 GiB, the limit of "
-                    "an ONNX file."
-                )
-            path = temporary / f"{graph.name}.onnx"
-            path.write_bytes(graph.model(f"nmt {__version__}").SerializeToString())
-            if int8:
-                _quantize(path)
+        _write_graphs(temporary, graphs, model, int8=int8)
         for side in ("source", "target"):
             (temporary / f"{side}.spm").write_bytes(getattr(model.tokenizers, side).model_bytes)
         with files("nmt.export").joinpath("onnx_readme.md").open("rb") as stream:
             (temporary / "README.md").write_bytes(stream.read())
-        differences = compare(network, OnnxNetwork(temporary / "encoder.onnx", temporary / "step.onnx"), model)
+        differences = compare(network, load_model(temporary / MODEL_NAME).network(Processor(1)), model)
         if not int8 and not differences["max"] <= TOLERANCE:
             raise CheckpointError(
                 f"{model.path}: the exported graphs differ from the model by {differences['max']:.2g} in a "
                 "log-probability. Nothing was written. This is a bug. Please report it."
             )
+        encoder, step = graphs.encoder, graphs.step
         options = _options(model, int8=int8) | {
             "difference": differences,
             "memory": [name for name in encoder.outputs if name in MEMORY],
@@ -100,7 +107,41 @@ def export_onnx(model: ModelFile, folder: Path, *, int8: bool = False, overwrite
     return differences
 
 
-def compare(network: TranslationNetwork, exported: OnnxNetwork, model: ModelFile) -> dict[str, float]:
+def _write_graphs(folder: Path, graphs: NetworkGraphs, model: ModelFile, *, int8: bool) -> None:
+    """Write the graphs, and the model file with their constants, which it locates for them."""
+    constants = {f"{OUTPUT_LAYER}{name}": array for name, array in graphs.output_layer.items()}
+    named = {id(array) for array in constants.values()}
+    for graph in (graphs.encoder, graphs.step, graphs.output):
+        for name, array in graph.constants.items():
+            if id(array) not in named and array.nbytes > SMALL_BYTES:
+                constants[f"{graph.name}.{name}"] = array
+                named.add(id(array))
+    tensors = {name: as_raw(array) for name, array in constants.items()}
+
+    def save(checksums: Mapping[str, str]) -> None:
+        facts = {"precision": "int8" if int8 else "fp32", "parameters": model.num_parameters, "crc32": checksums}
+        save_model(
+            folder / MODEL_NAME,
+            weights=tensors,
+            config=model.config,
+            tokenizers=model.tokenizers,
+            provenance=model.provenance,
+            shortlist=model.shortlist,
+            graphs=facts,
+        )
+
+    save(dict.fromkeys(GRAPHS, "0" * 8))  # the header has its final length
+    offsets = map_tensors(folder / MODEL_NAME).offsets
+    locations = {id(array): Location(MODEL_NAME, offsets[name]) for name, array in constants.items()}
+    checksums = {}
+    for name in GRAPHS:
+        content = getattr(graphs, name).model(f"nmt {__version__}", locations).SerializeToString()
+        (folder / f"{name}{GRAPH_SUFFIX}").write_bytes(content)
+        checksums[name] = f"{zlib.crc32(content):08x}"
+    save(checksums)
+
+
+def compare(network: TranslationNetwork, exported: TranslationNetwork, model: ModelFile) -> dict[str, float]:
     """Compare graphs with the engine on random source pieces, for some steps of a beam of its best pieces.
 
     Returns:
@@ -127,28 +168,6 @@ def compare(network: TranslationNetwork, exported: OnnxNetwork, model: ModelFile
         state, found_state = expected.state, found.state
     every = np.concatenate(differences)
     return {"max": float(every.max()), "mean": float(every.mean())}
-
-
-def _quantize(path: Path) -> None:
-    """Store the matrices of a graph in 8 bits, with a scale for each column; inputs are quantized in each product."""
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise UsageError('--int8 requires ONNX Runtime. Run: pip install "attention-nmt[onnx]"')
-    import logging
-
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    whole = path.with_suffix(".fp32")
-    shutil.move(path, whole)
-    level, handlers = logging.root.level, logging.root.handlers[:]
-    logging.root.setLevel(logging.ERROR)  # it recommends a step that these graphs do not need
-    try:
-        quantize_dynamic(
-            whole, path, op_types_to_quantize=["MatMul", "LSTM"], per_channel=True, weight_type=QuantType.QInt8
-        )
-    finally:
-        logging.root.setLevel(level)
-        logging.root.handlers[:] = handlers  # its messages add one
-    whole.unlink()
 
 
 def _options(model: ModelFile, *, int8: bool) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -14,7 +14,22 @@ OPSET = 17
 """Version of the ONNX operators. Every version of ONNX Runtime from 1.12 on has them."""
 IR_VERSION = 8
 """Version of the ONNX file format that belongs to the operators."""
-TYPES = {"int32": TensorProto.INT32, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT, "bool": TensorProto.BOOL}
+RUNTIME_DOMAIN = "com.microsoft"
+"""The domain of the operators of ONNX Runtime."""
+TYPES = {
+    "int8": TensorProto.INT8,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "float32": TensorProto.FLOAT,
+    "bool": TensorProto.BOOL,
+}
+
+
+class Location(NamedTuple):
+    """The place of a constant in a file beside the graph."""
+
+    file: str
+    offset: int
 
 
 class Value:
@@ -23,6 +38,8 @@ class Value:
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph = graph
         self.name = name
+        self.bound: NDArray[np.float32] | None = None
+        """The greatest absolute value of each feature, the last axis; None: it is not known."""
 
     def __add__(self, other: Operand) -> Value:
         return self.graph.add("Add", self, other)
@@ -87,9 +104,9 @@ class Graph:
         self.outputs: dict[str, tuple[str, list[int | str]]] = {}
         self._outer = outer
         self._nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, NDArray[Any]] = {}
         self._constants: dict[tuple[Any, ...], Value] = {}
-        self._tensors: list[onnx.TensorProto] = []
-        self._kept: list[NDArray[Any]] = []
+        self._domains = {""}
         self._count = 0
 
     def input(self, name: str, kind: str, *shape: int | str) -> Value:
@@ -98,9 +115,18 @@ class Graph:
         return Value(self, name)
 
     def output(self, value: Value, name: str, kind: str, *shape: int | str) -> None:
-        """Declare an output."""
+        """Declare an output: the value gets its name, or a copy of it if the value has a name already."""
         self.outputs[name] = kind, list(shape)
-        self._nodes.append(helper.make_node("Identity", [value.name], [name]))
+        maker = next((node for node in self._nodes if value.name in node.output), None)
+        if maker is None or value.name in self.outputs:
+            self._nodes.append(helper.make_node("Identity", [value.name], [name]))
+            return
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for index, each in enumerate(names):
+                    if each == value.name:
+                        names[index] = name
+        value.name = name
 
     def add(self, operator: str, *inputs: Operand | None, **attributes: Any) -> Value:
         """Add a node with one output."""
@@ -110,6 +136,7 @@ class Graph:
     def add_all(self, operator: str, *inputs: Operand | None, outputs: int, **attributes: Any) -> list[Value]:
         """Add a node, and return its outputs. An input of None is left out."""
         names = ["" if each is None else self._value(each).name for each in inputs]
+        self._domains.add(attributes.get("domain", ""))
         found = [Value(self, self._new_name(operator)) for _ in range(outputs)]
         self._nodes.append(helper.make_node(operator, names, [each.name for each in found], **attributes))
         return found
@@ -131,9 +158,8 @@ class Graph:
             key = (value.tobytes(), value.dtype.str, value.shape)
         if key not in self._constants:
             name = self._new_name("constant")
-            self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name))
             self._constants[key] = Value(self, name)
-            self._kept.append(value)  # so that no other array gets its id
+            self.constants[name] = value
         return self._constants[key]
 
     def linear(self, value: Value, weight: NDArray[Any], bias: NDArray[Any] | None = None) -> Value:
@@ -155,32 +181,32 @@ class Graph:
             *states,
             *sequences,
             outputs=len(states) + 1,
-            body=body._proto(),
+            body=body._proto({}),
             num_scan_inputs=len(sequences),
         )
 
-    @property
-    def num_bytes(self) -> int:
-        """Size of the constants."""
-        return sum(value.nbytes for value in self._kept)
+    def model(self, producer: str, locations: Mapping[int, Location] | None = None) -> onnx.ModelProto:
+        """Return the graph as a whole model.
 
-    def model(self, producer: str) -> onnx.ModelProto:
-        """Return the graph as a whole model, checked."""
-        model = helper.make_model(
-            self._proto(),
+        Args:
+            producer: The name of the program that made it.
+            locations: Where constants are stored outside of the graph, by the `id` of their arrays. The others are
+                stored in the graph.
+        """
+        return helper.make_model(
+            self._proto(locations or {}),
             producer_name=producer,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(name, OPSET if name == "" else 1) for name in sorted(self._domains)],
             ir_version=IR_VERSION,
         )
-        onnx.checker.check_model(model)
-        return model
 
-    def _proto(self) -> onnx.GraphProto:
+    def _proto(self, locations: Mapping[int, Location]) -> onnx.GraphProto:
         inputs, outputs = (
             [helper.make_tensor_value_info(name, TYPES[kind], shape) for name, (kind, shape) in values.items()]
             for values in (self.inputs, self.outputs)
         )
-        return helper.make_graph(self._nodes, self.name, inputs, outputs, self._tensors)
+        tensors = [_tensor(value, name, locations.get(id(value))) for name, value in self.constants.items()]
+        return helper.make_graph(self._nodes, self.name, inputs, outputs, tensors)
 
     def _value(self, operand: Operand) -> Value:
         if isinstance(operand, Value):
@@ -190,3 +216,18 @@ class Graph:
     def _new_name(self, kind: str) -> str:
         self._count += 1
         return f"{self.name}_{kind}_{self._count}"
+
+
+def _tensor(value: NDArray[Any], name: str, location: Location | None) -> onnx.TensorProto:
+    """Return a constant: whole, or as its place in a file."""
+    if location is None:
+        return numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name)
+    tensor = TensorProto(
+        name=name,
+        data_type=helper.np_dtype_to_tensor_dtype(value.dtype),
+        dims=value.shape,
+        data_location=TensorProto.EXTERNAL,
+    )
+    for key, text in (("location", location.file), ("offset", location.offset), ("length", value.nbytes)):
+        tensor.external_data.add(key=key, value=str(text))
+    return tensor

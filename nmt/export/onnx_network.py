@@ -1,28 +1,43 @@
 """The networks of a model as ONNX graphs. The equations are those of `nmt.engine`.
 
 B sentences, K hypotheses per sentence, R = B x K rows, S source length, E embedding size, H hidden size, M memory size,
-A key size, N heads, O output size, D directions, G gate features, V vocabulary, C continuations.
+A key size, N heads, O output size, D directions, G gate features, V vocabulary, U allowed pieces, C continuations.
+
+With 8 bits, the matrices of the decoder are stored as whole numbers with a scale for each output feature, and the
+inputs of a product are rounded to 255 levels. A sentence must not depend on the others of its batch, so the levels do
+not depend on the batch either: they cover the bound of each input (1 for a hidden state), or the largest value of the
+row.
+The encoder computes in 32 bits, because its operators would choose the levels for the whole batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from nmt.config.schema import ModelConfig
 from nmt.data.special_tokens import EOS
+from nmt.engine.onnx_runtime import MEMORY, piece_axis
 from nmt.engine.units import EPSILON
-from nmt.export.onnx_graph import Graph, Value
+from nmt.export.onnx_graph import RUNTIME_DOMAIN, Graph, Value
 
 Parameters = Callable[[str], NDArray[Any]]
 """Returns a parameter by its name in the model file, in float32."""
 SequenceOperators = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 """The order of the gates in ONNX, as indices of their order in the model file."""
+LEVELS = 127
+"""Largest number of a weight in 8 bits. Inputs are stored as 128 plus a number of this range."""
+ZERO = 128
+TINY = 1e-9
+"""Smallest largest value of a row."""
+BLOCKS = 32
+"""The output layer has a multiple of this number of columns, of which the last ones are never generated."""
 
 
 @dataclass(frozen=True)
@@ -39,32 +54,42 @@ class MemoryValues:
     """For the lexical model [B, S, E]."""
 
 
-def build_graphs(config: ModelConfig, parameters: Parameters) -> tuple[Graph, Graph]:
-    """Return the encoder and the step of a network.
+class NetworkGraphs(NamedTuple):
+    """The graphs of a network."""
 
-    The outputs of the encoder are the memory, one row for each sentence, and the initial state. The step returns each
-    tensor of the state under the name `next_...`.
+    encoder: Graph
+    """From source ids to the memory, one row for each sentence, and the initial state."""
+    step: Graph
+    """One step of a search. It returns each tensor of the state under the name `next_...`."""
+    output: Graph
+    """The output layer of some pieces, whose arrays are inputs."""
+    output_layer: dict[str, NDArray[Any]]
+    """The arrays of all pieces."""
+
+
+def build_graphs(config: ModelConfig, parameters: Parameters, *, int8: bool = False) -> NetworkGraphs:
+    """Return the graphs of a network.
 
     Args:
         config: The section `model` of the configuration.
         parameters: The parameters.
+        int8: Whether the decoder computes in 8 bits.
     """
-    exporter = NetworkExporter(config, parameters)
+    exporter = NetworkExporter(config, parameters, int8=int8)
     encoder = exporter.encoder()
-    return encoder, exporter.step(encoder)
-
-
-MEMORY = ("keys", "values", "mask", "embeddings")
-"""Outputs of the encoder that have a row for each sentence in every step. The others are the state."""
+    return NetworkGraphs(encoder, exporter.step(encoder), exporter.output(), exporter.output_layer)
 
 
 class NetworkExporter:
-    """Builds the two graphs of a network."""
+    """Builds the graphs of a network."""
 
-    def __init__(self, config: ModelConfig, parameters: Parameters) -> None:
-        """Take the section `model` of the configuration and the parameters."""
+    def __init__(self, config: ModelConfig, parameters: Parameters, *, int8: bool) -> None:
+        """Take the section `model` of the configuration, the parameters, and whether to compute in 8 bits."""
         self._config = config
         self._get = parameters
+        self._int8 = int8
+        self._quantized: dict[tuple[Graph, str], Value] = {}
+        self._tables: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
         encoder = config.encoder
         both = (encoder.bidirectional_layers or encoder.layers) if encoder.bidirectional else 0
         self._both_layers = both
@@ -75,6 +100,8 @@ class NetworkExporter:
         self._context_size = self._memory_size if self._attends else 0
         self._additive = config.attention.score in ("additive", "concat")
         self._scale = config.embedding_size**0.5 if config.scale_embeddings else 1.0
+        self._memory_bound: NDArray[np.float32] | None = None
+        self.output_layer = self._output_arrays()
 
     # The encoder
 
@@ -90,13 +117,19 @@ class NetworkExporter:
         options = self._config.encoder
         order = (lengths - _scalar(1)).apply("Max", _scalar(1))  # ReverseSequence does not copy values of length 0
         states = _reverse(embedded, order) if options.reversed else embedded
+        bound = embedded.bound
         finals = []
         for level in range(options.layers):
             outputs, final = self._source_layer(graph, level, states, lengths, mask)
+            bounds: NDArray[np.float32] = np.ones(
+                options.hidden_size * (2 if level < self._both_layers else 1), np.float32
+            )
             if options.residual_from is not None and level + 1 >= options.residual_from:
                 outputs = outputs + states
-            states = outputs
+                bounds = bounds + bound if bound is not None else bounds
+            states, bound = outputs, bounds
             finals.append(final)
+        self._memory_bound = bound
         states = (_reverse(states, order) if options.reversed else states).transpose(1, 0, 2)  # [B, S, M]
         if self._attends:
             self._write_memory(graph, states, embedded.transpose(1, 0, 2), mask)
@@ -104,10 +137,24 @@ class NetworkExporter:
         return graph
 
     def _embed(self, graph: Graph, side: str, ids: Value) -> Value:
+        """Return the embeddings [..., E] of ids [...]."""
         if self._config.tying == "three_way":
             side = "encoder"
-        embedded = graph.add("Gather", self._get(f"{side}.embeddings.table.weight"), ids)
-        return embedded if self._scale == 1 else embedded * self._scale
+        name = f"{side}.embeddings.table.weight"
+        if not self._int8:
+            embedded = graph.add("Gather", self._get(name), ids)
+            return embedded if self._scale == 1 else embedded * self._scale
+        if name not in self._tables:
+            table = self._get(name) * np.float32(self._scale)
+            scale = _scales(table, axis=0)  # [E]
+            self._tables[name] = _levels(table, scale), scale
+        table, scale = self._tables[name]
+        levels = graph.add("Gather", table, ids)  # [..., E], uint8
+        embedded = levels.apply("Cast", to=onnx.TensorProto.FLOAT) - float(ZERO)
+        embedded = embedded * scale
+        embedded.bound = scale * np.float32(LEVELS)
+        self._quantized[graph, embedded.name] = levels
+        return embedded
 
     def _source_layer(
         self, graph: Graph, level: int, inputs: Value, lengths: Value, mask: Value
@@ -215,7 +262,9 @@ class NetworkExporter:
                 summary = (real @ states).apply("Squeeze", graph.integers(1)) / lengths.cast("float32").unsqueeze(1)
             hidden = [summary] * options.layers
             if options.bridge.startswith("learned_"):
-                projected = self._linear(summary, "bridge.projection", bias=True).apply("Tanh")  # [B, L * H]
+                projected = graph.linear(
+                    summary, self._get("bridge.projection.weight"), self._get("bridge.projection.bias")
+                ).apply("Tanh")  # [B, L * H]
                 hidden = projected.split(*[size] * options.layers)
         for level in range(options.layers):
             graph.output(hidden[level], f"hidden_{level}", "float32", "batch", size)
@@ -246,36 +295,90 @@ class NetworkExporter:
         }
         state = {name: value for name, value in encoder.outputs.items() if name not in MEMORY}
         before = {name: graph.input(name, kind, "rows", *shape[1:]) for name, (kind, shape) in state.items()}
+        for name, value in before.items():
+            if name.startswith("hidden") or (name == "feed" and self._config.decoder.output != "linear"):
+                value.bound = np.ones(int(state[name][1][-1]), np.float32)
         embedded = self._embed(graph, "decoder", ids)  # [R, E]
-        after, outputs, weights = self._decode(graph, embedded, before, MemoryValues(**memory), totals)
-        logits = self._linear_by(outputs, self._output_matrix(), self._get("output.bias"))  # [R, V]
-        self._write_best(graph, logits, totals, count)
+        after, parts, weights = self._decode(graph, embedded, before, MemoryValues(**memory), totals)
+        outputs = graph.concat(*parts, axis=1)
+        logits = self._product(graph, parts, None, None)  # [R, V']
+        log_probs = logits.apply("LogSoftmax", axis=1)
+        self._write_best(graph, log_probs, totals, count)
+        self._write_blockwise(graph, log_probs, totals, count)
+        size = len(self._get("output.bias"))
+        cut = log_probs.apply("Slice", graph.integers(0), graph.integers(size), graph.integers(1))
+        graph.output(cut, "log_probs", "float32", "rows", size)
         for name, (kind, shape) in state.items():
             graph.output(after[name], f"next_{name}", kind, "rows", *shape[1:])
+        graph.output(outputs, "outputs", "float32", "rows", sum(self._output_sizes))
         if weights is not None:
             graph.output(weights, "weights", "float32", "rows", "source_length")
         return graph
 
-    def _output_matrix(self) -> NDArray[Any]:
+    # The output layer
+
+    def output(self) -> Graph:
+        """Return the graph of the output layer of some pieces."""
+        graph = Graph("output")
+        outputs = graph.input("outputs", "float32", "rows", sum(self._output_sizes))
+        totals = graph.input("totals", "float32", "batch", "beam")
+        count = graph.input("count", "int64", 1)
+        mask = graph.input("mask", "float32", "batch", "pieces")
+        arrays = {}
+        for name, array in self.output_layer.items():
+            shape: list[int | str] = list(array.shape)
+            shape[piece_axis(array)] = "pieces"
+            arrays[name] = graph.input(name, str(array.dtype), *shape)
+        parts = outputs.split(*self._output_sizes) if len(self._output_sizes) > 1 else [outputs]
+        for part, bound in zip(parts, self._output_bounds, strict=True):
+            part.bound = bound
+        logits = self._product(graph, parts, arrays, None)  # [R, U]
+        graph.output(logits, "logits", "float32", "rows", "pieces")
+        masked = self._by_sentence(graph, logits, totals, -1) + mask.unsqueeze(1)  # [B, K, U]
+        log_probs = masked.apply("Reshape", logits.shape(0, 2)).apply("LogSoftmax", axis=1)
+        graph.output(log_probs, "log_probs", "float32", "rows", "pieces")
+        self._write_best(graph, log_probs, totals, count)
+        return graph
+
+    @property
+    def _output_sizes(self) -> list[int]:
+        """The sizes of the inputs of the output layer: attentional states, and lexical states."""
+        lexical = self._config.lexical_model and self._attends
+        return [self._output_size, *([self._config.embedding_size] if lexical else [])]
+
+    @property
+    def _output_bounds(self) -> list[NDArray[np.float32] | None]:
+        sizes = self._output_sizes
+        bounds: list[NDArray[np.float32] | None] = [np.ones(sizes[0], np.float32)]
+        if self._config.decoder.output == "linear":
+            bounds = [None]
+        return bounds + [np.full(size, 2, np.float32) for size in sizes[1:]]  # the sum of two tanh
+
+    def _output_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the output layer of all pieces, and of some that are never generated."""
         name = {"none": "output.weight", "two_way": "decoder.embeddings.table.weight"}.get(
             self._config.tying, "encoder.embeddings.table.weight"
         )
-        matrix = self._get(name)
-        if self._config.lexical_model and self._attends:
+        matrix, bias = self._get(name), self._get("output.bias")
+        if len(self._output_sizes) > 1:
             matrix = np.concatenate([matrix, self._get("output.lexical_weight")], axis=1)  # [V, O + E]
-        return matrix
+        more = -len(bias) % BLOCKS
+        if more:
+            matrix = np.concatenate([matrix, np.zeros((more, matrix.shape[1]), np.float32)])
+            bias = np.concatenate([bias, np.full(more, -np.inf, np.float32)])
+        if not self._int8:
+            return {"weight": matrix, "bias": bias}  # [V', O], [V']
+        levels, scale = _quantized_matrix(matrix, self._output_bounds)
+        return {"levels": levels, "scale": scale, "bias": bias}  # [O, V'], [V'], [V']
 
-    def _write_best(self, graph: Graph, logits: Value, totals: Value, count: Value) -> None:
-        """Write the log-probabilities, and the continuations with the greatest totals."""
-        size = len(self._get("output.bias"))
-        log_probs = logits.apply("LogSoftmax", axis=1)  # [R, V]
+    def _write_best(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> None:
+        """Write the continuations with the greatest totals, given log-probabilities [R, V]."""
         # The ids below EOS are not generated. So many more pieces of each row suffice.
-        most = (count + graph.integers(EOS)).apply("Min", graph.integers(size))
+        most = (count + graph.integers(EOS)).apply("Min", log_probs.shape(1, 2))
         values, pieces = graph.add_all("TopK", log_probs, most, outputs=2, axis=1)  # [R, C'] each
         values = pieces.apply("Less", graph.integers(EOS)).apply("Where", _float(-np.inf), values)
-        shape = graph.concat(totals.shape(0, 2), graph.integers(-1), axis=0)  # [B, K, C']
         flat = graph.concat(totals.shape(0, 1), graph.integers(-1), axis=0)  # [B, K * C']
-        sums = (values.apply("Reshape", shape) + totals.unsqueeze(2)).apply("Reshape", flat)
+        sums = (self._by_sentence(graph, values, totals, -1) + totals.unsqueeze(2)).apply("Reshape", flat)
         found = count.apply("Min", sums.shape(1, 2))
         _, best = graph.add_all("TopK", sums, found, outputs=2, axis=1)  # [B, C]
         for name, kind, source in (("log_probs", "float32", values), ("pieces", "int64", pieces)):
@@ -283,12 +386,43 @@ class NetworkExporter:
             graph.output(chosen, f"best_{name}", kind, "batch", "continuations")
         graph.output(best / values.shape(1, 2), "best_rows", "int64", "batch", "continuations")
         graph.output(log_probs.apply("Gather", _scalar(EOS), axis=1), "eos", "float32", "rows")
-        graph.output(log_probs, "log_probs", "float32", "rows", size)
+
+    def _write_blockwise(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> None:
+        """Write what `_write_best` writes, found in a way that is faster for many rows; see `top_k_of_sums`.
+
+        The best continuations lie in the blocks with the greatest maxima. Block n has the columns n, n + N, n + 2 N and
+        so on. An id below EOS can make one block too great, in each row and for each id.
+        """
+        width = len(self.output_layer["bias"])
+        blocks = width // BLOCKS  # N
+        maxima = log_probs.reshape(0, BLOCKS, blocks).apply("ReduceMax", axes=[1], keepdims=0)  # [R, N]
+        flat = graph.concat(totals.shape(0, 1), graph.integers(-1), axis=0)
+        of_blocks = (self._by_sentence(graph, maxima, totals, -1) + totals.unsqueeze(2)).apply("Reshape", flat)
+        wanted = count + totals.shape(1, 2) * graph.integers(EOS)  # C + 3 K
+        wanted = wanted.apply("Min", of_blocks.shape(1, 2))
+        _, chosen = graph.add_all("TopK", of_blocks, wanted, outputs=2, axis=1)  # [B, C']
+        row = (chosen / graph.integers(blocks)).unsqueeze(2)  # [B, C', 1]
+        column = chosen.unsqueeze(2) - row * graph.integers(blocks) + np.arange(0, width, blocks)  # [B, C', n]
+        places = (row * graph.integers(width) + column).apply("Reshape", flat)  # [B, C' * n]
+        values = log_probs.apply("Reshape", flat).apply("GatherElements", places, axis=1)
+        rows = places / graph.integers(width)
+        pieces = places - rows * graph.integers(width)
+        values = pieces.apply("Less", graph.integers(EOS)).apply("Where", _float(-np.inf), values)
+        sums = values + totals.apply("GatherElements", rows, axis=1)
+        found = count.apply("Min", sums.shape(1, 2))
+        _, best = graph.add_all("TopK", sums, found, outputs=2, axis=1)  # [B, C]
+        for name, kind, source in (
+            ("log_probs", "float32", values),
+            ("pieces", "int64", pieces),
+            ("rows", "int64", rows),
+        ):
+            chosen = source.apply("GatherElements", best, axis=1)
+            graph.output(chosen, f"blockwise_{name}", kind, "batch", "continuations")
 
     def _decode(
         self, graph: Graph, embedded: Value, before: dict[str, Value], memory: MemoryValues, totals: Value
-    ) -> tuple[dict[str, Value], Value, Value | None]:
-        """Return the state after the step, the inputs of the output layer, and the attention weights."""
+    ) -> tuple[dict[str, Value], list[Value], Value | None]:
+        """Return the state after the step, the inputs of the output layer [R, O], and the attention weights [R, S]."""
         options, placement = self._config.decoder, self._config.attention.placement if self._attends else "top"
         after = dict(before)
         outputs, context, weights = embedded, None, None
@@ -305,7 +439,7 @@ class NetworkExporter:
                 unit = self._unit(graph, "second_transition", [context], unit)
             after |= dict(zip(names, unit, strict=True))
             residual = options.residual_from is not None and level + 1 >= options.residual_from
-            outputs = unit[0] + outputs if residual else unit[0]
+            outputs = _sum(unit[0], outputs) if residual else unit[0]
             if level == 0 and placement == "bottom":
                 context, weights = self._attend(graph, outputs, before, after, memory, totals)
         if self._attends and context is None:
@@ -313,9 +447,10 @@ class NetworkExporter:
         states = self._attentional_layer(graph, context, outputs, embedded)  # [R, O]
         if self._feeds:
             after["feed"] = states
+        parts = [states]
         if self._config.lexical_model and weights is not None:
-            states = graph.concat(states, self._lexical(graph, weights, memory, totals), axis=1)
-        return after, states, weights
+            parts.append(self._lexical(graph, weights, memory, totals))
+        return after, parts, weights
 
     def _unit(self, graph: Graph, name: str, inputs: list[Value], state: list[Value]) -> list[Value]:
         """Return the state of a recurrent unit [R, H] after one step; see `nmt.engine.units`."""
@@ -323,22 +458,22 @@ class NetworkExporter:
         size, hidden = options.hidden_size, state[0]
         if options.cell == "layer_norm_lstm":
             weight = np.concatenate([self._get(f"{prefix}weight_{part}") for part in ("ih", "hh")], axis=1)
-            gates = graph.linear(graph.concat(*inputs, hidden, axis=1), weight)
-            return list(self._lstm(gates, state[1], size, prefix=prefix))
+            gates = self._product(graph, [*inputs, hidden], weight, None)
+            return _bounded(self._lstm(gates, state[1], size, prefix=prefix), size)
         of_inputs, of_hidden, input_bias, hidden_bias = (
             self._get(f"{prefix}{part}_l0") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         if options.cell == "gru":
-            reset, update, new = graph.linear(graph.concat(*inputs, axis=1), of_inputs, input_bias).split(*[size] * 3)
-            parts = graph.linear(hidden, of_hidden, hidden_bias).split(*[size] * 3)
+            reset, update, new = self._product(graph, inputs, of_inputs, input_bias).split(*[size] * 3)
+            parts = self._product(graph, [hidden], of_hidden, hidden_bias).split(*[size] * 3)
             reset, update = (reset + parts[0]).apply("Sigmoid"), (update + parts[1]).apply("Sigmoid")
             new = (new + reset * parts[2]).apply("Tanh")
-            return [new + update * (hidden - new)]
+            return _bounded([new + update * (hidden - new)], size)
         joint = np.concatenate([of_inputs, of_hidden], axis=1)  # [G, I + H]
-        gates = graph.linear(graph.concat(*inputs, hidden, axis=1), joint, input_bias + hidden_bias)
+        gates = self._product(graph, [*inputs, hidden], joint, input_bias + hidden_bias)
         if options.cell == "rnn":
-            return [gates.apply("Tanh")]
-        return list(self._lstm(gates, state[1], size))
+            return _bounded([gates.apply("Tanh")], size)
+        return _bounded(self._lstm(gates, state[1], size), size)
 
     def _lstm(self, gates: Value, cell: Value, size: int, *, prefix: str | None = None) -> tuple[Value, Value]:
         """Return hidden state and cell from gates [R, 4 H] in the order input, forget, new, output.
@@ -382,7 +517,10 @@ class NetworkExporter:
             after["coverage"] = before["coverage"] + weights
         if "position" in before:
             after["position"] = before["position"] + _scalar(1)
-        return contexts.reshape(-1, self._context_size), weights
+        context = contexts.reshape(-1, self._context_size)
+        if self._config.attention.heads == 1:
+            context.bound = self._memory_bound  # a mean of the memory's states
+        return context, weights
 
     def _by_sentence(self, graph: Graph, values: Value, totals: Value, *more: int) -> Value:
         """Return values [R, ...] as [B, K, ...]."""
@@ -397,7 +535,7 @@ class NetworkExporter:
         heads, size = options.heads, options.size or hidden_size
         if self._additive:
             assert memory.keys is not None
-            projected = self._linear(queries, f"{prefix}query_projection", bias=options.score == "additive")
+            projected = self._linear([queries], f"{prefix}query_projection", bias=options.score == "additive")
             features = self._by_sentence(graph, projected, totals, 1, size) + memory.keys.unsqueeze(1)  # [B, K, S, A]
             if coverage is not None:
                 covered = self._by_sentence(graph, coverage, totals, -1, 1)  # [B, K, S, 1]
@@ -406,7 +544,7 @@ class NetworkExporter:
             vectors = np.where(part, self._get(f"{prefix}vector.weight"), np.float32(0)).T  # [A, N]
             return (features.apply("Tanh") @ np.ascontiguousarray(vectors)).transpose(0, 3, 1, 2)
         if options.score != "general" and heads > 1:
-            queries = self._linear(queries, f"{prefix}query_projection")
+            queries = self._linear([queries], f"{prefix}query_projection")
             if options.score == "scaled_dot":
                 queries = queries * (size // heads) ** -0.5
             hidden_size = size
@@ -437,7 +575,9 @@ class NetworkExporter:
             near = distances.apply("Abs").apply("LessOrEqual", float(options.window))
             return near.apply("And", seen), None
         prefix = "decoder.attention.window."
-        logits = self._linear(self._linear(queries, f"{prefix}projection").apply("Tanh"), f"{prefix}vector")  # [R, N]
+        hidden = self._linear([queries], f"{prefix}projection").apply("Tanh")
+        hidden.bound = np.ones(self._config.decoder.hidden_size, np.float32)
+        logits = self._linear([hidden], f"{prefix}vector")  # [R, N]
         logits = self._by_sentence(graph, logits, totals, options.heads).transpose(0, 2, 1)  # [B, N, K]
         distances = positions - (logits.apply("Sigmoid") * lengths).unsqueeze(3)  # [B, N, K, S]
         near = distances.apply("Abs").apply("LessOrEqual", float(options.window))
@@ -451,29 +591,82 @@ class NetworkExporter:
         weight = self._get(f"{prefix}weight")
         bias = self._get(f"{prefix}bias") if kind == "deep" else None
         if context is None or not self._config.attention.context_gate:
-            combined = self._linear_by(graph.concat(*([context] if context else []), *others, axis=1), weight, bias)
+            combined = self._product(graph, [*([context] if context else []), *others], weight, bias)
         else:
-            every = graph.concat(context, hidden, embedded, axis=1)
-            gate = self._linear(every, f"{prefix}gate", bias=True).apply("Sigmoid")
-            rest = self._linear_by(
-                graph.concat(*others, axis=1), np.ascontiguousarray(weight[:, self._context_size :]), bias
-            )
-            of_context = self._linear_by(context, np.ascontiguousarray(weight[:, : self._context_size]), None)
+            gate = self._linear([context, hidden, embedded], f"{prefix}gate", bias=True).apply("Sigmoid")
+            rest = self._product(graph, others, weight[:, self._context_size :], bias)
+            of_context = self._product(graph, [context], weight[:, : self._context_size], None)
             combined = rest + gate * (of_context - rest)
-        return combined if kind == "linear" else combined.apply("Tanh")
+        if kind == "linear":
+            return combined
+        states = combined.apply("Tanh")
+        states.bound = np.ones(self._output_size, np.float32)
+        return states
 
     def _lexical(self, graph: Graph, weights: Value, memory: MemoryValues, totals: Value) -> Value:
         """Return the lexical states [R, E]."""
         assert memory.embeddings is not None
         attended = self._by_sentence(graph, weights, totals, -1) @ memory.embeddings  # [B, K, E]
-        average = attended.reshape(-1, self._config.embedding_size).apply("Tanh")
-        return self._linear(average, "lexical_model.projection").apply("Tanh") + average
+        size = self._config.embedding_size
+        average = attended.reshape(-1, size).apply("Tanh")
+        average.bound = np.ones(size, np.float32)
+        states = self._linear([average], "lexical_model.projection").apply("Tanh") + average
+        states.bound = np.full(size, 2, np.float32)
+        return states
 
-    def _linear(self, value: Value, name: str, *, bias: bool = False) -> Value:
-        return self._linear_by(value, self._get(f"{name}.weight"), self._get(f"{name}.bias") if bias else None)
+    def _linear(self, inputs: list[Value], name: str, *, bias: bool = False) -> Value:
+        weight, offset = self._get(f"{name}.weight"), self._get(f"{name}.bias") if bias else None
+        return self._product(inputs[0].graph, inputs, weight, offset)
 
-    def _linear_by(self, value: Value, weight: NDArray[Any], bias: NDArray[Any] | None) -> Value:
-        return value.graph.linear(value, weight, bias)
+    def _product(
+        self,
+        graph: Graph,
+        inputs: list[Value],
+        weight: NDArray[Any] | dict[str, Value] | None,
+        bias: NDArray[Any] | None,
+    ) -> Value:
+        """Return W x + b [R, O] of inputs [R, I'] that are concatenated.
+
+        Args:
+            graph: The graph of the inputs.
+            inputs: The inputs.
+            weight: W [O, I], or the arrays of the output layer as inputs of the graph. None: the output layer of all
+                pieces.
+            bias: b [O]. None: no bias, or that of the output layer.
+        """
+        bounds = [each.bound for each in inputs]
+        arrays: dict[str, Any]
+        if isinstance(weight, np.ndarray):
+            arrays = {"bias": bias}
+            if self._int8:
+                arrays["levels"], arrays["scale"] = _quantized_matrix(weight, bounds)
+            else:
+                arrays["weight"] = np.ascontiguousarray(weight)
+        else:
+            arrays = self.output_layer if weight is None else weight
+        if not self._int8:
+            rest = [] if arrays["bias"] is None else [arrays["bias"]]
+            return graph.add("Gemm", graph.concat(*inputs, axis=1), arrays["weight"], *rest, transB=1)
+        if all(bound is not None for bound in bounds):
+            levels = graph.concat(*(self._as_levels(each) for each in inputs), axis=1)  # [R, I], uint8
+            return _integer_product(levels, arrays, _float(1), arrays["bias"])
+        whole = graph.concat(*inputs, axis=1)
+        largest = whole.apply("Abs").apply("ReduceMax", axes=[1], keepdims=1).apply("Max", _float(TINY))  # [R, 1]
+        levels = (whole / largest).apply("QuantizeLinear", _float(1 / LEVELS), _zero())
+        product = _integer_product(levels, arrays, _float(1 / LEVELS), None) * largest
+        return product if arrays["bias"] is None else product + arrays["bias"]
+
+    def _as_levels(self, value: Value) -> Value:
+        """Return a value [R, I] as whole numbers of 8 bits; see `_levels`."""
+        key = value.graph, value.name
+        if key not in self._quantized:
+            assert value.bound is not None
+            largest = float(value.bound.max())
+            if value.bound.min() < largest:
+                value = value * (largest / value.bound)
+            scale = _float(largest / LEVELS)
+            self._quantized[key] = value.apply("QuantizeLinear", scale, _zero())
+        return self._quantized[key]
 
     def _transposed(self, name: str) -> NDArray[Any]:
         return np.ascontiguousarray(self._get(name).T)
@@ -508,3 +701,59 @@ def _scalar(value: int) -> NDArray[Any]:
 
 def _float(value: float) -> NDArray[Any]:
     return np.array(value, dtype=np.float32)
+
+
+def _zero() -> NDArray[Any]:
+    return np.array(ZERO, dtype=np.uint8)
+
+
+def _sum(first: Value, second: Value) -> Value:
+    """Return a sum with its bound."""
+    total = first + second
+    if first.bound is not None and second.bound is not None:
+        total.bound = first.bound + second.bound
+    return total
+
+
+def _bounded(values: Sequence[Value], size: int) -> list[Value]:
+    """Return the state of a recurrent unit, whose hidden state is between -1 and 1."""
+    values[0].bound = np.ones(size, np.float32)
+    return list(values)
+
+
+def _scales(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
+    """Return the difference of two levels that cover the values along an axis."""
+    scales: NDArray[np.float32] = np.abs(values).max(axis=axis) / np.float32(LEVELS)
+    scales[scales == 0] = 1
+    return scales
+
+
+def _levels(values: NDArray[Any], scales: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return values as ZERO + round(value / scale)."""
+    return (np.rint(values / scales) + ZERO).astype(np.uint8)
+
+
+def _quantized_matrix(
+    matrix: NDArray[Any], bounds: Sequence[NDArray[np.float32] | None]
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return a matrix [O, I] in 8 bits [I, O], and the scale of each output [O].
+
+    Args:
+        matrix: The matrix.
+        bounds: The bound of each part of the inputs, whose sizes sum to I. Their levels are products with
+            bound / LEVELS. If one is None, the levels of all inputs are products with 1.
+    """
+    if all(bound is not None for bound in bounds):
+        matrix = matrix * (np.concatenate(bounds) / np.float32(LEVELS))  # type: ignore[arg-type]
+    scales = _scales(matrix, axis=1)  # [O]
+    return np.ascontiguousarray(np.rint(matrix / scales[:, None]).astype(np.int8).T), scales
+
+
+def _integer_product(levels: Value, arrays: dict[str, Any], scale: NDArray[Any], bias: Any) -> Value:
+    """Return the product [R, O] of levels [R, I] and a matrix in 8 bits, which is scaled and added to a bias."""
+    return levels.graph.add(
+        "MatMulIntegerToFloat",
+        *(levels, arrays["levels"], scale, arrays["scale"], _zero(), None),
+        *([] if bias is None else [bias]),
+        domain=RUNTIME_DOMAIN,
+    )

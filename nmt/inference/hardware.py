@@ -133,7 +133,10 @@ def torch_is_installed() -> bool:
 
 def _processor(decoding: DecodingConfig) -> Processor:
     if decoding.precision in ("bf16", "int8"):
-        logger.warning("decoding.precision: a processor computes in fp32, not in %s.", decoding.precision)
+        logger.warning(
+            "decoding.precision: numpy computes in fp32, not in %s. `nmt export onnx --int8` writes a model in 8 bits.",
+            decoding.precision,
+        )
     return Processor(decoding.threads)
 
 

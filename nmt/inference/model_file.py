@@ -7,6 +7,8 @@ It has the weights (a tensor that several layers share is stored once), and in t
     source_tokenizer   base64: the SentencePiece model of the source
     target_tokenizer   base64: the SentencePiece model of the target; left out if both sides share one
     provenance         JSON: how the model was made
+    graphs             JSON: for a folder of ONNX graphs, the precision, the number of parameters, and the checksum of
+                       each graph; the tensors are the constants of the graphs
     header_crc32       checksum of the header, see `nmt.data.tensor_file`
     data_crc32         checksum of the tensors
 
@@ -20,6 +22,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +53,7 @@ from nmt.engine import InferenceNetwork
 from nmt.engine.weights import SHOWN_NAMES, some_names
 from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
+from nmt.inference.graph_files import ModelGraphs, NoWeights, graph_network, read_graphs
 from nmt.inference.hardware import Hardware, TorchHardware
 from nmt.inference.networks import TranslationNetwork
 from nmt.small_files import JSONError, parse_json, read_small_file
@@ -59,7 +63,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 METADATA = (
-    *("format_version", "config", "source_tokenizer", "target_tokenizer", "provenance"),
+    *("format_version", "config", "source_tokenizer", "target_tokenizer", "provenance", "graphs"),
     *(HEADER_CHECKSUM, DATA_CHECKSUM),
 )
 """The keys of the metadata of this version."""
@@ -93,6 +97,15 @@ class ModelFile:
     """All metadata as they are stored."""
     release: Callable[[], None] | None = None
     """Frees the memory of the weights that have been read."""
+    graphs: ModelGraphs | None = None
+    """The ONNX graphs that compute the network. `tensors` then raises a UsageError."""
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights."""
+        if self.graphs is not None:
+            return self.graphs.num_parameters
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -122,6 +135,8 @@ class ModelFile:
             CheckpointError: The weights do not fit the network that the configuration describes, or are not finite.
         """
         try:
+            if self.graphs is not None:
+                return graph_network(self.graphs, hardware, self.tokenizers.target.size)
             if not self.has_checksums:  # an intact file of nmt has finite weights
                 _check_finite(self.tensors)
             return self._network(hardware)
@@ -150,6 +165,7 @@ def save_model(
     tokenizers: Tokenizers,
     provenance: Mapping[str, Any],
     shortlist: ShortlistTable | None = None,
+    graphs: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model file atomically: it appears under its name when it is complete and on the disk.
 
@@ -160,6 +176,8 @@ def save_model(
         tokenizers: The subword models.
         provenance: How the model was made; must be serializable as JSON. Its paths are stored without folders.
         shortlist: The shortlist table. None: the file has none.
+        graphs: Facts about the ONNX graphs whose constants the weights are; see `nmt.export.onnx_files`. None: the
+            weights are those of a network.
 
     Raises:
         CheckpointError: The file cannot be written.
@@ -172,6 +190,8 @@ def save_model(
     }
     if tokenizers.target.model_bytes != tokenizers.source.model_bytes:
         metadata["target_tokenizer"] = base64.b64encode(tokenizers.target.model_bytes).decode("ascii")
+    if graphs is not None:
+        metadata["graphs"] = json.dumps(graphs)
     tensors = _raw(weights)
     if shortlist is not None:
         for name in SHORTLIST:
@@ -234,12 +254,18 @@ def load_model(path: Path) -> ModelFile:
         config = without_folders(_read_config(path, metadata["config"]))
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(tensors, tokenizers)
-        _check_types(tensors)
+        graphs = None
+        if "graphs" in metadata:
+            graphs = read_graphs(path, metadata["graphs"], tensors)
+            config = _for_graphs(config)
+        else:
+            _check_types(tensors)
         return ModelFile(
             path=path,
             config=config,
             tokenizers=tokenizers,
-            tensors=tensors,
+            tensors=tensors if graphs is None else NoWeights(path),
+            graphs=graphs,
             provenance=_read_provenance(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
             shortlist=shortlist,
@@ -279,6 +305,12 @@ def _read_config(path: Path, text: str) -> Config:
         listed = ". ".join(f"{dotted(conflict.paths[0])}: {conflict.text}" for conflict in found[:SHOWN_NAMES])
         raise CheckpointError(f"{path}: the model's configuration is not valid. {listed}.")
     return config
+
+
+def _for_graphs(config: Config) -> Config:
+    """Return a configuration whose options of computation are those of the graphs, which run on a processor."""
+    decoding = config.decoding.model_copy(update={"device": "cpu", "precision": "fp32"})
+    return config.model_copy(update={"decoding": decoding})
 
 
 def _read_provenance(text: str) -> dict[str, Any]:

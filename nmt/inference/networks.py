@@ -14,7 +14,7 @@ from nmt.search import StepModel
 
 
 class TranslationNetwork(StepModel[Any, Any], Protocol):
-    """A network with one decoder: `InferenceNetwork` on a processor, `TorchNetwork` elsewhere."""
+    """A network with one decoder: `InferenceNetwork` or `OnnxNetwork` on a processor, `TorchNetwork` elsewhere."""
 
     @property
     def target_size(self) -> int:

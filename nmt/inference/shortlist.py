@@ -24,6 +24,7 @@ from nmt.config.schema import ShortlistConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, PAD
 from nmt.engine.network import best_continuations
+from nmt.engine.onnx_runtime import OnnxOutputLayer
 from nmt.errors import DataError, UsageError
 from nmt.inference.hardware import Hardware
 from nmt.inference.model_file import ModelFile, save_model
@@ -159,13 +160,20 @@ class ShortlistedModel:
 
     def step_top_k(self, ids: Array, state: Any, memory: ShortlistMemory, totals: Array, count: int) -> TopKOutput[Any]:
         """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
+        if isinstance(self._output, OnnxOutputLayer):
+            outputs, state, _ = self._decode(ids, state, memory)
+            return self._output.best_continuations(outputs, memory.mask, state, totals, count)
         logits, state, _ = self._logits(ids, state, memory)
         return best_continuations(logits, state, totals, count)
+
+    def _decode(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
+        """Return the inputs of the output layer [R, O], the state, and weights [R, S]."""
+        return self._network.decode(namespace(memory.mask).take(self._ids, ids, axis=0), state, memory.memory)
 
     def _logits(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
         """Return the logits [R, U], -inf for pieces that a sentence may not use, the state, and weights [R, S]."""
         xp = namespace(memory.mask)
-        outputs, state, weights = self._network.decode(xp.take(self._ids, ids, axis=0), state, memory.memory)
+        outputs, state, weights = self._decode(ids, state, memory)
         logits = self._output(outputs)  # [R, U]
         by_sentence = xp.reshape(logits, (len(memory.mask), -1, logits.shape[1]))  # [B, K, U]
         masked = by_sentence + memory.mask[:, None]  # [B, K, U]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nmt.data.special_tokens import BOS, EOS
 from nmt.engine import InferenceNetwork
 from nmt.engine.memory import InferenceState, SourceMemory, Trace
+from nmt.errors import UsageError
 from nmt.inference.attention import LinePairer
 from nmt.inference.attention_map import END, piece_units, word_spans
 from nmt.inference.forced_decoding import IdPair
@@ -104,7 +105,11 @@ class StepRecorder:
         self._pairer = LinePairer(model, decoding=decoding)
         self._hardware = Processor(1)
         network = model.network(self._hardware)
-        assert isinstance(network, InferenceNetwork)
+        if not isinstance(network, InferenceNetwork):
+            raise UsageError(
+                f"{model.path.parent}: ONNX graphs do not show their steps. Use the model file from which they were "
+                "exported."
+            )
         self._network = network
         self._config = model.config.model
         self._shown = model.tokenizers.with_direction(right_to_left=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +81,7 @@ def measure_run(config: Config, folder: Path, *, sweep: Sweep, output: Path) -> 
         "training_seconds": state["seconds"],
         # The median of the log's records: pauses of a shared machine count little.
         "tokens_per_second": None if speeds is None else round(statistics.median(speeds.values)),
-        "parameters": sum(math.prod(tensor.shape) for tensor in file.tensors.values()),
+        "parameters": file.num_parameters,
         "hidden_size": config.model.decoder.hidden_size,
     }
     if sweep.score_on == "test" or sweep.by_length is not None:

@@ -27,14 +27,16 @@ BEAM = 3
 
 def check(model: Seq2Seq, options: dict[str, Any]) -> None:
     """Hold both graphs against the engine for some steps of a beam."""
+    from nmt.engine.onnx_runtime import OnnxNetwork
     from nmt.export.onnx_network import build_graphs
-    from nmt.export.onnx_runtime import OnnxNetwork
 
     tensors = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
     config = ModelConfig.model_validate(options)
     engine = InferenceNetwork(config, tensors, source_size=PIECES, target_size=PIECES)
     graphs = build_graphs(config, tensors.__getitem__)
-    network = OnnxNetwork(*(graph.model("test").SerializeToString() for graph in graphs))
+    network = OnnxNetwork(
+        {graph.name: graph.model("test").SerializeToString() for graph in graphs[:3]}, graphs.output_layer, size=PIECES
+    )
     source, lengths = SOURCE.numpy(), LENGTHS.numpy()
     memory, found_memory = engine.encode(source, lengths), network.encode(source, lengths)
     kept = np.array([0, 2, 3])
@@ -54,6 +56,7 @@ def check(model: Seq2Seq, options: dict[str, Any]) -> None:
         found_best = network.step_top_k(ids, found_state, found_memory, totals, 4)
         continuations = found_best.continuations
         np.testing.assert_allclose(continuations.log_probs, best.log_probs, rtol=1e-4, atol=1e-4)
+        check_blockwise(network, ids, found_state, found_memory, totals)
         own = expected.log_probs.reshape(3, BEAM, PIECES)
         index = np.arange(3)[:, None]
         of_choice = own[index, continuations.rows, continuations.pieces]
@@ -63,6 +66,17 @@ def check(model: Seq2Seq, options: dict[str, Any]) -> None:
         selected = (np.arange(len(three)) // BEAM) * BEAM + (np.arange(len(three)) * 2 + step) % BEAM
         state, found_state = expected.state.select(selected), found.state.select(selected)
         ids = (ids * 3 + 4) % PIECES
+
+
+def check_blockwise(network: Any, ids: Any, state: Any, memory: Any, totals: Any) -> None:
+    """With many rows, the continuations are those of few rows."""
+    rows, sentences = np.arange(2 * len(ids)) % len(ids), np.arange(6) % 3
+    few = network.step_top_k(ids, state, memory, totals, 4).continuations
+    many = network.step_top_k(
+        ids[rows], state.select(rows), memory.select(sentences), np.concatenate([totals, totals]), 4
+    ).continuations
+    for found, expected in zip(many[:3], few[:3], strict=True):
+        np.testing.assert_allclose(found, np.concatenate([expected, expected]), rtol=1e-5, atol=1e-5)
 
 
 def name_of(row: Row) -> str:

@@ -1,0 +1,257 @@
+"""Runs the graphs of `nmt export onnx` with ONNX Runtime, as a network for inference.
+
+B sentences, K hypotheses per sentence, R = B x K rows, S source length, T target length, O output size, V vocabulary,
+U allowed pieces, C continuations.
+
+The graphs are fast where numpy is not: matrix products in 8 bits, and a step without temporary arrays. They compute in
+the thread of the caller, so a search runs one batch in each of several workers, as it does with numpy.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import CheckpointError, UsageError
+from nmt.search.interface import Continuations, TopKOutput
+
+Array = NDArray[Any]
+
+NEXT = "next_"
+"""Prefix of the names of the state after a step."""
+MEMORY = ("keys", "values", "mask", "embeddings")
+"""Outputs of the encoder that have a row for each sentence in every step. The others are the state."""
+OUTPUT_LAYER = "output."
+"""Prefix of the names of the arrays of the output layer in the file of the weights."""
+MANY_ROWS = 16
+"""From this number of rows on, a search in blocks finds the best continuations faster."""
+BEST = ("log_probs", "rows", "pieces")
+
+
+class Tensors(NamedTuple):
+    """Memory or state by name. The memory of the encoder has the initial state too."""
+
+    values: dict[str, Array]
+
+    def select(self, rows: NDArray[np.int64]) -> Tensors:
+        """Return the tensors of `rows` (indices)."""
+        return Tensors({name: value.take(rows, axis=0) for name, value in self.values.items()})
+
+
+class OnnxOutput(NamedTuple):
+    """The output of one step."""
+
+    log_probs: NDArray[np.float32]
+    """[R, V]"""
+    state: Tensors
+    weights: NDArray[np.float32] | None
+    """Attention weights [R, S]; None without attention."""
+
+
+class OnnxNetwork:
+    """A network of graphs, with the methods of `InferenceNetwork`. Threads may share it."""
+
+    def __init__(self, graphs: Mapping[str, bytes | Path], output_layer: Mapping[str, Array], *, size: int) -> None:
+        """Load the graphs.
+
+        Args:
+            graphs: The graphs `encoder`, `step` and `output`, or their files.
+            output_layer: The arrays of the output layer, which the graph `output` takes as inputs.
+            size: V.
+
+        Raises:
+            UsageError: ONNX Runtime is not installed.
+            CheckpointError: The graphs cannot be loaded.
+        """
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise UsageError(
+                "a model of ONNX graphs requires ONNX Runtime, which is not installed. Run: pip install "
+                '"attention-nmt[fast]", or use the model file from which the graphs were exported.'
+            )
+        self._sessions = {name: _Session(graph) for name, graph in graphs.items()}
+        self._output_layer = output_layer
+        self.target_size = size
+        step = self._sessions["step"]
+        self._next = [name for name in step.outputs if name.startswith(NEXT)]
+        self._weights = ["weights"] if "weights" in step.outputs else []
+
+    def encode(self, source: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensors:
+        """Encode `source` [B, S] of `lengths` [B]. The result includes the initial state."""
+        encoder = self._sessions["encoder"]
+        values = encoder.run(encoder.outputs, {"source": source, "lengths": lengths})
+        return Tensors(dict(zip(encoder.outputs, values, strict=True)))
+
+    def init_state(self, memory: Tensors) -> Tensors:
+        """Return the initial state, one row for each sentence."""
+        return Tensors({name: value for name, value in memory.values.items() if name not in MEMORY})
+
+    def step(self, ids: NDArray[np.int64], state: Tensors, memory: Tensors) -> OnnxOutput:
+        """Feed one piece to each row [R], and return all log-probabilities."""
+        (log_probs, *weights), after = self._step(["log_probs", *self._weights], ids, state, memory)
+        return OnnxOutput(log_probs, after, weights[0] if weights else None)
+
+    def step_top_k(
+        self, ids: NDArray[np.int64], state: Tensors, memory: Tensors, totals: NDArray[np.float32], count: int
+    ) -> TopKOutput[Tensors]:
+        """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
+        names = [*_best_names(len(ids)), "eos"]
+        (*best, eos), after = self._step(names, ids, state, memory, totals, count)
+        return TopKOutput(Continuations(*best), eos, after)
+
+    def decode(
+        self, ids: NDArray[np.int64], state: Tensors, memory: Tensors
+    ) -> tuple[NDArray[np.float32], Tensors, NDArray[np.float32] | None]:
+        """Feed one piece to each row [R]; return inputs of the output layer [R, O], the state, and weights [R, S]."""
+        (outputs, *weights), after = self._step(["outputs", *self._weights], ids, state, memory)
+        return outputs, after, weights[0] if weights else None
+
+    def forced(
+        self, targets: NDArray[np.int64], state: Tensors, memory: Tensors
+    ) -> tuple[NDArray[np.float32], Tensors, NDArray[np.float32] | None]:
+        """Run the decoder over known pieces [B, T]; see `InferenceNetwork.forced`."""
+        outputs, weights = [], []
+        for position in range(targets.shape[1]):
+            states, state, attended = self.decode(targets[:, position], state, memory)
+            outputs.append(states)
+            weights.append(attended)
+        of_all = None if not self._weights else np.stack(weights, axis=1)  # type: ignore[arg-type]  # [B, T, S]
+        return np.stack(outputs, axis=1), state, of_all
+
+    def log_probs(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the log-probabilities [R, V] of inputs of the output layer [R, O]."""
+        log_probs = OnnxOutputLayer(self._sessions["output"], self._output_layer).log_probs(outputs)
+        return log_probs[:, : self.target_size]  # there are columns that are never generated
+
+    def restricted_output(self, ids: NDArray[np.int64]) -> OnnxOutputLayer:
+        """Return the output layer of the pieces `ids` [U]."""
+        arrays = {name: array.take(ids, axis=piece_axis(array)) for name, array in self._output_layer.items()}
+        return OnnxOutputLayer(self._sessions["output"], arrays)
+
+    def _step(
+        self,
+        names: list[str],
+        ids: NDArray[np.int64],
+        state: Tensors,
+        memory: Tensors,
+        totals: NDArray[np.float32] | None = None,
+        count: int = 1,
+    ) -> tuple[list[Any], Tensors]:
+        """Return the outputs `names` of a step, and the state after it."""
+        if totals is None:
+            sentences = len(next(iter(memory.values.values())))
+            totals = np.zeros((sentences, len(ids) // sentences), np.float32)  # [B, K]
+        given = {**memory.values, **state.values, "ids": ids, "totals": totals, "count": np.array([count], np.int64)}
+        found = self._sessions["step"].run([*names, *self._next], given)
+        after = [name.removeprefix(NEXT) for name in self._next]
+        return found[: len(names)], Tensors(dict(zip(after, found[len(names) :], strict=True)))
+
+
+class OnnxOutputLayer:
+    """The output layer of some pieces."""
+
+    def __init__(self, session: _Session, arrays: Mapping[str, Array]) -> None:
+        """Take the graph and its arrays of U pieces."""
+        self._session = session
+        self._arrays = dict(arrays)
+
+    def __call__(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits [R, U] of inputs of the output layer [R, O]."""
+        (logits,) = self._run(["logits"], outputs)
+        return np.asarray(logits)
+
+    def log_probs(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the log-probabilities [R, U] of inputs of the output layer [R, O]."""
+        (log_probs,) = self._run(["log_probs"], outputs)
+        return np.asarray(log_probs)
+
+    def best_continuations(
+        self,
+        outputs: NDArray[np.float32],
+        mask: NDArray[np.float32],
+        state: Any,
+        totals: NDArray[np.float32],
+        count: int,
+    ) -> TopKOutput[Any]:
+        """Return the best continuations of each sentence; see `TopKModel`.
+
+        Args:
+            outputs: Inputs of the output layer [R, O].
+            mask: Added to the logits of each sentence [B, U].
+            state: The state after the step.
+            totals: [B, K]
+            count: C.
+        """
+        names = [*(f"best_{name}" for name in BEST), "eos"]
+        *best, eos = self._run(names, outputs, mask=mask, totals=totals, count=np.array([count], np.int64))
+        return TopKOutput(Continuations(*best), eos, state)
+
+    def _run(self, names: list[str], outputs: NDArray[np.float32], **given: Array) -> list[Any]:
+        if "mask" not in given:
+            zeros = {
+                "mask": np.zeros((1, len(self._arrays["bias"])), np.float32),
+                "totals": np.zeros((1, len(outputs)), np.float32),
+            }
+            given = {**zeros, "count": np.array([1], np.int64)}
+        return self._session.run(names, {"outputs": outputs, **self._arrays, **given})
+
+
+class _Session:
+    """A graph that is ready to run. Threads may share it."""
+
+    def __init__(self, graph: bytes | Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the thread of the caller
+        options.log_severity_level = 3  # errors
+        options.enable_mem_pattern = False  # it remembers the sizes of all shapes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph if isinstance(graph, bytes) else str(graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no common class of its errors
+            raise _explained(error, "cannot be loaded") from error
+        self._inputs = [each.name for each in self._session.get_inputs()]
+        self.outputs = [each.name for each in self._session.get_outputs()]
+
+    def run(self, names: list[str], given: Mapping[str, Array]) -> list[Any]:
+        """Return the outputs `names`; inputs that the graph lacks are ignored.
+
+        Raises:
+            MemoryError: There is not enough memory.
+            CheckpointError: The graph does not fit the other graphs.
+        """
+        try:
+            # The session's own method checks the names of the inputs again.
+            found: list[Any] = self._session._sess.run(
+                names, {name: given[name] for name in self._inputs}, self._run_options
+            )
+        except Exception as error:
+            raise _explained(error, "cannot be run") from error
+        return found
+
+
+def piece_axis(array: Array) -> int:
+    """Return the axis of the pieces in an array of the output layer: a matrix in 8 bits [O, V], or another [V, ...]."""
+    return -1 if array.dtype == np.int8 else 0
+
+
+def _explained(error: Exception, what: str) -> Exception:
+    """Return an error of ONNX Runtime as an error of the toolkit."""
+    text = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or "allocate" in text.lower() or "bad_alloc" in text.lower():
+        return MemoryError(text)
+    return CheckpointError(f"its ONNX graphs {what}: {text[:200].rstrip('.')}. Export the model again.")
+
+
+def _best_names(rows: int) -> list[str]:
+    kind = "blockwise" if rows >= MANY_ROWS else "best"
+    return [f"{kind}_{name}" for name in BEST]
