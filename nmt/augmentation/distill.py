@@ -192,10 +192,9 @@ def write_teacher_text(config: Config, folder: Path) -> TeacherText:
     try:
         with progress(None, "read", "pairs") as bar:
             selection = filter_corpora(data, work, bar=bar)
-        for file, texts in ((source, selection.sources), (reference, selection.targets)):
-            blocks = selection.blocks(0, len(selection.kept))
-            write_lines(file, (line for block in blocks for line in texts.lines(block)))
-        lines = [int(selection.kept[corpus.start : corpus.end].sum()) for corpus in selection.corpora]
+        for side, file in enumerate((source, reference)):
+            write_lines(file, selection.lines(side))
+        lines = [selection.count_kept(corpus) for corpus in selection.corpora]
     finally:
         shutil.rmtree(work)
     return TeacherText(source, reference, lines, sum(corpus.read for corpus in selection.corpora))

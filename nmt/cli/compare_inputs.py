@@ -145,7 +145,7 @@ def _lines_of_files(files: Sequence[Path]) -> Iterator[str]:
 
 def _lines_of_corpora(data: DataConfig) -> Iterator[str]:
     """Yield the target side of the training text, without held-out pairs if these are not trained on."""
-    from nmt.data.preprocess.filter_pass import HeldOutSet, OverlapCounter, comparable_pair  # imports numpy
+    from nmt.data.preprocess.overlap import HeldOutSet, OverlapCounter, comparable_pair
 
     held_out = [
         OverlapCounter(HeldOutSet("", load_parallel(pair)))

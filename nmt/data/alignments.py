@@ -9,9 +9,9 @@ same words, so links of words become links of pieces when a batch is made, also 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig
 from nmt.data.corpus import FileFacts, inspect_file, paths
-from nmt.data.lines import read_lines
 from nmt.data.store import Rows, make_rows
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.errors import LINK_RULE, DataError, UnequalLines
@@ -139,21 +138,23 @@ class LinkCounts(NamedTuple):
 
 
 class LinkReader:
-    """Reads the alignment of one corpus beside its pairs."""
+    """Reads a part of the alignment of a corpus beside its pairs."""
 
-    def __init__(self, file: str, words: tuple[PieceWords, PieceWords], *, tagged: bool) -> None:
-        """Open the file.
+    def __init__(
+        self, file: str, words: tuple[PieceWords, PieceWords], lines: Iterable[tuple[int, str]], *, tagged: bool
+    ) -> None:
+        """Take the lines.
 
         Args:
             file: The alignment file.
             words: Find the words of source and target.
+            lines: Consecutive lines of the file with their numbers from 1.
             tagged: Whether a tag precedes each source line. The alignment does not count it as a word.
         """
         self._file = file
         self._words = words
         self._shift = int(tagged)
-        self._lines: Iterator[str] = read_lines(file, keep_broken=False)
-        self._next = 1
+        self._lines = iter(lines)
         self._links = self._aligned = self._unmatched = 0
 
     def read(
@@ -195,8 +196,7 @@ class LinkReader:
         return LinkCounts(self._links, self._aligned, self._unmatched)
 
     def _parse(self, number: int, tokens: tuple[list[str], list[str]]) -> list[tuple[int, int]]:
-        line = next(islice(self._lines, number - self._next, None))
-        self._next = number + 1
+        line = next(line for place, line in self._lines if place == number)
         try:
             links = parse_links(line, source_words=len(tokens[0]) - self._shift, target_words=len(tokens[1]))
         except ValueError as error:

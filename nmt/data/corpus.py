@@ -168,9 +168,7 @@ def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | MalformedLine]
             yield MalformedLine(record.text) if isinstance(record, MalformedRecord) else record
         return
     if len(files) == 1:
-        for line in read_lines(files[0], keep_broken=True):
-            source, tab, target = line.partition("\t")
-            yield (source, target) if tab and "\t" not in target else MalformedLine(line)
+        yield from map(split_columns, read_lines(files[0], keep_broken=True))
         return
     sides = [read_lines(file, keep_broken=True) for file in files]
     try:
@@ -178,3 +176,9 @@ def read_training(pair: PairConfig) -> Iterator[tuple[str, str] | MalformedLine]
     except ValueError:
         counts = [inspect_file(file).lines for file in files]
         raise UnequalLines(files[0], counts[0], files[1], counts[1]) from None
+
+
+def split_columns(line: str) -> tuple[str, str] | MalformedLine:
+    """Return the pair on a line of TSV."""
+    source, tab, target = line.partition("\t")
+    return (source, target) if tab and "\t" not in target else MalformedLine(line)

@@ -138,6 +138,14 @@ def read_blocks(
         offset += len(block)
 
 
+def decode_lines(block: bytes) -> list[str]:
+    """Return the lines in some bytes that end after a line. Bytes that are not UTF-8 become lone surrogates."""
+    try:
+        return _split(block.decode())
+    except UnicodeDecodeError:
+        return _split_broken(block)
+
+
 def write_lines(path: Path | str, lines: Iterable[str]) -> None:
     r"""Write each string and a ``\n`` as UTF-8, packed by suffix. The file appears when it is complete.
 

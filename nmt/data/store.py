@@ -354,10 +354,11 @@ class TextWriter:
         self._offsets.add(self._end + np.cumsum(sizes))
         self._end += int(sizes.sum())
 
-    def close(self) -> None:
-        """Write to disk and close."""
+    def close(self) -> int:
+        """Write to disk and close, and return the size of all lines in bytes."""
         self._bytes.close()
         self._offsets.close()
+        return self._end
 
 
 class TextReader:

@@ -7,7 +7,6 @@ import json
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cli_tools import assert_explained, nmt
@@ -16,7 +15,8 @@ from nmt.config.load import load_config
 from nmt.config.schema import PAIR_FILES
 from nmt.data.atomic_folder import atomic_folder
 from nmt.data.corpus import load_parallel, read_training
-from nmt.data.preprocess.filter_pass import HeldOutSet, filter_corpora
+from nmt.data.preprocess.filter_pass import filter_corpora
+from nmt.data.preprocess.overlap import HeldOutSet
 from nmt.errors import UsageError
 from nmt.log import progress
 
@@ -121,8 +121,7 @@ def test_text_in_one_file(folder: Path, name: str, content: str, options: tuple[
         sets = [HeldOutSet("held out", load_parallel(pair)) for pair in (data.valid, *data.test)]
         with progress(None, "", "") as bar:
             filtered = filter_corpora(data, place, sets, bar=bar)
-        numbers = np.arange(len(filtered.kept))
-        kept = set(zip(filtered.sources.lines(numbers), filtered.targets.lines(numbers), strict=True))
+        kept = set(zip(filtered.lines(0), filtered.lines(1), strict=True))
     assert kept == set(rows(60)) - held_out
     assert [one.training_pairs for one in filtered.overlap] == [0, 0]
     before = (folder / "my.yaml").read_text()

@@ -20,9 +20,9 @@ import pytest
 from data_files import make_config, make_model, make_pairs, write_pairs, write_text
 from nmt.config.schema import Config
 from nmt.data import streams, tokenizer_training
-from nmt.data.atomic_file import PREFIX
 from nmt.data.batching import Batches, Position
 from nmt.data.preprocess import preprocess as preprocess_module
+from nmt.data.preprocess import work_folder
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
 from nmt.data.preprocess.report import read_report
 from nmt.data.tokenizer import Tokenizers
@@ -260,7 +260,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_remove(tmp_p
         assert process.stdout.readline() == b"now\n"
         process.send_signal(signal.SIGKILL)
     (abandoned,) = (path for path in (tmp_path / "preprocessed").iterdir() if path.suffix != ".lock")
-    assert abandoned.name.startswith(PREFIX)
+    assert abandoned.name.startswith(work_folder.PREFIX)
     preprocessed = preprocess(config)
     assert [path.name for path in (tmp_path / "preprocessed").iterdir()] == [preprocessed.folder.name]
 

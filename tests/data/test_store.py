@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.preprocess import filter_pass as duplicates
-from nmt.data.preprocess.filter_pass import first_occurrences
-from nmt.data.store import ArrayWriter, Store, StoreWriter, TextReader, TextWriter, make_rows
+from nmt.data.preprocess import duplicates
+from nmt.data.store import Store, StoreWriter, TextReader, TextWriter, make_rows
 from nmt.errors import DataError
 
 rows_of_ids = st.lists(st.tuples(*[st.lists(st.integers(0, 65_535), max_size=9)] * 2), min_size=1, max_size=12)
@@ -93,14 +92,24 @@ def test_texts(tmp_path: Path) -> None:
     assert texts.sizes(np.array([1, 2])).tolist() == [2, 6]
 
 
+HASHES = st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1), st.integers(0, 2))
+"""Both halves of a hash. Some hashes share one half."""
+
+
 @pytest.mark.parametrize("at_once", [3, 1000])
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=30))
-def test_first_occurrences(tmp_path_factory: pytest.TempPathFactory, at_once: int, hashes: list[int]) -> None:
-    path = tmp_path_factory.getbasetemp() / "hashes"
-    writer = ArrayWriter(path, np.uint64)
-    writer.add(np.array(hashes, dtype=np.uint64))
-    writer.close()
+@given(shards=st.lists(st.lists(HASHES, max_size=12), max_size=5))
+def test_repeated_hashes(
+    tmp_path_factory: pytest.TempPathFactory, at_once: int, shards: list[list[tuple[int, int]]]
+) -> None:
+    folders = [tmp_path_factory.mktemp("shard") for _ in shards]
+    everything = [each for shard in shards for each in shard]
+    starts = [sum(map(len, shards[:number])) for number in range(len(shards))]
+    found = set()
+    for folder, shard, start in zip(folders, shards, starts, strict=True):
+        duplicates.write_hashes(folder, b"".join(half.to_bytes(8, "little") for each in shard for half in each))
+        found |= {start + place for place in duplicates.read_repeated(folder).tolist()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "SORTED_AT_ONCE", at_once)
-        found = first_occurrences(path).tolist()
-    assert found == [number not in hashes[:index] for index, number in enumerate(hashes)]
+        patch.setattr(duplicates, "COMPARED_AT_ONCE", at_once)
+        for bounds in duplicates.ranges(len(everything)) if shards else ():
+            found |= set(duplicates.RepeatFinder(folders, starts)(bounds).tolist())
+    assert found == {number for number, each in enumerate(everything) if each in everything[:number]}

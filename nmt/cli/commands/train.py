@@ -23,13 +23,22 @@ def preprocess(
     config: ConfigFile,
     overrides: Overrides = None,
     force: Annotated[bool, option("--force", help="Repeat all steps even if the results are up to date.")] = False,
+    processes: Annotated[
+        int | None,
+        option(
+            "--processes",
+            metavar="<int>",
+            min=1,
+            help="Number of processes. They affect only speed. Default: training.threads, or one for each core.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Filter the training text of an experiment, learn the subword model and convert the text to pieces.
 
-    Results that are up to date are kept. `nmt train` runs this step when necessary. The command prints the folder of
-    the results.
+    Results that are up to date are kept, and an interrupted call is resumed. `nmt train` runs this step when necessary.
+    The command prints the folder of the results.
 
     For example:
 
@@ -39,7 +48,7 @@ def preprocess(
     loaded = load_config(config, overrides or [])
     from nmt.data.preprocess.preprocess import preprocess
 
-    typer.echo(preprocess(loaded, force=force, wait=False).folder)
+    typer.echo(preprocess(loaded, force=force, wait=False, processes=processes).folder)
 
 
 def train(

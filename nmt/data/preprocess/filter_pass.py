@@ -1,62 +1,40 @@
 """The filter stage: one pass over the training corpora that keeps what the later stages need on disk.
 
-Each training file is opened once. The pass filters by text, hashes each pair to find duplicates, and counts how much of
-the validation and test sets is in the training text.
+Each training file is opened once. Processes filter the shards by text, hash each pair to find duplicates, and count how
+much of the validation and test sets is in the training text.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.corpus import MalformedLine, ParallelText, paths, read_training
+from nmt.config.schema import DataConfig
+from nmt.data.corpus import MalformedLine, paths
 from nmt.data.languages import find_language
-from nmt.data.lines import is_blank
-from nmt.data.preprocess.filters import FilterCounts, FilteredPairs, PairFilter, Reason, make_filter
-from nmt.data.store import ArrayWriter, TextReader, TextWriter, map_array
-from nmt.data.words import comparable
+from nmt.data.preprocess.duplicates import RepeatFinder, hash_pairs, ranges, read_repeated, write_hashes
+from nmt.data.preprocess.filters import MAX_EXAMPLES, FilterCounts, FilteredPairs, PairFilter, make_filter
+from nmt.data.preprocess.overlap import HeldOutSet, Overlap, OverlapCounter, comparable_pair
+from nmt.data.preprocess.plain_lines import accepts_plain, inspect_lines
+from nmt.data.preprocess.shards import BLOCK_CHARACTERS, BLOCK_PAIRS, RawShard, Record, blocks, cut
+from nmt.data.preprocess.work_folder import FACTS, finished_facts, make_part, read_facts, write_facts
+from nmt.data.store import SIDES, ArrayWriter, TextReader, TextWriter, map_array
 from nmt.errors import DataError
 from nmt.log import Progress, logger
+from nmt.processes import map_in_order
 
-BLOCK_PAIRS = 10_000
-BLOCK_CHARACTERS = 10_000_000  # of both sides: a block of very long lines has fewer pairs
-
-
-@dataclass(frozen=True)
-class HeldOutSet:
-    """A validation or test set.
-
-    Attributes:
-        name: The name in messages and in the report.
-        text: Its pairs, unchanged, and the facts about its files.
-    """
-
-    name: str
-    text: ParallelText
-
-
-class Overlap(NamedTuple):
-    """How much of a held-out set is in the training text.
-
-    Lines are equal if they look the same (`nmt.data.words.comparable`). Blank lines do not count.
-
-    Attributes:
-        sources: Pairs whose source is in the training text.
-        targets: Pairs whose target is in the training text.
-        both: Pairs that are in the training text as a whole.
-        training_pairs: Training pairs with a source or target of the set.
-    """
-
-    sources: int
-    targets: int
-    both: int
-    training_pairs: int
+WHAT = "preprocessing"
+SHARD = "filtered-{:06d}"
+FILTERED, KEPT, DUPLICATES = "filtered.json", "kept", "duplicates.json"
+"""The files of the finished steps: all shards are filtered, which pairs are kept, the counts of duplicates."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +56,49 @@ class FilteredCorpus:
     filtered: tuple[FilteredPairs, ...]
 
 
+class FilteredShard(NamedTuple):
+    """The pairs of a shard that passed the text filters, in a folder.
+
+    Attributes:
+        number: Number of the shard among all shards.
+        folder: The folder with their text.
+        corpus: Number of the corpus.
+        first: Number of its first record in the corpus, from 1.
+        read: Number of records.
+        start: Number of its first pair that passed, among those of all corpora.
+        pairs: Number of pairs that passed.
+        sizes: Bytes of the source lines and of the target lines that passed.
+    """
+
+    number: int
+    folder: Path
+    corpus: int
+    first: int
+    read: int
+    start: int
+    pairs: int
+    sizes: tuple[int, int]
+
+    @property
+    def end(self) -> int:
+        """Number after its last pair that passed."""
+        return self.start + self.pairs
+
+    def texts(self) -> tuple[TextReader, TextReader]:
+        """Open the source lines and the target lines."""
+        return TextReader(self.folder, SIDES[0]), TextReader(self.folder, SIDES[1])
+
+    def lines(self) -> NDArray[np.int64]:
+        """Return the number of each pair's line in its corpus, from 1."""
+        return map_array(self.folder / "lines", np.int64)
+
+    def delete_text(self) -> None:
+        """Delete all but the facts."""
+        for path in self.folder.iterdir():
+            if path.name != FACTS:
+                path.unlink()
+
+
 @dataclass(frozen=True)
 class FilterResult:
     """The training pairs that passed the text filters, in files of a work folder.
@@ -85,26 +106,25 @@ class FilterResult:
     Attributes:
         corpora: The outcome for each corpus.
         overlap: The overlap of the training text with each held-out set.
-        sources: Source lines, by number.
-        targets: Target lines, by number.
-        lines: The number of each pair's line in its corpus, from 1; int64.
+        shards: The text, in the order of the corpora.
         kept: False for duplicates of an earlier pair, if duplicates are left out.
     """
 
     corpora: tuple[FilteredCorpus, ...]
     overlap: tuple[Overlap, ...]
-    sources: TextReader
-    targets: TextReader
-    lines: NDArray[np.int64]
+    shards: tuple[FilteredShard, ...]
     kept: NDArray[np.bool_]
 
-    def count_kept(self) -> int:
-        """Return the number of pairs that are kept."""
-        return int(np.count_nonzero(self.kept))
+    def count_kept(self, corpus: FilteredCorpus | None = None) -> int:
+        """Return the number of pairs that are kept, of all corpora or of one."""
+        return int(np.count_nonzero(self.kept if corpus is None else self.kept[corpus.start : corpus.end]))
 
-    def blocks(self, start: int, end: int, *, kept: bool = True) -> Iterator[NDArray[np.int64]]:
-        """Yield the numbers of the kept pairs in a range (or of the duplicates), in blocks of bounded size."""
-        yield from _number_blocks(self.sources, self.targets, self.kept[start:end] == kept, start)
+    def lines(self, side: int) -> Iterator[str]:
+        """Yield the lines of the kept pairs on one side: 0 for the source, 1 for the target."""
+        for shard in self.shards:
+            texts = shard.texts()
+            for numbers in number_blocks(texts, self.kept[shard.start : shard.end]):
+                yield from texts[side].lines(numbers)
 
     def sample_lines(self, sides: Sequence[str], *, max_lines: int, max_bytes: int) -> Iterator[str]:
         """Yield lines of kept pairs that are spread evenly over all corpora.
@@ -114,51 +134,71 @@ class FilterResult:
             max_lines: Most lines in all.
             max_bytes: Limits the sample to the share of pairs for which all text of the sides would have this size.
         """
-        readers = [{"source": self.sources, "target": self.targets}[side] for side in sides]
+        places = [SIDES.index(side) for side in sides]
         total = self.count_kept()
-        share = min(1.0, max_bytes / max(1, sum(texts.size for texts in readers)))
+        size = sum(shard.sizes[place] for shard in self.shards for place in places)
+        share = min(1.0, max_bytes / max(1, size))
         max_pairs = max(1, min(max_lines // len(sides), int(total * share)))
         rank = 0
-        for numbers in self.blocks(0, len(self.kept)):
-            if total > max_pairs:
-                ranks = np.arange(rank, rank + len(numbers))
-                rank += len(numbers)
-                numbers = numbers[(ranks + 1) * max_pairs // total > ranks * max_pairs // total]
-            for lines in zip(*(texts.lines(numbers) for texts in readers), strict=True):
-                yield from lines
+        for shard in self.shards:
+            texts = shard.texts()
+            for numbers in number_blocks(texts, self.kept[shard.start : shard.end]):
+                if total > max_pairs:
+                    ranks = np.arange(rank, rank + len(numbers))
+                    rank += len(numbers)
+                    numbers = numbers[(ranks + 1) * max_pairs // total > ranks * max_pairs // total]
+                for lines in zip(*(texts[place].lines(numbers) for place in places), strict=True):
+                    yield from lines
+
+
+def number_blocks(texts: tuple[TextReader, TextReader], chosen: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the chosen pairs of a shard, in blocks of bounded size."""
+    for first in range(0, len(chosen), BLOCK_PAIRS):
+        numbers: NDArray[np.int64] = np.flatnonzero(chosen[first : first + BLOCK_PAIRS]) + first
+        sizes = np.cumsum(texts[0].sizes(numbers) + texts[1].sizes(numbers)) // BLOCK_CHARACTERS
+        yield from (block for block in np.split(numbers, np.flatnonzero(np.diff(sizes)) + 1) if len(block))
 
 
 def filter_corpora(
-    data: DataConfig, folder: Path, held_out: Sequence[HeldOutSet] = (), *, bar: Progress
+    data: DataConfig, folder: Path, held_out: Sequence[HeldOutSet] = (), *, bar: Progress, processes: int = 1
 ) -> FilterResult:
-    """Read and filter all training corpora.
+    """Read and filter all training corpora. Shards and steps that the work folder has are not made again.
 
     Args:
         data: The data section of the configuration.
-        folder: An empty work folder.
+        folder: A work folder, empty or with the results of an interrupted call with the same text and options.
         held_out: Sets to look for in the training text, or to remove from it (`data.filters.drop_held_out`).
         bar: Counts the pairs that were read.
+        processes: Number of processes. It affects only speed.
 
     Raises:
         DataError: A corpus cannot be read, or no pair is kept.
+        ProcessLostError: A process was killed, or memory ran out.
     """
-    run = _FilterPass(data, folder, [OverlapCounter(held) for held in held_out], bar)
-    corpora = [run.filter(corpus) for corpus in data.train]
-    run.writer.close()
-    sources, targets, lines = (
-        TextReader(folder, "source"),
-        TextReader(folder, "target"),
-        map_array(folder / "lines", np.int64),
-    )
-    kept: NDArray[np.bool_] = np.ones(len(lines), dtype=np.bool_)
+    if finished_facts(folder / FILTERED) is None:
+        _filter_shards(data, folder, held_out, bar=bar, processes=processes)
+    counters = [OverlapCounter(held) for held in held_out]
+    corpora, shards = _collect(data, folder, counters)
+    kept = _find_kept(folder, shards, processes=processes) if data.filters.drop_duplicates else _all(shards)
     if data.filters.drop_duplicates:
-        kept = first_occurrences(folder / "hashes")
-        corpora = [_add_duplicates(corpus, sources, targets, lines, kept) for corpus in corpora]
-    overlap = tuple(counter.facts() for counter in run.overlap)
-    result = FilterResult(tuple(corpora), overlap, sources, targets, lines, kept)
+        corpora = _with_duplicates(folder, corpora, shards, kept)
+    result = FilterResult(tuple(corpora), tuple(counter.facts() for counter in counters), tuple(shards), kept)
     if not result.count_kept():
         raise DataError(f"No training pair is left: {describe_filtered(corpora)}")
     return result
+
+
+def count_overlap(held_out: Sequence[HeldOutSet], data: DataConfig, *, processes: int = 1) -> list[Overlap]:
+    """Read the training corpora and count their overlap with held-out sets.
+
+    The only filter is `data.filters.drop_held_out`.
+    """
+    counters = [OverlapCounter(held) for held in held_out]
+    make = partial(_ShardOverlap, held_out, data.filters.drop_held_out)
+    for counts in map_in_order(make, cut(data.train), processes=processes, what=WHAT):
+        for counter, found in zip(counters, counts, strict=True):
+            counter.merge(found)
+    return [counter.facts() for counter in counters]
 
 
 def describe_filtered(corpora: Iterable[FilteredCorpus]) -> str:
@@ -172,127 +212,271 @@ def describe_filtered(corpora: Iterable[FilteredCorpus]) -> str:
     return "\n".join(reasons) or "the files are empty."
 
 
-def count_overlap(held_out: Sequence[HeldOutSet], data: DataConfig) -> list[Overlap]:
-    """Read the training corpora and count their overlap with held-out sets.
+class _ShardOverlap:
+    """Counts the overlap of a shard with held-out sets."""
 
-    The only filter is `data.filters.drop_held_out`.
+    def __init__(self, held_out: Sequence[HeldOutSet], dropped: bool) -> None:
+        self._counters = [OverlapCounter(held) for held in held_out]
+        self._dropped = dropped
+
+    def __call__(self, shard: RawShard) -> list[dict[str, Any]]:
+        for block in shard.blocks():
+            forms = [form for form in _look(block).forms if form is not None]
+            if self._dropped:
+                forms = [form for form in forms if not any(counter.has(form) for counter in self._counters)]
+            for counter in self._counters:
+                counter.add(forms)
+        return [counter.take() for counter in self._counters]
+
+
+def _filter_shards(
+    data: DataConfig, folder: Path, held_out: Sequence[HeldOutSet], *, bar: Progress, processes: int
+) -> None:
+    """Filter the shards that are not in the folder yet."""
+    shards = cut(data.train)
+    first = next(shards, None)
+    if first is None:
+        write_facts(folder / FILTERED, {"shards": 0})
+        return
+    pair_filter = _make_filter(data, first)
+    count = 0
+
+    def missing() -> Iterator[RawShard]:
+        nonlocal count
+        for shard in chain((first,), shards):
+            count += 1
+            if finished_facts(folder / SHARD.format(shard.number)) is None:
+                yield shard
+            else:
+                bar.update(shard.records)
+
+    make = partial(_ShardFilter, folder, pair_filter, held_out, data.filters.drop_held_out)
+    for records in map_in_order(make, missing(), processes=processes, what=WHAT):
+        bar.update(records)
+    write_facts(folder / FILTERED, {"shards": count})
+
+
+def _make_filter(data: DataConfig, shard: RawShard) -> PairFilter:
+    """Make the filter from the first block of the text, whose script may be needed."""
+    pairs = [pair for pair in next(blocks(chain.from_iterable(shard.blocks()))) if not isinstance(pair, MalformedLine)]
+    made = make_filter(
+        max_words=data.filters.max_words,
+        max_ratio=data.filters.max_length_ratio,
+        identical=data.filters.drop_identical,
+        source_language=data.source_language,
+        target_language=data.target_language,
+        source_lines=[source for source, _ in pairs],
+        target_lines=[target for _, target in pairs],
+    )
+    _log_unit("source", data.source_language, by_character=made.source_by_character)
+    _log_unit("target", data.target_language, by_character=made.target_by_character)
+    return made
+
+
+class _Looked(NamedTuple):
+    """A block of records.
+
+    Attributes:
+        forms: Each pair in the form of `comparable`; None for a record that is not a pair.
+        good: Whether each pair is known to pass the filter, unless its sides are identical.
     """
-    counters = [OverlapCounter(held) for held in held_out]
-    for corpus in data.train:
-        for block in _blocks(read_training(corpus)):
-            normalized = [comparable_pair(pair) for pair in block if not isinstance(pair, MalformedLine)]
-            if data.filters.drop_held_out:
-                normalized = [pair for pair in normalized if not any(counter.has(pair) for counter in counters)]
-            for counter in counters:
-                counter.add(normalized)
-    return [counter.facts() for counter in counters]
+
+    forms: list[tuple[str, str] | None]
+    good: list[bool]
 
 
-class OverlapCounter:
-    """Counts the overlap of one held-out set with the training text."""
-
-    def __init__(self, held: HeldOutSet) -> None:
-        """Index the lines of the set."""
-        self._pairs = [(_words(source), _words(target)) for source, target in held.text.pairs]
-        self._sources = {source for source, _ in self._pairs if source}
-        self._targets = {target for _, target in self._pairs if target}
-        self._both = {(source, target) for source, target in self._pairs if source and target}
-        self._seen_sources: set[str] = set()
-        self._seen_targets: set[str] = set()
-        self._seen_both: set[tuple[str, str]] = set()
-        self._training_pairs = 0
-
-    def has(self, pair: tuple[str, str]) -> bool:
-        """Whether a side of a training pair, in the form of `comparable`, is in the set."""
-        return pair[0] in self._sources or pair[1] in self._targets
-
-    def add(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Count training pairs in the form of `comparable`."""
-        for pair in pairs:
-            source, target = pair
-            found = False
-            if source in self._sources:
-                self._seen_sources.add(source)
-                found = True
-            if target in self._targets:
-                self._seen_targets.add(target)
-                found = True
-            if found:
-                self._training_pairs += 1
-                if pair in self._both:
-                    self._seen_both.add(pair)
-
-    def facts(self) -> Overlap:
-        """Return the counts."""
-        return Overlap(
-            sources=sum(source in self._seen_sources for source, _ in self._pairs),
-            targets=sum(target in self._seen_targets for _, target in self._pairs),
-            both=sum(pair in self._seen_both for pair in self._pairs),
-            training_pairs=self._training_pairs,
-        )
+def _look(block: Sequence[Record], pair_filter: PairFilter | None = None) -> _Looked:
+    """Look at a block of records at once: plain lines need no closer look."""
+    pairs = [None if isinstance(record, MalformedLine) else record for record in block]
+    sources = inspect_lines(["" if pair is None else pair[0] for pair in pairs])
+    targets = inspect_lines(["" if pair is None else pair[1] for pair in pairs])
+    plain = sources.plain & targets.plain
+    forms = [
+        pair if simple or pair is None else comparable_pair(pair)
+        for pair, simple in zip(pairs, plain.tolist(), strict=True)
+    ]
+    if pair_filter is not None:
+        plain = accepts_plain(pair_filter, sources, targets)
+    return _Looked(forms, plain.tolist())
 
 
-class _FilterPass:
-    """The state of one pass over all corpora."""
+class _ShardFilter:
+    """Filters shards and stores the pairs that pass."""
 
-    def __init__(self, data: DataConfig, folder: Path, overlap: Sequence[OverlapCounter], bar: Progress) -> None:
-        self.writer = _Writer(folder)
-        self.overlap = overlap
-        self._data = data
-        self._bar = bar
-        self._filter: PairFilter | None = None
+    def __init__(
+        self, folder: Path, pair_filter: PairFilter, held_out: Sequence[HeldOutSet], drop_held_out: bool
+    ) -> None:
+        self._folder = folder
+        self._filter = pair_filter
+        self._overlap = [OverlapCounter(held) for held in held_out]
+        self._dropped = self._overlap if drop_held_out else []
 
-    def filter(self, corpus: CorpusConfig) -> FilteredCorpus:
-        start, read = self.writer.pairs, 0
+    def __call__(self, shard: RawShard) -> int:
         counts = FilterCounts()
-        dropped = self.overlap if self._data.filters.drop_held_out else []
-        for block in _blocks(read_training(corpus)):
-            pairs: list[tuple[str, str]] = []
-            lines: list[int] = []
-            kept: list[tuple[str, str]] = []
-            normalized: list[tuple[str, str]] = []
-            reject = self._reject(block)
-            for line, pair in enumerate(block, start=read + 1):
-                if isinstance(pair, MalformedLine):
-                    counts.add("wrong number of columns", line, pair.line, "")
-                    continue
-                form = comparable_pair(pair)
-                reason = reject(*pair)
-                if any(held.has(form) for held in dropped):
-                    reason = reason or "held out"
-                else:
-                    normalized.append(form)
-                if reason is None:
-                    pairs.append(pair)
-                    kept.append(form)
-                    lines.append(line)
-                else:
-                    counts.add(reason, line, *pair)
-            for counter in self.overlap:
-                counter.add(normalized)
-            self.writer.add(pairs, kept, lines)
-            read += len(block)
-            self._bar.update(len(block))
-        return FilteredCorpus(paths(corpus), read, start, self.writer.pairs, counts.facts())
+        with make_part(self._folder / SHARD.format(shard.number)) as folder:
+            writer = _Writer(folder)
+            line = shard.first
+            for block in shard.blocks():
+                self._filter_block(block, line, writer, counts)
+                line += len(block)
+            facts = {
+                "corpus": shard.corpus,
+                "first": shard.first,
+                "read": shard.records,
+                "pairs": writer.pairs,
+                "sizes": writer.close(),
+                "filtered": counts.facts(),
+                "overlap": [counter.take() for counter in self._overlap],
+            }
+            write_facts(folder, facts)
+        return shard.records
 
-    def _reject(self, block: Sequence[tuple[str, str] | MalformedLine]) -> Callable[[str, str], Reason | None]:
-        """Return the test of the filter. It is made from the first block, whose script may be needed."""
-        if self._filter is None:
-            pairs = [pair for pair in block if not isinstance(pair, MalformedLine)]
-            data = self._data
-            sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-            self._filter = make_filter(
-                max_words=data.filters.max_words,
-                max_ratio=data.filters.max_length_ratio,
-                identical=data.filters.drop_identical,
-                source_language=data.source_language,
-                target_language=data.target_language,
-                source_lines=sources,
-                target_lines=targets,
-            )
-            _log_unit("source", data.source_language, by_character=self._filter.source_by_character)
-            _log_unit("target", data.target_language, by_character=self._filter.target_by_character)
-        return self._filter.reject
+    def _filter_block(self, block: Sequence[Record], first: int, writer: _Writer, counts: FilterCounts) -> None:
+        looked = _look(block, self._filter)
+        kept: list[tuple[str, str]] = []
+        kept_forms: list[tuple[str, str]] = []
+        lines: list[int] = []
+        forms: list[tuple[str, str]] = []
+        for line, record, form, good in zip(
+            range(first, first + len(block)), block, looked.forms, looked.good, strict=True
+        ):
+            if isinstance(record, MalformedLine):
+                counts.add("wrong number of columns", line, record.line, "")
+                continue
+            assert form is not None
+            reason = None
+            if not good or (self._filter.identical and form[0] == form[1]):
+                reason = self._filter.reject(*record, form)
+            if any(held.has(form) for held in self._dropped):
+                reason = reason or "held out"
+            else:
+                forms.append(form)
+            if reason is None:
+                kept.append(record)
+                kept_forms.append(form)
+                lines.append(line)
+            else:
+                counts.add(reason, line, *record)
+        for counter in self._overlap:
+            counter.add(forms)
+        writer.add(kept, kept_forms, lines)
+
+
+class _Writer:
+    """Writes the pairs of a shard that pass."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pairs = 0
+        self._folder = folder
+        self._texts = [TextWriter(folder, side) for side in SIDES]
+        self._lines = ArrayWriter(folder / "lines", np.int64)
+        self._hashes: list[bytes] = []
+
+    def add(self, pairs: Sequence[tuple[str, str]], forms: Sequence[tuple[str, str]], lines: Sequence[int]) -> None:
+        for side, texts in enumerate(self._texts):
+            texts.add([pair[side] for pair in pairs])
+        self._lines.add(np.array(lines, dtype=np.int64))
+        self._hashes.append(hash_pairs(forms))
+        self.pairs += len(pairs)
+
+    def close(self) -> list[int]:
+        """Complete all files, and return the sizes of both sides in bytes."""
+        self._lines.close()
+        write_hashes(self._folder, b"".join(self._hashes))
+        return [texts.close() for texts in self._texts]
+
+
+def _collect(
+    data: DataConfig, folder: Path, counters: Sequence[OverlapCounter]
+) -> tuple[list[FilteredCorpus], list[FilteredShard]]:
+    """Put the facts of all shards together."""
+    counts = [FilterCounts() for _ in data.train]
+    read = [0] * len(data.train)
+    passed = [0] * len(data.train)
+    shards: list[FilteredShard] = []
+    for number in range(read_facts(folder / FILTERED)["shards"]):
+        place = folder / SHARD.format(number)
+        facts = read_facts(place)
+        corpus, start = facts["corpus"], shards[-1].end if shards else 0
+        sizes = (facts["sizes"][0], facts["sizes"][1])
+        shards.append(FilteredShard(number, place, corpus, facts["first"], facts["read"], start, facts["pairs"], sizes))
+        counts[corpus].merge(map(FilteredPairs.load, facts["filtered"]))
+        read[corpus] += facts["read"]
+        passed[corpus] += facts["pairs"]
+        for counter, found in zip(counters, facts["overlap"], strict=True):
+            counter.merge(found)
+    ends = np.cumsum(passed).tolist()
+    corpora = [
+        FilteredCorpus(paths(corpus), read[place], ends[place] - passed[place], ends[place], counts[place].facts())
+        for place, corpus in enumerate(data.train)
+    ]
+    return corpora, shards
+
+
+def _all(shards: Sequence[FilteredShard]) -> NDArray[np.bool_]:
+    kept: NDArray[np.bool_] = np.broadcast_to(np.True_, (sum(shard.pairs for shard in shards),))
+    return kept
+
+
+def _find_kept(folder: Path, shards: Sequence[FilteredShard], *, processes: int) -> NDArray[np.bool_]:
+    """Return for each pair whether no equal pair comes before it, from a file that is made if it is missing."""
+    path = folder / KEPT
+    pairs = sum(shard.pairs for shard in shards)
+    if path.exists() and path.stat().st_size == pairs:
+        return map_array(path, np.bool_)
+    with open(path.with_suffix(".part"), "wb") as stream:
+        for shard in shards:
+            own: NDArray[np.bool_] = np.ones(shard.pairs, dtype=np.bool_)
+            own[read_repeated(shard.folder)] = False
+            stream.write(own.tobytes())
+    if len(shards) > 1 and pairs:
+        kept: NDArray[np.bool_] = np.memmap(stream.name, np.bool_, mode="r+")
+        finder = RepeatFinder([shard.folder for shard in shards], [shard.start for shard in shards])
+        for repeated in map_in_order(partial(_same, finder), ranges(pairs), processes=processes, what=WHAT):
+            kept[repeated] = False
+        kept.flush()  # type: ignore[attr-defined]
+        del kept
+    os.replace(stream.name, path)
+    return map_array(path, np.bool_)
+
+
+def _same(finder: RepeatFinder) -> Callable[[tuple[int, int]], NDArray[np.int64]]:
+    return finder
+
+
+def _with_duplicates(
+    folder: Path, corpora: Sequence[FilteredCorpus], shards: Sequence[FilteredShard], kept: NDArray[np.bool_]
+) -> list[FilteredCorpus]:
+    """Count the duplicates of each corpus among its filtered pairs."""
+    path = folder / DUPLICATES
+    facts = finished_facts(path)
+    if facts is None:
+        counts = [FilterCounts() for _ in corpora]
+        for shard in shards:
+            repeated = np.flatnonzero(~kept[shard.start : shard.end])
+            counts[shard.corpus].merge(_duplicates(shard, repeated))
+        facts = {"duplicates": [each.facts() for each in counts]}
+        write_facts(path, facts)
+        facts = read_facts(path)
+    together = []
+    for corpus, filtered in zip(corpora, facts["duplicates"], strict=True):
+        all_counts = FilterCounts(start=corpus.filtered)
+        all_counts.merge(map(FilteredPairs.load, filtered))
+        together.append(replace(corpus, filtered=all_counts.facts()))
+    return together
+
+
+def _duplicates(shard: FilteredShard, repeated: NDArray[np.int64]) -> Iterable[FilteredPairs]:
+    """Return the count and the first examples of the duplicates of a shard."""
+    if not len(repeated):
+        return ()
+    counts = FilterCounts()
+    texts, lines = shard.texts(), shard.lines()
+    for number in repeated[:MAX_EXAMPLES].tolist():
+        place = np.array([number])
+        counts.add("duplicate", int(lines[number]), *(side.lines(place)[0] for side in texts))
+    (found,) = counts.facts()
+    return (found._replace(pairs=len(repeated)),)
 
 
 def _log_unit(side: str, code: str, *, by_character: bool) -> None:
@@ -316,99 +500,3 @@ def _log_unit(side: str, code: str, *, by_character: bool) -> None:
             "(%s) has lengths in %s.",
             *(side, unit, found.name, code, found.unit),
         )
-
-
-def _add_duplicates(
-    corpus: FilteredCorpus, sources: TextReader, targets: TextReader, lines: NDArray[np.int64], kept: NDArray[np.bool_]
-) -> FilteredCorpus:
-    """Count the duplicates of a corpus among its filtered pairs."""
-    counts = FilterCounts(start=corpus.filtered)
-    for block in _number_blocks(sources, targets, ~kept[corpus.start : corpus.end], corpus.start):
-        for number, source, target in zip(block, sources.lines(block), targets.lines(block), strict=True):
-            counts.add("duplicate", int(lines[number]), source, target)
-    return replace(corpus, filtered=counts.facts())
-
-
-def _number_blocks(
-    sources: TextReader, targets: TextReader, chosen: NDArray[np.bool_], start: int
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the numbers of the chosen pairs in blocks. `chosen` is for the pairs from `start` on."""
-    for first in range(0, len(chosen), BLOCK_PAIRS):
-        numbers: NDArray[np.int64] = np.flatnonzero(chosen[first : first + BLOCK_PAIRS]) + (start + first)
-        sizes = np.cumsum(sources.sizes(numbers) + targets.sizes(numbers)) // BLOCK_CHARACTERS
-        yield from (block for block in np.split(numbers, np.flatnonzero(np.diff(sizes)) + 1) if len(block))
-
-
-class _Writer:
-    def __init__(self, folder: Path) -> None:
-        self.pairs = 0
-        self._sources = TextWriter(folder, "source")
-        self._targets = TextWriter(folder, "target")
-        self._lines = ArrayWriter(folder / "lines", np.int64)
-        self._hashes = ArrayWriter(folder / "hashes", np.uint64)
-
-    def add(
-        self, pairs: Sequence[tuple[str, str]], normalized: Sequence[tuple[str, str]], lines: Sequence[int]
-    ) -> None:
-        self._sources.add([source for source, _ in pairs])
-        self._targets.add([target for _, target in pairs])
-        self._lines.add(np.array(lines, dtype=np.int64))
-        hashes: NDArray[Any] = np.fromiter(map(hash, normalized), dtype=np.int64, count=len(normalized))
-        self._hashes.add(hashes.view(np.uint64))
-        self.pairs += len(pairs)
-
-    def close(self) -> None:
-        for writer in (self._lines, self._hashes):
-            writer.close()
-        for texts in (self._sources, self._targets):
-            texts.close()
-
-
-def comparable_pair(pair: tuple[str, str]) -> tuple[str, str]:
-    """Return a pair in the form in which pairs are compared."""
-    return comparable(pair[0]), comparable(pair[1])
-
-
-def _words(line: str) -> str:
-    return "" if is_blank(line) else comparable(line)
-
-
-def _blocks(pairs: Iterable[tuple[str, str] | MalformedLine]) -> Iterator[list[tuple[str, str] | MalformedLine]]:
-    block: list[tuple[str, str] | MalformedLine] = []
-    characters = 0
-    for pair in pairs:
-        block.append(pair)
-        characters += sum(map(len, pair))
-        if len(block) == BLOCK_PAIRS or characters > BLOCK_CHARACTERS:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block
-
-
-SORTED_AT_ONCE = 1 << 23  # hashes; each takes 24 bytes while it is sorted
-
-
-def first_occurrences(path: Path) -> NDArray[np.bool_]:
-    """Return for each 64-bit hash in a file (uint64) whether no equal hash comes before it.
-
-    Two different pairs share a hash with a probability of about 1 in 10^7 for a corpus of a million pairs.
-    """
-    hashes = map_array(path, np.uint64)
-    first = np.ones(len(hashes), dtype=np.bool_)
-    parts = -(-len(hashes) // SORTED_AT_ONCE)
-    for part in range(parts):
-        numbers = _members(hashes, part, parts) if parts > 1 else np.arange(len(hashes))
-        chosen = hashes[numbers]
-        order = np.argsort(chosen, kind="stable")  # equal hashes stay in the order of the corpus
-        ordered = chosen[order]
-        repeated = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
-        first[numbers[order[repeated]]] = False
-    return first
-
-
-def _members(hashes: NDArray[np.uint64], part: int, parts: int) -> NDArray[np.int64]:
-    found = []
-    for start in range(0, len(hashes), SORTED_AT_ONCE):
-        found.append(np.flatnonzero(hashes[start : start + SORTED_AT_ONCE] % np.uint64(parts) == part) + start)
-    return np.concatenate(found)

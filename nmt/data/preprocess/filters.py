@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -71,8 +71,14 @@ class PairFilter:
     source_by_character: bool
     target_by_character: bool
 
-    def reject(self, source: str, target: str) -> Reason | None:
-        """Return the first reason to leave this pair out; None if the pair is kept."""
+    def reject(self, source: str, target: str, form: tuple[str, str] | None = None) -> Reason | None:
+        """Return the first reason to leave this pair out; None if the pair is kept.
+
+        Args:
+            source: The source line.
+            target: The target line.
+            form: Both in the form of `comparable`, if it is known.
+        """
         plain = source.isprintable() and target.isprintable()
         if not plain or REPLACEMENT in source or REPLACEMENT in target:
             both = f"{source}\t{target}"
@@ -87,8 +93,10 @@ class PairFilter:
         source_words, target_words = source.split(), target.split()
         if not source_words or not target_words:
             return "empty"
-        if self.identical and comparable(source) == comparable(target):
-            return "identical sides"
+        if self.identical:
+            same_source, same_target = form or (comparable(source), comparable(target))
+            if same_source == same_target:
+                return "identical sides"
         return self._reject_lengths(source_words, target_words)
 
     def _reject_lengths(self, source_words: list[str], target_words: list[str]) -> Reason | None:
@@ -148,6 +156,12 @@ class FilteredPairs(NamedTuple):
     pairs: int
     examples: tuple[FilteredExample, ...]
 
+    @classmethod
+    def load(cls, stored: tuple[Reason, int, Sequence[tuple[int, str, str]]]) -> FilteredPairs:
+        """Return what was stored as JSON."""
+        reason, pairs, examples = stored
+        return cls(reason, pairs, tuple(FilteredExample(*example) for example in examples))
+
 
 class FilterCounts:
     """Counts the filtered pairs of one corpus by reason, and keeps the first few of each reason."""
@@ -177,6 +191,13 @@ class FilterCounts:
         if count <= self._max_examples:
             example = FilteredExample(line, self._shorten(source), self._shorten(target))
             self._examples.setdefault(reason, []).append(example)
+
+    def merge(self, filtered: Iterable[FilteredPairs]) -> None:
+        """Add the counts of text that follows the text counted so far."""
+        for reason, pairs, examples in filtered:
+            self._counts[reason] = self._counts.get(reason, 0) + pairs
+            kept = self._examples.setdefault(reason, [])
+            kept += examples[: self._max_examples - len(kept)]
 
     def facts(self) -> tuple[FilteredPairs, ...]:
         """Return the counts and examples of each reason, the most frequent reason first."""

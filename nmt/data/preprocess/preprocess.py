@@ -6,6 +6,10 @@ written once from all of them. Each pass opens each of its files once:
 1. Inspect: all files. The validation and test sets stay in memory. If the data is up to date, this is the only pass.
 2. Filter: the training corpora (or, if only the test sets are new, to count the overlap with them).
 3. Encode: the alignments of the corpora, and the filtered text.
+
+The text is cut into shards, a function of the text alone. Several processes work on them, and memory does not grow with
+the corpus. Finished shards are in a work folder (`nmt.data.preprocess.work_folder`), where an interrupted call is
+resumed. The results do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,12 +28,14 @@ from nmt.config.file_names import path_in
 from nmt.config.schema import Config
 from nmt.cores import available_threads
 from nmt.data.alignments import inspect_alignment
-from nmt.data.atomic_folder import atomic_folder
+from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.corpus import FileFacts, inspect_pair, load_parallel, paths
 from nmt.data.disk import free_bytes, show_bytes
 from nmt.data.folder_lock import lock_folder
-from nmt.data.preprocess.encode_pass import encode
-from nmt.data.preprocess.filter_pass import HeldOutSet, count_overlap, filter_corpora
+from nmt.data.preprocess import shards
+from nmt.data.preprocess.encode_pass import encode, join_shards
+from nmt.data.preprocess.filter_pass import FilterResult, count_overlap, filter_corpora
+from nmt.data.preprocess.overlap import HeldOutSet
 from nmt.data.preprocess.report import (
     Report,
     check_unknown,
@@ -41,24 +46,36 @@ from nmt.data.preprocess.report import (
     read_report,
     write_report,
 )
+from nmt.data.preprocess.work_folder import (
+    WORK_FORMAT,
+    count_shards,
+    finished_facts,
+    make_part,
+    open_work,
+    work_folder,
+    write_facts,
+)
 from nmt.data.shortlist_table import ShortlistTable, shortlist_of
 from nmt.data.store import Store, damaged_files
 from nmt.data.suspicions import log_suspicions
 from nmt.data.tokenizer import SubwordModel, Tokenizers
-from nmt.data.tokenizer_training import TrainResult, train_tokenizers
+from nmt.data.tokenizer_training import TrainResult, UsedLines, train_tokenizers
 from nmt.errors import DataError
 from nmt.log import logger, progress
+from nmt.processes import ProcessLostError
 
 FORMAT = 2
 """Version of the preprocessed data. Every change of layout, filters, normalisation or segmentation raises it.
 
 Data of an earlier version is made again. Only a resumed run uses its own data further.
 """
-SPACE = 3
-"""Bytes that preprocessing needs at most for each byte of text, with its temporary files."""
+SPACE, PAIR_SPACE = 2, 64
+"""Bytes that preprocessing usually needs at most for each byte of text and for each pair, with its temporary files."""
 PACKED, UNPACKING = (".gz", ".bz2", ".xz", ".zst", ".zip"), 4
 """Suffixes of compressed text, and how much larger the text usually is."""
 SOURCE_MODEL, TARGET_MODEL = "source.model", "target.model"
+TOKENIZERS = "tokenizers"
+"""The folder of the trained subword models in the work folder."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,7 @@ def preprocess(
     tokenizers: Tokenizers | None = None,
     wait: bool = True,
     resumed: str | None = None,
+    processes: int | None = None,
 ) -> PreprocessedData:
     """Preprocess the text of an experiment, or reuse the folder of an earlier call with the same text and options.
 
@@ -131,13 +149,17 @@ def preprocess(
         wait: If another process makes the same folder, wait for it and use its results instead of raising an error.
         resumed: The fingerprint of the data of a resumed run. If the text and the options are still the same, its
             folder is used even if an earlier version of preprocessing made it.
+        processes: Number of processes. It affects only speed. Default: `training.threads`, or one for each core.
 
     Raises:
         ConfigError: A user symbol or tag cannot be used.
-        DataError: Text cannot be read or used. No unfinished folder remains.
+        DataError: Text cannot be read or used. No unfinished folder remains, except of a full disk.
+        ProcessLostError: A process was killed, or memory ran out. The finished shards remain.
         UsageError: Another process makes the same folder.
     """
     inspected = inspect(config)
+    # A shard is not divided: a small corpus needs no more than one process.
+    processes = min(processes or _threads(config), 1 + inspected.lines // shards.SHARD_RECORDS)
     if tokenizers is not None:
         tokenizers = tokenizers.with_direction(right_to_left=False)  # both directions share the preprocessed data
     fingerprint = _choose_version(config, inspected, tokenizers, resumed)
@@ -151,14 +173,14 @@ def preprocess(
                 opened = None if force else _open_current(folder, fingerprint, warn=True)
                 if opened is None:
                     log_suspicions(config)
-                    _check_space(config, folder)
-                    with atomic_folder(folder) as temporary:
-                        _build(config, temporary, fingerprint, inspected, tokenizers)
+                    _check_space(config, folder, inspected.lines)
+                    with _work(folder, _work_key(fingerprint, inspected), force=force) as work:
+                        _build(config, folder, work, fingerprint, inspected, tokenizers, processes=processes)
                     opened, made = _open(folder), True
         if made:
             log_report(opened.report)
         else:
-            _update_held_out(config, folder, opened, inspected.held_out)
+            _update_held_out(config, folder, opened, inspected.held_out, processes=processes)
             logger.info("The data in %s is up to date.", folder)
             log_held_out(opened.report)
     return PreprocessedData(
@@ -285,12 +307,14 @@ def _is_intact(folder: Path, opened: _Opened) -> bool:
     return not damaged_files(folder) and models == (facts["source_fingerprint"], facts["target_fingerprint"])
 
 
-def _update_held_out(config: Config, folder: Path, opened: _Opened, held_out: tuple[HeldOutSet, ...]) -> None:
+def _update_held_out(
+    config: Config, folder: Path, opened: _Opened, held_out: tuple[HeldOutSet, ...], *, processes: int
+) -> None:
     """Describe the held-out sets in the report again if they are not those of the configuration."""
     report = opened.report
     described = [(entry["name"], entry["digests"]) for entry in report["held_out"]]
     if described != [(held.name, [file.digest for file in held.text.files]) for held in held_out]:
-        overlaps = count_overlap(held_out, config.data)
+        overlaps = count_overlap(held_out, config.data, processes=processes)
         report["held_out"] = [
             describe_held_out(held, overlap, opened.tokenizers)
             for held, overlap in zip(held_out, overlaps, strict=True)
@@ -298,16 +322,51 @@ def _update_held_out(config: Config, folder: Path, opened: _Opened, held_out: tu
         write_report(folder, report)
 
 
-def _build(config: Config, folder: Path, fingerprint: str, inspected: InspectResult, given: Tokenizers | None) -> None:
-    """Run the stages after inspection in an empty folder."""
-    work = folder / "work"
-    work.mkdir()
+def _work_key(fingerprint: str, inspected: InspectResult) -> str:
+    """Hash all that unfinished work depends on: the overlap with test sets is counted although the data has none."""
+    held_out = [(held.name, [file.digest for file in held.text.files]) for held in inspected.held_out]
+    facts = [fingerprint, held_out, WORK_FORMAT, shards.SHARD_RECORDS, shards.SHARD_BYTES]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@contextmanager
+def _work(folder: Path, key: str, *, force: bool) -> Iterator[Path]:
+    """Yield the work folder for a folder of preprocessed data, and remove it at the end.
+
+    It remains if the work was interrupted from outside and more than one shard is finished.
+    """
+    work = work_folder(folder)
+    if open_work(work, key, force=force):
+        logger.info("Continuing the interrupted preprocessing in %s.", work)
+    try:
+        yield work
+    except (KeyboardInterrupt, OSError, ProcessLostError):
+        if count_shards(work) > 1:
+            logger.info("The finished parts are kept in %s. The same command continues after them.", work)
+        else:
+            remove_folder(work)
+        raise
+    except BaseException:
+        remove_folder(work)
+        raise
+    remove_folder(work)
+
+
+def _build(
+    config: Config,
+    folder: Path,
+    work: Path,
+    fingerprint: str,
+    inspected: InspectResult,
+    given: Tokenizers | None,
+    *,
+    processes: int,
+) -> None:
+    """Run the stages after inspection in a work folder, and make the folder of the data."""
     with progress(inspected.lines, "Filtering", "pairs") as bar:
-        filtered = filter_corpora(config.data, work, inspected.held_out, bar=bar)
+        filtered = filter_corpora(config.data, work, inspected.held_out, bar=bar, processes=processes)
     if given is None:
-        logger.info("Training the subword model on the text of %s pairs.", f"{filtered.count_kept():,}")
-        tags = [corpus.tag for corpus in config.data.train]
-        trained = train_tokenizers(config.tokenizer, tags=tags, sample=filtered.sample_lines)
+        trained = _train(config, filtered, work)
     else:
         trained = TrainResult(given, ())
         _check_tags(config, given.source)
@@ -317,27 +376,47 @@ def _build(config: Config, folder: Path, fingerprint: str, inspected: InspectRes
         for held, overlap in zip(inspected.held_out, filtered.overlap, strict=True)
     ]
     check_unknown("the validation set", held_out[0]["unknown"])
+    threads = _threads(config) if processes == 1 else 1
     with progress(filtered.count_kept(), "Segmenting", "pairs") as bar:
-        encoded = encode(config, filtered, tokenizers, folder, threads=_threads(config), bar=bar)
+        encoded = encode(
+            config, filtered, tokenizers, work, threads=threads, bar=bar, processes=processes, delete_text=True
+        )
     check_unknown("the training text", {name: side.unknown for name, side in encoded.sides.items()})
-    _write_models(folder, tokenizers)
     report = make_report(
         config, fingerprint=fingerprint, filtered=filtered, trained=trained, encoded=encoded, held_out=held_out
     )
-    write_report(folder, report)
-    shutil.rmtree(work)
+    with atomic_folder(folder) as temporary:
+        join_shards(config, encoded, tokenizers, temporary)
+        _write_models(temporary, tokenizers)
+        write_report(temporary, report)
 
 
-def _check_space(config: Config, folder: Path) -> None:
+def _train(config: Config, filtered: FilterResult, work: Path) -> TrainResult:
+    """Train the subword models, or take those that were trained before an interruption."""
+    folder = work / TOKENIZERS
+    facts = finished_facts(folder)
+    if facts is not None:
+        return TrainResult(read_models(folder), tuple(UsedLines(*text) for text in facts["text"]))
+    logger.info("Training the subword model on the text of %s pairs.", f"{filtered.count_kept():,}")
+    tags = [corpus.tag for corpus in config.data.train]
+    trained = train_tokenizers(config.tokenizer, tags=tags, sample=filtered.sample_lines)
+    with make_part(folder) as part:
+        _write_models(part, trained.tokenizers)
+        write_facts(part, {"text": [[text.lines, text.too_long] for text in trained.text]})
+    return trained
+
+
+def _check_space(config: Config, folder: Path, pairs: int) -> None:
     """Warn if the disk may become full."""
     files = [file for corpus in config.data.train for file in paths(corpus)]
     text = sum(os.path.getsize(file) * (UNPACKING if Path(file).suffix in PACKED else 1) for file in files)
+    needed = SPACE * text + PAIR_SPACE * pairs
     free = free_bytes(folder)
-    if free is not None and free < SPACE * text:
+    if free is not None and free < needed:
         logger.warning(
             "%s: the disk has %s free. Preprocessing this text may need %s. Free some space, or set "
             "data.preprocessed_folder to a larger disk.",
-            *(folder.parent, show_bytes(free), show_bytes(SPACE * text)),
+            *(folder.parent, show_bytes(free), show_bytes(needed)),
         )
 
 
@@ -378,7 +457,7 @@ def _explain_disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(
-                f"{folder}: the disk is full. Preprocessing needs up to three times the size of the text. Free some "
+                f"{folder}: the disk is full. Preprocessing needs about twice the size of the text. Free some "
                 "space, or set data.preprocessed_folder to a larger disk."
             ) from error
         raise DataError(f"{error.filename or folder}: {error.strerror or error}.") from error

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from nmt.config.schema import Config, TokenizerConfig
 from nmt.data.lines import is_blank
 from nmt.data.preprocess.encode_pass import EncodedCorpus, EncodeResult
-from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult, HeldOutSet, Overlap
+from nmt.data.preprocess.filter_pass import FilteredCorpus, FilterResult
 from nmt.data.preprocess.filters import Reason
+from nmt.data.preprocess.overlap import HeldOutSet, Overlap
 from nmt.data.preprocess.round_trip import count_round_trips
 from nmt.data.special_tokens import UNK
 from nmt.data.store import CHECKSUM

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nmt.data.text_form import plain_spaces, single_zero_width_spaces, split_clusters
@@ -16,7 +16,7 @@ from nmt.data.tokenizer import SubwordModel
 MAX_CHANGES = 5
 """Kinds of changes in the report."""
 MAX_DIFFERENCES = 200
-"""Changed words whose characters are compared."""
+"""Changed words of a shard whose characters are compared."""
 
 
 class Change(NamedTuple):
@@ -63,10 +63,15 @@ class ChangedWords:
             if text != word and text != _plain(word):
                 self._written[word] = text
 
+    def forget(self) -> None:
+        """Forget all words."""
+        self._written.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self._written)
+
     def changes(self, line: str) -> list[tuple[str, str]]:
         """Return the changed words of a line, each as it is and as it is written; a whole line that was learned too."""
-        if not self._written:
-            return []
         return [
             (word, self._written[word]) for word in dict.fromkeys((line, *line.split(" "))) if word in self._written
         ]
@@ -85,16 +90,16 @@ class RoundTripCounter:
     def add(self, lines: Sequence[str]) -> None:
         """Count some lines."""
         self._lines += len(lines)
-        for line in lines:
+        for line in lines if self._words else ():
             changed = self._words.changes(line)
             if changed:
                 self._changed += 1
                 self._counts.update({each for pair in changed for each in self._compare(*pair)})
 
-    def facts(self) -> RoundTrips:
-        """Return the counts."""
-        frequent = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_CHANGES]
-        return RoundTrips(self._lines, self._changed, tuple(Change(*change, lines=count) for change, count in frequent))
+    def counts(self) -> dict[str, Any]:
+        """Return the counts as a value of JSON, for `RoundTripTotal`."""
+        changes = [[*change, count] for change, count in self._counts.items()]
+        return {"lines": self._lines, "changed": self._changed, "changes": changes}
 
     def _compare(self, word: str, text: str) -> frozenset[tuple[str, str]]:
         """Return the differing parts of two texts."""
@@ -104,6 +109,26 @@ class RoundTripCounter:
                 return frozenset()
             found = self._differences[word, text] = frozenset(differences(_plain(word), text))
         return found
+
+
+class RoundTripTotal:
+    """Adds the counts of the parts of a text."""
+
+    def __init__(self) -> None:
+        self._lines = self._changed = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def merge(self, counts: Mapping[str, Any]) -> None:
+        """Add what `RoundTripCounter.counts` returned."""
+        self._lines += counts["lines"]
+        self._changed += counts["changed"]
+        for before, after, lines in counts["changes"]:
+            self._counts[before, after] += lines
+
+    def facts(self) -> RoundTrips:
+        """Return the total."""
+        frequent = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_CHANGES]
+        return RoundTrips(self._lines, self._changed, tuple(Change(*change, lines=count) for change, count in frequent))
 
 
 def differences(before: str, after: str) -> list[tuple[str, str]]:
@@ -144,4 +169,6 @@ def count_round_trips(model: SubwordModel, lines: Sequence[str]) -> RoundTrips:
     words.learn(texts, model.encode(texts))
     counter = RoundTripCounter(words)
     counter.add(lines)
-    return counter.facts()
+    total = RoundTripTotal()
+    total.merge(counter.counts())
+    return total.facts()

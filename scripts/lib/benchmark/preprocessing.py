@@ -20,7 +20,7 @@ from benchmark.synthetic import stream
 from nmt.config.schema import Config
 from nmt.data.batching import Position
 from nmt.data.lines import read_lines
-from nmt.data.preprocess.encode_pass import encode
+from nmt.data.preprocess.encode_pass import encode, join_shards
 from nmt.data.preprocess.filter_pass import FilterResult, filter_corpora
 from nmt.data.preprocess.preprocess import preprocess
 from nmt.data.store import Store
@@ -75,12 +75,13 @@ class Corpus:
     def encode(self, threads: int) -> float:
         """Return the seconds that segmenting and writing the ids takes."""
         folder = self._new_folder()
-        task = lambda: encode(  # noqa: E731
-            self.config, self._selection, self.tokenizers, folder, threads=threads, bar=Silent()
-        )
-        seconds = seconds_of(task, CPU)
+        seconds = seconds_of(lambda: self._encode(folder, threads), CPU)
         shutil.rmtree(folder)
         return seconds
+
+    def _encode(self, folder: Path, threads: int) -> None:
+        encoded = encode(self.config, self._selection, self.tokenizers, folder, threads=threads, bar=Silent())
+        join_shards(self.config, encoded, self.tokenizers, folder)
 
     def filter_and_encode(self) -> float:
         """Return the seconds of both passes, one after the other, with two threads for segmenting."""
@@ -128,7 +129,7 @@ class Corpus:
     def batch(self) -> float:
         """Return the seconds that an epoch of batches takes to make."""
         folder = self._new_folder()
-        encode(self.config, self._selection, self.tokenizers, folder, threads=2, bar=Silent())
+        self._encode(folder, 2)
         store = Store(folder)
         seconds = seconds_of(lambda: epoch(store, self.tokenizers, seed=self.seed), CPU)
         shutil.rmtree(folder)
