@@ -160,7 +160,7 @@ def _write_pictures(output: AttentionOutputFile, lines: Lines) -> None:
         if line is None:
             continue
         attention = _map(line, output.level)
-        families = fonts.families([*attention.source.texts, *attention.target.texts])
+        families = fonts.families([*attention.source.texts, *attention.target.texts], format=format)
         titles = [f"line {line.line}" if output.folder else "", _note(line)]
         image = draw_heatmap(attention, families=families, title=": ".join(filter(None, titles)), format=format)
         path = output.path or STANDARD_STREAM

@@ -25,7 +25,8 @@ def plot_style(families: Sequence[str]) -> Iterator[None]:
     """Apply the style during the block: dark on white, independent of the user's matplotlib settings.
 
     Args:
-        families: Font families, in the order in which they are searched for a glyph.
+        families: Font families, in the order in which they are searched for a glyph. With `sans-serif` among them, the
+            text of an SVG is text, in the fonts of the program that shows it. Otherwise, its glyphs are shapes.
     """
     settings = {
         "font.family": list(families),
@@ -38,6 +39,7 @@ def plot_style(families: Sequence[str]) -> Iterator[None]:
         "figure.facecolor": "white",
         "xtick.color": INK,
         "ytick.color": INK,
+        "svg.fonttype": "none" if "sans-serif" in families else "path",
         "svg.hashsalt": "nmt",  # makes the bytes of an SVG reproducible
     }
     with matplotlib.rc_context(), warnings.catch_warnings():

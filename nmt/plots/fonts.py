@@ -1,7 +1,8 @@
 """Search for fonts that cover the characters of a text.
 
 matplotlib includes DejaVu Sans, which covers Latin, Greek, Cyrillic, Arabic, Hebrew and other scripts, but none of
-East or South Asia. For those, `find_families` searches the fonts of the system.
+East or South Asia. For those, `find_families` searches the fonts of the system. Without such a font, an SVG leaves the
+choice of the font to the program that shows it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontEntry, fontManager
 
 from nmt.log import logger
+from nmt.plots.canvas import ImageFormat
 
 BASE_FAMILY = "DejaVu Sans"
+VIEWER_FAMILY = "sans-serif"
+"""Stands for the fonts of the program that shows an SVG."""
 MAX_SHOWN_CHARACTERS = 5
 
 # The first word of a character's Unicode name is its script, with these exceptions.
@@ -55,10 +59,15 @@ class Fonts:
     def __init__(self) -> None:
         self._warned_scripts: set[str] = set()
 
-    def families(self, texts: Iterable[str]) -> list[str]:
-        """Return font families that cover the characters of `texts`, in order of preference."""
+    def families(self, texts: Iterable[str], *, format: ImageFormat) -> list[str]:
+        """Return font families that cover the characters of `texts`, in order of preference.
+
+        For an SVG, `VIEWER_FAMILY` is the last one if this machine has no font for some characters.
+        """
         characters = {character for text in texts for character in text if character.isprintable()}
         families, missing = find_families(characters)
+        if missing and format == "svg":
+            return [*families, VIEWER_FAMILY]
         for script in sorted({script_of(character) for character in characters}):
             missing_of_script = sorted(character for character in missing if script_of(character) == script)
             if missing_of_script:
@@ -131,5 +140,5 @@ def _missing_font(script: str, characters: list[str]) -> str:
         font = "Noto Sans CJK" if script in SANS_CJK else f"Noto Sans {script}"
     return (
         f"{script}: no installed font has {shown}. The picture shows boxes instead. Install a font such as {font}, "
-        "or write HTML (-o FILE.html), which uses the fonts of the browser."
+        "or write SVG or HTML (-o FILE.svg, -o FILE.html), which use the fonts of the viewer."
     )

@@ -8,16 +8,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from rich.cells import cell_len
 
 from nmt.data.tokenizer import WORD_START
 from nmt.inference.attention_map import AttentionMap
 from nmt.plots.canvas import FAINT_INK, ImageFormat, plot_style, render
+from nmt.plots.fonts import VIEWER_FAMILY
 
 CELL = 0.25
 """Inches."""
 BAR_WIDTH, BAR_HEIGHT, BAR_GAP = 0.13, 1.5, 0.25
 """Size of the colour bar and its distance from the map, in inches."""
 MAX_LABEL_LENGTH = 28
+WIDE_CHARACTER = 4.0
+"""Points by which a wide character without a font is wider than matplotlib measures it."""
 
 
 def draw_heatmap(attention: AttentionMap, *, families: Sequence[str], title: str, format: ImageFormat) -> bytes:
@@ -38,7 +42,7 @@ def draw_heatmap(attention: AttentionMap, *, families: Sequence[str], title: str
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         mesh = _draw_cells(axes, attention)
-        _draw_labels(axes, attention)
+        _draw_labels(axes, attention, viewer_fonts=VIEWER_FAMILY in families)
         bar_height = min(BAR_HEIGHT, height)
         bar = figure.add_axes(
             (1 + BAR_GAP / width, 1 - bar_height / height, BAR_WIDTH / width, bar_height / height)  # right of the map
@@ -63,20 +67,28 @@ def _draw_cells(axes: Axes, attention: AttentionMap) -> QuadMesh:
     return mesh
 
 
-def _draw_labels(axes: Axes, attention: AttentionMap) -> None:
+def _draw_labels(axes: Axes, attention: AttentionMap, *, viewer_fonts: bool) -> None:
+    """Draw the units along both axes.
+
+    Args:
+        axes: Where the cells are.
+        attention: The units.
+        viewer_fonts: Whether the viewer selects fonts. Wide characters then need more space than matplotlib measures.
+    """
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    sources, targets = map(short_label, attention.source.texts), map(short_label, attention.target.texts)
-    axes.set_xticks(np.arange(attention.weights.shape[1]) + 0.5, list(sources))
-    axes.set_yticks(np.arange(attention.weights.shape[0]) + 0.5, list(targets))
+    sources, targets = ([short_label(text) for text in one.texts] for one in (attention.source, attention.target))
+    axes.set_xticks(np.arange(attention.weights.shape[1]) + 0.5, sources)
+    axes.set_yticks(np.arange(attention.weights.shape[0]) + 0.5, targets)
     axes.tick_params(length=0, pad=3)
     for text in axes.get_xticklabels():
         text.set(rotation=55, ha="left", va="bottom", rotation_mode="anchor")
     for units, labels in ((attention.source, axes.get_xticklabels()), (attention.target, axes.get_yticklabels())):
         for position in units.ends:
             labels[position].set_color(FAINT_INK)
-    axes.set_xlabel("source", fontsize=8, labelpad=6)
-    axes.set_ylabel("translation", fontsize=8, labelpad=6)
+    for set_label, name, shown in ((axes.set_xlabel, "source", sources), (axes.set_ylabel, "translation", targets)):
+        wide = max(cell_len(one) - len(one) for one in shown) if viewer_fonts else 0
+        set_label(name, fontsize=8, labelpad=6 + WIDE_CHARACTER * wide)
 
 
 def short_label(text: str) -> str:

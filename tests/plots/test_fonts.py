@@ -30,7 +30,7 @@ def test_a_script_without_fonts_is_named_once(
     without_fonts_for(character, monkeypatch)
     fonts = Fonts()
     for _ in range(2):
-        assert fonts.families([f"a{character}"])[0] == BASE_FAMILY
+        assert fonts.families([f"a{character}"], format="png") == [BASE_FAMILY]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.text.count(f"{script}: no installed font has {character}") == 1
     assert "Noto Sans" in caplog.text
@@ -39,12 +39,26 @@ def test_a_script_without_fonts_is_named_once(
         draw_heatmap(small_map(character), families=[BASE_FAMILY], title="", format="png")
 
 
+def test_without_a_font_the_text_of_an_svg_is_left_to_the_viewer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_fonts_for("한", monkeypatch)
+    for text, is_text in (("한국어", True), ("English", False)):
+        families = Fonts().families([text], format="svg")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            image = draw_heatmap(small_map(text), families=families, title="", format="svg").decode()
+        assert (f">{text}</text>" in image) == is_text
+        assert ("sans-serif;" in image) == is_text
+    assert caplog.text == ""
+
+
 def test_a_font_that_has_the_characters_is_found(caplog: pytest.LogCaptureFixture) -> None:
     """The character is in STIX, which matplotlib brings too, but not in DejaVu Sans."""
     base = font_manager.get_font(font_manager.findfont(BASE_FAMILY)).get_charmap()
     stix = font_manager.get_font(font_manager.findfont("STIXGeneral")).get_charmap()
     character = chr(min(set(stix) - set(base)))
-    families = Fonts().families([f"a {character}"])
+    families = Fonts().families([f"a {character}"], format="svg")
     assert families[0] == BASE_FAMILY
     assert len(families) == 2
     assert caplog.text == ""
@@ -57,7 +71,7 @@ def test_fonts_that_were_installed_since_are_noticed(monkeypatch: pytest.MonkeyP
     others = [font for font in fontManager.ttflist if font.name == BASE_FAMILY]
     monkeypatch.setattr(fontManager, "ttflist", others)
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [path, __file__])
-    assert Fonts().families([character]) == [BASE_FAMILY, "STIXGeneral"]
+    assert Fonts().families([character], format="png") == [BASE_FAMILY, "STIXGeneral"]
 
 
 def test_scripts_have_names() -> None:

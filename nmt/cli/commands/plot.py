@@ -102,7 +102,7 @@ def _draw(path: Path, runs: list[RunRecords], selected: Sequence[str]) -> None:
     if not names:
         raise DataError("The metrics of the runs are empty. Wait for the first log line of training.")
     format: Literal["png", "svg"] = "svg" if path.suffix.lower() == ".svg" else "png"
-    families = Fonts().families(run.name for run in runs)
+    families = Fonts().families((run.name for run in runs), format=format)
     image = draw_curves(runs, names, families=families, format=format)
     with open_whole(path) as stream:
         stream.write(image)
