@@ -1,4 +1,4 @@
-"""Writes the notebook of each lesson: a page of docs/concepts whose code blocks are cells.
+"""Writes the notebook of each lesson: a page of docs, in each language, whose code blocks are cells.
 
 The page is what people edit and review. Its `.ipynb` is generated with jupytext. A test compares them and runs the
 cells.
@@ -14,13 +14,13 @@ from typing import Any
 import jupytext
 import nbformat
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "concepts"
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def lessons() -> list[Path]:
     """Return the pages that are notebooks."""
-    return sorted(FOLDER.glob("lesson*.md"))
+    return sorted(FOLDER.rglob("lesson*.md"))
 
 
 def notebook(page: Path) -> Any:

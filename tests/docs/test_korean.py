@@ -30,6 +30,8 @@ ENGLISH_OF = {
 KOREAN_OF = {english: page for page, english in ENGLISH_OF.items()} | {"docs/index.md": "docs/ko/index.md"}
 
 FENCE = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"#.*|(?<=\"{3}).*?(?=\"{3})")
+"""Comments and docstrings, which are in the language of the page."""
 EQUATIONS = re.compile(r"(?:^ {4}\S.*\n)+", flags=re.MULTILINE)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
@@ -121,10 +123,14 @@ def _kind(block: str) -> str:
 
 FACTS: dict[str, Callable[[str, Page], list[str]]] = {
     "blocks": lambda text, page: [f"{count}: {kind}" for count, kind in enumerate(blocks(text), start=1)],
-    "code blocks": lambda text, page: FENCE.findall(text),
-    "symbols of equations": lambda text, page: list(re.sub(r"\s", "", WORD.sub("", "".join(EQUATIONS.findall(text))))),
+    "code blocks": lambda text, page: [COMMENT.sub("", block) for block in FENCE.findall(text)],
+    "symbols of equations": lambda text, page: list(
+        re.sub(r"\s", "", WORD.sub("", "".join(EQUATIONS.findall(FENCE.sub("", text)))))
+    ),
     "numbers": lambda text, page: NUMBER.findall(prose(text)),
-    "names in code font": lambda text, page: CODE.findall(LINK.sub(r"\1", FENCE.sub("", text))),
+    "names in code font": lambda text, page: CODE.findall(
+        LINK.sub(r"\1", FENCE.sub("", text)).replace("`docs/ko/", "`docs/")
+    ),
     "links": lambda text, page: [page.target(link) for _, link in LINK.findall(FENCE.sub("", text))],
     "pictures": lambda text, page: [
         page.target(link).replace("/images/ko/", "/images/") for link in PICTURE.findall(text)
@@ -251,6 +257,7 @@ def toy(text: str) -> list[str]:
 def test_other_words_are_no_difference() -> None:
     assert toy(ENGLISH) == []
     assert toy(ENGLISH.replace("Words and", "Other words, and")) == []
+    assert toy(ENGLISH.replace("# 7", "# a comment")) == []
 
 
 def test_a_korean_digit_for_an_english_word_is_no_difference() -> None:

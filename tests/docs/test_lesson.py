@@ -12,7 +12,7 @@ import pytest
 from cli_tools import ROOT
 from notebooks import lessons, notebook
 
-PAGES = pytest.mark.parametrize("page", lessons(), ids=lambda page: page.name)
+PAGES = pytest.mark.parametrize("page", lessons(), ids=lambda page: str(page.relative_to(ROOT)))
 ANSWER = re.compile(r"<details markdown>\n<summary>.*?</summary>\n(.*?)</details>", flags=re.DOTALL)
 CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 QUICK = "UPDATES = 3"
