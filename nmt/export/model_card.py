@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from nmt.config.schema import PAIR_FILES, PairConfig
 from nmt.data.languages import canonical_code, find_language
 from nmt.errors import DataError
 from nmt.evaluation.compare.result import NAMES
-from nmt.inference.model_file import TRAINING_TEXT, ModelFile
+from nmt.inference.model_file import TRAINING_TEXT, VALIDATION, VALIDATION_SIGNATURES, ModelFile
 from nmt.small_files import finite_number, read_json
 from nmt.terminal import on_one_line
 
@@ -174,13 +174,24 @@ def _scores(model: ModelFile, tests: Sequence[Mapping[str, Any]]) -> Iterator[st
         found = ", ".join(f"{NAMES[name]} {value:.2f}" for name, value in validation.items())
         yield from [""] * bool(tests)
         yield f"Validation set, which selected the model in training: {found}."
+        yield from _validation_signatures(model, validation)
         yield "These scores are too high for a comparison with test sets."
     if not (tests or validation):
         yield "The model file has no scores. `nmt evaluate` computes them."
 
 
+def _validation_signatures(model: ModelFile, scores: Iterable[str]) -> Iterator[str]:
+    stored = model.provenance.get(VALIDATION_SIGNATURES)
+    if not isinstance(stored, dict):
+        return
+    known = [(NAMES[name], stored[name]) for name in scores if isinstance(stored.get(name), str)]
+    if known:
+        found = ", ".join(f"{name} {markdown(signature, MAX_SIGNATURE)}" for name, signature in known)
+        yield f"Signatures of sacreBLEU: {found}."
+
+
 def _validation(model: ModelFile) -> Iterator[tuple[str, float]]:
-    found = model.provenance.get("validation")
+    found = model.provenance.get(VALIDATION)
     if not isinstance(found, dict):
         return
     for name in NAMES:

@@ -69,6 +69,8 @@ METADATA = (
 """The keys of the metadata of this version."""
 TRAINING_TEXT = "training_text"
 """The key of the provenance with facts about the training text, see `nmt.data.familiarity`."""
+VALIDATION, VALIDATION_SIGNATURES = "validation", "validation_signatures"
+"""The keys of the provenance with the scores of the validation set, and with the signatures of sacreBLEU."""
 WEIGHT_TYPES = ("F32", "F16", "BF16", "F64")
 """Types of stored weights. Networks compute in float32."""
 PREFIX, SHORTLIST = "shortlist.", ("translations", "frequent")
@@ -384,7 +386,9 @@ def _load_checkpoint(path: Path) -> ModelFile:
     try:
         base = load_model(best) if best.is_file() else _model_of_run(run)
         state = parse_json(read_small_file(path.with_name(STATE_NAME)), strict=False)
-        provenance = {name: value for name, value in base.provenance.items() if name not in ("validation", "tuned")}
+        provenance = dict(base.provenance)
+        for name in (VALIDATION, VALIDATION_SIGNATURES, "tuned"):
+            provenance.pop(name, None)
         facts = {"update": int(state["train_state"]["update"]), "data_fingerprint": str(state["data_fingerprint"])}
     except (OSError, JSONError, NMTError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.parent}: the checkpoint cannot be used as a model: {error}") from error

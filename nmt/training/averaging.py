@@ -25,7 +25,7 @@ from nmt.inference.find_model import (
     is_checkpoint,
     run_of_checkpoint,
 )
-from nmt.inference.model_file import ModelFile, load_model, save_model
+from nmt.inference.model_file import VALIDATION, VALIDATION_SIGNATURES, ModelFile, load_model, save_model
 from nmt.inference.torch_tensors import raw_tensors, read_tensors
 
 Weights = dict[str, Tensor]
@@ -286,17 +286,22 @@ def _task(file: ModelFile) -> dict[str, object]:
 
 
 def save_average(file: ModelFile, path: Path, *, scores: Mapping[str, float] | None) -> None:
-    """Write an averaged model. `scores`, measured on the validation set, replace those of its base model.
+    """Write an averaged model with its scores on the validation set. None: they are not known.
 
     Raises:
         CheckpointError: The file cannot be written.
     """
-    validation = {} if scores is None else {"validation": dict(scores)}
+    # The stored ones are those of the base model, perhaps of another version of sacreBLEU.
+    provenance = {
+        key: value for key, value in file.provenance.items() if key not in (VALIDATION, VALIDATION_SIGNATURES)
+    }
+    if scores is not None:
+        provenance[VALIDATION] = dict(scores)
     save_model(
         path,
         weights=file.tensors,
         config=file.config,
         tokenizers=file.tokenizers,
-        provenance={**file.provenance, **validation},
+        provenance=provenance,
         shortlist=file.shortlist,
     )

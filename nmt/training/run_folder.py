@@ -34,7 +34,7 @@ from nmt.data.store import LINKS, SIDES
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, UsageError
 from nmt.inference.find_model import RUNS
-from nmt.inference.model_file import TRAINING_TEXT, load_model
+from nmt.inference.model_file import TRAINING_TEXT, VALIDATION, VALIDATION_SIGNATURES, load_model
 from nmt.log import logger
 from nmt.small_files import JSONError, parse_json, regular_lines
 from nmt.training.checkpoint import Checkpoint, load_checkpoint
@@ -397,7 +397,13 @@ def _program() -> str:
 
 
 def provenance(
-    *, fingerprint: str, update: int, seconds: float, scores: dict[str, float], training_text: TrainingText
+    *,
+    fingerprint: str,
+    update: int,
+    seconds: float,
+    scores: dict[str, float],
+    signatures: dict[str, str],
+    training_text: TrainingText,
 ) -> dict[str, Any]:
     """Return the provenance of a model: data, update, training time, validation scores, command, versions, date."""
     return {
@@ -405,7 +411,8 @@ def provenance(
         TRAINING_TEXT: training_text.stored(),
         "update": update,
         "training_seconds": round(seconds, 1),
-        "validation": scores,
+        VALIDATION: scores,
+        VALIDATION_SIGNATURES: signatures,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [_program(), *sys.argv[1:2]],
         "versions": {

@@ -324,8 +324,8 @@ class Trainer:
             write_translations(self.run.translations / f"valid-{state.update:06d}.txt", result.translations)
         if best:
             state.best, state.best_score, state.best_update = mark, mark.score, state.update
-            self._save_model(self.run.best, weights, result.scores)
-        self._keep_best(weights, mark.rank, result.scores, final=final)
+            self._save_model(self.run.best, weights, result)
+        self._keep_best(weights, mark.rank, result, final=final)
         if final:
             return False
         progress_made = self._record_progress(mark)
@@ -379,7 +379,7 @@ class Trainer:
                 *(metric, result.scores[metric], noise.chance, noise.error),
             )
 
-    def _keep_best(self, weights: Weights, rank: float, scores: dict[str, float], *, final: bool) -> None:
+    def _keep_best(self, weights: Weights, rank: float, result: ValidationResult, *, final: bool) -> None:
         """Keep the models of the `keep_best` best validations in `models/`."""
         count, kept = self.options.keep_best, self.state.kept
         if count < 2 or final or not math.isfinite(rank):
@@ -388,7 +388,7 @@ class Trainer:
         ranked = sorted([*(pair for pair in kept if pair[0] != update), (update, rank)], key=lambda pair: -pair[1])
         self.state.kept = ranked[:count]
         if (update, rank) in self.state.kept:
-            self._save_model(self.run.model(update), weights, scores)
+            self._save_model(self.run.model(update), weights, result)
         for old, _ in ranked[count:] if self.ranks.is_first else []:
             self.run.model(old).unlink(missing_ok=True)
 
@@ -431,7 +431,7 @@ class Trainer:
 
     # ----------------------------------------------------------------------------------------- saving, stopping
 
-    def _save_model(self, path: Path, weights: Weights, scores: dict[str, float]) -> None:
+    def _save_model(self, path: Path, weights: Weights, result: ValidationResult) -> None:
         if not self.ranks.is_first:
             return
         save_model(
@@ -443,7 +443,8 @@ class Trainer:
                 fingerprint=self.fingerprint,
                 update=self.state.update,
                 seconds=self.state.seconds,
-                scores=scores,
+                scores=result.scores,
+                signatures=result.signatures or {},
                 training_text=self.training_text,
             ),
             shortlist=self.shortlist,

@@ -28,7 +28,7 @@ from nmt.inference.streaming import SourceLine
 from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import LongLines, Translator
 from nmt.log import logger
-from nmt.metrics.corpus import clear_tokenizer_caches, score
+from nmt.metrics.corpus import MetricScore, clear_tokenizer_caches, score
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.improvement import SIGNIFICANT, Mark, ScoreNoise, score_noise
@@ -96,6 +96,8 @@ class ValidationResult(NamedTuple):
     seconds: float
     noise: ScoreNoise | None = None
     """The precision of the score that selects the best model; None if that is the loss or the perplexity."""
+    signatures: dict[str, str] | None = None
+    """sacreBLEU's signature of each metric of the translations."""
 
 
 class _LongLines(LongLines):
@@ -159,27 +161,29 @@ class Validator:
         loss = self._loss(model)
         translations = self._translate(model) if self.options.metrics else []
         found = self.ranks.from_first(lambda: self._result(loss, translations, began))
-        scores, seconds, noise = found
-        return ValidationResult(scores, translations, seconds, None if noise is None else ScoreNoise(*noise))
+        scores, seconds, noise, signatures = found
+        noise = None if noise is None else ScoreNoise(*noise)
+        return ValidationResult(scores, translations, seconds, noise, signatures)
 
     def _result(self, loss: float, translations: list[str], began: float) -> Any:
-        """Return the scores, the duration and the noise."""
+        """Return the scores, the duration, the noise and the signatures."""
         scores = {"loss": loss, "perplexity": perplexity(loss)}
-        noise = None
+        noise, signatures = None, {}
         if translations:
-            scores |= self._score(translations)
+            measured = self._score(translations)
+            scores |= {name: each.value for name, each in measured.items()}
+            signatures = {name: each.signature for name, each in measured.items()}
             self._log_samples(translations)
             metric = self.options.metric
             if metric in ("bleu", "chrf"):
                 noise = score_noise(translations, self.references, metric=metric, **self._metric_options)
             clear_tokenizer_caches()
-        return scores, time.monotonic() - began, noise
+        return scores, time.monotonic() - began, noise, signatures
 
-    def _score(self, translations: Sequence[str]) -> dict[str, float]:
+    def _score(self, translations: Sequence[str]) -> dict[str, MetricScore]:
         """Score the translations of the first lines."""
         references = self.references[: len(translations)]
-        results = score(translations, references, metrics=self.options.metrics, **self._metric_options)
-        return {name: result.value for name, result in results.items()}
+        return score(translations, references, metrics=self.options.metrics, **self._metric_options)
 
     @property
     def _metric_options(self) -> dict[str, Any]:

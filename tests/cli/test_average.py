@@ -60,6 +60,9 @@ def test_the_last_checkpoints_of_a_run(tmp_path: Path) -> None:
     assert (file.shortlist.translations == base.shortlist.translations).all()
     assert file.config == base.config
     assert [Path(name).name for name in file.provenance["averaged"]] == [path.name for path in checkpoints()[-3:]]
+    scored = nmt("evaluate", "--model", str(RUN), "--source", "valid.en", "--reference", "valid.de", "--json")
+    assert json.loads(scored.stdout)[0]["signatures"]["bleu"] == base.provenance["validation_signatures"]["bleu"]
+    assert "validation_signatures" not in file.provenance
     scored = nmt("evaluate", "--model", str(output), "--source", "valid.en", "--reference", "valid.de", "--json")
     assert f"{json.loads(scored.stdout)[0]['bleu']:.2f}" == lines[2].split()[1]
 

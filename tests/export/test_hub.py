@@ -104,6 +104,16 @@ def test_licences_are_those_of_the_configuration(model_path: Path, tmp_path: Pat
 def test_validation_scores_are_shown_and_damaged_ones_left_out(model_path: Path) -> None:
     model = load_model(model_path)
     assert "BLEU 12.30, chrF 40.00" in model_card(changed(model, {"validation": {"bleu": 12.3, "chrf": 40.0}}))
+    scores = {"bleu": 12.3, "chrf": 40.0, "loss": 1.0}
+    for stored in ({"bleu": SIGNATURE, "loss": "x"}, {"bleu": SIGNATURE, "chrf": [1]}):
+        card = model_card(changed(model, {"validation": scores, "validation_signatures": stored}))
+        assert f"Signatures of sacreBLEU: BLEU {markdown(SIGNATURE, 300)}.\n" in card
+    hostile = {"bleu": "<b>](https://x) " * 1_000}
+    card = model_card(changed(model, {"validation": scores, "validation_signatures": hostile}))
+    assert "<b>" not in card
+    assert len(card) < 20_000
+    for damaged in ([1], "x", {}):
+        assert "Signatures" not in model_card(changed(model, {"validation": scores, "validation_signatures": damaged}))
     for damaged in ([1], "x", {"bleu": "9|9"}, {"bleu": 1e300}, {"bleu": True}, {"bleu": None}, {"loss": 1.0}):
         assert "has no scores" in model_card(changed(model, {"validation": damaged}))
     for pairs in ("<b>", True, -1, 10**30, [1]):

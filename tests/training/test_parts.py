@@ -304,7 +304,7 @@ def test_contradictions_name_the_options_that_differ() -> None:
 )
 def test_a_model_says_what_command_made_it(program: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [program, "train", "my.yaml"])
-    made = provenance(fingerprint="", update=1, seconds=1.0, scores={}, training_text=TrainingText({}))
+    made = provenance(fingerprint="", update=1, seconds=1.0, scores={}, signatures={}, training_text=TrainingText({}))
     assert made["command"] == [name, "train"]
 
 
