@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,32 +58,24 @@ class BulkWorkerMaker:
     """Describes a worker for texts and documents. It can be sent to another process.
 
     Attributes:
-        maker: describes the writer of texts.
+        makers: describe the writers, by the value of `Work.protect`.
     """
 
-    maker: WriterMaker
+    makers: Mapping[bool, Callable[[], LineWriter]]
 
     def __call__(self) -> Callable[[Work], list[str]]:
-        """Make the worker, which loads the models when it gets the first lines."""
-        writers = _Writers(self.maker)
-        return lambda work: writers.get(protect=work.protect)(work.lines)
+        """Make the worker."""
+        writers = {protect: maker() for protect, maker in self.makers.items()}
+        return lambda work: writers[work.protect](work.lines)
 
 
-class _Writers:
-    """Writers of texts and of documents, each made when it is needed."""
-
-    def __init__(self, maker: WriterMaker) -> None:
-        self._maker = maker
-        self._made: dict[bool, LineWriter] = {}
-
-    def get(self, *, protect: bool) -> LineWriter:
-        unchanged = not protect or self._maker.decoding.get("protect") is not None
-        if unchanged not in self._made:
-            maker = self._maker
-            if not unchanged:
-                maker = replace(maker, decoding={**maker.decoding, "protect": True})
-            self._made[unchanged] = maker()
-        return self._made[unchanged]
+def makers_for(maker: WriterMaker, tasks: Sequence[FileTask]) -> dict[bool, WriterMaker]:
+    """Return the makers of the writers that the files need, by the value of `Work.protect`."""
+    documents = {document_kind(task.source) is not None for task in tasks}
+    protect = maker.decoding.get("protect") is not False
+    return {
+        kind: replace(maker, decoding={**maker.decoding, "protect": protect}) if kind else maker for kind in documents
+    }
 
 
 @dataclass(eq=False)
@@ -206,9 +198,11 @@ class BulkTranslation:
     def _translated(self, tasks: Sequence[FileTask], pool: WorkerPool | None) -> Iterator[tuple[_Job, Iterator[str]]]:
         """Yield each job with its translations, which are read before the next job."""
         if pool is None:
-            writers = _Writers(self._maker)
+            writers: dict[bool, LineWriter] = {}
             for job in self._jobs(tasks):
-                yield job, writers.get(protect=job.protect).write(job.lines(), job.windowing)
+                if job.protect not in writers:
+                    writers[job.protect] = makers_for(self._maker, [job.task])[job.protect]()
+                yield job, writers[job.protect].write(job.lines(), job.windowing)
             return
         results = in_order(pool, self._windows(tasks))
         for job, group in itertools.groupby(results, key=lambda result: result[0].job):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.loading import load_models
 from nmt.cli.schema_options import COMPUTATION
 from nmt.errors import UsageError
-from nmt.inference.find_model import find_models
+from nmt.inference.find_model import find_models, is_checkpoint
 from nmt.inference.model_file import model_identity
 from nmt.inference.output.formats import Layout, format_translation
 from nmt.inference.streaming import WHOLE_TEXT, SourceLine, Windowing
@@ -57,6 +58,25 @@ class WriterMaker:
             **{f"--{name.replace('_', '-')}": value for name, value in decoding.items()},
         }
 
+    def packed(self) -> PackedMaker:
+        """Return a maker that has the content of its files, for machines without access to them.
+
+        The weights of a checkpoint, which needs other files of its run, and folders of models stay paths.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        models = [
+            PackedFile.read(path) if path.is_file() and not is_checkpoint(path) else path
+            for path in find_models(self.models)
+        ]
+        constraints = {
+            name: PackedFile.read(path)
+            for name, path in (("avoid", self.constraints.avoid), ("terminology", self.constraints.terminology))
+            if path is not None
+        }
+        return PackedMaker(self, models, constraints)
+
     def __call__(self) -> LineWriter:
         """Load the models.
 
@@ -80,6 +100,48 @@ class WriterMaker:
         data = models[0].config.data
         languages = (data.source_language, data.target_language)
         return LineWriter(translator, self.layout, languages=languages, windowing=self.windowing)
+
+
+class PackedFile(NamedTuple):
+    """The name and the content of a file."""
+
+    name: str
+    content: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> PackedFile:
+        """Read a file."""
+        return cls(path.name, path.read_bytes())
+
+    def write(self, folder: Path) -> Path:
+        """Write the file into a new folder below another one, and return its path."""
+        path = Path(tempfile.mkdtemp(dir=folder), self.name)
+        path.write_bytes(self.content)
+        return path
+
+
+@dataclass(frozen=True)
+class PackedMaker:
+    """Describes a line writer, with the content of its files.
+
+    Attributes:
+        maker: the writer. Its models are replaced.
+        models: the model files. A path is the same on all machines.
+        constraints: the constraint files by the name of their attribute in `ConstraintFiles`.
+    """
+
+    maker: WriterMaker
+    models: Sequence[PackedFile | Path]
+    constraints: Mapping[str, PackedFile]
+
+    def __call__(self) -> LineWriter:
+        """Write the files, and load the models. The files are deleted at once."""
+        with tempfile.TemporaryDirectory(prefix="nmt-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            models = [model if isinstance(model, Path) else model.write(folder) for model in self.models]
+            constraints = {name: file.write(folder) for name, file in self.constraints.items()}
+            maker = replace(self.maker, models=models, constraints=ConstraintFiles(**constraints))
+            return maker()
 
 
 class LineWriter:

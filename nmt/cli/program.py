@@ -35,6 +35,7 @@ EXTRAS = {
     "zstandard": ("zstandard", "zst"),
     "onnx": ("ONNX", "fast"),
     "onnxruntime": ("ONNX Runtime", "fast"),
+    "ray": ("Ray", "ray"),
 }
 """Packages that the basic installation does not have: their names, and the extras that install them."""
 

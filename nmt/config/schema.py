@@ -573,6 +573,11 @@ class TrainingConfig(Section):
     """Number of best models that are kept. From 2 on, they are in the folder `models` of the run too."""
     tensorboard: bool = True
     """Write TensorBoard curves if the package is installed."""
+    track: list[Literal["mlflow", "trackio", "wandb"]] = []
+    """Other programs that show the measurements of the run: MLflow, trackio, Weights & Biases.
+
+    They store them on this machine, unless their environment variables name a server. A tracker that fails is left out
+    with a warning."""
 
 
 class DecodingConfig(Section):

@@ -31,7 +31,7 @@ from nmt.training.train import train_or_resume
 # Options that change neither the model nor its translations, and the length limits, which training itself sets.
 MAY_CHANGE = re.compile(
     r"name|data\.preprocessed_folder|decoding\.(max_source_pieces|max_length_ratio|batch_sentences|threads)|"
-    r"training\.(threads|log_every|checkpoint_every_(updates|minutes)|keep_checkpoints|keep_best|tensorboard|validation\.samples)"
+    r"training\.(threads|log_every|checkpoint_every_(updates|minutes)|keep_checkpoints|keep_best|tensorboard|track|validation\.samples)"
 )
 SHOWN_OPTIONS = 5
 INTERRUPTED = (130, 143)

@@ -1,16 +1,18 @@
-"""Reports of a run: log lines, records in `metrics.jsonl`, and TensorBoard curves if it is installed."""
+"""Reports of a run: log lines, records in `metrics.jsonl`, and the curves of trackers."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 from nmt.log import logger
 from nmt.small_files import parse_json, regular_lines
+from nmt.training.tracking import Tracker, finite_numbers
 
 
 def duration(seconds: float) -> str:
@@ -29,28 +31,29 @@ def perplexity(loss: float) -> float:
 
 
 class Reporter:
-    """Writes each record of a run to the log, the metrics file and TensorBoard."""
+    """Writes each record of a run to the log, the metrics file and the trackers."""
 
-    def __init__(self, *, metrics: Path, tensorboard: Path | None, resumed_update: int | None = None) -> None:
-        """Open the files.
+    def __init__(
+        self,
+        *,
+        metrics: Path,
+        tensorboard: Tracker | None = None,
+        trackers: Sequence[Tracker] = (),
+        resumed_update: int | None = None,
+    ) -> None:
+        """Open the metrics file. The trackers are closed with the reporter.
 
         Args:
             metrics: The metrics file, which has the records up to the checkpoint.
-            tensorboard: Folder of TensorBoard's files. None writes none.
-            resumed_update: Update of the checkpoint from which the run resumes. TensorBoard forgets its later points,
-                and gets those of this update from the metrics file.
+            tensorboard: The curves of TensorBoard. None writes none.
+            trackers: Other trackers.
+            resumed_update: Update of the checkpoint from which the run resumes. TensorBoard, which has forgotten its
+                points, gets those of this update from the metrics file.
         """
         self._file: TextIO = metrics.open("a", encoding="utf-8", newline="\n")
-        self._board: Any = None
-        if tensorboard is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                logger.debug("TensorBoard is not installed: no TensorBoard curves are written")
-            else:
-                self._board = SummaryWriter(str(tensorboard), purge_step=resumed_update)
-                if resumed_update is not None:
-                    self._repeat(metrics, resumed_update)
+        self._trackers = [*([] if tensorboard is None else [tensorboard]), *trackers]
+        if tensorboard is not None and resumed_update is not None:
+            self._repeat(metrics, resumed_update, tensorboard)
 
     @property
     def position(self) -> int:
@@ -62,16 +65,17 @@ class Reporter:
         """Write everything to the disk, before a checkpoint that counts on it."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        if self._board is not None:
-            self._board.flush()
+        for tracker in self._trackers:
+            tracker.flush()
 
-    def _repeat(self, metrics: Path, update: int) -> None:
-        """Send the records of an update to TensorBoard."""
+    @staticmethod
+    def _repeat(metrics: Path, update: int, tracker: Tracker) -> None:
+        """Send the records of an update to a tracker."""
         for line in regular_lines(metrics):
             record = parse_json(line)
             kind, number, _ = record.pop("kind"), record.pop("update"), record.pop("epoch")
             if number == update:
-                self._draw(kind, number, {name: value for name, value in record.items() if value is not None})
+                _draw(tracker, kind, number, {name: value for name, value in record.items() if value is not None})
 
     def __enter__(self) -> Reporter:
         return self
@@ -80,8 +84,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        if self._board is not None:
-            self._board.close()
+        for tracker in self._trackers:
+            tracker.close(finished=error is None)
 
     def train(
         self,
@@ -171,13 +175,13 @@ class Reporter:
         }
         self._file.write(json.dumps(finite) + "\n")
         self._file.flush()
-        self._draw(kind, update, values)
+        for tracker in self._trackers:
+            _draw(tracker, kind, update, values)
 
-    def _draw(self, kind: str, update: int, values: dict[str, Any]) -> None:
-        if self._board is None:
-            return
-        for name, value in values.items():
-            if isinstance(value, str):
-                self._board.add_text(f"{kind}/{name}", value, update)
-            else:
-                self._board.add_scalar(f"{kind}/{name}", float(value), update)
+
+def _draw(tracker: Tracker, kind: str, update: int, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, str):
+            tracker.text(f"{kind}/{name}", value, update)
+    if numbers := finite_numbers(kind, values):
+        tracker.numbers(numbers, update)

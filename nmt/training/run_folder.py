@@ -48,7 +48,7 @@ _MAY_CHANGE = (
     r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"model\.initialization\.(source|target)_embeddings|"
     r"training\.(accumulate|max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"
-    r"checkpoint_every_minutes|keep_checkpoints|keep_best|tensorboard|validation\..*)"
+    r"checkpoint_every_minutes|keep_checkpoints|keep_best|tensorboard|track|validation\..*)"
 )
 _UNFINISHED = re.compile(re.escape(PREFIX) + r"-.*-(update-\d+)" + f"({re.escape(OLD)})?")
 """Names of checkpoints that a killed process has left."""

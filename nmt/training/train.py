@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ from nmt.training.ranks import Ranks, check_same
 from nmt.training.reporter import Reporter
 from nmt.training.run_folder import RunFolder, content_digest, flatten
 from nmt.training.space import check_space, estimate_space
+from nmt.training.tracking import check_installed, open_tensorboard, open_trackers
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator, unigram_loss, validation_digest
 
@@ -121,12 +122,15 @@ def _opened_run(config: Config, ranks: Ranks) -> Iterator[RunFolder]:
     """Yield the folder of a run, which rank 0 locks, after the checks that need no data.
 
     Raises:
-        UsageError: The ranks have different configurations or versions, or another process uses the run.
+        UsageError: The ranks have different configurations or versions, another process uses the run, or the package
+            of a tracker is not installed.
         NMTError: A tokenizer that validation needs is not installed.
     """
     assert config.name is not None
     run = RunFolder(config.name)
     _warn_of_tokenizers(config)
+    if ranks.is_first:
+        check_installed(config.training.track)
     with run.lock() if ranks.is_first else contextlib.nullcontext():
         check_same(ranks, "configuration", flatten(config.model_dump(mode="json")), but=("training.threads",))
         check_same(ranks, "software", {"nmt": __version__, "torch": torch.__version__, "numpy": np.__version__})
@@ -284,14 +288,23 @@ def _run(
         )
     with Reporter(
         metrics=run.metrics if ranks.is_first else Path(os.devnull),
-        tensorboard=run.tensorboard if config.training.tensorboard and ranks.is_first else None,
-        resumed_update=None if checkpoint is None else checkpoint.state["train_state"]["update"],
+        **_trackers(config, run, checkpoint) if ranks.is_first else {},
     ) as reporter:
         trainer = _make_trainer(config, data, parts, run, reporter)
         if checkpoint is not None:
             trainer.resume(checkpoint)
         trainer.train()
     return run.path
+
+
+def _trackers(config: Config, run: RunFolder, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Return the arguments of the reporter that concern trackers."""
+    options, update = config.training, None if checkpoint is None else checkpoint.state["train_state"]["update"]
+    return {
+        "tensorboard": open_tensorboard(run.tensorboard, resumed_update=update) if options.tensorboard else None,
+        "trackers": open_trackers(options.track, run.path, flatten(config.model_dump(mode="json"))),
+        "resumed_update": update,
+    }
 
 
 def _with_length_limits(config: Config, data: PreprocessedData) -> Config:

@@ -7,6 +7,7 @@ configurations   change configurations
 inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
 load             use many threads, processes and lines
+bulk             translate many files on Ray and in shards, with killed workers and commands (needs Ray)
 serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients,
                  requests (--count random ones from the description of /v1, by schemathesis)
 short            some of kills, files, configurations and inputs
@@ -35,14 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("kills", "faults", *FUZZED, "parsers", "load", "serve", "short"))
+    parser.add_argument("part", choices=("kills", "faults", *FUZZED, "parsers", "load", "bulk", "serve", "short"))
     parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
     parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
     parser.add_argument("--seconds", type=int, default=60, help="Duration for each parser. Default: 60.")
-    parser.add_argument("--lines", type=int, default=200_000, help="Lines through a pipe. Default: 200000.")
+    parser.add_argument(
+        "--lines", type=int, default=200_000, help="Lines through a pipe, or in all files. Default: 200000."
+    )
     parser.add_argument("--requests", type=int, default=500_000, help="Requests of soak. Default: 500000.")
-    parser.add_argument("--model", type=Path, help="Model for the speed of serve. Default: a tiny one.")
+    parser.add_argument("--model", type=Path, help="Model for bulk, and for the speed of serve. Default: a tiny one.")
     parser.add_argument("--text", type=Path, help="Lines for the speed of serve. Default: generated ones.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of all random choices. Default: 1.")
     parser.add_argument("--minutes", type=float, default=60.0, help="Longest duration. Default: 60.")
@@ -77,6 +80,13 @@ def _run(options: argparse.Namespace, work: Path) -> int:
         from campaign.load import campaign
 
         return int(bool(campaign(work, lines=options.lines, show=show)))
+    if options.part == "bulk":
+        from campaign import bulk
+
+        problems = bulk.campaign(work, model=options.model, lines=options.lines, seed=options.seed, show=show)
+        for problem in problems:
+            show(f"FAILED {problem}")
+        return int(bool(problems))
     if options.part == "serve":
         from campaign import serving
 

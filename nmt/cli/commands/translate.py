@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -38,7 +38,8 @@ from nmt.inference.streaming import SourceLine, Windowing, number_lines, windows
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.cli.line_writer import WriterMaker
+    from nmt.cli.line_writer import LineWriter, WriterMaker
+    from nmt.inference.output.processes import WorkerPool
     from nmt.inference.output.record import OutputRecord, ResumePoint
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
@@ -110,6 +111,16 @@ def translate(
             metavar="I/N",
             help="Translate only part I of N: a block of the lines of a text, or some of the files of a folder. "
             "`nmt merge` joins the parts of a text. Default: everything.",
+            rich_help_panel="Computation",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Translate on a Ray cluster. auto: the running one. local: a new one on this machine. Otherwise its "
+            "address, such as HOST:6379. --processes limits the workers. Default: no cluster.",
             rich_help_panel="Computation",
         ),
     ] = None,
@@ -210,11 +221,19 @@ def translate(
         "--required": required is not None,
     }
     if bulk is None:
-        lines_only |= {"--processes": (processes or 1) > 1, "--resume": resume, "--strict": strict}
+        lines_only |= {
+            "--processes": (processes or 1) > 1,
+            "--ray": ray is not None,
+            "--resume": resume,
+            "--strict": strict,
+        }
     _check_documents(sources, document, [name for name, is_given in lines_only.items() if is_given])
-    _check(format, mbr, alignment, decoding, processes=processes or 1)
+    several = f"--ray {ray}" if ray is not None else "--processes" if (processes or 1) > 1 else None
+    _check(format, mbr, alignment, decoding, several=several)
     if resume and (output is None or overwrite):
         raise UsageError("--resume requires -o FILE and excludes --overwrite.")
+    if ray is not None and output is None:
+        raise UsageError("--ray requires -o.")
     shown = sys.stderr is not None and sys.stderr.isatty() and output is not None if progress is None else progress
     constraints = ConstraintFiles(prefixes=prefixes, required=required, avoid=avoid, terminology=terminology)
     if bulk is None:
@@ -226,21 +245,14 @@ def translate(
     from nmt.inference.output.formats import Layout
 
     maker = WriterMaker(paths, model_weights or None, mbr, decoding, Layout(format, alignment), constraints)
+    workers = Workers(processes, ray)
     if bulk is not None:
-        _translate_bulk(
-            maker, bulk, document, processes=processes or 1, strict=strict, overwrite=overwrite, progress=shown
-        )
+        _translate_bulk(maker, bulk, document, workers, strict=strict, overwrite=overwrite, progress=shown)
     elif document_kind(files[0]) is not None:
         translate_document(maker, files[0], output or STANDARD_STREAM, document, show_progress=shown)
     else:
         _translate_file(
-            maker,
-            files[0],
-            output or STANDARD_STREAM,
-            processes=processes or 1,
-            resume=resume,
-            strict=strict,
-            progress=shown,
+            maker, files[0], output or STANDARD_STREAM, workers, resume=resume, strict=strict, progress=shown
         )
 
 
@@ -272,7 +284,7 @@ def _check_output(file: Path, output: Path | None, *, overwrite: bool) -> None:
 
 
 def _check(
-    format: Format, mbr: str | None, alignment: str | None, decoding: Mapping[str, Any], *, processes: int
+    format: Format, mbr: str | None, alignment: str | None, decoding: Mapping[str, Any], *, several: str | None
 ) -> None:
     """Check that the options fit together."""
     n_best = decoding["n_best"]
@@ -282,14 +294,14 @@ def _check(
         raise UsageError("--alignment requires --format jsonl, tsv or moses. `nmt attention` shows alignments too.")
     if alignment == "soft" and format != "jsonl":
         raise UsageError(f"--alignment soft requires --format jsonl: {format} has hard alignments only.")
-    if processes > 1 and decoding["threads"] is not None:
-        raise UsageError("--processes excludes --threads: each process computes with one thread.")
-    if processes > 1 and decoding["device"] == "cuda":
-        raise UsageError("--processes excludes --device cuda: it is for processors only.")
+    if several is not None and decoding["threads"] is not None:
+        raise UsageError(f"{several} excludes --threads: each process computes with one thread.")
+    if several is not None and decoding["device"] == "cuda":
+        raise UsageError(f"{several} excludes --device cuda: it is for processors only.")
 
 
 def _translate_file(
-    maker: WriterMaker, file: Path, output: Path, *, processes: int, resume: bool, strict: bool, progress: bool
+    maker: WriterMaker, file: Path, output: Path, workers: Workers, *, resume: bool, strict: bool, progress: bool
 ) -> None:
     """Translate a file, or the part of it that is not translated yet."""
     from nmt.inference.output.record import OutputRecord, ResumePoint
@@ -304,11 +316,11 @@ def _translate_file(
     if start is None:
         return
     maker = replace(maker, windowing=Windowing(after=start.lines, complete=file.is_file()))
-    writer = maker() if processes == 1 else None
+    writer = maker() if workers.are_this_process else None
     lines = maker.constraints.attach(number_lines(read_repaired_lines(file, strict=strict)))
     if record is not None:
         lines = record.follow(lines, start)
-    blocks = _in_processes(maker, lines, processes=processes) if writer is None else writer.write(lines)
+    blocks = _in_processes(maker, lines, workers) if writer is None else writer.write(lines)
     if progress:
         blocks = with_progress(blocks, file, skipped=start.lines)
     if record is None:
@@ -321,31 +333,58 @@ def _translate_bulk(
     maker: WriterMaker,
     bulk: BulkInput,
     document: DocumentOptions,
+    workers: Workers,
     *,
-    processes: int,
     strict: bool,
     overwrite: bool,
     progress: bool,
 ) -> None:
     """Translate many files, or a shard of a text."""
-    from nmt.cli.bulk_translation import BulkOptions, BulkTranslation, BulkWorkerMaker
+    from nmt.cli.bulk_translation import BulkOptions, BulkTranslation, BulkWorkerMaker, makers_for
     from nmt.data.folder_lock import lock_folder
-    from nmt.inference.output.processes import ProcessPool
 
     options = BulkOptions(bulk.folder, document, strict=strict, overwrite=overwrite, progress=progress)
     with lock_folder(bulk.lock):
         pool = None
-        if processes > 1:
-            make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-            pool = ProcessPool(BulkWorkerMaker(make), processes=processes)
+        if not workers.are_this_process:
+            makers = makers_for(maker, bulk.tasks)
+            pool = workers.pool(BulkWorkerMaker({kind: workers.prepare(each) for kind, each in makers.items()}))
         BulkTranslation(maker, options).run(bulk.tasks, pool)
 
 
-def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], *, processes: int) -> Iterator[str]:
-    from nmt.inference.output.processes import WINDOW, ProcessPool, in_processes
+def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], workers: Workers) -> Iterator[str]:
+    from nmt.inference.output.processes import WINDOW, in_processes
 
-    make = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-    return in_processes(ProcessPool(make, processes=processes), windows(lines, WINDOW, maker.windowing))
+    return in_processes(workers.pool(workers.prepare(maker)), windows(lines, WINDOW, maker.windowing))
+
+
+class Workers(NamedTuple):
+    """The processes that translate."""
+
+    processes: int | None
+    """Their number. None: one, or all processors of the cluster."""
+    ray: str | None
+    """Address of a Ray cluster. None: processes of this machine."""
+
+    @property
+    def are_this_process(self) -> bool:
+        """Whether this process itself translates."""
+        return self.ray is None and (self.processes or 1) == 1
+
+    def prepare(self, maker: WriterMaker) -> Callable[[], LineWriter]:
+        """Return what makes the writer of a process."""
+        single = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
+        return single if self.ray is None else single.packed()
+
+    def pool(self, make: Callable[[], Any]) -> WorkerPool:
+        """Start the processes, each with a worker of its own."""
+        if self.ray is None:
+            from nmt.inference.output.processes import ProcessPool
+
+            return ProcessPool(make, processes=self.processes or 1)
+        from nmt.inference.output.ray_pool import RayPool
+
+        return RayPool(make, address=self.ray, processes=self.processes)
 
 
 def _resume_point(record: OutputRecord, file: Path, format: Format) -> ResumePoint | None:
