@@ -24,11 +24,11 @@ STYLE = """<style>
 text{text-anchor:middle;fill:#1b1f24;font:14px system-ui,sans-serif}.s{fill:#5b6873;font-size:13px}
 rect,circle{stroke-width:1.2}.enc{fill:#cfe3ff;stroke:#3b73c4}.dec{fill:#d6f0d9;stroke:#3c8a4b}
 .att{fill:#ffe3bd;stroke:#c27a1c}.soft{fill:#ece1fb;stroke:#7a54b8}.plain{fill:#f6f8fa;stroke:#8c959f}
-.l{text-anchor:start}.r{text-anchor:end}.f{opacity:.6}
+.l{text-anchor:start}.r{text-anchor:end}.f{opacity:.6}.x{fill:#c0262d}
 .a{stroke:#6b7580;stroke-width:1.3;fill:none}.cell{stroke:#7a54b8;stroke-width:2.4;fill:none}.w,.q{stroke:#c27a1c;fill:none}
 @media (prefers-color-scheme: dark){
 text{fill:#dde5ec}.s{fill:#9aa7b3}.enc{fill:#1d3557}.dec{fill:#1f4429}.att{fill:#57390f}.soft{fill:#3d2c5e}
-.plain{fill:#22272e}
+.plain{fill:#22272e}.x{fill:#ff8a80}
 .a{stroke:#9aa7b3}.cell{stroke:#b79aef}}
 </style>
 <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" orient="auto"
@@ -217,6 +217,71 @@ def architecture() -> str:
     return picture("Encoder, attention and decoder", parts, width=960, height=438)
 
 
+LONG_SOURCE = (
+    "He tells my artist and my sister that he throws away this suitcase in the kitchen at ten past nine on Monday, and "
+    "he likes them, and the nurses will close their box and will bring it along next month."
+)
+LONG_REFERENCE = (
+    "Er erzählt meinem Künstler und meiner Schwester, dass er am Montag um zehn nach neun diesen Koffer in der Küche "
+    "wegwirft, und er mag sie, und die Krankenschwestern werden ihre Kiste schließen und werden sie nächsten Monat "
+    "mitbringen."
+)
+LONG_WITHOUT = (
+    "Er erzählt seinem Bruder undzählst du, dass er am Mittwoch um fünf nach eins auf dem Stuhl gesprungen ist, und "
+    "trotzdem wird der Mann, der sich auf das Sofa gesetzt hat, über den Fehler lachen, wenn es regnet."
+)
+"""The translation by the LSTM without attention of configs/sweeps/long-exercise.yaml, seed 1."""
+LONG_WEIGHTS = (
+    "0:100 1:100 2:84 3:100 4:96 5:51,6:48 6:49,7:42 7:64,8:14 8:99 16:12,20:38,21:30 21:100 "
+    "11:24,16:33,17:18,18:19 17:94 18:92 19:93 11:63,12:27 12:100 10:10,13:88 14:100 15:100 9:27,10:27,21:31 "
+    "22:99 23:98 24:95 25:84 26:99 27:96 28:94 29:94 31:94 32:97 30:89 25:14,33:84 29:15,34:83 36:90 "
+    "38:61,39:26 39:98 35:15,37:30,39:44"
+)
+"""Attention weights above 10 %: for each word of the reference, source words and percentages.
+
+Made by `nmt attention --model runs/quickstart --level words --format json` with the reference as `--target`.
+"""
+ROW = 18
+"""Height of a word."""
+
+
+def long_sentence() -> str:
+    """Return the picture of a long sentence without and with attention."""
+    source, wanted = LONG_SOURCE.split(), LONG_REFERENCE.split()
+    height = 44 + ROW * max(len(source), len(wanted)) + 12
+    middle = 44 + ROW * len(source) / 2
+    left_panel, right_panel = 120, 500
+    parts = [text(205, 20, "LSTM: one vector"), text(585, 20, "LSTM with attention")]
+    parts += _column(source, left_panel, "r") + _column(source, right_panel, "r")
+    parts += _column(LONG_WITHOUT.split(), left_panel + 170, "l", right=set(wanted))
+    parts += _column(wanted, right_panel + 170, "l")
+    for index in range(len(source)):
+        parts.append(_line(left_panel + 6, index, f"{left_panel + 68} {middle:g}", 0.6))
+    parts.append(box(left_panel + 68, middle - 22, "", "enc", width=34))
+    for index in range(len(LONG_WITHOUT.split())):
+        parts.append(_line(left_panel + 164, index, f"{left_panel + 102} {middle:g}", 0.6))
+    for place, row in enumerate(LONG_WEIGHTS.split()):
+        for index, percent in (map(int, link.split(":")) for link in row.split(",")):
+            end = f"{right_panel + 164} {_height(place)}"
+            parts.append(_line(right_panel + 6, index, end, 0.4 + percent / 40))
+    return picture("A long sentence without and with attention", parts, width=800, height=height)
+
+
+def _height(row: int) -> int:
+    return 44 + ROW * row
+
+
+def _column(words: Sequence[str], x: float, side: str, *, right: set[str] | None = None) -> list[str]:
+    """Return words below each other; words that are not `right` have another colour."""
+    kinds = [f"s {side}" if right is None or word in right else f"s {side} x" for word in words]
+    return [text(x, _height(row) + 4, word, kind) for row, (word, kind) in enumerate(zip(words, kinds, strict=True))]
+
+
+def _line(x: float, row: int, end: str, width: float) -> str:
+    """Return a line from a row to a point."""
+    return f'<path class="w" stroke-width="{width:.2g}" d="M{x:g} {_height(row)}L{end}"/>'
+
+
 KOREAN = {
     "RNN encoder-decoder": "RNN 인코더-디코더",
     "LSTM encoder-decoder": "LSTM 인코더-디코더",
@@ -235,6 +300,9 @@ KOREAN = {
     "pieces": "조각",
     "beam search": "빔 탐색",
     "last piece": "직전 조각",
+    "LSTM: one vector": "LSTM: 벡터 하나",
+    "LSTM with attention": "어텐션을 쓰는 LSTM",
+    "A long sentence without and with attention": "어텐션 없는 긴 문장과 어텐션 있는 긴 문장",
     "A translation is written word by word, with its attention": "번역문이 어텐션과 함께 한 단어씩 나타나는 모습",
 }
 """The texts of the pictures in Korean. Symbols, functions and the words of the example sentences stay."""
@@ -252,6 +320,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "model-attention.svg": lambda: encoder_decoder(cells=True, attention=True),
     "translation.svg": animation,
     "architecture.svg": architecture,
+    "long-sentence.svg": long_sentence,
 }
 PICTURES |= {f"ko/{name}": partial(in_korean, draw) for name, draw in PICTURES.items()}
 """The pictures by file name."""

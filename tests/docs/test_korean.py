@@ -196,7 +196,9 @@ def test_a_korean_page_links_to_korean_pages_and_pictures(path: str) -> None:
 def test_a_korean_picture_has_no_english_words(name: str) -> None:
     sentences = (diagrams.SOURCE, diagrams.TARGET, diagrams.READ, diagrams.WRITTEN)
     pieces = (*diagrams.SOURCE_PIECES, *diagrams.TARGET_PIECES)
-    examples = [*(word for sentence in sentences for word in sentence), *pieces, "The dog sleeps", "tanh RNN LSTM"]
+    long = (diagrams.LONG_SOURCE, diagrams.LONG_REFERENCE, diagrams.LONG_WITHOUT)
+    words = [word for sentence in sentences for word in sentence]
+    examples = [*words, *pieces, *long, "The dog sleeps", "tanh RNN LSTM"]
     shown, kept = (
         set(re.findall(r"[^\W\d_가-힣]{3,}", " ".join(texts))) for texts in (TEXT.findall(PICTURES[name]()), examples)
     )
