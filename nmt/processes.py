@@ -66,7 +66,8 @@ def _map_in_pool(make: Callable[[], Work[Any, Any]], items: Iterable[Any], proce
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(_apply, item))
+            with _without_ctrl_c():  # a new process inherits it, until it ignores Ctrl-C
+                waiting.append(pool.submit(_apply, item))
             if len(waiting) >= processes + ITEMS_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -76,6 +77,19 @@ def _map_in_pool(make: Callable[[], Work[Any, Any]], items: Iterable[Any], proce
         with contextlib.suppress(BrokenProcessPool):
             pool.shutdown(cancel_futures=True)
         theirs.close()
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold SIGINT back until the end of the block."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _work: Work[Any, Any] | BaseException

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import multiprocessing
 import operator
 import random
 import re
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from functools import partial
 from pathlib import Path
@@ -404,6 +406,22 @@ def test_results_are_in_order_and_errors_and_deaths_are_reported() -> None:
         list(map_in_order(partial(partial, signal.raise_signal), [signal.SIGKILL] * 3, processes=2, what="test"))
     with pytest.raises(ValueError, match="invalid literal"):
         list(map_in_order(partial(int, "x"), [1], processes=2, what="test"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("started", [0.01, 2.0])
+def test_ctrl_c_ends_processes_in_the_middle_of_their_items(started: float) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, started)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(map_in_order(partial(partial, time.sleep), [600] * 9, processes=2, what="test"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert multiprocessing.active_children() == []
 
 
 def test_a_lost_process_keeps_the_finished_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark import bulk
 from benchmark.__main__ import main, measure, parse
 from benchmark.clock import interleaved
 from benchmark.configuration import measure_configuration
@@ -252,3 +253,17 @@ def test_refuses_what_makes_no_sense(arguments: list[str], capsys: pytest.Captur
         parse(arguments)
     assert stop.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_measures_preprocessing_of_big_corpora(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("WORDS", 200), ("VOCABULARY", 300), ("VALIDATION", 20), ("CHUNK", 100)):
+        monkeypatch.setattr(bulk, name, value)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--pairs", "300", "--processes", "1", "--json"])
+    with untouched_logging():
+        assert main() == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [(row["pairs"], row["processes"]) for row in result["Preprocessing"]] == [(300, 1)]
+    assert_positive(result["Preprocessing"], "pairs_per_second")
+    assert_positive(result["Preprocessing"], "peak_memory_mb")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmark import report
+from benchmark.bulk import measure_bulk
 from benchmark.configuration import measure_configuration
 from benchmark.decoding import measure_decoding
 from benchmark.growth import measure_growth
@@ -39,6 +40,7 @@ trained model.
   scripts/benchmark --parts training --shapes S         one part, one network
   scripts/benchmark --parts training,decoding --json    as one JSON object
   scripts/benchmark --parts peers                       beside OpenNMT-py and CTranslate2, 10 minutes
+  scripts/benchmark --pairs 1000000,5000000             nmt preprocess with 1 and 2 processes
   scripts/benchmark configs/multi30k-en-de.yaml training.precision=fp32
 """
 DATA = """\
@@ -84,12 +86,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, help="times that everything is measured (3)")
     parser.add_argument("--seed", type=_count, default=1, help="of everything random (1)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (auto)")
+    parser.add_argument("--pairs", type=_counts, help="run nmt preprocess on so many generated pairs instead: N[,N...]")
+    parser.add_argument("--processes", type=_counts, help="with --pairs: numbers of processes (1,2)")
     parser.add_argument("--full", action="store_true", help="growth over corpora of up to 5 million pairs: hours")
     parser.add_argument("--quick", action="store_true", help="a rehearsal in seconds; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     options = parser.parse_args(arguments)
     if options.config is not None and (options.parts or options.shapes or options.full):
         parser.error("CONFIG is measured alone, without --parts, --shapes or --full")
+    if options.pairs and (options.config is not None or options.parts or options.shapes or options.full):
+        parser.error("--pairs is measured alone, without CONFIG, --parts, --shapes or --full")
+    if options.processes and not options.pairs:
+        parser.error("--processes goes with --pairs")
     if options.config is None and options.updates is not None:
         parser.error("--updates goes with CONFIG")
     return options
@@ -100,6 +108,10 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(map(_count, text.split(",")))
 
 
 def _list(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
@@ -173,6 +185,9 @@ def main() -> int:
         if arguments.config is not None:
             result = measure_configuration(arguments.config, arguments.overrides, updates=arguments.updates or 60)
             lines = [f"{name:<32}{value}" for name, value in result.items()]
+        elif arguments.pairs:
+            result = measure_bulk(arguments.pairs, arguments.processes or (1, 2), seed=arguments.seed)
+            lines = [section for title, rows in result.items() for section in report.section(title, rows)]
         else:
             result = measure(options)
             lines = list(report.tables(result))

@@ -12,7 +12,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
     """Give the lines of the whole report."""
     machine = result["machine"]
     yield f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}, {machine['rounds']} rounds"
-    yield from _section("Matrix products, GFLOP/s", [{"when": row["when"], **row["gflops"]} for row in result["peaks"]])
+    yield from section("Matrix products, GFLOP/s", [{"when": row["when"], **row["gflops"]} for row in result["peaks"]])
     if "training" in result:
         yield from _training(result["training"])
     for part, title in (
@@ -22,9 +22,9 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
         ("safety", "Checksums and locks"),
     ):
         if part in result:
-            yield from _section(title, result[part])
+            yield from section(title, result[part])
     for table in result.get("peers", []):
-        yield from _section(table["title"], table["rows"])
+        yield from section(table["title"], table["rows"])
     if "growth" in result:
         yield from _growth(result["growth"])
     if result["skipped"]:
@@ -34,14 +34,12 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
 def _training(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     columns = ("target_tokens_per_second", "over_textbook", "share_of_peak")
     memory = ("peak_memory_mb", "peak_memory_over_import_mb")
-    yield from _section(
-        "Training", [{key: row[key] for key in ("shape", "variant", *columns, *memory)} for row in rows]
-    )
+    yield from section("Training", [{key: row[key] for key in ("shape", "variant", *columns, *memory)} for row in rows])
     parts = [
         {"shape": row["shape"], "variant": row["variant"], **{p: row["milliseconds_per_update"][p] for p in PARTS}}
         for row in rows
     ]
-    yield from _section("Milliseconds of an update, by part (measured apart)", parts)
+    yield from section("Milliseconds of an update, by part (measured apart)", parts)
 
 
 def _growth(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -63,7 +61,7 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def _section(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def section(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Give a table with a column for each key."""
     yield from ("", title)
     if not rows:
