@@ -25,11 +25,12 @@ PARTS = ("data", "encoder", "decoder", "attention", "output+loss", "backward", "
 class PartTimer:
     """Times nested parts; the time of an inner part does not count for the outer one."""
 
-    def __init__(self, synchronize: Callable[[], None]) -> None:
+    def __init__(self, synchronize: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = {}
         self._synchronize = synchronize
+        self._clock = clock
         self._open: list[str] = []
-        self._since = time.perf_counter()
+        self._since = clock()
 
     def enter(self, part: str) -> None:
         """Begin `part`."""
@@ -43,7 +44,7 @@ class PartTimer:
 
     def _settle(self) -> None:
         self._synchronize()
-        now = time.perf_counter()
+        now = self._clock()
         if self._open:
             part = self._open[-1]
             self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
