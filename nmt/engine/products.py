@@ -73,8 +73,7 @@ class MatrixProduct:
             out = xp.empty((len(rows), self.output_size), dtype=rows.dtype, device=rows.device)
         if self._prefers_blocks(len(rows)):
             if self._blocks is None:
-                self._blocks = _cut(self._parts())
-                self._release()
+                self._blocks = _cut(self._parts(), self._release)
             _multiply_blocks(rows, self._blocks, out)
         else:
             if self._whole is None:
@@ -109,8 +108,11 @@ def linear(weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool
     )
 
 
-def _cut(parts: list[Array]) -> list[Array]:
-    """Return the columns of parts [O, I'], which are concatenated, in blocks [1 + I, C]."""
+def _cut(parts: list[Array], release: Callable[[], None]) -> list[Array]:
+    """Return the columns of parts [O, I'], which are concatenated, in blocks [1 + I, C].
+
+    `release` is called after each block, so that no more than a block is in memory twice.
+    """
     outputs, size = len(parts[0]), sum(part.shape[1] for part in parts)
     count = -(-outputs // max(ALIGNMENT, SMALL_PRODUCT // (TYPICAL_ROWS * size)))
     width = -(-outputs // count // ALIGNMENT) * ALIGNMENT
@@ -120,6 +122,7 @@ def _cut(parts: list[Array]) -> list[Array]:
         block = np.empty((size, len(columns[0])), columns[0].dtype)
         np.concatenate([part.T for part in columns], axis=0, out=block)
         blocks.append(block)
+        release()
     return blocks
 
 
