@@ -17,6 +17,7 @@ from benchmark import report
 from benchmark.bulk import measure_bulk
 from benchmark.configuration import measure_configuration
 from benchmark.decoding import measure_decoding
+from benchmark.decoding_parts import measure_decoding_parts
 from benchmark.growth import measure_growth
 from benchmark.options import DEFAULT_PARTS, PARTS, Options, set_up
 from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
@@ -151,6 +152,8 @@ def measure(options: Options) -> dict[str, Any]:
     peak("before")
     for name, part in parts.items():
         result[name] = part()
+        if name == "decoding" and device.type == "cpu":
+            result["decoding_parts"] = measure_decoding_parts(options)
         peak(f"after {name.replace('_', ' ')}")
     result["skipped"] = list(dict.fromkeys(skipped))
     return result

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmark import decoding_parts
 from benchmark.clock import interleaved, medians, rate_of
 from benchmark.options import Options
 from benchmark.shapes import Shape, configuration, network, shape_of
@@ -123,10 +122,6 @@ def measure_decoding(options: Options, device: torch.device, skipped: list[str])
                 tasks = {key: _task(translate, texts, options, device) for key, translate in work.items()}
                 speeds = medians(interleaved(tasks, rounds=options.rounds))
                 rows += _rows(name, beam, batch, sum(map(len, texts)) / count, speeds)
-                if device.type == "cpu":
-                    apart = decoding_parts.in_a_process(name, options, beam=beam, batch=batch, count=count)
-                    for row in rows[-len(speeds) :]:
-                        row["one_thread"] = apart if row["variant"] == "fp32" else None
     return rows
 
 

@@ -15,9 +15,9 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
     yield from section("Matrix products, GFLOP/s", [{"when": row["when"], **row["gflops"]} for row in result["peaks"]])
     if "training" in result:
         yield from _training(result["training"])
-    if "decoding" in result:
-        yield from _decoding(result["decoding"])
     for part, title in (
+        ("decoding", "Decoding; translations as long as their sources"),
+        ("decoding_parts", "Decoding in one thread, and the share of its parts in processor time"),
         ("startup", "Start-up"),
         ("preprocessing", "Preprocessing"),
         ("safety", "Checksums and locks"),
@@ -41,18 +41,6 @@ def _training(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for row in rows
     ]
     yield from section("Milliseconds of an update, by part (measured apart)", parts)
-
-
-def _decoding(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    speeds = [{key: value for key, value in row.items() if key != "one_thread"} for row in rows]
-    yield from _section("Decoding; translations as long as their sources", speeds)
-    parts = []
-    for row in rows:
-        apart = row.get("one_thread")
-        if apart:
-            figures = {key: apart[key] for key in ("share_of_peak", "cpu_ms_per_sentence")}
-            parts.append({key: row[key] for key in ("shape", "search", "batch")} | figures | apart["percent"])
-    yield from _section("Decoding in one thread (measured apart); percent of processor time by part", parts)
 
 
 def _growth(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
