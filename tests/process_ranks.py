@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -47,15 +49,21 @@ class RankProcesses:
         *arguments: Any,
         folder: Path,
         of_rank: Callable[[int], Sequence[Any]] = lambda rank: (),
+        launcher: bool = False,
     ) -> None:
-        """Start the ranks, each of which calls `work(*arguments, *of_rank(rank), ranks=...)` in `folder`."""
+        """Start the ranks, each of which calls `work(*arguments, *of_rank(rank), ranks=...)` in `folder`.
+
+        With `launcher`, this process does what torchrun does: it keeps the store, and sends SIGTERM to all ranks when
+        one has failed. Otherwise rank 0 keeps the store.
+        """
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of the server, before it imports torch
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(MODULES)
         self.folder = folder
-        port = free_port()
+        self._store = _make_store() if launcher else None
+        port = free_port() if self._store is None else self._store.port
         self.processes: list[BaseProcess] = [
-            context.Process(target=_rank, args=(rank, size, port, folder, work, (*arguments, *of_rank(rank))))
+            context.Process(target=_rank, args=(rank, size, port, folder, launcher, work, (*arguments, *of_rank(rank))))
             for rank in range(size)
         ]
         for process in self.processes:
@@ -64,8 +72,13 @@ class RankProcesses:
     def wait(self, seconds: float = SECONDS) -> list[int | None]:
         """Return the exit codes, None for processes that still run after some time. These are killed."""
         end = time.monotonic() + seconds
-        for process in self.processes:
-            process.join(max(0.0, end - time.monotonic()))
+        stopped = self._store is None
+        while time.monotonic() < end and any(process.is_alive() for process in self.processes):
+            wait_for([process.sentinel for process in self.processes if process.is_alive()], timeout=0.2)
+            if not stopped and any(process.exitcode for process in self.processes):
+                stopped = True
+                for process in self.processes:
+                    process.terminate()
         codes = [process.exitcode for process in self.processes]
         for process in self.processes:
             process.kill()
@@ -86,10 +99,26 @@ def run_ranks(work: Callable[..., object], size: int, *arguments: Any, folder: P
     return ranks
 
 
-def _rank(rank: int, size: int, port: int, folder: Path, work: Callable[..., object], arguments: Sequence[Any]) -> None:
+def _make_store() -> Any:
+    from torch.distributed import TCPStore
+
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+def _rank(
+    rank: int,
+    size: int,
+    port: int,
+    folder: Path,
+    launcher: bool,
+    work: Callable[..., object],
+    arguments: Sequence[Any],
+) -> None:
     """Be a rank, with the environment that torchrun makes and the exit codes of `nmt train`."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     os.environ |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = str(launcher)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     os.chdir(folder)
     stream = open(f"rank-{rank}.txt", "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     os.dup2(stream.fileno(), 2)

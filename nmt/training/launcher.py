@@ -30,7 +30,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     Raises:
         TrainingError: All processes were killed, so that none could say why.
     """
-    for name in ("torch.distributed.elastic", "torch.distributed"):
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     options: dict[str, Any] = {
@@ -55,10 +55,9 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
         return 128 + stopped.sigval
     except ChildFailedError as error:
         codes = [failure.exitcode for failure in error.failures.values()]
-        spoken = [code for code in codes if code > 0]
-        if spoken:
-            return spoken[0]
-        raise TrainingError(
-            f"all {processes} processes were killed (signal {-codes[0]}), perhaps for lack of memory. {RESUME}"
-        ) from None
+        if len(codes) == processes and max(codes) < 0:
+            raise TrainingError(
+                f"all {processes} processes were killed (signal {-codes[0]}), perhaps for lack of memory. {RESUME}"
+            ) from None
+        return max(*codes, TrainingError.exit_code)  # a rank has printed the reason
     return 0

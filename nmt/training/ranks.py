@@ -27,6 +27,7 @@ from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
 from nmt import log
 from nmt.errors import Interrupted, NMTError, TrainingError, UsageError
+from nmt.training.signals import STOPS
 from nmt.training.watcher import Failure, Keys, Peer, Watcher, connect
 
 T = TypeVar("T")
@@ -302,6 +303,8 @@ def _end(error: BaseException, ranks: ProcessRanks, watcher: Watcher) -> BaseExc
 
     That is the error if no other rank has failed before. Otherwise it is the exit code that all ranks have.
     """
+    for number in STOPS:  # torchrun sends SIGTERM to all ranks when one has ended
+        signal.signal(number, signal.SIG_IGN)
     known = watcher.wait_for_failure() if _of_another_rank(error) else None
     watcher.look()
     if known is None and not ranks.is_first and not isinstance(error, SystemExit | KeyboardInterrupt):

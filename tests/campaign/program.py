@@ -6,6 +6,7 @@ files            damage model files, checkpoints and preprocessed data
 configurations   change configurations
 inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
+distributed      kill and stop each rank of a training in each phase
 load             use many threads, processes and lines
 bulk             translate many files on Ray and in shards, with killed workers and commands (needs Ray)
 serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients,
@@ -36,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("kills", "faults", *FUZZED, "parsers", "load", "bulk", "serve", "short"))
+    parts = ("kills", "faults", *FUZZED, "parsers", "distributed", "load", "bulk", "serve", "short")
+    parser.add_argument("part", choices=parts)
     parser.add_argument("--count", type=int, default=100, help="Number of random cases. Default: 100.")
     parser.add_argument("--targeted", type=int, default=0, help="Number of targeted kills. Default: 0.")
     parser.add_argument("--start", type=int, default=0, help="Number of the first random case. Default: 0.")
@@ -76,6 +78,11 @@ def _run(options: argparse.Namespace, work: Path) -> int:
         return _kills(options, work)
     if options.part in FUZZED:
         return _fuzz(options, work, options.part)
+    if options.part == "distributed":
+        from campaign import distributed
+
+        limits = {name: getattr(options, name) for name in ("count", "start", "seed", "minutes")}
+        return int(bool(distributed.campaign(work, **limits, show=show)))
     if options.part == "load":
         from campaign.load import campaign
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -10,17 +11,19 @@ from dataclasses import astuple
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from cli_tools import untouched_logging
+from cli_tools import nmt, untouched_logging
 from nmt.config import load_config
 from nmt.data.batching import Position
 from nmt.data.preprocess.preprocess import preprocess
-from nmt.errors import ConfigError
-from nmt.training import watcher
+from nmt.errors import ConfigError, TrainingError
+from nmt.training import launcher, watcher
 from nmt.training.batch_tensors import make_batches
 from nmt.training.checkpoint import load_checkpoint
 from nmt.training.learner import Learner
@@ -33,7 +36,7 @@ from toy_runs import newest_tensors, records, run
 
 EVERYTHING = (
     "training.max_epochs=100",
-    "training.validation.every_updates=5",
+    "training.validation.every_updates=4",
     "training.label_smoothing=0.1",
     "training.r_drop=1.0",
     "training.averaging.kind=ema",
@@ -75,7 +78,7 @@ def shown(record: dict[str, object]) -> dict[str, object]:
 def test_an_update_does_not_depend_on_the_number_of_processes(folder: Path) -> None:
     runs = []
     for size in (1, 2, 4):
-        options = (*EVERYTHING, f"name=of{size}", f"training.accumulate={4 // size}", "training.max_updates=12")
+        options = (*EVERYTHING, f"name=of{size}", f"training.accumulate={4 // size}", "training.max_updates=8")
         run_ranks(run, size, *options, folder=folder)
         runs.append(folder / "runs" / f"of{size}")
     for other in runs[1:]:
@@ -213,7 +216,7 @@ def test_ranks_that_see_other_options_or_text_end_with_one_sentence(folder: Path
 
 def forever(*options: str, ranks: Ranks, **given: Any) -> None:
     """Train until something happens, and wait for signs of life for a short time only."""
-    watcher.HANGS_SECONDS, watcher.TICK_SECONDS, watcher.GRACE_SECONDS = 3.0, 0.2, 1.0
+    watcher.HANGS_SECONDS, watcher.TICK_SECONDS, watcher.GRACE_SECONDS = 4.0, 0.2, 1.0
     run("training.max_epochs=100000", "training.log_every=1", *options, ranks=ranks, **given)
 
 
@@ -238,12 +241,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(signal.SIGKILL, "has died"), (signal.SIGSTOP, "has not answered for")], ids=["kill", "stop"]
+    ("number", "victim", "by_launcher"),
+    [(signal.SIGKILL, 0, True), (signal.SIGKILL, 1, False), (signal.SIGSTOP, 0, False), (signal.SIGSTOP, 1, True)],
 )
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_rank_that_dies_or_hangs_ends_the_run(folder: Path, victim: int, number: signal.Signals, text: str) -> None:
+def test_a_rank_that_dies_or_hangs_ends_the_run(
+    folder: Path, number: signal.Signals, victim: int, by_launcher: bool
+) -> None:
     name = f"{number.name}{victim}"
-    ranks = RankProcesses(forever, 2, f"name={name}", "training.checkpoint_every_updates=2", folder=folder)
+    options = (f"name={name}", "training.checkpoint_every_updates=2")
+    ranks = RankProcesses(forever, 2, *options, folder=folder, launcher=by_launcher)
     metrics = folder / "runs" / name / "metrics.jsonl"
     wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") > 3)
     os.kill(ranks.processes[victim].pid or 0, number)
@@ -253,7 +259,8 @@ def test_a_rank_that_dies_or_hangs_ends_the_run(folder: Path, victim: int, numbe
     errors = ranks.errors()
     assert errors.count("error:") == 1
     assert f"rank {victim}" in errors
-    assert text in errors or victim == 0  # the store has gone with rank 0
+    reasons = ("has died", "has ended") if number == signal.SIGKILL else ("has not answered", "does not answer")
+    assert any(reason in errors for reason in reasons)
     assert "Resume the run with --resume" in errors
     assert load_checkpoint(folder / "runs" / name / "last").state["train_state"]["update"] >= 2
 
@@ -261,7 +268,7 @@ def test_a_rank_that_dies_or_hangs_ends_the_run(folder: Path, victim: int, numbe
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_signal_to_any_rank_saves_the_run(folder: Path, victim: int) -> None:
     name = f"stopped{victim}"
-    ranks = RankProcesses(forever, 2, f"name={name}", folder=folder)
+    ranks = RankProcesses(forever, 2, f"name={name}", folder=folder, launcher=victim == 1)
     metrics = folder / "runs" / name / "metrics.jsonl"
     wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") > 3)
     os.kill(ranks.processes[victim].pid or 0, signal.SIGUSR1)
@@ -297,3 +304,58 @@ def test_a_rank_without_memory_is_named(folder: Path) -> None:
     assert ranks.errors().count("error:") == 1
     assert "has not enough memory" in ranks.errors(1)
     assert "rank 1 on " in ranks.errors(1)
+
+
+# -------------------------------------------------------------------------------------------------------- launching
+
+
+def test_devices_and_torchrun_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    done = nmt("train", "toy.yaml", "--devices", "3")
+    assert done.code == 2
+    assert "--devices 3 conflicts with torchrun, which has started 2 processes" in done.stderr
+
+
+class Failure(NamedTuple):
+    """What torch reports of a process that has failed."""
+
+    exitcode: int
+    timestamp: int = 0
+    local_rank: int = 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (None, 0),
+        (SignalException("stopped", signal.SIGUSR1), 128 + signal.SIGUSR1),
+        ({0: Failure(2), 1: Failure(-signal.SIGTERM)}, 2),
+        ({1: Failure(-signal.SIGKILL)}, 1),
+        ({0: Failure(-signal.SIGKILL), 1: Failure(-signal.SIGKILL)}, "killed (signal 9)"),
+    ],
+)
+def test_the_launcher_returns_the_code_of_the_ranks(
+    monkeypatch: pytest.MonkeyPatch, outcome: Any, code: int | str
+) -> None:
+    started = []
+
+    def elastic_launch(config: Any, program: str) -> Callable[..., None]:
+        def start(*arguments: str) -> None:
+            started.append((config.nproc_per_node, arguments))
+            if isinstance(outcome, dict):
+                error = ChildFailedError.__new__(ChildFailedError)
+                error.failures = outcome
+                raise error
+            if outcome is not None:
+                raise outcome
+
+        return start
+
+    monkeypatch.setattr(launcher, "elastic_launch", elastic_launch)
+    if isinstance(code, str):
+        with pytest.raises(TrainingError, match=re.escape(code)):
+            launcher.launch(2, ["train", "toy.yaml"])
+    else:
+        assert launcher.launch(2, ["train", "toy.yaml"]) == code
+    assert started == [(2, ("-m", "nmt", "train", "toy.yaml"))]
