@@ -10,6 +10,7 @@ import yaml
 from cli_tools import ROOT
 from nmt.config import load_config
 from nmt.errors import ConfigError
+from nmt.sweep.equal_size import count_parameters
 from nmt.sweep.load import load_sweep
 from nmt.sweep.plan import corpus_options, make_plan
 
@@ -191,3 +192,19 @@ def test_paths_have_variables_and_gold_links_are_found_beside_the_file(
     monkeypatch.delenv("KIND")
     with pytest.raises(ConfigError, match=r"variants.0.base: the environment variable KIND is not set"):
         load_sweep(Path("../sweep.yaml"))
+
+
+def test_the_models_of_the_story_have_about_the_same_size_and_attention_is_one_option() -> None:
+    models = {
+        run.variant: run.config for run in make_plan(load_sweep(CONFIGS / "sweeps/story.yaml"), [], only=None).runs
+    }
+    size = models["attention"].tokenizer.vocabulary_size
+    numbers = {name: count_parameters(config.model, (size, size)) for name, config in models.items()}
+    assert list(numbers) == ["rnn", "lstm", "attention"]
+    assert max(numbers.values()) < 1.05 * min(numbers.values())
+    page = (ROOT / "docs/guide/experiments.md").read_text("utf-8")
+    assert [f"{number:,}" in page for number in numbers.values()] == [True] * 3
+    lstm, attention = (models[name].model_dump(exclude={"name"}) for name in ("lstm", "attention"))
+    assert attention["model"]["attention"].pop("score") == "dot"
+    assert lstm["model"]["attention"].pop("score") == "none"
+    assert attention == lstm
