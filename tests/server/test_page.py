@@ -89,7 +89,7 @@ def test_the_pointer_on_a_word_shows_its_attention(page: Browser, server: str) -
     for word, weights in enumerate(hypotheses[0]["attention"]):
         page.point("#words .target", word)
         shown = list(map(opacity, page.evaluate(SHADES)))
-        assert shown == pytest.approx([0.75 * weight for weight in weights], abs=0.006)
+        assert shown == pytest.approx([0.55 * weight for weight in weights], abs=0.006)
         label = page.evaluate(f'document.querySelectorAll("#words .target")[{word}].ariaLabel')
         assert label.endswith(f": {hypotheses[0]['source_words'][strongest(weights)]}")
     page.point("#input")

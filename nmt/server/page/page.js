@@ -61,7 +61,8 @@ function fillTargets() {
 
 function showCount() {
   const count = [...input.value].length;
-  element("count").textContent = texts.characters.replace("{n}", count).replace("{most}", most);
+  const shown = (number) => number.toLocaleString(document.documentElement.lang);
+  element("count").textContent = texts.characters.replace("{n}", shown(count)).replace("{most}", shown(most));
 }
 
 function schedule() {

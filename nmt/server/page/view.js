@@ -77,7 +77,7 @@ export class TranslationView {
 export function showWords({ source_words: sourceWords, target_words: targetWords, attention }, unused = "") {
   const sources = sourceWords.map((word) => wordElement(word, "source"));
   const light = (weights) => sources.forEach((each, index) => {
-    each.style.background = weights ? `rgba(var(--heat), ${(weights[index] * 0.75).toFixed(3)})` : "";
+    each.style.background = weights ? `rgba(var(--heat), ${(weights[index] * 0.55).toFixed(3)})` : "";
   });
   const targets = targetWords.map((word, index) => {
     const each = wordElement(word, "target");
