@@ -19,7 +19,7 @@ from nmt.errors import DataError
 WORD_START = "\u2581"
 """SentencePiece's sign for the space before a word."""
 FEW_LINES = 16
-"""Lists shorter than this are encoded line by line."""
+"""Lists shorter than this are encoded and decoded line by line."""
 
 FORM_FIELD = b"\xc2\x3e"
 """Tag of the field of a SentencePiece file (number 1000, in the range for extensions) that has the form of text."""
@@ -179,7 +179,10 @@ class SubwordModel:
         """
         order = -1 if self.right_to_left else 1
         rows = [[int(piece) for piece in row][::order] for row in ids]
-        texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
+        if len(rows) < FEW_LINES:
+            texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
+        else:
+            texts = self._processor.decode(rows, num_threads=1)
         texts = [single_zero_width_spaces(text.replace("\n", " ").replace("\r", " ")) for text in texts]
         return texts if self.form is None else [self.form.write(text) for text in texts]
 

@@ -26,12 +26,13 @@ from hypothesis import strategies as st
 from data_files import make_config, make_pairs, write_pairs, write_text
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.corpus import read_training
-from nmt.data.preprocess import encode_pass, filter_pass, shards
+from nmt.data.preprocess import encode_pass, filter_pass, plain_lines, shards
 from nmt.data.preprocess import preprocess as preprocess_module
 from nmt.data.preprocess.filter_pass import filter_corpora
 from nmt.data.preprocess.filters import make_filter
 from nmt.data.preprocess.plain_lines import accepts_plain, inspect_lines
 from nmt.data.preprocess.preprocess import preprocess
+from nmt.data.text_form import combining_marks
 from nmt.data.words import comparable
 from nmt.errors import DataError, NMTError, UnequalLines
 from nmt.log import progress
@@ -384,6 +385,10 @@ def test_plain_lines_need_no_closer_look(
             assert reject.reject(*pair) in (None, "identical sides")
         elif facts[0].plain[number] and facts[1].plain[number]:
             assert reject.reject(*pair) is not None
+
+
+def test_latin_letters_need_no_table_of_marks() -> None:
+    assert min(map(ord, combining_marks())) >= plain_lines.LATIN_CHARACTERS
 
 
 @pytest.mark.parametrize("line", ["a", "Ein.", "sch\u00f6n wie", "\ud55c\uad6d\uc5b4 \ubb38\uc7a5", "\u4e2d\u6587"])

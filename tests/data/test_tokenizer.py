@@ -216,3 +216,9 @@ def test_a_model_with_a_piece_that_is_not_utf8_is_refused() -> None:
     assert word in data
     with pytest.raises(DataError, match="not a SentencePiece model"):
         SubwordModel(data.replace(word, b"\xe2\xc8" + word[2:]))
+
+
+def test_many_rows_are_decoded_as_few_are() -> None:
+    model = make_model(["the old dog sees a red house", "schön über den Baum"] * 20)
+    rows = [[], *model.encode(["the dog", "a  house", "über", "", "schön sees"]), [1], []] * 9
+    assert model.decode(rows) == [model.decode([row])[0] for row in rows]

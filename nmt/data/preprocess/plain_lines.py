@@ -20,8 +20,8 @@ from nmt.data.text_form import IGNORABLE, combining_marks
 
 LONGEST = 1 << 14
 """Characters of the longest plain line. It bounds memory."""
-KNOWN_CHARACTERS = 1 << 16
-"""Characters from this one on are not plain."""
+ASCII_CHARACTERS, LATIN_CHARACTERS, KNOWN_CHARACTERS = 0x80, 0x300, 0x10000
+"""Ends of ranges of characters. The first ones have no combining marks. Those after the last range are not plain."""
 OTHER, SPACE, PLAIN = 0, 1, 2
 
 
@@ -86,18 +86,20 @@ def _count(marks: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np
 def _kinds(text: str) -> NDArray[np.uint8]:
     """Return the kind of each character; uint8 [characters]."""
     if text.isascii():
-        return _table()[np.frombuffer(text.encode(), np.uint8)]
+        return _table(ASCII_CHARACTERS)[np.frombuffer(text.encode(), np.uint8)]
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
-    kinds: NDArray[np.uint8] = _table()[np.minimum(codes, KNOWN_CHARACTERS - 1)]
+    size = LATIN_CHARACTERS if codes.max() < LATIN_CHARACTERS else KNOWN_CHARACTERS
+    kinds: NDArray[np.uint8] = _table(size)[np.minimum(codes, KNOWN_CHARACTERS - 1)]
     return kinds
 
 
 @functools.cache
-def _table() -> NDArray[np.uint8]:
-    """Return the kind of each known character. The last one is not a character."""
-    table = np.full(KNOWN_CHARACTERS, OTHER, dtype=np.uint8)
-    special = re.compile(f"[{IGNORABLE}{REPLACEMENT}{re.escape(combining_marks())}]")
-    for number, character in enumerate(map(chr, range(KNOWN_CHARACTERS))):
+def _table(size: int) -> NDArray[np.uint8]:
+    """Return the kind of each of the first characters. The last of all known characters is not a character."""
+    table = np.full(size, OTHER, dtype=np.uint8)
+    marks = "" if size <= LATIN_CHARACTERS else re.escape(combining_marks())
+    special = re.compile(f"[{IGNORABLE}{REPLACEMENT}{marks}]")
+    for number, character in enumerate(map(chr, range(size))):
         if character.isprintable() and not special.match(character):
             table[number] = PLAIN if unicodedata.is_normalized("NFC", character) else OTHER
     table[ord(" ")] = SPACE
