@@ -117,7 +117,7 @@ def _body(model: ModelFile, tests: Sequence[Mapping[str, Any]]) -> Iterator[str]
     yield f"# {markdown(_title(model))}"
     yield ""
     yield f"A recurrent encoder-decoder that translates from {source} to {target}."
-    yield from ("", "## Use", "", "```bash", f'pip install "{LIBRARY}"')
+    yield from ("", "## Use", "", "```bash", f'pip install "{LIBRARY}[serve]"')
     yield from ('echo "A sentence." | nmt translate -m FOLDER', "nmt serve FOLDER", "```", "")
     yield "`FOLDER` is the downloaded folder. In Python: `nmt.load(FOLDER).translate(text)`."
     yield from ("", "## Model", "", "| property | value |", "| --- | --- |")

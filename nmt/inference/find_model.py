@@ -110,7 +110,7 @@ def _newest_model() -> Path:
     models = [model for model in RUNS.glob(f"*/{MODEL_NAME}") if model.is_file()]
     if not models:
         raise UsageError(
-            f"No model found: --model is not given, {VARIABLE} is not set, and no run under {RUNS}{os.sep} has a "
-            f"{MODEL_NAME}. Train a model with `nmt train`, or name one with --model."
+            f"No model found: none is named, {VARIABLE} is not set, and no run under {RUNS}{os.sep} has a "
+            f"{MODEL_NAME}. Train a model with `nmt train`, or name one."
         )
     return max(models, key=lambda model: (model.stat().st_mtime_ns, str(model)))

@@ -20,13 +20,17 @@ from starlette.routing import Route
 from nmt.data.languages import find_language
 from nmt.server.access import Refusal
 from nmt.server.directions import Options
+from nmt.server.markup import TagRules
 from nmt.server.requests import read_parameters, text_list, text_value
 from nmt.server.service import AUTO, Service, address_of, api_key
 
 MAX_GLOSSARIES = 1_000
 MAX_ENTRIES = 5_000
+MAX_TAG_NAMES = 1_000
+TAG_PARAMETERS = ("ignore_tags", "non_splitting_tags", "splitting_tags")
 PARAMETERS = (
     *("text", "source_lang", "target_lang", "tag_handling", "glossary_id", "split_sentences", "show_billed_characters"),
+    *TAG_PARAMETERS,
     *("type", "name", "entries", "entries_format", "auth_key", "api_key"),
 )
 NO_LIMIT = 1_000_000_000_000
@@ -89,6 +93,7 @@ class DeepL:
             target=text_value(parameters, "target_lang").lower(),
             options=Options.of({"split_sentences": split not in ("0", "False")}, terminology=terms),
             is_markup=bool(handling),
+            tags=TagRules(*(_tag_names(parameters, name) for name in TAG_PARAMETERS)),
         )
         show = str(parameters.get("show_billed_characters", "1")).lower() in ("1", "true")
         rows = zip(texts, translated.texts, translated.sources, strict=True)
@@ -196,6 +201,20 @@ class DeepL:
 def _key(request: Request, parameters: Mapping[str, Any]) -> str | None:
     given = parameters.get("auth_key")
     return given if isinstance(given, str) and given else api_key(request, parameters)
+
+
+def _tag_names(parameters: Mapping[str, Any], name: str) -> frozenset[str]:
+    """Return names of elements, which clients send as a list or separated by commas.
+
+    Raises:
+        Refusal: There are too many, or one is not a text (400).
+    """
+    if not parameters.get(name):
+        return frozenset()
+    names = [each.strip().lower() for text in text_list(parameters, name) for each in text.split(",")]
+    if len(names) > MAX_TAG_NAMES:
+        raise Refusal(400, f"Value for {name!r} not supported: use at most {MAX_TAG_NAMES} names.")
+    return frozenset(filter(None, names))
 
 
 def _describe(identifier: str, glossary: Glossary) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Directions:
             pivot: Code of the language through which pairs without a model are translated. None: no such pairs.
 
         Raises:
-            UsageError: Two models have the same direction.
+            UsageError: Two models have the same direction, or none can be joined by the pivot language.
         """
         self._by_pair: dict[tuple[str, str], Direction] = {}
         for direction in directions:
@@ -124,6 +124,12 @@ class Directions:
                 raise UsageError(f"Two models translate from {pair[0]} to {pair[1]}. Serve one of them.")
             self._by_pair[pair] = direction
         self._pivot = pivot and find_language(pivot).code
+        sources, targets = ([pair[side] for pair in self._by_pair] for side in (0, 1))
+        if self._pivot and not (self._pivot in sources and self._pivot in targets):
+            raise UsageError(
+                f"--pivot {pivot} requires a model that translates to {self._pivot} and one that translates from it. "
+                f"The models translate from {', '.join(f'{source} to {target}' for source, target in self._by_pair)}."
+            )
 
     @classmethod
     def load(

@@ -54,6 +54,28 @@ SPACES = re.compile(r"\s+")
 TextTranslator = Callable[[Sequence[str]], Sequence[str]]
 
 
+class TagRules(NamedTuple):
+    """How a client wants elements treated, by their names in small letters."""
+
+    ignored: frozenset[str] = frozenset()
+    """Elements whose content is not translated."""
+    inline: frozenset[str] = frozenset()
+    """Elements inside a sentence, besides those of HTML."""
+    splitting: frozenset[str] = frozenset()
+    """Elements that end a sentence, also if they are inside a sentence in HTML."""
+
+    def is_raw(self, name: str) -> bool:
+        """Return whether the content of an element is not translated."""
+        return name in RAW or name in self.ignored
+
+    def is_inline(self, name: str) -> bool:
+        """Return whether an element is inside a sentence."""
+        return name not in self.splitting and (name in INLINE or name in self.inline or name in self.ignored)
+
+
+HTML_RULES = TagRules()
+
+
 class _Segment(NamedTuple):
     """A part of the markup that is translated as one line."""
 
@@ -68,9 +90,9 @@ class _Segment(NamedTuple):
 class Markup:
     """A document or fragment of HTML or XML."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, rules: TagRules = HTML_RULES) -> None:
         self._text = text
-        self._segments = list(_segments(text))
+        self._segments = list(_segments(text, rules))
 
     @property
     def lines(self) -> list[str]:
@@ -151,11 +173,11 @@ def _name(tag: str) -> str:
     return match[1].lower() if match else ""
 
 
-def _segments(text: str) -> Iterator[_Segment]:
+def _segments(text: str, rules: TagRules) -> Iterator[_Segment]:
     """Yield the parts that are translated, without the space around them."""
     start = 0
     pieces: list[tuple[int, int]] = []  # spans of the inline tags of the current segment
-    for begin, end, inline in _boundaries(text):
+    for begin, end, inline in _boundaries(text, rules):
         if inline:
             pieces.append((begin, end))
             continue
@@ -165,7 +187,7 @@ def _segments(text: str) -> Iterator[_Segment]:
 
 
 def _boundaries(
-    text: str, position: int = 0, end: int | None = None, *, in_title: bool = False
+    text: str, rules: TagRules, position: int = 0, end: int | None = None, *, in_title: bool = False
 ) -> Iterator[tuple[int, int, bool]]:
     """Yield the spans that are not text, and whether each is inside a sentence."""
     end = len(text) if end is None else end
@@ -175,15 +197,15 @@ def _boundaries(
             yield begin, position, match[0].startswith("<!--")
             continue
         name = _name(match[0])
-        inline = name in INLINE
-        if _opens(match[0]) and (name in RAW or NOT_TRANSLATED.search(match[0])):
+        inline = rules.is_inline(name)
+        if _opens(match[0]) and (rules.is_raw(name) or NOT_TRANSLATED.search(match[0])):
             position = _end_of_element(text, position, end, name)
         yield begin, position, inline
         if (
             name == "title" and _opens(match[0]) and not in_title
         ):  # it ends at the first closing tag, also in a quoted value
             inner = _start_of_closing_tag(text, position, end, name)
-            yield from _boundaries(text, position, inner, in_title=True)
+            yield from _boundaries(text, rules, position, inner, in_title=True)
             position = inner
 
 

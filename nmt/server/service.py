@@ -15,6 +15,7 @@ from nmt.server.access import Access, LimitLog, Refusal
 from nmt.server.batching import QueueFullError, TooManyLinesError
 from nmt.server.detection import Detection, LanguageDetector
 from nmt.server.directions import Direction, Directions, Options, UnknownLanguageError
+from nmt.server.markup import HTML_RULES, TagRules
 from nmt.server.metrics import Metrics
 from nmt.server.requests import BodyBudget
 from nmt.server.settings import ServerSettings
@@ -90,6 +91,7 @@ class Service:
         options: Options = NO_OPTIONS,
         alternatives: int = 0,
         is_markup: bool = False,
+        tags: TagRules = HTML_RULES,
         cached: bool = True,
     ) -> Translated:
         """Translate the texts of a request.
@@ -103,6 +105,7 @@ class Service:
             options: Options of the model.
             alternatives: Number of further translations.
             is_markup: Whether the texts are HTML or XML.
+            tags: How elements of the markup are treated.
             cached: Whether known translations may be reused.
 
         Raises:
@@ -113,7 +116,7 @@ class Service:
         sources = [each.language if each else source for each in detections]
         characters = sum(map(len, texts))
         self.access.count(client, characters)
-        wanted = TextRequest(client, options, alternatives, is_markup, cached)
+        wanted = TextRequest(client, options, alternatives, is_markup, cached, tags)
         routes = {code: self._route(code, target, detected=source == AUTO) for code in dict.fromkeys(sources)}
         found = await self.while_connected(request, self._translate_all(texts, sources, routes, wanted))
         return Translated(found, sources, detections)

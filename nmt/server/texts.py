@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.inference.results import Translation
 from nmt.inference.streaming import SourceLine
 from nmt.server.directions import Direction, Options
-from nmt.server.markup import Markup
+from nmt.server.markup import HTML_RULES, Markup, TagRules
 
 LINE_BREAKS = re.compile("(\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])")
 
@@ -25,6 +25,8 @@ class TextRequest(NamedTuple):
     is_markup: bool = False
     """Whether the texts are HTML or XML."""
     cached: bool = True
+    tags: TagRules = HTML_RULES
+    """How elements of the markup are treated."""
 
 
 class TranslatedText(NamedTuple):
@@ -54,7 +56,7 @@ async def translate_texts(
 
 
 async def _translate(texts: Sequence[str], direction: Direction, request: TextRequest) -> list[TranslatedText]:
-    documents = [Markup(text) if request.is_markup else _Plain(text) for text in texts]
+    documents = [Markup(text, request.tags) if request.is_markup else _Plain(text) for text in texts]
     lines = [line for document in documents for line in document.lines]
     options = _options(direction, request)
     translations = await direction.batcher.translate(

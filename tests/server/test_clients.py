@@ -79,6 +79,16 @@ class TestDeepL:
         assert isinstance(result, deepl.TextResult)
         assert (result.text.count("<b>"), result.text.count("</b>")) == (1, 1)
 
+    def test_tags_that_are_ignored_or_split(self, client: deepl.DeepLClient, expected: str) -> None:
+        text = f"<doc><par>{TEXT}</par><keep>the <b>red</b> house</keep><par>{TEXT}</par></doc>"
+        options = {"source_lang": "EN", "target_lang": "DE", "tag_handling": "xml"}
+        result = client.translate_text(text, ignore_tags=["keep"], splitting_tags="par", **options)
+        assert isinstance(result, deepl.TextResult)
+        assert result.text == f"<doc><par>{expected}</par><keep>the <b>red</b> house</keep><par>{expected}</par></doc>"
+        many = [f"x{number}" for number in range(2_000)]
+        with pytest.raises(deepl.DeepLException, match="ignore_tags"):
+            client.translate_text(text, ignore_tags=many, **options)
+
     def test_languages_and_usage(self, client: deepl.DeepLClient) -> None:
         assert {each.code for each in client.get_source_languages()} == {"EN", "DE"}
         assert {each.code for each in client.get_target_languages()} == {"EN", "DE", "KO"}

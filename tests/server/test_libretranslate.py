@@ -13,6 +13,7 @@ import pytest
 
 import nmt
 from live_server import make_test_service, running
+from nmt.errors import UsageError
 from nmt.server.batching import BatcherLimits
 from nmt.server.directions import Direction
 from nmt.terminal import visible
@@ -77,6 +78,12 @@ def test_a_direction_through_the_pivot(http: httpx.Client, models: dict[str, Pat
     second = nmt.load(models["en-ko"], split_sentences=True).translate(first.strip()).text
     answer = http.post("/translate", data={"q": TEXT, "source": "de", "target": "ko"})
     assert answer.json()["translatedText"].split() == second.split()
+
+
+@pytest.mark.parametrize("pivot", ["de", "ko", "xx"])
+def test_a_pivot_that_joins_no_models_is_refused(models: dict[str, Path], pivot: str) -> None:
+    with pytest.raises(UsageError, match=rf"--pivot {pivot} requires .* en to de, en to ko\."):
+        make_test_service([models["en-de"], models["en-ko"]], pivot=pivot)
 
 
 def test_languages_ignores_a_body_and_lists_targets(http: httpx.Client) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.server.markup import Markup
+from nmt.server.markup import Markup, TagRules
 
 TAG = re.compile(r"<[^>]*>")
 
@@ -55,6 +55,24 @@ CASES = {
     '<code>a <b title="</code>">b</b> c</code> d': '<code>a <b title="</code>">b</b> c</code> D',
     "": "",
 }
+
+
+RULES = TagRules(ignored=frozenset({"keep"}), inline=frozenset({"term"}), splitting=frozenset({"b"}))
+
+
+@pytest.mark.parametrize(
+    ("markup", "lines"),
+    [
+        ("a <keep>name <i>x</i></keep> b", ["a <1> b"]),
+        ("<p>a <term>b</term> c</p><b>d</b> e", ["a <1>b<2> c", "d", "e"]),
+        ("a <KEEP>name</KEEP> <keep/> b", ["a <1> <2> b"]),
+        ("a <keep>never closed", ["a <1>"]),
+    ],
+)
+def test_clients_decide_about_elements(markup: str, lines: list[str]) -> None:
+    document = Markup(markup, RULES)
+    assert document.lines == lines
+    assert document.fill(lines) == markup
 
 
 @pytest.mark.parametrize("markup", CASES)
