@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown import markdown
 
+from cli_tools import ROOT
 from nmt.server.markup import Markup, TagRules
 
 TAG = re.compile(r"<[^>]*>")
@@ -137,6 +141,45 @@ HOSTILE = [
 def test_tags_are_what_a_browser_takes_for_tags(markup: str, text: str) -> None:
     capitals = text.replace("Text", "TEXT").replace("text", "TEXT")
     assert translated(f"<p>{text}</p>{markup}") == f"<p>{capitals}</p>{markup}"
+
+
+ANY_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
+
+
+def real_fragments() -> list[str]:
+    """The headings, paragraphs, lists, tables and blocks of code of the documentation, as HTML."""
+    found: dict[str, None] = {}
+    for page in sorted((ROOT / "docs" / "guide").glob("*.md")):
+        text = markdown(page.read_text("utf-8"), extensions=["tables", "fenced_code", "attr_list", "sane_lists"])
+        found |= dict.fromkeys(re.split(r"\n(?=<(?:p|ul|ol|table|pre|blockquote|h[1-6])\b)", text))
+    return [fragment for fragment in found if fragment.count("<") > 2]
+
+
+def test_tags_of_real_fragments_survive_byte_for_byte() -> None:
+    fragments = real_fragments()
+    assert len(fragments) >= 200
+    changed = 0
+    for fragment in fragments:
+        result = translated(fragment)
+        assert ANY_TAG.findall(result) == ANY_TAG.findall(fragment)
+        for raw in re.findall(r"<(?:code|pre)\b.*?</(?:code|pre)>", fragment, re.DOTALL):
+            assert raw in result
+        changed += result != fragment
+    assert changed > 150
+
+
+def test_a_model_keeps_the_tags_of_real_fragments(http: httpx.Client) -> None:
+    fragments = [fragment for fragment in real_fragments() if len(fragment) < 400][:200]
+    assert len(fragments) == 200
+    body = {"source": "en", "target": "de", "format": "html"}
+    results = [
+        text
+        for start in range(0, len(fragments), 50)
+        for text in http.post("/translate", json={**body, "q": fragments[start : start + 50]}).json()["translatedText"]
+    ]
+    for fragment, result in zip(fragments, results, strict=True):
+        assert Counter(ANY_TAG.findall(result)) == Counter(ANY_TAG.findall(fragment))
+        assert sorted(map(str, Structure(result).found)) == sorted(map(str, Structure(fragment).found))
 
 
 BROKEN = ["<a ", "<a b", "<a b='", "<!--", "</", "<code>", "<script><!--", "<title>", "<b>", "</b>", "<br>", "a<b>"]
