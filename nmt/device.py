@@ -45,6 +45,11 @@ def native_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def runs_ahead(device: torch.device) -> bool:
+    """Return whether operations on `device` are queued, so that the host goes on before they are done."""
+    return device.type == "cuda"
+
+
 def plans_shapes_slowly(device: torch.device, dtype: torch.dtype) -> bool:
     """Return whether each new shape of a matrix product costs milliseconds of planning: bf16 with AMX."""
     return device.type == "cpu" and dtype == torch.bfloat16 and bool(torch.cpu._is_amx_tile_supported())

@@ -1,6 +1,6 @@
 """Training batches: the stream of a configuration, tensors on the device, and prefetching in a thread.
 
-B pairs, S source length, T target length, N links.
+B pairs, S source length, T target length, N real target positions or links.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config.schema import Config, TrainingConfig
@@ -18,6 +20,7 @@ from nmt.data.alignments import Links
 from nmt.data.batching import Batch, Batches, Position, Share
 from nmt.data.concatenation import ConcatenationSampler
 from nmt.data.preprocess.preprocess import PreprocessedData
+from nmt.device import runs_ahead
 
 
 def needs_links(options: TrainingConfig) -> bool:
@@ -85,9 +88,18 @@ class TensorBatch(NamedTuple):
     """Target pieces with EOS [B, T]."""
     target_mask: Tensor
     """True at real target positions [B, T]."""
+    target_places: Tensor
+    """Numbers of the real target positions in the flattened batch [N], from 0 to B * T - 1."""
     target_tokens: int
     """Number of real target positions."""
     links: TensorLinks | None = None
+
+    def at_targets(self, values: Tensor) -> Tensor:
+        """Return the `values` [B, T, ...] at the real target positions [N, ...].
+
+        Unlike an index by `target_mask`, this needs no wait for the device: N is known to the host.
+        """
+        return values.flatten(0, 1)[self.target_places]
 
     def twice(self) -> TensorBatch:
         """Return the pairs of this batch followed by a second copy of them: [2 * B, ...]."""
@@ -100,6 +112,7 @@ class TensorBatch(NamedTuple):
             target_input,
             target_output,
             target_mask,
+            torch.cat([self.target_places, self.target_places + self.target_mask.numel()]),
             2 * self.target_tokens,
             None if self.links is None else self.links.twice(len(self.source)),
         )
@@ -110,7 +123,8 @@ class TensorBatch(NamedTuple):
         for start in range(0, len(self.source), size):
             rows = slice(start, start + size)
             source, source_lengths, target_input, target_output, mask = (values[rows] for values in self._tensors())
-            parts.append(TensorBatch(source, source_lengths, target_input, target_output, mask, int(mask.sum())))
+            places = mask.flatten().nonzero()[:, 0]  # [N]
+            parts.append(TensorBatch(source, source_lengths, target_input, target_output, mask, places, len(places)))
         return parts
 
     def _tensors(self) -> tuple[Tensor, ...]:
@@ -118,28 +132,37 @@ class TensorBatch(NamedTuple):
 
 
 def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
-    """Move `batch` to `device`."""
-    lengths = torch.from_numpy(batch.target_lengths)
-    mask = torch.arange(batch.target_output.shape[1]).unsqueeze(0) < lengths.unsqueeze(1)  # [B, T]
+    """Copy `batch` to `device`. The host does not wait for the copies to a GPU."""
+    mask = np.arange(batch.target_output.shape[1]) < batch.target_lengths[:, None]  # [B, T]
+    places = np.flatnonzero(mask)  # [N]
     return TensorBatch(
-        torch.from_numpy(batch.source).to(device),
-        torch.from_numpy(batch.source_lengths).to(device),
-        torch.from_numpy(batch.target_input).to(device),
-        torch.from_numpy(batch.target_output).to(device),
-        mask.to(device),
-        int(lengths.sum()),
+        _copy(batch.source, device),
+        _copy(batch.source_lengths, device),
+        _copy(batch.target_input, device),
+        _copy(batch.target_output, device),
+        _copy(mask, device),
+        _copy(places, device),
+        len(places),
         None if batch.links is None else _link_tensors(batch.links, device),
     )
 
 
 def _link_tensors(links: Links, device: torch.device) -> TensorLinks:
     return TensorLinks(
-        torch.from_numpy(links.rows).to(device),
-        torch.from_numpy(links.targets).to(device),
-        torch.from_numpy(links.sources).to(device),
-        torch.from_numpy(links.shares).to(device),
+        _copy(links.rows, device),
+        _copy(links.targets, device),
+        _copy(links.sources, device),
+        _copy(links.shares, device),
         links.linked,
     )
+
+
+def _copy(values: NDArray[Any], device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(values)
+    if not runs_ahead(device):
+        return tensor.to(device)
+    # Only from pinned memory is the copy asynchronous. Torch keeps the memory until the copy is done.
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 class Prefetcher:

@@ -6,13 +6,15 @@ import contextlib
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.config.schema import TrainingConfig
 from nmt.data.batching import Batch, Share, whole
 from nmt.data.shuffle import make_key
+from nmt.device import runs_ahead
 from nmt.model import Seq2Seq
 from nmt.training.averaging import Weights, make_average
 from nmt.training.batch_tensors import TensorBatch, to_tensors
@@ -22,7 +24,7 @@ from nmt.training.objectives.base import LossOutput, Objective
 from nmt.training.objectives.minimum_risk import SentenceScorer
 from nmt.training.optimizer import LearningRate, make_optimizer, set_learning_rate
 from nmt.training.ranks import Ranks
-from nmt.training.state import UpdateStats, add_components
+from nmt.training.state import UpdateStats
 
 
 class _Loss(nn.Module):
@@ -35,6 +37,26 @@ class _Loss(nn.Module):
 
     def forward(self, batch: TensorBatch, update: int) -> LossOutput:
         return self._objective.loss(batch, update)
+
+
+@dataclass
+class LaunchedUpdate:
+    """An update whose numbers may still be on the device; see `Learner.launch`."""
+
+    sums: Tensor
+    """On the device, float64 [1 + C]: the negative log-likelihood, then the total of each of C loss components."""
+    norm: Tensor
+    """Norm of the gradient, on the device []."""
+    counts: dict[str, int]
+    """Number of terms of each component, by name in the order of `sums`."""
+    tokens: int
+    """Number of target pieces of all ranks."""
+    computes: bool
+    """Whether this rank has batches of its own in the update. Otherwise its sums are not counted."""
+    own: dict[str, tuple[float, int]]
+    """Components that are not summed over the ranks."""
+    stats: UpdateStats | None = None
+    """The numbers, if they have been read."""
 
 
 class Learner:
@@ -83,11 +105,17 @@ class Learner:
         self.parent_l2: ParentL2 | None = None
         if parent is not None and options.parent_l2 > 0:
             self.parent_l2 = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
+        self.runs_ahead = runs_ahead(device)
+        """Whether the host prepares the next updates while the device computes. It then waits in `read` only."""
         self._shadow_model: Seq2Seq | None = None
         self._loss: nn.Module | None = None
 
     def update(self, batches: Sequence[Batch] | Share, number: int) -> UpdateStats:
-        """Make update `number`: one optimizer step on the mean loss over all its batches, those of other ranks too.
+        """Make update `number` and wait for its numbers; see `launch`."""
+        return self.read([self.launch(batches, number)])[0]
+
+    def launch(self, batches: Sequence[Batch] | Share, number: int) -> LaunchedUpdate:
+        """Start update `number`: one optimizer step on the mean loss over all its batches, those of other ranks too.
 
         The mean is over the target pieces (in minimum risk training over the sentences) of all batches. So accumulation
         gives the gradient of one large batch, and so do several ranks. Dropout depends on the seed, the update and the
@@ -95,44 +123,67 @@ class Learner:
         """
         share = batches if isinstance(batches, Share) else whole(batches)
         self.model.train()
-        totals, components = self._backward(share, number)
-        total, tokens = totals
+        launched = self._backward(share, number)
         if self.parent_l2 is not None:
             self.parent_l2.add_gradients()
-            components["parent_l2"] = (self.parent_l2.distance(), 1)
+            launched.own["parent_l2"] = (self.parent_l2.distance(), 1)
         limit = math.inf if self.options.clip_norm is None else self.options.clip_norm
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-        applied = math.isfinite(norm) and math.isfinite(total)
-        if applied:
-            set_learning_rate(self.optimizer, self.learning_rate.at(number))
-            self.optimizer.step()
-            self.average.after_update(self.weights, number)
+        launched.norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        if self.runs_ahead:
+            # The optimizer looks at this number on the device and then changes nothing.
+            self.optimizer.found_inf = 1 - launched.norm.isfinite().float()  # type: ignore[attr-defined]
+            self._apply(number)
+        elif self.read([launched])[0].applied:
+            self._apply(number)
         self.optimizer.zero_grad(set_to_none=True)
-        return UpdateStats(total, tokens, norm, applied, components)
+        return launched
 
-    def _backward(self, share: Share, number: int) -> tuple[tuple[float, int], dict[str, tuple[float, int]]]:
-        """Compute the gradients of update `number`.
+    def _apply(self, number: int) -> None:
+        set_learning_rate(self.optimizer, self.learning_rate.at(number))
+        self.optimizer.step()
+        self.average.after_update(self.weights, number)
 
-        Returns:
-            The negative log-likelihood and the number of target pieces, then the other components of the loss, each
-            summed over all ranks.
-        """
+    def read(self, updates: Sequence[LaunchedUpdate]) -> list[UpdateStats]:
+        """Return the numbers of updates, in one copy from the device. All ranks must read the same updates at once."""
+        unread = [update for update in updates if update.stats is None]
+        if unread:
+            on_device = [value for update in unread for value in (update.sums, update.norm.double().reshape(1))]
+            values = iter(torch.cat(on_device).tolist())
+            own = [[next(values) for _ in range(len(update.counts) + 2)] for update in unread]
+            flat = [
+                float(value) * update.computes
+                for update, (*sums, _) in zip(unread, own, strict=True)
+                for value in (*sums, *update.counts.values())
+            ]
+            totals = iter(self.ranks.sum(flat))
+            for update, (*_, norm) in zip(unread, own, strict=True):
+                update.stats = _stats(update, [next(totals) for _ in range(2 * len(update.counts) + 1)], norm)
+        return [update.stats for update in updates if update.stats is not None]
+
+    def _backward(self, share: Share, number: int) -> LaunchedUpdate:
+        """Compute the gradients of update `number`."""
         if self._loss is None:
             self._loss = self.ranks.synchronized(_Loss(self.model, self.objective), self.device)
         units = sum(self.objective.units(size) for size in share.sizes) / self.ranks.size  # torch averages over ranks
-        total, components = 0.0, dict[str, tuple[float, int]]()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        components = dict[str, tuple[Tensor, int]]()
         for part, is_last in self._parts(share, number):
             with self._synchronizing(is_last):
                 output: LossOutput = self._loss(part, number)
                 (output.loss / units if share.counts else 0 * output.loss).backward()  # type: ignore[no-untyped-call]
-            total += float(output.negative_log_likelihood)
-            sums = {name: (float(each.total), each.num_terms) for name, each in output.components.items()}
-            add_components(components, sums)
-        values = [total, *(value for name in sorted(components) for value in components[name])]
-        sums_of_all = iter(self.ranks.sum([value * share.counts for value in values]))
-        total = next(sums_of_all)
-        components = {name: (next(sums_of_all), int(next(sums_of_all))) for name in sorted(components)}
-        return (total, sum(size.target_tokens for size in share.sizes)), components
+            total = total + output.negative_log_likelihood
+            for name, each in output.components.items():
+                old_total, old_count = components.get(name, (torch.zeros_like(total), 0))
+                components[name] = (old_total + each.total.to(total), old_count + each.num_terms)
+        names = sorted(components)
+        return LaunchedUpdate(
+            sums=torch.stack([total, *(components[name][0] for name in names)]),
+            norm=total,
+            counts={name: components[name][1] for name in names},
+            tokens=sum(size.target_tokens for size in share.sizes),
+            computes=bool(share.counts),
+            own={},
+        )
 
     def _parts(self, share: Share, number: int) -> Iterator[tuple[TensorBatch, bool]]:
         """Yield the parts of the batches, and whether a part is the last one. Seed the random generators of torch."""
@@ -181,3 +232,12 @@ class Learner:
             if isinstance(module, nn.RNNBase):
                 module.flatten_parameters()  # cuDNN needs them in one block: a copy on a GPU, nothing on a CPU.
         return self._shadow_model
+
+
+def _stats(update: LaunchedUpdate, sums: Sequence[float], norm: float) -> UpdateStats:
+    """Return the numbers of an update from its sums over all ranks: values, then the counts of the components."""
+    total, *rest = sums
+    totals, counts = rest[: len(update.counts)], rest[len(update.counts) :]
+    components = {name: (value, int(count)) for name, value, count in zip(update.counts, totals, counts, strict=True)}
+    applied = math.isfinite(norm) and math.isfinite(total)
+    return UpdateStats(total, update.tokens, norm, applied, {**components, **update.own})

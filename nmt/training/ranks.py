@@ -118,7 +118,6 @@ class ProcessRanks(Ranks):
         self._keys = keys
         self._rounds = 0
         self._votes = 0
-        self._device = torch.device("cpu")
         self._connected = False
 
     @property
@@ -132,7 +131,7 @@ class ProcessRanks(Ranks):
     def connect(self, device: torch.device) -> None:
         if self._connected:
             return
-        self._device, self._connected = device, True
+        self._connected = True
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
             store=PrefixStore("group", self._keys.store),
@@ -147,7 +146,7 @@ class ProcessRanks(Ranks):
         return nn.parallel.DistributedDataParallel(loss, device_ids=devices)
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        total = torch.tensor(values, dtype=torch.float64, device=self._device)
+        total = torch.tensor(values, dtype=torch.float64)  # by Gloo, without a wait for the device
         distributed.all_reduce(total)
         return [float(value) for value in total.tolist()]
 

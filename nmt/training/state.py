@@ -44,9 +44,8 @@ class LogWindow:
     components: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Other components of the loss: the sum and the count of its mean."""
 
-    def add(self, stats: UpdateStats, seconds: float) -> None:
-        """Count one update that took `seconds`."""
-        self.seconds += seconds
+    def add(self, stats: UpdateStats) -> None:
+        """Add the numbers of one update."""
         if stats.applied:
             self.loss += stats.negative_log_likelihood
             self.tokens += stats.tokens
@@ -95,13 +94,21 @@ class TrainState:
     warned: list[str] = field(default_factory=list)
     """Names of the findings of the last validation."""
 
-    def add(self, stats: UpdateStats, position: Position, seconds: float) -> None:
+    def advance(self, position: Position, seconds: float) -> None:
         """Count one update that took `seconds`; `position` is that of the batch after it."""
         self.update += 1
         self.position = position
+        self.add_seconds(seconds)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Count time of updates."""
         self.seconds += seconds
+        self.window.seconds += seconds
+
+    def add(self, stats: UpdateStats) -> None:
+        """Add the numbers of an update that has been counted."""
         self.consecutive_skipped = 0 if stats.applied else self.consecutive_skipped + 1
-        self.window.add(stats, seconds)
+        self.window.add(stats)
         if stats.applied:
             self.train_loss += stats.negative_log_likelihood
             self.train_tokens += stats.tokens

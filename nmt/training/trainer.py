@@ -38,7 +38,7 @@ from nmt.training.diagnosis import (
 )
 from nmt.training.heartbeat import Heartbeat, Pace
 from nmt.training.improvement import LOSS_GAIN, Mark
-from nmt.training.learner import Learner
+from nmt.training.learner import LaunchedUpdate, Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
 from nmt.training.ranks import Ranks
 from nmt.training.reporter import Reporter, duration
@@ -102,6 +102,7 @@ class Trainer:
         self.state = TrainState()
         self.pace = Pace()
         self.stop = StopRequest()
+        self._unread: list[LaunchedUpdate] = []
         self._saved: tuple[Any, ...] | None = None
         self._restarted = False
         self._last_save = time.monotonic()
@@ -147,16 +148,18 @@ class Trainer:
                     share, position = next(prefetcher)
                     finished_epoch = position.epoch > state.position.epoch
                     self.learner.learning_rate.time_share = self._time_share()
-                    stats = self.learner.update(share, state.update + 1)
+                    self._unread.append(self.learner.launch(share, state.update + 1))
                     seconds, stop = self._agree(time.monotonic() - start)
-                    state.add(stats, position, seconds)
+                    state.advance(position, seconds)
                     self.pace.add(seconds)
                     bar.update(1)
                     self._after_update(finished_epoch)
                     if ranks.size == 1:
                         stop = self.stop.signal  # a single process need not wait for an update to agree
                     if stop is not None:
+                        self._read_updates()
                         self._interrupt(stop)
+                self._read_updates()
         finally:
             prefetcher.close()
 
@@ -169,22 +172,38 @@ class Trainer:
 
     def _after_update(self, finished_epoch: bool) -> None:
         options, state = self.options, self.state
-        if state.consecutive_skipped >= options.max_nonfinite:
-            self._diverge(f"{state.consecutive_skipped} updates in a row had infinite or undefined gradients")
-        if state.update % options.log_every == 0:
-            self._report()
         interval = options.validation.every_updates
         validate = finished_epoch if interval is None else state.update % interval == 0
+        log = state.update % options.log_every == 0
+        # All ranks read at the same updates: the clock has no say in it.
+        if log or validate or self._checkpoint_update() or not self.learner.runs_ahead:
+            self._read_updates()
+        if log:
+            self._report()
         if validate:
             self._validate_training()
-        elif self._checkpoint_due():
+        elif self._checkpoint_due() and not self._unread:
             self.save()
 
+    def _read_updates(self) -> None:
+        """Wait for the updates that have been launched, and count their numbers and the time of waiting."""
+        start = time.monotonic()
+        finished = self.learner.read(self._unread)
+        if self.learner.runs_ahead:
+            self.state.add_seconds(self._agree(time.monotonic() - start)[0])
+        for stats in finished:
+            self.state.add(stats)
+            if self.state.consecutive_skipped >= self.options.max_nonfinite:
+                self._diverge(f"{self.state.consecutive_skipped} updates in a row had infinite or undefined gradients")
+        self._unread = []
+
+    def _checkpoint_update(self) -> bool:
+        updates = self.options.checkpoint_every_updates
+        return updates is not None and self.state.update % updates == 0
+
     def _checkpoint_due(self) -> bool:
-        updates, minutes = self.options.checkpoint_every_updates, self.options.checkpoint_every_minutes
-        return (updates is not None and self.state.update % updates == 0) or (
-            minutes is not None and time.monotonic() - self._last_save >= 60 * minutes
-        )
+        minutes = self.options.checkpoint_every_minutes
+        return self._checkpoint_update() or (minutes is not None and time.monotonic() - self._last_save >= 60 * minutes)
 
     def _done(self) -> bool:
         """Return whether training has reached a limit, and log the limit."""

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmark.__main__ import main, measure, parse
 from benchmark.clock import interleaved
 from benchmark.configuration import measure_configuration
 from benchmark.corpora import repeated
+from benchmark.gpu import measure_gpu
 from benchmark.growth import fit
 from benchmark.options import Options
 from benchmark.report import tables
@@ -31,6 +33,7 @@ from benchmark.trainees import TEXTBOOK, Variant
 from benchmark.training_parts import PARTS, PartTimer
 from cli_tools import untouched_logging
 from nmt.data.batch import Batch, pad
+from nmt.errors import NMTError
 from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import to_tensors
 from nmt.training.fused_loss import fused_loss
@@ -202,6 +205,18 @@ def test_measures_decoding_preprocessing_and_growth(
     text = "\n".join(tables(result))
     assert all(row["what"] in text for row in result["growth"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_is_measured_and_required() -> None:
+    options = Options(parts=("gpu",), shapes=("S",), rounds=1, seed=1, device="cpu", quick=True, full=False)
+    with unchanged_threads():
+        result = measure(options)
+        with pytest.raises(NMTError, match="requires a CUDA device"):
+            measure_gpu(replace(options, quick=False), torch.device("cpu"), [])
+    training, search = result["gpu"]
+    assert_positive(training["rows"], "target", "source_and_target")
+    assert_positive(search["rows"], "pieces_per_second")
+    assert "Search in bf16" in "\n".join(tables(result))
 
 
 def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None:

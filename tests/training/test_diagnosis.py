@@ -27,7 +27,7 @@ from nmt.training.diagnosis import (
     text_facts,
     useless_output,
 )
-from nmt.training.learner import Learner
+from nmt.training.learner import LaunchedUpdate, Learner
 from nmt.training.state import TrainState, UpdateStats
 from nmt.training.validation import unigram_loss
 from toy_experiments import write_toy_experiment
@@ -337,23 +337,28 @@ def learned(loss: float, tokens: int, *, applied: bool = True) -> UpdateStats:
 def test_the_training_loss_is_that_of_the_pieces_since_it_was_last_asked_for() -> None:
     state = TrainState()
     for loss, tokens in ((30.0, 10), (10.0, 30)):
-        state.add(learned(loss, tokens), Position(0, 0, 1), 0.5)
-    state.add(learned(math.nan, 10, applied=False), Position(0, 0, 2), 0.5)
+        state.advance(Position(0, 0, 1), 0.5)
+        state.add(learned(loss, tokens))
+    state.advance(Position(0, 0, 2), 0.5)
+    state.add(learned(math.nan, 10, applied=False))
     assert state.take_train_loss() == 1.0
     assert state.take_train_loss() is None
-    state.add(learned(20.0, 10), Position(0, 0, 3), 0.5)
+    state.advance(Position(0, 0, 3), 0.5)
+    state.add(learned(20.0, 10))
     assert state.take_train_loss() == 2.0
 
 
 def test_the_state_survives_a_checkpoint() -> None:
     state = TrainState(best_score=-math.inf, warned=["stalled"])
-    state.add(learned(30.0, 10), Position(1, 2, 3), 0.5)
+    state.advance(Position(1, 2, 3), 0.5)
+    state.add(learned(30.0, 10))
     state.history = history([3.0, 2.0], [math.inf, 2.0], [-math.inf, 1.0], texts=[None, FINE])
     saved = json.loads(json.dumps(dataclasses.asdict(state)))
     restored = TrainState.restored(saved)
     assert dataclasses.asdict(restored) | {"window": None} == dataclasses.asdict(state) | {"window": None}
     assert restored.history == state.history
-    restored.add(learned(10.0, 10), Position(1, 2, 4), 0.5)
+    restored.advance(Position(1, 2, 4), 0.5)
+    restored.add(learned(10.0, 10))
     assert restored.window.components == {"expected_risk": (3.0, 4)}
 
 
@@ -402,19 +407,19 @@ def test_a_run_that_learns_nothing_says_so_once_and_goes_on(folder: Path) -> Non
 
 
 def test_history_and_what_was_said_survive_a_crash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    update = Learner.update
+    update = Learner.launch
 
-    def crashes(self: Learner, group: Any, number: int) -> UpdateStats:
+    def crashes(self: Learner, group: Any, number: int) -> LaunchedUpdate:
         if number == 14:  # Between two validations, after the first warnings.
             raise RuntimeError("the machine stops")
         return update(self, group, number)
 
     with untouched_logging():
         straight = run("name=straight", *HOPELESS)
-        monkeypatch.setattr(Learner, "update", crashes)
+        monkeypatch.setattr(Learner, "launch", crashes)
         with pytest.raises(RuntimeError, match="the machine stops"):
             run("name=broken", *HOPELESS)
-        monkeypatch.setattr(Learner, "update", update)
+        monkeypatch.setattr(Learner, "launch", update)
         broken = run("name=broken", *HOPELESS, resume=True)
     assert warnings(broken)
     assert warnings(broken) == warnings(straight)

@@ -294,7 +294,7 @@ def out_of_memory(*options: str, ranks: Ranks) -> None:
         raise torch.OutOfMemoryError("no memory")
 
     if ranks.rank == 1:
-        Learner.update = update  # type: ignore[method-assign]
+        Learner.launch = update  # type: ignore[method-assign]
     forever(*options, ranks=ranks)
 
 

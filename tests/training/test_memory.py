@@ -18,7 +18,7 @@ LOOKS = (1_000, 5_000, 10_000)
 TRAIN = f"""
 from toy_runs import run
 from nmt.training.learner import Learner
-update = Learner.update
+update = Learner.launch
 
 def measured(self, group, number):
     stats = update(self, group, number)
@@ -28,7 +28,7 @@ def measured(self, group, number):
         print("kilobytes", number, size, flush=True)
     return stats
 
-Learner.update = measured
+Learner.launch = measured
 run(
     "training.max_updates={LOOKS[-1]}", "training.max_epochs=100000", "training.validation.every_updates=100",
     "training.validation.max_sentences=3", "training.validation.patience=null", "training.log_every=10",

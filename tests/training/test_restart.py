@@ -199,17 +199,17 @@ def test_a_lower_rate_starts_again_from_the_best_weights(folder: Path, averaging
 def test_a_run_that_crashes_between_restarts_resumes_exactly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options, straight = ("name=crashes", f"training.max_updates={LONG}", *AVERAGING["none"]), Path("runs/none")
     stop = restarts(straight)[1] + 1
-    update = Learner.update
+    update = Learner.launch
 
     def crashes(self: Learner, group: Any, number: int) -> Any:
         if number == stop:
             raise RuntimeError("the machine stops")
         return update(self, group, number)
 
-    monkeypatch.setattr(Learner, "update", crashes)
+    monkeypatch.setattr(Learner, "launch", crashes)
     with pytest.raises(RuntimeError, match="the machine stops"):
         run(*options)
-    monkeypatch.setattr(Learner, "update", update)
+    monkeypatch.setattr(Learner, "launch", update)
     broken = run(*options, resume=True)
     for part in ("weights", "optimizer", "random"):
         assert equal(newest(broken, part), newest(straight, part)), part

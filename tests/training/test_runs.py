@@ -277,6 +277,36 @@ def test_an_undefined_gradient_skips_the_update() -> None:
     assert learner.update([batch], 2).applied
 
 
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_a_host_that_runs_ahead_makes_the_same_updates(kind: str) -> None:
+    weights, read = [], []
+    for ahead in (False, True):
+        learner = make_learner(optimizer={"kind": kind, "learning_rate": 0.1}, clip_norm=1.0)
+        learner.runs_ahead = ahead
+        launched = []
+        for number in range(1, 7):
+            if number == 4:  # the gradient of the loss is undefined in one update, which is skipped
+                kept, learner.model.output.bias.data[5] = float(learner.model.output.bias.data[5]), math.inf
+            launched.append(learner.launch([make_batch(*random_sentences(4 + number))], number))
+            assert (launched[-1].stats is None) == ahead
+            if number == 4:
+                learner.model.output.bias.data[5] = kept
+        read.append(learner.read(launched))
+        weights.append(learner.weights)
+    assert [stats.applied for stats in read[0]] == [True, True, True, False, True, True]
+    assert repr(read[0]) == repr(read[1])
+    for name, value in weights[0].items():
+        assert torch.equal(weights[1][name], value), name
+
+
+def test_a_run_whose_host_runs_ahead_has_the_same_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("training.checkpoint_every_updates=7", "training.log_every=5", "training.max_updates=18")
+    plain = run("name=plain", *options)
+    monkeypatch.setattr("nmt.training.learner.runs_ahead", lambda device: True)
+    ahead = run("name=ahead", *options)
+    assert_same_run(plain, ahead)
+
+
 def test_divergence_stops_the_run_and_keeps_the_best(folder: Path) -> None:
     path = run("name=diverges", "training.max_epochs=1")
     best = (path / "best.safetensors").read_bytes()
@@ -292,15 +322,15 @@ def test_divergence_stops_the_run_and_keeps_the_best(folder: Path) -> None:
 
 def test_repeated_undefined_gradients_stop_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
-    update = Learner.update
+    read = Learner.read
 
-    def fails_later(self: Learner, group: Any, number: int) -> Any:
+    def fails_later(self: Learner, updates: Any) -> Any:
         nonlocal calls
         calls += 1
-        stats = update(self, group, number)
-        return stats if calls < 15 else stats._replace(applied=False)
+        found = read(self, updates)
+        return found if calls < 30 else [stats._replace(applied=False) for stats in found]
 
-    monkeypatch.setattr(Learner, "update", fails_later)
+    monkeypatch.setattr(Learner, "read", fails_later)
     with pytest.raises(TrainingError, match="4 updates in a row"):
         run("training.max_nonfinite=4", "training.validation.every_updates=10")
     assert Path("runs/toy/best.safetensors").exists()

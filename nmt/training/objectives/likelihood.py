@@ -89,10 +89,10 @@ class Likelihood:
         forward = run_model(self.model, batch, dtype=self.dtype, sampler=self.sampler, update=update)
         layer = self.model.output
         sums = fused_loss(
-            forward.states[batch.target_mask],  # [N, O]
+            batch.at_targets(forward.states),  # [N, O]
             layer.joint_weight(),
             layer.bias,
-            batch.target_output[batch.target_mask],  # [N]
+            batch.at_targets(batch.target_output),  # [N]
             smoothing=self.smoothing,
             dtype=self.dtype,
         )

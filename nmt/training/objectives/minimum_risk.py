@@ -207,12 +207,12 @@ class MinimumRisk:
             states, _ = self.model.decode(targets.target_input, memory.select(candidates.sentences))  # [C, T, O]
         layer = self.model.output
         log_probs = target_log_probs(
-            states[targets.target_mask],  # [N, O]
+            targets.at_targets(states),  # [N, O]
             layer.joint_weight(),
             layer.bias,
-            targets.target_output[targets.target_mask],  # [N]
+            targets.at_targets(targets.target_output),  # [N]
             dtype=self.dtype,
         )
-        rows = targets.target_mask.nonzero()[:, 0]  # [N]
+        rows = targets.target_places // targets.target_mask.shape[1]  # [N]
         sums = log_probs.new_zeros(len(candidates.ids)).index_add(0, rows, log_probs)  # [C]
         return sums, targets.target_mask.sum(1)

@@ -48,12 +48,12 @@ class RDrop:
         twice = batch.twice()
         forward = run_model(self.model, batch, dtype=self.dtype, sampler=self.sampler, update=update, copies=2)
         layer = self.model.output
-        states = forward.states[twice.target_mask]  # [2 * N, O]
+        states = twice.at_targets(forward.states)  # [2 * N, O]
         sums = r_drop_loss(
             states.view(2, -1, states.shape[-1]),  # [2, N, O]
             layer.joint_weight(),
             layer.bias,
-            batch.target_output[batch.target_mask],  # [N]
+            batch.at_targets(batch.target_output),  # [N]
             smoothing=self.smoothing,
             alpha=self.alpha,
             dtype=self.dtype,

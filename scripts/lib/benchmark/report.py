@@ -24,7 +24,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
     ):
         if part in result:
             yield from section(title, result[part])
-    for table in result.get("peers", []):
+    for table in [*result.get("peers", []), *result.get("gpu", [])]:
         yield from section(table["title"], table["rows"])
     if "growth" in result:
         yield from _growth(result["growth"])

@@ -61,7 +61,7 @@ class Ours:
     def update(self, batch: Batch) -> None:
         """Learn from it."""
         self._updates += 1
-        self.learner.update([batch], self._updates)
+        self.learner.launch([batch], self._updates)
 
 
 class Textbook:
@@ -89,11 +89,11 @@ class Data(NamedTuple):
     batch_tokens: int
 
 
-def make_data(folder: Path, shape: Shape, *, quick: bool, seed: int) -> Data:
-    """Draw the pairs and write their store to `folder`."""
+def make_data(folder: Path, shape: Shape, *, quick: bool, seed: int, batch_tokens: int = BATCH_TOKENS) -> Data:
+    """Draw the pairs and write their store to `folder`. Batches have at most `batch_tokens`, fewer if `quick`."""
     pairs = draw_pairs(QUICK_PAIRS if quick else PAIRS, vocabulary=shape.vocabulary, seed=seed)
     store = write_store(folder, pairs, vocabulary=shape.vocabulary)
-    batch_tokens = QUICK_BATCH_TOKENS if quick else BATCH_TOKENS
+    batch_tokens = QUICK_BATCH_TOKENS if quick else batch_tokens
     tokenizers = stand_in_tokenizers(shape.vocabulary)
     return Data(pairs, stream(store, tokenizers, batch_tokens=batch_tokens, seed=seed), batch_tokens)
 
