@@ -28,9 +28,11 @@ MEMORY = ("keys", "values", "mask", "embeddings")
 """Outputs of the encoder that have a row for each sentence in every step. The others are the state."""
 OUTPUT_LAYER = "output."
 """Prefix of the names of the arrays of the output layer in the file of the weights."""
-MANY_ROWS = 16
-"""From this number of rows on, a search in blocks finds the best continuations faster."""
-BEST = ("log_probs", "rows", "pieces")
+ALL, NOTHING = 0, -1
+"""Values of the input `count` in place of a number of continuations: all log-probabilities, or no result."""
+BLOCKS = 32
+"""Size of a block of the search. The output layer has a multiple of it; the last pieces are never generated."""
+BEST = ["best_log_probs", "best_rows", "best_pieces", "eos"]
 
 
 class Tensors(NamedTuple):
@@ -92,22 +94,21 @@ class OnnxNetwork:
 
     def step(self, ids: NDArray[np.int64], state: Tensors, memory: Tensors) -> OnnxOutput:
         """Feed one piece to each row [R], and return all log-probabilities."""
-        (log_probs, *weights), after = self._step(["log_probs", *self._weights], ids, state, memory)
-        return OnnxOutput(log_probs, after, weights[0] if weights else None)
+        (log_probs, *weights), after = self._step(["log_probs", *self._weights], ids, state, memory, ALL)
+        return OnnxOutput(log_probs[:, : self.target_size], after, weights[0] if weights else None)
 
     def step_top_k(
         self, ids: NDArray[np.int64], state: Tensors, memory: Tensors, totals: NDArray[np.float32], count: int
     ) -> TopKOutput[Tensors]:
         """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
-        names = [*_best_names(len(ids)), "eos"]
-        (*best, eos), after = self._step(names, ids, state, memory, totals, count)
+        (*best, eos), after = self._step(BEST, ids, state, memory, count, totals)
         return TopKOutput(Continuations(*best), eos, after)
 
     def decode(
         self, ids: NDArray[np.int64], state: Tensors, memory: Tensors
     ) -> tuple[NDArray[np.float32], Tensors, NDArray[np.float32] | None]:
         """Feed one piece to each row [R]; return inputs of the output layer [R, O], the state, and weights [R, S]."""
-        (outputs, *weights), after = self._step(["outputs", *self._weights], ids, state, memory)
+        (outputs, *weights), after = self._step(["outputs", *self._weights], ids, state, memory, NOTHING)
         return outputs, after, weights[0] if weights else None
 
     def forced(
@@ -124,13 +125,14 @@ class OnnxNetwork:
 
     def log_probs(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-probabilities [R, V] of inputs of the output layer [R, O]."""
-        log_probs = OnnxOutputLayer(self._sessions["output"], self._output_layer).log_probs(outputs)
-        return log_probs[:, : self.target_size]  # there are columns that are never generated
+        return OnnxOutputLayer(self._sessions["output"], self._output_layer, self.target_size).log_probs(outputs)
 
     def restricted_output(self, ids: NDArray[np.int64]) -> OnnxOutputLayer:
         """Return the output layer of the pieces `ids` [U]."""
-        arrays = {name: array.take(ids, axis=piece_axis(array)) for name, array in self._output_layer.items()}
-        return OnnxOutputLayer(self._sessions["output"], arrays)
+        padded = np.pad(ids, (0, -len(ids) % BLOCKS))  # [U']
+        arrays = {name: array.take(padded, axis=piece_axis(array)) for name, array in self._output_layer.items()}
+        arrays["bias"][len(ids) :] = -np.inf
+        return OnnxOutputLayer(self._sessions["output"], arrays, len(ids))
 
     def _step(
         self,
@@ -138,8 +140,8 @@ class OnnxNetwork:
         ids: NDArray[np.int64],
         state: Tensors,
         memory: Tensors,
+        count: int,
         totals: NDArray[np.float32] | None = None,
-        count: int = 1,
     ) -> tuple[list[Any], Tensors]:
         """Return the outputs `names` of a step, and the state after it."""
         if totals is None:
@@ -154,20 +156,21 @@ class OnnxNetwork:
 class OnnxOutputLayer:
     """The output layer of some pieces."""
 
-    def __init__(self, session: _Session, arrays: Mapping[str, Array]) -> None:
-        """Take the graph and its arrays of U pieces."""
+    def __init__(self, session: _Session, arrays: Mapping[str, Array], size: int) -> None:
+        """Take the graph, and its arrays of U pieces with those that are never generated."""
         self._session = session
         self._arrays = dict(arrays)
+        self._size = size
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits [R, U] of inputs of the output layer [R, O]."""
-        (logits,) = self._run(["logits"], outputs)
-        return np.asarray(logits)
+        (logits,) = self._run(["logits"], outputs, NOTHING)
+        return np.asarray(logits[:, : self._size])
 
     def log_probs(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-probabilities [R, U] of inputs of the output layer [R, O]."""
-        (log_probs,) = self._run(["log_probs"], outputs)
-        return np.asarray(log_probs)
+        (log_probs,) = self._run(["log_probs"], outputs, ALL)
+        return np.asarray(log_probs[:, : self._size])
 
     def best_continuations(
         self,
@@ -186,18 +189,16 @@ class OnnxOutputLayer:
             totals: [B, K]
             count: C.
         """
-        names = [*(f"best_{name}" for name in BEST), "eos"]
-        *best, eos = self._run(names, outputs, mask=mask, totals=totals, count=np.array([count], np.int64))
+        mask = np.pad(mask, ((0, 0), (0, -self._size % BLOCKS)))
+        *best, eos = self._run(BEST, outputs, count, mask=mask, totals=totals)
         return TopKOutput(Continuations(*best), eos, state)
 
-    def _run(self, names: list[str], outputs: NDArray[np.float32], **given: Array) -> list[Any]:
-        if "mask" not in given:
-            zeros = {
-                "mask": np.zeros((1, len(self._arrays["bias"])), np.float32),
-                "totals": np.zeros((1, len(outputs)), np.float32),
-            }
-            given = {**zeros, "count": np.array([1], np.int64)}
-        return self._session.run(names, {"outputs": outputs, **self._arrays, **given})
+    def _run(self, names: list[str], outputs: NDArray[np.float32], count: int, **given: Array) -> list[Any]:
+        if not given:
+            given["mask"] = np.zeros((1, len(self._arrays["bias"])), np.float32)
+            given["totals"] = np.zeros((1, len(outputs)), np.float32)
+        given |= {"outputs": outputs, "count": np.array([count], np.int64)}
+        return self._session.run(names, self._arrays | given)
 
 
 class _Session:
@@ -211,8 +212,6 @@ class _Session:
         options.log_severity_level = 3  # errors
         options.enable_mem_pattern = False  # it remembers the sizes of all shapes
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._run_options = onnxruntime.RunOptions()
-        self._run_options.only_execute_path_to_fetches = True
         try:
             self._session = onnxruntime.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph), options, providers=["CPUExecutionProvider"]
@@ -231,9 +230,7 @@ class _Session:
         """
         try:
             # The session's own method checks the names of the inputs again.
-            found: list[Any] = self._session._sess.run(
-                names, {name: given[name] for name in self._inputs}, self._run_options
-            )
+            found: list[Any] = self._session._sess.run(names, {name: given[name] for name in self._inputs}, None)
         except Exception as error:
             raise _explained(error, "cannot be run") from error
         return found
@@ -250,8 +247,3 @@ def _explained(error: Exception, what: str) -> Exception:
     if isinstance(error, MemoryError) or "allocate" in text.lower() or "bad_alloc" in text.lower():
         return MemoryError(text)
     return CheckpointError(f"its ONNX graphs {what}: {text[:200].rstrip('.')}. Export the model again.")
-
-
-def _best_names(rows: int) -> list[str]:
-    kind = "blockwise" if rows >= MANY_ROWS else "best"
-    return [f"{kind}_{name}" for name in BEST]

@@ -31,8 +31,7 @@ from nmt.errors import CheckpointError
 from nmt.export.onnx_graph import Location
 from nmt.export.onnx_network import NetworkGraphs, build_graphs
 from nmt.inference.batch_search import DEFAULT_MAX_LENGTH_RATIO
-from nmt.inference.find_model import MODEL_NAME
-from nmt.inference.graph_files import GRAPH_SUFFIX, GRAPHS
+from nmt.inference.find_model import GRAPH_SUFFIX, GRAPHS, MODEL_NAME
 from nmt.inference.hardware import Processor
 from nmt.inference.model_file import ModelFile, load_model, save_model
 from nmt.inference.networks import TranslationNetwork

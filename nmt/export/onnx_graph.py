@@ -136,7 +136,7 @@ class Graph:
     def add_all(self, operator: str, *inputs: Operand | None, outputs: int, **attributes: Any) -> list[Value]:
         """Add a node, and return its outputs. An input of None is left out."""
         names = ["" if each is None else self._value(each).name for each in inputs]
-        self._domains.add(attributes.get("domain", ""))
+        self._use_domain(attributes.get("domain", ""))
         found = [Value(self, self._new_name(operator)) for _ in range(outputs)]
         self._nodes.append(helper.make_node(operator, names, [each.name for each in found], **attributes))
         return found
@@ -152,7 +152,7 @@ class Graph:
     def constant(self, value: NDArray[Any]) -> Value:
         """Return a constant. Equal small constants, and uses of one array, are stored once."""
         if self._outer is not None:
-            return self._outer.constant(value)
+            return self.outside(self._outer.constant(value))
         key: tuple[Any, ...] = (id(value),)
         if value.size <= 8:
             key = (value.tobytes(), value.dtype.str, value.shape)
@@ -185,6 +185,22 @@ class Graph:
             num_scan_inputs=len(sequences),
         )
 
+    def outside(self, value: Value) -> Value:
+        """Return a value of the outer graph for use in this body."""
+        seen = Value(self, value.name)
+        seen.bound = value.bound
+        return seen
+
+    def choose(self, condition: Value, then: Graph, otherwise: Graph) -> list[Value]:
+        """Run the first body if a condition [1] holds, else the second; they have as many outputs, of equal types."""
+        return self.add_all(
+            "If",
+            condition,
+            outputs=len(then.outputs),
+            then_branch=then._proto({}),
+            else_branch=otherwise._proto({}),
+        )
+
     def model(self, producer: str, locations: Mapping[int, Location] | None = None) -> onnx.ModelProto:
         """Return the graph as a whole model.
 
@@ -207,6 +223,11 @@ class Graph:
         )
         tensors = [_tensor(value, name, locations.get(id(value))) for name, value in self.constants.items()]
         return helper.make_graph(self._nodes, self.name, inputs, outputs, tensors)
+
+    def _use_domain(self, domain: str) -> None:
+        self._domains.add(domain)
+        if self._outer is not None:
+            self._outer._use_domain(domain)
 
     def _value(self, operand: Operand) -> Value:
         if isinstance(operand, Value):

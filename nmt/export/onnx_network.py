@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import ModelConfig
 from nmt.data.special_tokens import EOS
-from nmt.engine.onnx_runtime import MEMORY, piece_axis
+from nmt.engine.onnx_runtime import ALL, BLOCKS, MEMORY, NOTHING, piece_axis
 from nmt.engine.units import EPSILON
 from nmt.export.onnx_graph import RUNTIME_DOMAIN, Graph, Value
 
@@ -36,8 +36,6 @@ LEVELS = 127
 ZERO = 128
 TINY = 1e-9
 """Smallest largest value of a row."""
-BLOCKS = 32
-"""The output layer has a multiple of this number of columns, of which the last ones are never generated."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,18 @@ class MemoryValues:
     """True at real positions [B, S]."""
     embeddings: Value | None = None
     """For the lexical model [B, S, E]."""
+
+
+MANY_ROWS = 16
+"""From this number of rows on, a search in blocks finds the best continuations faster."""
+RESULTS: dict[str, tuple[str, list[int | str]]] = {
+    "log_probs": ("float32", ["rows", "pieces"]),
+    "best_log_probs": ("float32", ["batch", "continuations"]),
+    "best_rows": ("int64", ["batch", "continuations"]),
+    "best_pieces": ("int64", ["batch", "continuations"]),
+    "eos": ("float32", ["rows"]),
+}
+"""Types and shapes of the results of the output layer."""
 
 
 class NetworkGraphs(NamedTuple):
@@ -117,19 +127,16 @@ class NetworkExporter:
         options = self._config.encoder
         order = (lengths - _scalar(1)).apply("Max", _scalar(1))  # ReverseSequence does not copy values of length 0
         states = _reverse(embedded, order) if options.reversed else embedded
-        bound = embedded.bound
+        states.bound = embedded.bound
         finals = []
         for level in range(options.layers):
             outputs, final = self._source_layer(graph, level, states, lengths, mask)
-            bounds: NDArray[np.float32] = np.ones(
-                options.hidden_size * (2 if level < self._both_layers else 1), np.float32
-            )
+            outputs.bound = np.ones(options.hidden_size * (2 if level < self._both_layers else 1), np.float32)
             if options.residual_from is not None and level + 1 >= options.residual_from:
-                outputs = outputs + states
-                bounds = bounds + bound if bound is not None else bounds
-            states, bound = outputs, bounds
+                outputs = _sum(outputs, states)
+            states = outputs
             finals.append(final)
-        self._memory_bound = bound
+        self._memory_bound = states.bound
         states = (_reverse(states, order) if options.reversed else states).transpose(1, 0, 2)  # [B, S, M]
         if self._attends:
             self._write_memory(graph, states, embedded.transpose(1, 0, 2), mask)
@@ -165,9 +172,9 @@ class NetworkExporter:
         backward = not both and options.alternating and level % 2 == 1
         names = ("forward", "backward") if both else ("backward",) if backward else ("forward",)
         prefixes = [f"encoder.layers.{level}.{name}_cell." for name in names]
-        if options.cell == "layer_norm_lstm":
+        if options.cell == "layer_norm_lstm" or (options.cell == "lstm" and self._int8):
             found = [
-                self._normalized_sequence(graph, prefix, inputs, lengths, mask, backward=name == "backward")
+                self._step_by_step(graph, prefix, inputs, lengths, mask, backward=name == "backward")
                 for prefix, name in zip(prefixes, names, strict=True)
             ]
             joined = [graph.concat(*parts, axis=-1) for parts in zip(*found, strict=True)]
@@ -192,20 +199,28 @@ class NetworkExporter:
             [values.transpose(1, 0, 2).reshape(0, size) for values in final],
         )
 
-    def _normalized_sequence(
+    def _step_by_step(
         self, graph: Graph, prefix: str, inputs: Value, lengths: Value, mask: Value, *, backward: bool
     ) -> tuple[Value, Value, Value]:
-        """Return outputs [S, B, H], final hidden states and cells [B, H] of a layer with layer normalization."""
+        """Return outputs [S, B, H], final hidden states and cells [B, H] of a layer for which there is no operator."""
         size = self._config.encoder.hidden_size
-        gates = inputs @ np.ascontiguousarray(self._get(f"{prefix}weight_ih").T)  # [S, B, 4 H]
+        normalized = self._config.encoder.cell == "layer_norm_lstm"
+        suffix = "" if normalized else "_l0"
+        of_inputs, of_hidden = (self._get(f"{prefix}{name}{suffix}") for name in ("weight_ih", "weight_hh"))
+        bias = None if normalized else self._get(f"{prefix}bias_ih_l0") + self._get(f"{prefix}bias_hh_l0")
+        if self._int8:
+            gates = self._product(graph, [inputs], of_inputs, bias)  # [S, B, 4 H]
+        else:
+            gates = inputs @ np.ascontiguousarray(of_inputs.T)  # the LSTM with normalization has no bias
         if backward:
             gates = _reverse(gates, lengths)
         body = Graph(f"{prefix.replace('.', '_')}body", outer=graph)
         hidden, cell = (body.input(body.name + name, "float32", "batch", size) for name in ("hidden", "cell"))
         now = body.input(f"{body.name}gates", "float32", "batch", 4 * size)
         real = body.input(f"{body.name}real", "bool", "batch", 1)
-        summed = now + hidden @ np.ascontiguousarray(self._get(f"{prefix}weight_hh").T)
-        after = self._lstm(summed, cell, size, prefix=prefix)
+        hidden.bound = np.ones(size, np.float32)
+        summed = now + self._product(body, [hidden], of_hidden, None)
+        after = self._lstm(summed, cell, size, prefix=prefix if normalized else None)
         # At padding, the state stays.
         kept = [real.apply("Where", new, old) for new, old in zip(after, (hidden, cell), strict=True)]
         body.output(kept[0], f"{body.name}next_hidden", "float32", "batch", size)
@@ -301,18 +316,14 @@ class NetworkExporter:
         embedded = self._embed(graph, "decoder", ids)  # [R, E]
         after, parts, weights = self._decode(graph, embedded, before, MemoryValues(**memory), totals)
         outputs = graph.concat(*parts, axis=1)
-        logits = self._product(graph, parts, None, None)  # [R, V']
-        log_probs = logits.apply("LogSoftmax", axis=1)
-        self._write_best(graph, log_probs, totals, count)
-        self._write_blockwise(graph, log_probs, totals, count)
-        size = len(self._get("output.bias"))
-        cut = log_probs.apply("Slice", graph.integers(0), graph.integers(size), graph.integers(1))
-        graph.output(cut, "log_probs", "float32", "rows", size)
         for name, (kind, shape) in state.items():
             graph.output(after[name], f"next_{name}", kind, "rows", *shape[1:])
         graph.output(outputs, "outputs", "float32", "rows", sum(self._output_sizes))
         if weights is not None:
             graph.output(weights, "weights", "float32", "rows", "source_length")
+        self._write_results(
+            graph, lambda body: self._product(body, list(map(body.outside, parts)), None, None), totals, count
+        )
         return graph
 
     # The output layer
@@ -334,10 +345,12 @@ class NetworkExporter:
             part.bound = bound
         logits = self._product(graph, parts, arrays, None)  # [R, U]
         graph.output(logits, "logits", "float32", "rows", "pieces")
-        masked = self._by_sentence(graph, logits, totals, -1) + mask.unsqueeze(1)  # [B, K, U]
-        log_probs = masked.apply("Reshape", logits.shape(0, 2)).apply("LogSoftmax", axis=1)
-        graph.output(log_probs, "log_probs", "float32", "rows", "pieces")
-        self._write_best(graph, log_probs, totals, count)
+
+        def masked(body: Graph) -> Value:
+            by_sentence = self._by_sentence(body, body.outside(logits), body.outside(totals), -1)  # [B, K, U]
+            return (by_sentence + body.outside(mask).unsqueeze(1)).apply("Reshape", body.outside(logits).shape(0, 2))
+
+        self._write_results(graph, masked, totals, count)
         return graph
 
     @property
@@ -371,8 +384,35 @@ class NetworkExporter:
         levels, scale = _quantized_matrix(matrix, self._output_bounds)
         return {"levels": levels, "scale": scale, "bias": bias}  # [O, V'], [V'], [V']
 
-    def _write_best(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> None:
-        """Write the continuations with the greatest totals, given log-probabilities [R, V]."""
+    def _write_results(self, graph: Graph, logits: Callable[[Graph], Value], totals: Value, count: Value) -> None:
+        """Write the best continuations of logits, or all log-probabilities, or neither.
+
+        Args:
+            graph: The graph.
+            logits: Computes them in a body [R, V'].
+            totals: [B, K]
+            count: C [1]; ALL and NOTHING are the other two cases. The outputs of a case that is not wanted are empty.
+        """
+        nothing, some, every, best = (
+            Graph(f"{graph.name}_{name}", outer=graph) for name in ("nothing", "some", "all", "best")
+        )
+        _write_case(nothing, {})
+        log_probs = logits(some).apply("LogSoftmax", axis=1)
+        _write_case(every, {"log_probs": every.outside(log_probs).apply("Identity")})
+        inner = best.outside(log_probs), best.outside(totals), best.outside(count)
+        few, many = (Graph(f"{graph.name}_{name}", outer=best) for name in ("few", "many"))
+        _write_case(few, self._best(few, *map(few.outside, inner)))
+        _write_case(many, self._best_blockwise(many, *map(many.outside, inner)))
+        is_few = inner[0].shape(0, 1).apply("Less", best.integers(MANY_ROWS))
+        _write_case(best, dict(zip(RESULTS, best.choose(is_few, few, many), strict=True)))
+        wants_all = some.outside(count).apply("Equal", some.integers(ALL))
+        _write_case(some, dict(zip(RESULTS, some.choose(wants_all, every, best), strict=True)))
+        found = graph.choose(count.apply("Equal", graph.integers(NOTHING)), nothing, some)
+        for (name, (kind, shape)), value in zip(RESULTS.items(), found, strict=True):
+            graph.output(value, name, kind, *shape)
+
+    def _best(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> dict[str, Value]:
+        """Return the continuations with the greatest totals, given log-probabilities [R, V]."""
         # The ids below EOS are not generated. So many more pieces of each row suffice.
         most = (count + graph.integers(EOS)).apply("Min", log_probs.shape(1, 2))
         values, pieces = graph.add_all("TopK", log_probs, most, outputs=2, axis=1)  # [R, C'] each
@@ -381,43 +421,43 @@ class NetworkExporter:
         sums = (self._by_sentence(graph, values, totals, -1) + totals.unsqueeze(2)).apply("Reshape", flat)
         found = count.apply("Min", sums.shape(1, 2))
         _, best = graph.add_all("TopK", sums, found, outputs=2, axis=1)  # [B, C]
-        for name, kind, source in (("log_probs", "float32", values), ("pieces", "int64", pieces)):
-            chosen = source.apply("Reshape", flat).apply("GatherElements", best, axis=1)
-            graph.output(chosen, f"best_{name}", kind, "batch", "continuations")
-        graph.output(best / values.shape(1, 2), "best_rows", "int64", "batch", "continuations")
-        graph.output(log_probs.apply("Gather", _scalar(EOS), axis=1), "eos", "float32", "rows")
+        return {
+            "best_log_probs": values.apply("Reshape", flat).apply("GatherElements", best, axis=1),
+            "best_rows": best / values.shape(1, 2),
+            "best_pieces": pieces.apply("Reshape", flat).apply("GatherElements", best, axis=1),
+            "eos": log_probs.apply("Gather", _scalar(EOS), axis=1),
+        }
 
-    def _write_blockwise(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> None:
-        """Write what `_write_best` writes, found in a way that is faster for many rows; see `top_k_of_sums`.
+    def _best_blockwise(self, graph: Graph, log_probs: Value, totals: Value, count: Value) -> dict[str, Value]:
+        """Return what `_best` returns, found in a way that is faster for many rows; see `top_k_of_sums`.
 
         The best continuations lie in the blocks with the greatest maxima. Block n has the columns n, n + N, n + 2 N and
         so on. An id below EOS can make one block too great, in each row and for each id.
         """
-        width = len(self.output_layer["bias"])
-        blocks = width // BLOCKS  # N
-        maxima = log_probs.reshape(0, BLOCKS, blocks).apply("ReduceMax", axes=[1], keepdims=0)  # [R, N]
+        width = log_probs.shape(1, 2)  # V'
+        blocks = width / graph.integers(BLOCKS)  # N
+        maxima = log_probs.reshape(0, BLOCKS, -1).apply("ReduceMax", axes=[1], keepdims=0)  # [R, N]
         flat = graph.concat(totals.shape(0, 1), graph.integers(-1), axis=0)
         of_blocks = (self._by_sentence(graph, maxima, totals, -1) + totals.unsqueeze(2)).apply("Reshape", flat)
         wanted = count + totals.shape(1, 2) * graph.integers(EOS)  # C + 3 K
         wanted = wanted.apply("Min", of_blocks.shape(1, 2))
         _, chosen = graph.add_all("TopK", of_blocks, wanted, outputs=2, axis=1)  # [B, C']
-        row = (chosen / graph.integers(blocks)).unsqueeze(2)  # [B, C', 1]
-        column = chosen.unsqueeze(2) - row * graph.integers(blocks) + np.arange(0, width, blocks)  # [B, C', n]
-        places = (row * graph.integers(width) + column).apply("Reshape", flat)  # [B, C' * n]
+        row = (chosen / blocks).unsqueeze(2)  # [B, C', 1]
+        column = chosen.unsqueeze(2) - row * blocks + blocks * np.arange(BLOCKS)  # [B, C', n]
+        places = (row * width + column).apply("Reshape", flat)  # [B, C' * n]
         values = log_probs.apply("Reshape", flat).apply("GatherElements", places, axis=1)
-        rows = places / graph.integers(width)
-        pieces = places - rows * graph.integers(width)
+        rows = places / width
+        pieces = places - rows * width
         values = pieces.apply("Less", graph.integers(EOS)).apply("Where", _float(-np.inf), values)
         sums = values + totals.apply("GatherElements", rows, axis=1)
         found = count.apply("Min", sums.shape(1, 2))
         _, best = graph.add_all("TopK", sums, found, outputs=2, axis=1)  # [B, C]
-        for name, kind, source in (
-            ("log_probs", "float32", values),
-            ("pieces", "int64", pieces),
-            ("rows", "int64", rows),
-        ):
-            chosen = source.apply("GatherElements", best, axis=1)
-            graph.output(chosen, f"blockwise_{name}", kind, "batch", "continuations")
+        return {
+            "best_log_probs": values.apply("GatherElements", best, axis=1),
+            "best_rows": rows.apply("GatherElements", best, axis=1),
+            "best_pieces": pieces.apply("GatherElements", best, axis=1),
+            "eos": log_probs.apply("Gather", _scalar(EOS), axis=1),
+        }
 
     def _decode(
         self, graph: Graph, embedded: Value, before: dict[str, Value], memory: MemoryValues, totals: Value
@@ -648,10 +688,10 @@ class NetworkExporter:
             rest = [] if arrays["bias"] is None else [arrays["bias"]]
             return graph.add("Gemm", graph.concat(*inputs, axis=1), arrays["weight"], *rest, transB=1)
         if all(bound is not None for bound in bounds):
-            levels = graph.concat(*(self._as_levels(each) for each in inputs), axis=1)  # [R, I], uint8
+            levels = graph.concat(*(self._as_levels(each) for each in inputs), axis=-1)  # [R, I], uint8
             return _integer_product(levels, arrays, _float(1), arrays["bias"])
-        whole = graph.concat(*inputs, axis=1)
-        largest = whole.apply("Abs").apply("ReduceMax", axes=[1], keepdims=1).apply("Max", _float(TINY))  # [R, 1]
+        whole = graph.concat(*inputs, axis=-1)
+        largest = whole.apply("Abs").apply("ReduceMax", axes=[-1], keepdims=1).apply("Max", _float(TINY))  # [R, 1]
         levels = (whole / largest).apply("QuantizeLinear", _float(1 / LEVELS), _zero())
         product = _integer_product(levels, arrays, _float(1 / LEVELS), None) * largest
         return product if arrays["bias"] is None else product + arrays["bias"]
@@ -757,3 +797,13 @@ def _integer_product(levels: Value, arrays: dict[str, Any], scale: NDArray[Any],
         *([] if bias is None else [bias]),
         domain=RUNTIME_DOMAIN,
     )
+
+
+def _write_case(body: Graph, values: dict[str, Value]) -> None:
+    """Write the outputs of a body; those that it does not have are empty."""
+    for name, (kind, shape) in RESULTS.items():
+        value = values.get(name)
+        if value is None:
+            empty = np.zeros([0] * len(shape), kind)
+            value = body.constant(empty).apply("Identity")
+        body.output(value, f"{body.name}_{name}", kind, *shape)

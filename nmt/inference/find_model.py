@@ -17,6 +17,13 @@ VARIABLE = "NMT_MODEL"
 RUN_CONFIG = "config.yaml"
 KEPT_MODELS = "models"
 """The folder in a run with its best models."""
+GRAPHS, GRAPH_SUFFIX = ("encoder", "step", "output"), ".onnx"
+"""The files beside a model file of ONNX graphs."""
+NO_WEIGHTS = (
+    "{} has ONNX graphs, which translate and score but have no weights for this command. Use the model file from which "
+    "they were exported."
+)
+"""An error, with the place of the folder."""
 CHECKPOINTS = "checkpoints"
 WEIGHTS_NAME, STATE_NAME = "weights.safetensors", "state.json"
 """Files of a checkpoint."""
@@ -80,8 +87,10 @@ def model_to_write(output: Path | None, model: Path) -> Path:
     """Return the file that a command writes: `output`, or else the model itself.
 
     Raises:
-        UsageError: The model is a checkpoint, which no command changes.
+        UsageError: The model is a checkpoint, which no command changes, or a folder of ONNX graphs.
     """
+    if all((model.parent / f"{name}{GRAPH_SUFFIX}").is_file() for name in GRAPHS):
+        raise UsageError(NO_WEIGHTS.format(model.parent))
     if output is None and is_checkpoint(model):
         raise UsageError(f"{model.parent} is a checkpoint, which is not changed. Name a new model file with -o FILE.")
     return output or model

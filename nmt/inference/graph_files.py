@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from nmt.data.tensor_file import RawTensor, as_array
 from nmt.engine.onnx_runtime import OUTPUT_LAYER, OnnxNetwork
 from nmt.errors import CheckpointError, DataError, UsageError
+from nmt.inference.find_model import GRAPH_SUFFIX, GRAPHS, NO_WEIGHTS
 from nmt.inference.hardware import Hardware, TorchHardware
 from nmt.inference.networks import TranslationNetwork
 from nmt.small_files import parse_json, read_small_file
-
-GRAPHS, GRAPH_SUFFIX = ("encoder", "step", "output"), ".onnx"
-"""The files beside a model file of ONNX graphs."""
 
 
 class ModelGraphs(NamedTuple):
@@ -51,10 +49,7 @@ class NoWeights(Mapping[str, RawTensor]):
         raise self._error()
 
     def _error(self) -> UsageError:
-        return UsageError(
-            f"{self._path.parent} has ONNX graphs, which translate and score but have no weights for this command. Use "
-            "the model file from which they were exported."
-        )
+        return UsageError(NO_WEIGHTS.format(self._path.parent))
 
 
 def read_graphs(path: Path, text: str, tensors: Mapping[str, RawTensor]) -> ModelGraphs:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_tools import nmt
 from nmt.errors import UsageError
 from nmt.inference.model_file import load_model
 from nmt.inference.translator import Translator
@@ -78,3 +79,33 @@ def test_a_folder_with_other_files_is_never_replaced(model_path: Path, tmp_path:
     export_onnx(model, folder, overwrite=True, int8=True)
     assert json.loads((folder / "translation.json").read_text("utf-8"))["precision"] == "int8"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_the_command_exports_a_folder_that_translates(model_path: Path, tmp_path: Path) -> None:
+    folder, text = tmp_path / "out", tmp_path / "text"
+    text.write_text("the dog sees\n\na cat .\n", "utf-8")
+    exported = nmt("export", "onnx", str(model_path), "-o", str(folder), "--int8")
+    assert exported.code == 0
+    assert "difference of log-probabilities: at most" in exported.stdout
+    assert "README.md" in exported.stderr
+    translated = nmt("translate", "-m", str(folder), str(text))
+    model = load_model(folder / "best.safetensors")
+    expected = [each.text for each in Translator.from_models([model]).translate(text.read_text("utf-8").splitlines())]
+    assert translated.stdout.splitlines() == expected
+    assert "ONNX Runtime, int8" in nmt("info", str(folder)).stdout
+    refused = nmt("export", "onnx", str(model_path), "-o", str(folder))
+    assert refused.code == 2
+    assert "--overwrite" in refused.stderr
+
+
+def test_commands_that_change_weights_need_the_model_file(model_path: Path, tmp_path: Path) -> None:
+    folder, written = tmp_path / "out", tmp_path / "x"
+    nmt("export", "onnx", str(model_path), "-o", str(folder))
+    (tmp_path / "text").write_text("the dog\n", "utf-8")
+    texts = ["--source", str(tmp_path / "text"), "--reference", str(tmp_path / "text")]
+    for command in ("tune", "shortlist", "average", "export onnx", "export hub", "export web"):
+        given = [str(folder)] * (2 if command == "average" else 1) + texts * (command == "average")
+        outcome = nmt(*command.split(), *given, "-o", str(written))
+        assert outcome.code == 2, command
+        assert "model file from which" in outcome.stderr, command
+        assert not written.exists()

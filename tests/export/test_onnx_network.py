@@ -25,18 +25,16 @@ RECIPES = sorted((ROOT / "configs/recipes").glob("*.yaml"))
 BEAM = 3
 
 
-def check(model: Seq2Seq, options: dict[str, Any]) -> None:
-    """Hold both graphs against the engine for some steps of a beam."""
-    from nmt.engine.onnx_runtime import OnnxNetwork
+def check(model: Seq2Seq, options: dict[str, Any], *, int8: bool = True) -> None:
+    """Hold the graphs against the engine for some steps of a beam, in 8 bits too."""
     from nmt.export.onnx_network import build_graphs
 
     tensors = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
     config = ModelConfig.model_validate(options)
     engine = InferenceNetwork(config, tensors, source_size=PIECES, target_size=PIECES)
-    graphs = build_graphs(config, tensors.__getitem__)
-    network = OnnxNetwork(
-        {graph.name: graph.model("test").SerializeToString() for graph in graphs[:3]}, graphs.output_layer, size=PIECES
-    )
+    network = load(build_graphs(config, tensors.__getitem__))
+    if int8:
+        check_8_bits(load(build_graphs(config, tensors.__getitem__, int8=True)), engine)
     source, lengths = SOURCE.numpy(), LENGTHS.numpy()
     memory, found_memory = engine.encode(source, lengths), network.encode(source, lengths)
     kept = np.array([0, 2, 3])
@@ -68,6 +66,28 @@ def check(model: Seq2Seq, options: dict[str, Any]) -> None:
         ids = (ids * 3 + 4) % PIECES
 
 
+def load(graphs: Any) -> Any:
+    from nmt.engine.onnx_runtime import OnnxNetwork
+
+    contents = {graph.name: graph.model("test").SerializeToString() for graph in graphs[:3]}
+    return OnnxNetwork(contents, graphs.output_layer, size=PIECES)
+
+
+def check_8_bits(network: Any, engine: InferenceNetwork) -> None:
+    """Two steps in 8 bits are near those in 32 bits, and the numbers of a sentence do not depend on the others."""
+    source, lengths, ids = SOURCE.numpy(), LENGTHS.numpy(), np.full(4, 2)
+    memory, exact = network.encode(source, lengths), engine.encode(source, lengths)
+    state, exact_state = network.init_state(memory), engine.init_state(exact)
+    for step in range(2):
+        found, expected = network.step(ids, state, memory), engine.step(ids, exact_state, exact)
+        assert np.abs(np.exp(found.log_probs) - np.exp(expected.log_probs)).mean() < 0.02
+        state, exact_state, ids = found.state, expected.state, ids * 0 + 5 + step
+    alone = network.encode(source[2:3], lengths[2:3])
+    before = network.step(np.array([2]), network.init_state(alone), alone).state
+    log_probs = network.step(np.array([5]), before, alone).log_probs
+    np.testing.assert_allclose(log_probs[0], found.log_probs[2], rtol=1e-4, atol=1e-4)
+
+
 def check_blockwise(network: Any, ids: Any, state: Any, memory: Any, totals: Any) -> None:
     """With many rows, the continuations are those of few rows."""
     rows, sentences = np.arange(2 * len(ids)) % len(ids), np.arange(6) % 3
@@ -85,7 +105,8 @@ def name_of(row: Row) -> str:
 
 @pytest.mark.parametrize("row", rows(), ids=name_of)
 def test_every_option_gives_the_numbers_of_the_engine(row: Row) -> None:
-    check(make_row(row, dtype=torch.float32, spread=0.3), model_options(row))
+    every_third = rows().index(row) % 3 == 0  # to save time
+    check(make_row(row, dtype=torch.float32, spread=0.3), model_options(row), int8=every_third)
 
 
 @pytest.mark.parametrize("path", [*PAPERS, *RECIPES], ids=lambda path: path.stem)
