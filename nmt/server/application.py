@@ -79,7 +79,7 @@ def make_application(service: Service) -> Starlette:
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(service.settings.origins),
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["Authorization", "Content-Type"],
             )
         )
@@ -92,7 +92,7 @@ def make_application(service: Service) -> Starlette:
 
 
 def _key_of(request: Request) -> str:
-    return "message" if request.url.path.startswith("/v2/") else "error"
+    return "message" if request.url.path.startswith(("/v2/", "/v3/")) else "error"
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -5,55 +5,38 @@ Source: the documentation of DeepL's API, https://developers.deepl.com.
 
 from __future__ import annotations
 
-import csv
-import io
-import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nmt.data.languages import find_language
 from nmt.server.access import Refusal
 from nmt.server.directions import Options
+from nmt.server.glossaries import Glossaries
 from nmt.server.markup import TagRules
 from nmt.server.requests import read_parameters, text_list, text_value
 from nmt.server.service import AUTO, Service, address_of, api_key
 
-MAX_GLOSSARIES = 1_000
-MAX_ENTRIES = 5_000
 MAX_TAG_NAMES = 1_000
 TAG_PARAMETERS = ("ignore_tags", "non_splitting_tags", "splitting_tags")
 PARAMETERS = (
     *("text", "source_lang", "target_lang", "tag_handling", "glossary_id", "split_sentences", "show_billed_characters"),
     *TAG_PARAMETERS,
-    *("type", "name", "entries", "entries_format", "auth_key", "api_key"),
+    *("type", "name", "entries", "entries_format", "dictionaries", "auth_key", "api_key"),
 )
 NO_LIMIT = 1_000_000_000_000
 """The character limit of a client without one."""
 
 
-class Glossary(NamedTuple):
-    """Terms with their translations, of one client."""
-
-    owner: str
-    name: str
-    source: str
-    target: str
-    entries: dict[str, str]
-    created: str
-
-
 class DeepL:
-    """The routes of the interface. Glossaries are kept in memory."""
+    """The routes of the interface."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._glossaries: OrderedDict[str, Glossary] = OrderedDict()
+        self._glossaries = Glossaries(self._enter)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -63,11 +46,7 @@ class DeepL:
             Route("/v2/languages", self.languages, methods=both),
             Route("/v2/usage", self.usage, methods=both),
             Route("/v2/glossary-language-pairs", self.pairs, methods=["GET"]),
-            Route("/v2/glossaries", self.list_glossaries, methods=["GET"]),
-            Route("/v2/glossaries", self.create_glossary, methods=["POST"]),
-            Route("/v2/glossaries/{id}", self.show_glossary, methods=["GET"]),
-            Route("/v2/glossaries/{id}", self.delete_glossary, methods=["DELETE"]),
-            Route("/v2/glossaries/{id}/entries", self.entries, methods=["GET"]),
+            *self._glossaries.routes(),
         ]
 
     async def translate(self, request: Request) -> Response:
@@ -75,22 +54,20 @@ class DeepL:
         parameters, client = await self._enter(request)
         texts = text_list(parameters, "text")
         source = text_value(parameters, "source_lang", AUTO).lower() or AUTO
+        target = text_value(parameters, "target_lang").lower()
         handling = text_value(parameters, "tag_handling", "")
         if handling not in ("", "html", "xml"):
             raise Refusal(400, f"Value for 'tag_handling' not supported: {handling[:20]!r}.")
         terms = None
         if identifier := text_value(parameters, "glossary_id", ""):
-            glossary = self._find(identifier, client)
-            if source == AUTO or find_language(source).code != glossary.source:
-                raise Refusal(400, "The source language must be that of the glossary.")
-            terms = glossary.entries
+            terms = self._glossaries.terms(identifier, client, None if source == AUTO else source, target)
         split = text_value({"split": str(parameters.get("split_sentences", "1"))}, "split")
         translated = await self._service.translate(
             request,
             texts,
             client=client,
             source=source,
-            target=text_value(parameters, "target_lang").lower(),
+            target=target,
             options=Options.of({"split_sentences": split not in ("0", "False")}, terminology=terms),
             is_markup=bool(handling),
             tags=TagRules(*(_tag_names(parameters, name) for name in TAG_PARAMETERS)),
@@ -144,55 +121,6 @@ class DeepL:
             }
         )
 
-    async def list_glossaries(self, request: Request) -> Response:
-        """List the glossaries of the client."""
-        _, client = await self._enter(request)
-        found = [_describe(key, each) for key, each in self._glossaries.items() if each.owner == client]
-        return JSONResponse({"glossaries": found})
-
-    async def create_glossary(self, request: Request) -> Response:
-        """Make a glossary."""
-        parameters, client = await self._enter(request)
-        glossary = Glossary(
-            client,
-            text_value(parameters, "name"),
-            find_language(text_value(parameters, "source_lang")).code,
-            find_language(text_value(parameters, "target_lang")).code,
-            _read_entries(text_value(parameters, "entries"), text_value(parameters, "entries_format", "tsv")),
-            datetime.now(timezone.utc).isoformat(),
-        )
-        if len(self._glossaries) >= MAX_GLOSSARIES:
-            raise Refusal(456, f"The server has {MAX_GLOSSARIES} glossaries, its limit. Delete one.")
-        identifier = secrets.token_urlsafe(16)
-        self._glossaries[identifier] = glossary
-        return JSONResponse(_describe(identifier, glossary), status_code=201)
-
-    async def show_glossary(self, request: Request) -> Response:
-        """Describe a glossary."""
-        _, client = await self._enter(request)
-        identifier = request.path_params["id"]
-        return JSONResponse(_describe(identifier, self._find(identifier, client)))
-
-    async def delete_glossary(self, request: Request) -> Response:
-        """Delete a glossary."""
-        _, client = await self._enter(request)
-        self._find(request.path_params["id"], client)
-        del self._glossaries[request.path_params["id"]]
-        return Response(status_code=204)
-
-    async def entries(self, request: Request) -> Response:
-        """Return the terms of a glossary, separated by tabs."""
-        _, client = await self._enter(request)
-        entries = self._find(request.path_params["id"], client).entries
-        text = "".join(f"{source}\t{target}\n" for source, target in entries.items())
-        return PlainTextResponse(text, media_type="text/tab-separated-values")
-
-    def _find(self, identifier: str, client: str) -> Glossary:
-        glossary = self._glossaries.get(identifier)
-        if glossary is None or glossary.owner != client:
-            raise Refusal(404, "Glossary not found.")
-        return glossary
-
     async def _enter(self, request: Request) -> tuple[dict[str, Any], str]:
         parameters = await read_parameters(request, self._service.settings.body_bytes, names=PARAMETERS)
         return parameters, self._service.access.enter(_key(request, parameters), address_of(request))
@@ -215,38 +143,3 @@ def _tag_names(parameters: Mapping[str, Any], name: str) -> frozenset[str]:
     if len(names) > MAX_TAG_NAMES:
         raise Refusal(400, f"Value for {name!r} not supported: use at most {MAX_TAG_NAMES} names.")
     return frozenset(filter(None, names))
-
-
-def _describe(identifier: str, glossary: Glossary) -> dict[str, Any]:
-    return {
-        "glossary_id": identifier,
-        "name": glossary.name,
-        "ready": True,
-        "source_lang": glossary.source,
-        "target_lang": glossary.target,
-        "creation_time": glossary.created,
-        "entry_count": len(glossary.entries),
-    }
-
-
-def _read_entries(text: str, format: str) -> dict[str, str]:
-    """Return the terms of a glossary.
-
-    Raises:
-        Refusal: The text is not in the format, or has too many terms.
-    """
-    if format not in ("tsv", "csv"):
-        raise Refusal(400, "Value for 'entries_format' not supported: use tsv or csv.")
-    lines = text.splitlines()
-    rows = list(csv.reader(io.StringIO(text))) if format == "csv" else [line.split("\t") for line in lines]
-    entries: dict[str, str] = {}
-    for number, row in enumerate(filter(None, rows), 1):
-        terms = [term.strip() for term in row[:2]]
-        if row == [""]:
-            continue
-        if len(terms) < 2 or not all(terms):
-            raise Refusal(400, f"Entry {number} of the glossary must have a source and a target term.")
-        entries[terms[0]] = terms[1]
-    if not 0 < len(entries) <= MAX_ENTRIES:
-        raise Refusal(400, f"A glossary must have 1 to {MAX_ENTRIES:,} entries.")
-    return entries

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from deep_translator import LibreTranslator
 from deep_translator.exceptions import AuthorizationException
+from deepl.api_data import MultilingualGlossaryDictionaryEntries
 from libretranslate_aio import BadRequestError, ForbiddenError, LibreTranslate
 from libretranslatepy import LibreTranslateAPI
 
@@ -105,6 +106,46 @@ class TestDeepL:
         assert "cat" in result.text
         client.delete_glossary(glossary)
         assert client.list_glossaries() == []
+
+    def test_glossaries_of_several_pairs(
+        self, client: deepl.DeepLClient, models: dict[str, Path], expected: str
+    ) -> None:
+        entries = MultilingualGlossaryDictionaryEntries
+        glossary = client.create_multilingual_glossary(
+            "several", [entries("EN", "DE", {"dog": "cat"}), entries("DE", "EN", {"Hund": "dog"})]
+        )
+        assert [each.name for each in client.list_multilingual_glossaries()] == ["several"]
+        assert client.list_glossaries() == []
+        assert len(client.get_multilingual_glossary(glossary.glossary_id).dictionaries) == 2
+
+        def terms() -> dict[str, str]:
+            found = client.get_multilingual_glossary_entries(glossary, "EN", "DE")
+            text = str(found.dictionaries[0].entries)  # the client does not parse it
+            return dict(line.split("\t") for line in text.splitlines())
+
+        def translated() -> str:
+            result = client.translate_text(TEXT, source_lang="EN", target_lang="DE", glossary=glossary)
+            assert isinstance(result, deepl.TextResult)
+            return result.text
+
+        direct = nmt.load(models["en-de"], split_sentences=True, terminology={"dog": "cat"})
+        assert (terms(), translated()) == ({"dog": "cat"}, direct.translate(TEXT).text)
+        client.update_multilingual_glossary_dictionary(glossary, entries("EN", "DE", {"house": "woman"}))
+        assert terms() == {"dog": "cat", "house": "woman"}
+        client.replace_multilingual_glossary_dictionary(glossary, entries("EN", "DE", {"man": "woman"}))
+        assert (terms(), translated()) == ({"man": "woman"}, expected)
+        assert client.update_multilingual_glossary_name(glossary, "new").name == "new"
+        client.delete_multilingual_glossary_dictionary(glossary, source_lang="EN", target_lang="DE")
+        with pytest.raises(deepl.DeepLException, match="no terms"):
+            translated()
+        client.delete_multilingual_glossary(glossary)
+        with pytest.raises(deepl.GlossaryNotFoundException):
+            client.get_multilingual_glossary(glossary.glossary_id)
+
+    @pytest.mark.parametrize("dictionaries", [None, [], "x", [1], [{"source_lang": "EN"}], [{"entries": "a\tb"}]])
+    def test_broken_glossaries(self, server: str, dictionaries: object) -> None:
+        answer = httpx.post(f"{server}/v3/glossaries", json={"name": "a", "dictionaries": dictionaries})
+        assert (answer.status_code, list(answer.json())) == (400, ["message"])
 
     def test_errors(self, client: deepl.DeepLClient, locked: str) -> None:
         with pytest.raises(deepl.DeepLException, match="not supported"):
