@@ -36,6 +36,7 @@ EXTRAS = {
     "onnx": ("ONNX", "fast"),
     "onnxruntime": ("ONNX Runtime", "fast"),
     "ray": ("Ray", "ray"),
+    "optuna": ("Optuna", "search"),
 }
 """Packages that the basic installation does not have: their names, and the extras that install them."""
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,7 +16,7 @@ from nmt.config.paths import PathError, expand, resolve_input
 from nmt.config.problems import ConfigSyntaxError, KeyPath, Problem, config_error, show
 from nmt.config.validate import schema_problem
 from nmt.config.yaml_document import YamlDocument, read_document
-from nmt.sweep.schema import BASE, Sweep
+from nmt.sweep.schema import BASE, SearchedOption, Sweep
 
 Found = tuple[KeyPath, str, str]
 """A key, what is wrong with it, and a hint."""
@@ -42,7 +43,10 @@ def load_sweep(path: Path) -> Sweep:
         sweep = _resolve(sweep, document, problems)
     if problems or sweep is None:
         raise config_error(str(path), problems)
-    return sweep if sweep.name is not None else sweep.model_copy(update={"name": path.stem})
+    changes: dict[str, Any] = {} if sweep.name is not None else {"name": path.stem}
+    if sweep.search is not None and "seeds" not in sweep.model_fields_set:
+        changes["seeds"] = 1
+    return sweep.model_copy(update=changes)
 
 
 def _validate(document: YamlDocument, problems: list[Problem]) -> Sweep | None:
@@ -57,7 +61,8 @@ def _validate(document: YamlDocument, problems: list[Problem]) -> Sweep | None:
 
 def _conflicts(sweep: Sweep, document: YamlDocument) -> Iterator[Problem]:
     """Yield what the schema alone cannot find."""
-    for path, text, hint in (*_variants(sweep), *_options(sweep), *_baseline(sweep), *_measurements(sweep)):
+    checks = (_variants, _options, _baseline, _measurements, _search)
+    for path, text, hint in (found for check in checks for found in check(sweep)):
         yield Problem(document.place(path), path, text, hint)
 
 
@@ -105,6 +110,43 @@ def _measurements(sweep: Sweep) -> Iterator[Found]:
         bounds = getattr(sweep.by_length, name)
         if any(after <= before for before, after in pairwise(bounds)) or (name == "bounds" and not bounds):
             yield ("by_length", name), "the bounds must rise", "such as [10, 20, 30]"
+
+
+def _search(sweep: Sweep) -> Iterator[Found]:
+    if sweep.search is None:
+        if not sweep.variants:
+            yield ("variants",), "the sweep has no variants", "list variants, or set search"
+        return
+    if sweep.variants:
+        yield ("search",), "search and variants exclude each other", "remove one of them"
+    if sweep.base is None:
+        yield ("search",), "a search requires a base", "set base"
+    if sweep.score_on == "test":
+        hint = "remove score_on, and score the best trial with `nmt evaluate`"
+        yield ("score_on",), "a search must not choose options by the test set", hint
+    counts = Counter(option.key for option in sweep.search.options)
+    for index, option in enumerate(sweep.search.options):
+        path: KeyPath = ("search", "options", index)
+        if counts[option.key] > 1:
+            yield (*path, "key"), f"{show(option.key)} occurs several times", "remove all but one"
+        yield from ((path, text, hint) for text, hint in _range_problems(option))
+
+
+def _range_problems(option: SearchedOption) -> Iterator[tuple[str, str]]:
+    low, high = option.low, option.high
+    if option.choices is not None:
+        if low is not None or high is not None or option.step is not None or option.log:
+            yield "choices exclude low, high, step and log", "keep the choices or the range"
+        if len(option.choices) < 2:
+            yield "a search needs several choices", "such as [[model.encoder.cell=lstm], [model.encoder.cell=gru]]"
+        for each in (each for options in option.choices for each in options if "=" not in each):
+            yield f"found {show(each)}, expected key.path=value", "such as model.encoder.cell=lstm"
+    elif low is None or high is None:
+        yield "low and high, or choices, are missing", "such as low: 1e-4, high: 1e-2, log: true"
+    elif not low < high:
+        yield f"found low {show(low)} and high {show(high)}", "low must be below high"
+    elif option.log and (low <= 0 or option.step is not None):
+        yield "log requires a range above 0 without a step", "raise low, or remove log or step"
 
 
 def _resolve(sweep: Sweep, document: YamlDocument, problems: list[Problem]) -> Sweep:

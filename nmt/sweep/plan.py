@@ -67,21 +67,40 @@ def make_plan(sweep: Sweep, overrides: Sequence[str], *, only: Sequence[str] | N
         if name not in known:
             raise UsageError(f"--only: {name!r} is not one of the variants: {', '.join(known)}")
     wanted: set[str | None] = {*(known if only is None else only), sweep.baseline}
-    configs = _without_equal_ones(_configure(sweep, variants, overrides, wanted), wanted)
+    configs = _without_equal_ones(configure(sweep, variants, overrides, wanted), wanted)
     configs = _with_sizes(sweep, variants, configs)
     kept = [variant for variant in variants if variant.name in configs]
-    runs = [
+    return Plan(sweep, kept, runs_of(sweep, configs))
+
+
+def runs_of(sweep: Sweep, configs: Mapping[str, Config]) -> list[Run]:
+    """Return the runs of variants, seed by seed.
+
+    Args:
+        sweep: The sweep.
+        configs: The configuration of each variant by its name.
+    """
+    return [
         Run(name, seed, config.model_copy(update={"name": f"{sweep.name}-{name}-{seed}", "seed": seed}))
         for seed in range(1, sweep.seeds + 1)
         for name, config in configs.items()
     ]
-    return Plan(sweep, kept, runs)
 
 
-def _configure(
+def configure(
     sweep: Sweep, variants: Sequence[Variant], overrides: Sequence[str], wanted: set[str | None]
 ) -> dict[str, Config]:
-    """Return the configuration of each variant by its name; all of them are called alike."""
+    """Return the configuration of each variant by its name. All configurations have the same name.
+
+    Args:
+        sweep: The sweep.
+        variants: The variants.
+        overrides: Options of all runs.
+        wanted: Names of the variants that must be valid. The others are left out if they are not.
+
+    Raises:
+        ConfigError: Lists the variants whose options are not valid.
+    """
     common = [*(corpus_options(Path(sweep.corpus)) if sweep.corpus is not None else []), *sweep.options, *overrides]
     configs, wrong = {}, []
     for variant in variants:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def run_all(
     """
     if not overwrite:
         for run in runs:
-            _check_same(run, output)
+            check_same(run, output)
     waiting = [run for run in runs if overwrite or read_result(run, output, settings) is None]
     for run in runs:
         if run not in waiting:
@@ -82,12 +82,11 @@ def run_all(
     if len(waiting) < len(runs):
         report()
     failed = []
-    trained = _in_parallel(waiting, overwrite, parallel) if parallel > 1 else _in_turn(waiting, overwrite)
-    for run, folder in trained:
+    for run, folder in train_all(waiting, overwrite=overwrite, parallel=parallel, total=len(waiting)):
         if folder is None:
             failed.append(run.name)
             continue
-        _write_result(run, output, settings, measure(run.config, folder))
+        write_result(run, output, settings, measure(run.config, folder))
         report()
     if failed:
         raise TrainingError(
@@ -113,10 +112,27 @@ def finished(runs: Sequence[Run], output: Path, settings: Mapping[str, Any]) -> 
             yield result
 
 
-def _in_turn(runs: Sequence[Run], overwrite: bool) -> Iterator[tuple[Run, Path | None]]:
-    """Train runs one after another; yield each with its folder, or None if it failed."""
+def train_all(
+    runs: Iterable[Run], *, overwrite: bool, parallel: int, total: int | None = None
+) -> Iterator[tuple[Run, Path | None]]:
+    """Train runs, and yield each with its folder, or None if it failed.
+
+    Args:
+        runs: The runs; the next one is taken when a training ends.
+        overwrite: Train existing runs again.
+        parallel: Number of trainings at the same time, with one thread each; 1: one after another.
+        total: Number of runs, for messages.
+
+    Raises:
+        Interrupted: After a signal, with everything saved.
+    """
+    count = "" if total is None else f" of {total}"
+    return _in_parallel(runs, overwrite, parallel, count) if parallel > 1 else _in_turn(runs, overwrite, count)
+
+
+def _in_turn(runs: Iterable[Run], overwrite: bool, count: str) -> Iterator[tuple[Run, Path | None]]:
     for number, run in enumerate(runs, 1):
-        logger.info("run %d of %d, %s", number, len(runs), run.name)
+        logger.info("run %d%s, %s", number, count, run.name)
         try:
             yield run, train_or_resume(run.config, overwrite=overwrite)
         except TrainingError as error:
@@ -124,16 +140,16 @@ def _in_turn(runs: Sequence[Run], overwrite: bool) -> Iterator[tuple[Run, Path |
             yield run, None
 
 
-def _in_parallel(runs: Sequence[Run], overwrite: bool, parallel: int) -> Iterator[tuple[Run, Path | None]]:
-    """Train several runs at a time; yield each with its folder, or None if it failed."""
+def _in_parallel(runs: Iterable[Run], overwrite: bool, parallel: int, count: str) -> Iterator[tuple[Run, Path | None]]:
+    by_name: dict[str, Run] = {}
 
     def one_by_one() -> Iterator[Config]:
         for number, run in enumerate(runs, 1):
+            by_name[run.name] = run
             preprocess(run.config)  # in this process, because most runs share the text
-            logger.info("run %d of %d, %s: see %s", number, len(runs), run.name, RunFolder(run.name).log)
+            logger.info("run %d%s, %s: see %s", number, count, run.name, RunFolder(run.name).log)
             yield _with_threads(run.config, 1)
 
-    by_name = {run.name: run for run in runs}
     train_one = partial(train_or_resume, overwrite=overwrite)
     for config, code in train_in_parallel(one_by_one(), train_one, parallel=parallel):
         assert config.name is not None
@@ -146,8 +162,8 @@ def _with_threads(config: Config, threads: int) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"threads": threads})})
 
 
-def _check_same(run: Run, output: Path) -> None:
-    """Make sure that an existing run and its result have these options and this text.
+def check_same(run: Run, output: Path) -> None:
+    """Check that an existing run and its result have these options and this text.
 
     Raises:
         UsageError: They have not.
@@ -203,7 +219,8 @@ def _digest(file: str, size: int, modified: int) -> str:
     return inspect_file(file).digest[:16]
 
 
-def _write_result(run: Run, output: Path, settings: Mapping[str, Any], measured: Measurements) -> None:
+def write_result(run: Run, output: Path, settings: Mapping[str, Any], measured: Measurements) -> None:
+    """Keep the measurements of a run, with its options and the text."""
     content = {
         "measured": measured,
         "settings": settings,

@@ -35,8 +35,8 @@ def problems(text: str, folder: Path) -> str:
     [
         ("", ["the file is empty"]),
         ("- a", ["found a list"]),
-        ("base: base.yaml", [":1: variants: missing, expected a list of sections"]),
-        ("base: base.yaml\nvariants: []", [":2: variants: found an empty list"]),
+        ("base: base.yaml", ["variants: the sweep has no variants", "set search"]),
+        ("base: base.yaml\nvariants: []", [":2: variants: the sweep has no variants"]),
         ("base: base.yaml\nvariants: [{nam: a}]", ["variants.0.nam: unknown key", "did you mean name?"]),
         ("base: base.yaml\nseed: 3\nvariants: [{name: a}]", [":2: seed: unknown key", "did you mean seeds?"]),
         ("base: base.yaml\nvariants: [{name: a b}]", ['"a b" cannot be the name of a variant']),

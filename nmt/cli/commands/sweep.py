@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from nmt.cli.options import Overrides, Quiet, Verbose, option
 from nmt.config.file_names import path_in
 from nmt.config.inheritance import recipe_file
 from nmt.data.folder_lock import lock_folder
-from nmt.errors import UsageError
+from nmt.errors import TrainingError, UsageError
 from nmt.log import logger
 from nmt.sweep.load import load_sweep
 from nmt.sweep.schema import Sweep
@@ -72,6 +73,7 @@ def sweep(
     """Train variants of an experiment with several seeds and print a table of their scores.
 
     FILE names a base configuration and its variants. A variant is a list of options, or a configuration of its own.
+    Instead of variants, FILE can have a search: ranges of options, of which each trial tries the most promising values.
 
     Each variant is trained with several seeds, in ordinary runs named NAME-VARIANT-SEED. The table has the mean and
     standard deviation of each score, the change from the baseline with the same seed, parameters and training time.
@@ -88,6 +90,11 @@ def sweep(
     """
     limit_kernel_caches()
     given = _load(file, base=base, corpus=corpus, name=name, seeds=seeds)
+    if given.search is not None:
+        if only is not None:
+            raise UsageError("--only requires a sweep with variants, but FILE has a search.")
+        _search(given, overrides or [], output, overwrite=overwrite, parallel=parallel)
+        return
     from nmt.sweep.measure import measure_run, settings_of
     from nmt.sweep.plan import make_plan
     from nmt.sweep.run import finished, run_all
@@ -114,6 +121,39 @@ def sweep(
         )
         typer.echo(report(), nl=False)
     logger.info("wrote %s and sweep.json", folder / "sweep.md")
+
+
+def _search(given: Sweep, overrides: Sequence[str], output: Path | None, *, overwrite: bool, parallel: int) -> None:
+    """Search for the best options."""
+    from nmt.sweep.measure import measure_run, settings_of
+    from nmt.sweep.plan import Plan
+    from nmt.sweep.run import finished
+    from nmt.sweep.search import OptionSearch
+    from nmt.sweep.table import write_report
+
+    settings = settings_of(given)
+    folder = output or path_in(FOLDER, f"sweep-{given.name}")
+
+    def report(plan: Plan) -> str:
+        results = list(finished(plan.runs, folder, settings))
+        return write_report(results, plan, folder, parallel=parallel) if results else ""
+
+    with lock_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        search = OptionSearch(given, overrides, folder, overwrite=overwrite)
+        search.run(
+            settings=settings,
+            measure=partial(measure_run, sweep=given, output=folder),
+            report=report,
+            overwrite=overwrite,
+            parallel=parallel,
+        )
+        typer.echo(report(search.plan()), nl=False)
+    best = search.best()
+    if best is None:
+        raise TrainingError("No trial was finished. The train.log of each run has the reason.")
+    variant, score = best
+    logger.info("best %s: %.3f, %s (%s)", given.metrics[0], score, ", ".join(variant.options), variant.name)
 
 
 def _load(file: Path, *, base: str | None, corpus: Path | None, name: str | None, seeds: int | None) -> Sweep:
