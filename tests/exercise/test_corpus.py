@@ -18,9 +18,8 @@ from exercise.generator import LENGTHS, Generator, Pair
 from exercise.sampling.dice import Dice
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(
-    ["corpus.json", *(f"{split}.{side}" for split in ("train", "valid", "test") for side in ("en", "de", "align"))]
-)
+PARTS = ("train", "valid", "test", "more")
+FILES = sorted(["corpus.json", *(f"{part}.{side}" for part in PARTS for side in ("en", "de", "align"))])
 
 CONSTRUCTIONS = """
     adjective, mixed | adjective, strong | adjective, weak | adverb of frequency | adverb of manner | bei
@@ -194,7 +193,7 @@ def read(folder: Path, name: str) -> list[str]:
 
 
 def test_files(tmp_path):
-    sizes = {"train": 60, "valid": 10, "test": 20}
+    sizes = {"train": 60, "valid": 10, "test": 20, "more": 30}
     assert make_corpus(folder=tmp_path / "new" / "folder", seed=1, sizes=sizes)
     folder = tmp_path / "new" / "folder"
     assert sorted(path.name for path in folder.iterdir()) == FILES
@@ -249,7 +248,7 @@ def run(*options: str | Path, cwd: Path, root: Path = ROOT) -> subprocess.Comple
 
 
 def test_the_command(tmp_path):
-    options = ["--output", "some corpus", "--seed", "5", "--train", "30", "--valid", "4", "--test", "6"]
+    options = ["--output", "some corpus", "--seed", "5", "--train", "30", "--valid", "4", "--test", "6", "--more", "5"]
     first = run(*options, cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
     assert "30 train" in first.stdout
@@ -272,7 +271,7 @@ def test_wrong_options(tmp_path, options, message):
 
 def test_an_unusable_folder_is_reported_without_traceback(tmp_path):
     (tmp_path / "corpus").write_text("")
-    result = run("--output", "corpus", "--train", "1", "--valid", "1", "--test", "1", cwd=tmp_path)
+    result = run("--output", "corpus", "--train", "1", "--valid", "1", "--test", "1", "--more", "0", cwd=tmp_path)
     assert result.returncode == 1
     assert "error: corpus cannot be written to" in result.stderr
     assert "Traceback" not in result.stderr
@@ -284,10 +283,33 @@ def test_the_script_works_from_anywhere_and_in_a_path_with_spaces(tmp_path):
     shutil.copy2(ROOT / "scripts" / "fetch_data", home / "scripts" / "fetch_data")
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
-    result = run("--train", "10", "--valid", "2", "--test", "2", cwd=elsewhere, root=home)
+    result = run("--train", "10", "--valid", "2", "--test", "2", "--more", "2", cwd=elsewhere, root=home)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in (home / "data" / "exercise").iterdir()) == FILES
     assert list(elsewhere.iterdir()) == []
+
+
+def test_further_training_text_leaves_the_other_parts_as_they_are(tmp_path):
+    sizes = {"train": 30, "valid": 5, "test": 5}
+    make_corpus(folder=tmp_path / "small", seed=1, sizes=sizes)
+    make_corpus(folder=tmp_path / "large", seed=1, sizes={**sizes, "more": 30})
+    for split in sizes:
+        for side in ("en", "de", "align"):
+            name = f"{split}.{side}"
+            assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "large" / name).read_bytes()
+    texts = [line for split in (*sizes, "more") for line in read(tmp_path / "large", f"{split}.en")]
+    assert len(set(texts)) == len(texts) == 70
+
+
+@pytest.mark.slow  # generates 21,000 pairs
+def test_the_examples_of_the_quickstart_are_in_the_test_set():
+    script = (ROOT / "scripts" / "quickstart").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^examples='(.*?)'$", script, flags=re.MULTILINE | re.DOTALL)
+    generator = Generator(seed=1)
+    for count in (20_000, 500):
+        generator.pairs(count)
+    known = {pair.english for pair in generator.pairs(500)}
+    assert {line.split("|")[1] for line in block.splitlines()} <= known
 
 
 def test_the_examples_in_the_readme_are_of_the_default_corpus(pairs):
