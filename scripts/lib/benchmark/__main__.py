@@ -64,6 +64,9 @@ not disturbed by stopwatches. The toolkit's output and loss contain their own ba
 Decoding: random weights do not end sentences, so EOS is made impossible, and each translation is cut when it is as
 long as its source. Batch 64 means that 192 sentences are handed over together; batch 1 that each is translated alone,
 after the one before. Shortlists are drawn at random. What is left out is cutting text into pieces and joining them.
+The share of peak is 2 operations for each weight (embedding tables aside), real piece and hypothesis, over the speed of
+numpy's 2048 x 2048 product, both in one thread and in processor time. Products are those with weights. Selection is the
+softmax and the best continuations. What remains of each part of the network and of the search has its own column.
 
 Peers: OpenNMT-py and CTranslate2 are installed from the package index in a folder of .venv (200 MB), without torch.
 This toolkit and OpenNMT-py translate with the same network: S with the same random weights. CTranslate2 has no

@@ -461,10 +461,8 @@ def _measure_translation(rows: Sequence[System], files: Files, options: Options,
                     key = system.name, way, cell
                     figures[key] = []
                     tasks[key] = partial(_turn, process, cell, figures[key], options.seconds)
-        if not options.quick:
-            for key, task in tasks.items():  # warm-up
-                task()
-                figures[key].clear()
+                    if not options.quick:
+                        _turn(process, cell, [], 0)  # warm-up
         print(f"peers: {len(tasks)} tasks in {options.rounds} rounds", file=sys.stderr)
         interleaved(tasks, rounds=options.rounds)
     for name, known in found.items():
