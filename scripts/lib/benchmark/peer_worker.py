@@ -146,9 +146,11 @@ def translations(setup: dict[str, Any], requests: Iterator[dict[str, Any]], answ
     groups: list[list[Ids]] = setup["groups"]
     singles: list[Ids] = [ids for group in groups for ids in group[: setup["singles"]]]
     toolkit: Any = {"nmt": Toolkit, "opennmt": OpenNMT, "ctranslate2": CTranslate2}[setup["kind"]](setup)
-    check = [toolkit.translate(group, beam=5) for group in groups]
-    assert all(len(ids) == len(found[0]) for found in check for ids in found)
-    answer({"ready": True, "peak_bytes": peak_bytes(), "check": check})
+    for group in groups:
+        assert [len(found) for found in toolkit.translate(group, beam=5)] == [len(ids) for ids in group]
+    peak = peak_bytes()
+    # Greedy: hypotheses of a beam are so close with random weights that rounding changes their order.
+    answer({"ready": True, "peak_bytes": peak, "check": [toolkit.translate(group, beam=1) for group in groups]})
 
     def work(beam: int, batch: int) -> int:
         if batch > 1:

@@ -431,7 +431,7 @@ def measure_peers(options: Options, skipped: list[str]) -> list[dict[str, Any]]:
         {"title": "The same: processor milliseconds a sentence", "rows": _table(translated, "cpu")},
         {"title": f"The same: times as fast as {OPENNMT}", "rows": _ratios(translated, OPENNMT)},
         {"title": f"The same: times as fast as {TRANSFORMER}", "rows": _ratios(translated, TRANSFORMER)},
-        {"title": "One line, the whole process; memory; lines equal to nmt, numpy", "rows": started},
+        {"title": "One line, the whole process; memory; greedy lines equal to nmt, numpy", "rows": started},
         {"title": "Training: target pieces a second", "rows": trained},
     ]
 
