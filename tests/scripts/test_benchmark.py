@@ -25,6 +25,7 @@ from benchmark.gpu import measure_gpu
 from benchmark.growth import fit
 from benchmark.options import Options
 from benchmark.report import tables
+from benchmark.scaling import Setting, measure_scaling
 from benchmark.shapes import Shape, configuration, network
 from benchmark.synthetic import draw_pairs, even_batch, sentences
 from benchmark.textbook import TextbookModel
@@ -217,6 +218,14 @@ def test_a_gpu_is_measured_and_required() -> None:
     assert_positive(training["rows"], "target", "source_and_target")
     assert_positive(search["rows"], "pieces_per_second")
     assert "Search in bf16" in "\n".join(tables(result))
+
+
+def test_measures_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.scaling.settings", lambda device: [Setting(2, 1)])
+    options = Options(parts=("scaling",), shapes=("S",), rounds=1, seed=1, device="cpu", quick=True, full=False)
+    (row,) = measure_scaling(options, torch.device("cpu"))
+    assert (row["shape"], row["processes"], row["threads"], row["over_first"]) == ("S", 2, 1, 1.0)
+    assert row["target_tokens_per_second"] > 0
 
 
 def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from benchmark.peak import QUICK_SIZE, SIZE, both_speeds
 from benchmark.peers import install_peers, measure_peers
 from benchmark.preprocessing import measure_preprocessing
 from benchmark.safety import measure_safety
+from benchmark.scaling import measure_scaling
 from benchmark.shapes import SHAPES
 from benchmark.startup import measure_startup
 from benchmark.training import measure_training
@@ -92,7 +93,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="options in place of the file's")
     parser.add_argument("--updates", type=_count, help="with CONFIG: updates to measure (60)")
     parser.add_argument(
-        "--parts", type=_list(PARTS), help=f"what to measure, of {','.join(PARTS)} (all but peers and gpu)"
+        "--parts", type=_list(PARTS), help=f"what to measure, of {','.join(PARTS)} (all but scaling, peers and gpu)"
     )
     parser.add_argument("--shapes", type=_list(tuple(SHAPES)), help=f"which networks, of {','.join(SHAPES)} (both)")
     parser.add_argument("--rounds", type=_count, help="times that everything is measured (3)")
@@ -155,6 +156,7 @@ def measure(options: Options) -> dict[str, Any]:
         "preprocessing": lambda: measure_preprocessing(options),
         "growth": lambda: measure_growth(options, device),
         "safety": lambda: measure_safety(options),
+        "scaling": lambda: measure_scaling(options, device),
         "peers": lambda: measure_peers(options, skipped),
         "gpu": lambda: measure_gpu(options, device, skipped),
     }

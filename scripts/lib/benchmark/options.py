@@ -9,9 +9,9 @@ import torch
 
 from nmt.device import choose_device, keep_freed_memory, set_threads
 
-PARTS = ("training", "decoding", "startup", "preprocessing", "growth", "safety", "peers", "gpu")
-DEFAULT_PARTS = tuple(part for part in PARTS if part not in ("peers", "gpu"))
-"""The part `peers` installs other toolkits, and `gpu` requires a CUDA device."""
+PARTS = ("training", "decoding", "startup", "preprocessing", "growth", "safety", "scaling", "peers", "gpu")
+DEFAULT_PARTS = tuple(part for part in PARTS if part not in ("scaling", "peers", "gpu"))
+"""`scaling` requires several cores or GPUs, `peers` installs other toolkits, and `gpu` requires a CUDA device."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
         ("startup", "Start-up"),
         ("preprocessing", "Preprocessing"),
         ("safety", "Checksums and locks"),
+        ("scaling", "Training in several processes"),
     ):
         if part in result:
             yield from section(title, result[part])
