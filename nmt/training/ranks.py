@@ -188,8 +188,7 @@ class ProcessRanks(Ranks):
         Raises:
             TrainingError: A rank has not started within some minutes.
         """
-        peer = Peer(os.getpid(), socket.gethostname())
-        self._put(f"peer/{self.rank}", peer)
+        self._put(f"peer/{self.rank}", Peer.this())
         late = time.monotonic() + START_SECONDS
         for rank in range(self.size):
             while not self._keys.has(f"peer/{rank}/0"):

@@ -54,6 +54,17 @@ class Peer(NamedTuple):
 
     process: int
     host: str
+    place: str
+    """Differs between machines and containers, whose numbers of processes mean different processes."""
+
+    @classmethod
+    def this(cls) -> Peer:
+        """Return this process."""
+        facts = [socket.gethostname()]
+        with contextlib.suppress(OSError):
+            facts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+            facts.append(os.readlink("/proc/self/ns/pid"))
+        return cls(os.getpid(), facts[0], " ".join(facts))
 
 
 class Keys:
@@ -125,6 +136,7 @@ class Watcher:
         self._failed = threading.Event()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
+        self._here = Peer.this()
         self._lost = False
         """Whether the store cannot be used."""
         self._ticked = time.monotonic()
@@ -241,9 +253,8 @@ class Watcher:
         """Find ranks of this machine whose process has ended."""
         if self._keys.finished:
             return
-        here = socket.gethostname()
         for rank, peer in enumerate(self._keys.peers):
-            if rank != self._rank and peer.host == here and has_ended(peer.process):
+            if rank != self._rank and peer.place == self._here.place and has_ended(peer.process):
                 if self._store.check(["failure"]):  # it has said why
                     self._leave(self.claim(Failure(self._rank, 1, "")))
                 if self._keys.finished or self._store.check([f"left/{rank}"]):
@@ -284,7 +295,7 @@ class Watcher:
     def _kill(self, rank: int) -> None:
         """Kill a rank of this machine that hangs."""
         peers = self._keys.peers
-        if rank < len(peers) and rank != self._rank and peers[rank].host == socket.gethostname():
+        if rank < len(peers) and rank != self._rank and peers[rank].place == self._here.place:
             with contextlib.suppress(OSError):
                 os.kill(peers[rank].process, signal.SIGKILL)
 
