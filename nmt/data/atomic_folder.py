@@ -28,7 +28,7 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
-        _sync(temporary)
+        sync_contents(temporary)
         _replace(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -78,7 +78,8 @@ def _replace(temporary: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
+def sync_contents(folder: Path) -> None:
+    """Write the files of a folder and their names to the disk."""
     for path in folder.iterdir():
         if path.is_file():
             with open(path, "rb") as stream:

@@ -424,19 +424,24 @@ def _find_kept(folder: Path, shards: Sequence[FilteredShard], *, processes: int)
     pairs = sum(shard.pairs for shard in shards)
     if path.exists() and path.stat().st_size == pairs:
         return map_array(path, np.bool_)
-    with open(path.with_suffix(".part"), "wb") as stream:
+    part = path.with_suffix(".part")
+    with open(part, "wb") as stream:
         for shard in shards:
             own: NDArray[np.bool_] = np.ones(shard.pairs, dtype=np.bool_)
             own[read_repeated(shard.folder)] = False
             stream.write(own.tobytes())
     if len(shards) > 1 and pairs:
-        kept: NDArray[np.bool_] = np.memmap(stream.name, np.bool_, mode="r+")
+        kept = np.memmap(part, np.bool_, mode="r+")
         finder = RepeatFinder([shard.folder for shard in shards], [shard.start for shard in shards])
-        for repeated in map_in_order(partial(_same, finder), ranges(pairs), processes=processes, what=WHAT):
+        parts = list(ranges(pairs))
+        processes = min(processes, len(parts))
+        for repeated in map_in_order(partial(_same, finder), parts, processes=processes, what=WHAT):
             kept[repeated] = False
-        kept.flush()  # type: ignore[attr-defined]
+        kept.flush()
         del kept
-    os.replace(stream.name, path)
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    os.replace(part, path)
     return map_array(path, np.bool_)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nmt.data.atomic_file import write_file
-from nmt.data.atomic_folder import remove_folder
+from nmt.data.atomic_file import sync_folder, write_file
+from nmt.data.atomic_folder import remove_folder, sync_contents
 from nmt.errors import DataError
 from nmt.small_files import JSONError, parse_json, read_small_file
 
@@ -64,7 +64,9 @@ def make_part(final: Path) -> Iterator[Path]:
     shutil.rmtree(final, ignore_errors=True)  # damaged
     part.mkdir()
     yield part
+    sync_contents(part)
     part.rename(final)
+    sync_folder(final.parent)
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
