@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from data_files import make_config, make_pairs, write_pairs, write_text
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.corpus import read_training
-from nmt.data.preprocess import encode_pass, filter_pass, plain_lines, shards
+from nmt.data.preprocess import encode_pass, filter_pass, plain_lines, shards, work_folder
 from nmt.data.preprocess import preprocess as preprocess_module
 from nmt.data.preprocess.filter_pass import filter_corpora
 from nmt.data.preprocess.filters import make_filter
@@ -273,6 +273,14 @@ def test_damaged_work_is_made_again(
     made["filter"].clear()
     assert preprocess(config).report["pairs"] == {"read": len(PAIRS), "kept": len(PAIRS)}
     assert made["filter"] == [2]
+
+
+def test_work_that_a_killed_process_could_not_remove_is_removed(tmp_path: Path) -> None:
+    config = make_config(tmp_path, [write_pairs(tmp_path, "train", PAIRS)])
+    folder = preprocess(config).folder
+    work_folder.open_work(work_folder.work_folder(folder), "key", force=False)
+    assert preprocess(config).folder == folder
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_an_interrupted_small_corpus_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

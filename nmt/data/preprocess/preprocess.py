@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from nmt.config.file_names import path_in
 from nmt.config.schema import Config
 from nmt.cores import available_threads
 from nmt.data.alignments import inspect_alignment
+from nmt.data.atomic_file import remove_abandoned
 from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.corpus import FileFacts, inspect_pair, load_parallel, paths
 from nmt.data.disk import free_bytes, show_bytes
@@ -60,7 +61,7 @@ from nmt.data.store import Store, damaged_files
 from nmt.data.suspicions import log_suspicions
 from nmt.data.tokenizer import SubwordModel, Tokenizers
 from nmt.data.tokenizer_training import TrainResult, UsedLines, train_tokenizers
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 from nmt.log import logger, progress
 from nmt.processes import ProcessLostError
 
@@ -181,6 +182,7 @@ def preprocess(
             log_report(opened.report)
         else:
             _update_held_out(config, folder, opened, inspected.held_out, processes=processes)
+            _remove_leftovers(folder)
             logger.info("The data in %s is up to date.", folder)
             log_held_out(opened.report)
     return PreprocessedData(
@@ -350,6 +352,15 @@ def _work(folder: Path, key: str, *, force: bool) -> Iterator[Path]:
         remove_folder(work)
         raise
     remove_folder(work)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a process left that was killed after it had made the folder."""
+    remove_abandoned(folder.parent)
+    work = work_folder(folder)
+    if work.exists():
+        with suppress(OSError, UsageError), lock_folder(folder):  # unless another process makes the folder again
+            remove_folder(work)
 
 
 def _build(
