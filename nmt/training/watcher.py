@@ -145,7 +145,9 @@ class Watcher:
         ]
 
     def start(self) -> None:
-        """Start the threads."""
+        """Give the first sign of life, so that the others notice a hang from now on, and start the threads."""
+        with contextlib.suppress(RuntimeError):
+            self._store.set(f"alive/{self._rank}", "0")
         for thread in self._threads:
             thread.start()
 

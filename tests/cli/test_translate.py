@@ -232,10 +232,9 @@ def test_bad_bytes_in_many_lines_are_one_warning_in_any_number_of_processes(fold
         (["--model", "cut.safetensors", "text.en"], ["cut.safetensors", "damaged"]),
         (["--model", "pickle.pt", "text.en"], ["pickle.pt", "pickle", "not loaded"]),
         (["nowhere.en"], ["nowhere.en", "no such file"]),
-        (["runs"], ["runs", "folder"]),
+        (["runs"], ["several files", "-o"]),
         (["latin.en", "--strict"], ["latin.en", "line 2", "UTF-8"]),
         (["text.en", "-o", "nowhere/out.de"], ["nowhere"]),
-        (["text.en", "-o", "runs"], ["runs", "folder"]),
         (["text.en", "--n-best", "2"], ["--n-best", "--format jsonl"]),
         (["text.en", "--n-best", "9", "--format", "jsonl"], ["--n-best, --beam-size", "more than"]),
         (["text.en", "--alpha", "1", "--length-normalization", "none"], ["--alpha", "no effect"]),
@@ -243,7 +242,7 @@ def test_bad_bytes_in_many_lines_are_one_warning_in_any_number_of_processes(fold
         (["text.en", "--alpha", "-1"], ["--alpha"]),
         (["text.en", "--format", "xml"], ["--format", "xml"]),
         (["text.en", "--beam", "3"], ["No such option", "--beam-size"]),
-        (["text.en", "other.en"], ["other.en"]),
+        (["text.en", "other.en"], ["several files", "-o"]),
     ],
 )
 def test_translate_explains_what_is_wrong(arguments: list[str], says: list[str], folder: Path) -> None:

@@ -194,7 +194,15 @@ def test_paths_have_variables_and_gold_links_are_found_beside_the_file(
         load_sweep(Path("../sweep.yaml"))
 
 
-def test_the_models_of_the_story_have_about_the_same_size_and_attention_is_one_option() -> None:
+def test_the_models_of_the_story_have_about_the_same_size_and_attention_is_one_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "exercise"
+    folder.mkdir(parents=True)
+    for name in ("train", "more", "valid", "test"):
+        for language in ("en", "de"):
+            (folder / f"{name}.{language}").write_text("a\n", encoding="utf-8")
     models = {
         run.variant: run.config for run in make_plan(load_sweep(CONFIGS / "sweeps/story.yaml"), [], only=None).runs
     }

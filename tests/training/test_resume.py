@@ -262,18 +262,18 @@ def test_tensorboard_has_each_point_once(folder: Path, monkeypatch: pytest.Monke
         "training.validation.every_updates=2",
         "training.keep_checkpoints=9",
     )
-    update = Learner.update
+    launch = Learner.launch
 
     def killed(self: Learner, group: Any, number: int) -> Any:
         if number == 6:
             raise KeyboardInterrupt
-        return update(self, group, number)
+        return launch(self, group, number)
 
-    monkeypatch.setattr(Learner, "update", killed)
+    monkeypatch.setattr(Learner, "launch", killed)
     with pytest.raises(KeyboardInterrupt):
         run(*options)
     shutil.rmtree(RunFolder("toy").all_checkpoints()[-1])  # a kill before the checkpoint of update 4
-    monkeypatch.setattr(Learner, "update", update)
+    monkeypatch.setattr(Learner, "launch", launch)
     run(*options, resume=True)
     events = accumulators.EventAccumulator(str(RUN / "tensorboard"))
     events.Reload()
