@@ -97,11 +97,8 @@ _work: Work[Any, Any] | BaseException
 
 
 def _start(make: Callable[[], Work[Any, Any]], stop: Connection, level: int) -> None:
-    """Initialize a process. It ignores Ctrl-C, which its parent handles, and ends when the other end of `stop` does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(stop,), daemon=True).start()
-    log.setup(level=max(level, logging.WARNING))
+    """Initialize a process, which ends when the other end of `stop` does."""
+    begin_worker(stop, level)
     global _work
     try:
         _work = make()
@@ -109,8 +106,21 @@ def _start(make: Callable[[], Work[Any, Any]], stop: Connection, level: int) -> 
         _work = error
 
 
-def _end_with(stop: Connection) -> None:
-    wait([stop])
+def begin_worker(end: Connection | int, level: int) -> None:
+    """Prepare a new process for work. It ignores Ctrl-C, which its parent handles.
+
+    Args:
+        end: A connection or the sentinel of a process. The process ends when this becomes ready.
+        level: Level of the log of the parent. Less than warnings is not logged.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(end,), daemon=True).start()
+    log.setup(level=max(level, logging.WARNING))
+
+
+def _end_with(end: Connection | int) -> None:
+    wait([end])
     os._exit(1)
 
 

@@ -17,8 +17,8 @@ from nmt.data.corpus import inspect_file
 from nmt.data.lines import read_lines
 from nmt.errors import DataError
 from nmt.inference.model_file import load_models
-from nmt.inference.output.processes import WINDOW, ProcessPool, in_processes
 from nmt.inference.output.quality_flags import find_flags
+from nmt.inference.output.worker_pool import WINDOW, ProcessPool, in_processes
 from nmt.inference.output.writer import continue_file, truncate_output, with_progress, write_blocks
 from nmt.inference.results import Translation
 from nmt.inference.streaming import (

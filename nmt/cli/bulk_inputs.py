@@ -54,7 +54,7 @@ class BulkInput:
 
 
 def is_bulk(files: Sequence[Path], output: Path | None, shard: str | None) -> bool:
-    """Return whether the arguments are more than one file that is translated into one file."""
+    """Return whether the arguments name anything but one whole file that is translated into one file."""
     if shard is not None or len(files) != 1:
         return True
     file = files[0]

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.cli.bulk_inputs import FileTask
+from nmt.cli.bulk_inputs import BulkInput, FileTask
 from nmt.cli.document_translation import DocumentOptions, fill_document, read_document
 from nmt.cli.line_writer import LineWriter, WriterMaker
 from nmt.cli.loading import load_models
+from nmt.cli.text_translation import Workers
 from nmt.data.corpus import FileFacts, inspect_file
+from nmt.data.folder_lock import lock_folder
 from nmt.data.lines import ALL_LINES, LineRange, read_repaired_lines
 from nmt.errors import DataError, NMTError
 from nmt.inference.documents import Languages, document_kind
 from nmt.inference.documents.document import Document
 from nmt.inference.output.file_record import FileRecord
-from nmt.inference.output.processes import WINDOW, WorkerPool, in_order
 from nmt.inference.output.record import OutputRecord, ResumePoint
+from nmt.inference.output.worker_pool import WINDOW, WorkerPool, in_order
 from nmt.inference.output.writer import ProgressReport
 from nmt.inference.streaming import SourceLine, Windowing, number_lines, windows
 from nmt.log import logger
@@ -67,6 +69,16 @@ class BulkWorkerMaker:
         """Make the worker."""
         writers = {protect: maker() for protect, maker in self.makers.items()}
         return lambda work: writers[work.protect](work.lines)
+
+
+def translate_files(maker: WriterMaker, bulk: BulkInput, options: BulkOptions, workers: Workers) -> None:
+    """Translate many files, or a shard of a text; see `BulkTranslation.run`."""
+    with lock_folder(bulk.lock):
+        pool = None
+        if not workers.are_this_process:
+            makers = makers_for(maker, bulk.tasks)
+            pool = workers.pool(BulkWorkerMaker({kind: workers.prepare(each) for kind, each in makers.items()}))
+        BulkTranslation(maker, options).run(bulk.tasks, pool)
 
 
 def makers_for(maker: WriterMaker, tasks: Sequence[FileTask]) -> dict[bool, WriterMaker]:

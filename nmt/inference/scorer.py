@@ -128,7 +128,7 @@ class Scorer:
             DataError: A pair has pieces that are not in the vocabulary.
             NMTError: A single pair does not fit into memory.
         """
-        long_lines = _LongLines(self._max_source_pieces)
+        long_lines = _LongPairs(self._max_source_pieces)
         numbers = count(1)
         for window in windows(pairs, window_size(self._batch_sentences), windowing):
             yield from self._score_window([(next(numbers), pair) for pair in window], long_lines)
@@ -151,7 +151,7 @@ class Scorer:
         )
 
     def _score_window(
-        self, numbered: Sequence[tuple[int, SentencePair]], long_lines: _LongLines
+        self, numbered: Sequence[tuple[int, SentencePair]], long_lines: _LongPairs
     ) -> Iterator[TranslationScore | None]:
         pairs = [pair for _, pair in numbered]
         sources = self._tokenizers.source.encode([clean(pair.source) for pair in pairs])
@@ -228,7 +228,7 @@ def _out_of_memory(pair: IdPair) -> str:
     )
 
 
-class _LongLines:
+class _LongPairs:
     """Warns of lines that a translator would split into segments: of the first at once, of all in a summary."""
 
     def __init__(self, max_pieces: int | None) -> None:

@@ -47,7 +47,7 @@ class BatcherLimits(NamedTuple):
     """Translations that are kept for repeated lines. 0: none."""
 
 
-class _Waiting(NamedTuple):
+class _WaitingItem(NamedTuple):
     """A line that waits for its translation, or another item of work."""
 
     item: Sized
@@ -55,7 +55,7 @@ class _Waiting(NamedTuple):
     future: asyncio.Future[Any]
 
 
-Requests = OrderedDict[object, deque[_Waiting]]
+Requests = OrderedDict[object, deque[_WaitingItem]]
 """The waiting lines of each request of a client. The next line is of the first request that fits."""
 
 
@@ -130,7 +130,7 @@ class Batcher:
 
     def _enqueue(self, items: Sequence[Sized], client: str, options: Hashable) -> list[asyncio.Future[Any]]:
         loop = asyncio.get_running_loop()
-        queue = deque(_Waiting(item, options, loop.create_future()) for item in items)
+        queue = deque(_WaitingItem(item, options, loop.create_future()) for item in items)
         self._clients.setdefault(client, OrderedDict())[object()] = queue
         self._count += len(queue)
         return [waiting.future for waiting in queue]
@@ -157,9 +157,9 @@ class Batcher:
                 else:
                     waiting.future.set_result(result)
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_WaitingItem]:
         """Remove the lines of the next batch from the queues: one line per client in turn, with equal options."""
-        batch: list[_Waiting] = []
+        batch: list[_WaitingItem] = []
         skipped: set[str] = set()
         while len(batch) < self._limits.batch_lines:
             client = next((name for name in self._clients if name not in skipped), None)
@@ -177,7 +177,7 @@ class Batcher:
                 del self._clients[client]
         return batch
 
-    def _next_line(self, requests: Requests, batch: Sequence[_Waiting]) -> _Waiting | None:
+    def _next_line(self, requests: Requests, batch: Sequence[_WaitingItem]) -> _WaitingItem | None:
         """Remove the next line of a client that fits into the batch; None if no line does. Drop cancelled lines."""
         room = self._limits.batch_characters - sum(len(waiting.item) for waiting in batch)
         for request in list(requests):
@@ -197,7 +197,7 @@ class Batcher:
                 return head
         return None
 
-    def _results(self, batch: list[_Waiting]) -> list[Any]:
+    def _results(self, batch: list[_WaitingItem]) -> list[Any]:
         """Compute a batch in the thread. If it fails, each item is computed alone. Errors are results."""
         try:
             return list(self._work(batch[0].options, [waiting.item for waiting in batch]))

@@ -100,7 +100,7 @@ class ValidationResult(NamedTuple):
     """sacreBLEU's signature of each metric of the translations."""
 
 
-class _LongLines(LongLines):
+class _CollectedLongLines(LongLines):
     """Collects long lines, which are reported together with those of other ranks."""
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class Validator:
     def _translate(self, model: Seq2Seq) -> list[str]:
         translator = self._translator(model)
         lines = [SourceLine(text, number=number) for number, text in enumerate(self.sources, 1)]
-        long_lines = _LongLines()
+        long_lines = _CollectedLongLines()
         translations = translator.translate(self.ranks.of_every(lines), long_lines=long_lines)
         shares = self.ranks.gather(([translation.text for translation in translations], long_lines.found))
         if not self._reported:  # Only once: the lines are the same in each validation.

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from nmt import log
+from nmt.data.atomic_file import is_alive
 from nmt.errors import TrainingError
 from nmt.log import logger
 
@@ -314,12 +315,8 @@ class Watcher:
 
 def has_ended(process: int) -> bool:
     """Return whether a process of this machine has ended, also if its parent has not noticed."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+    if not is_alive(process):
         return True
-    except OSError:
-        return False
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):

@@ -91,7 +91,7 @@ def warm() -> None:
     torch.set_num_threads(1)
     for target, _ in COMMANDS.values():
         importlib.import_module("nmt.cli.commands." + target.partition(":")[0])
-    for module in ("nmt.cli.line_writer", "nmt.training", "nmt.inference.output.processes", "torch._dynamo"):
+    for module in ("nmt.cli.line_writer", "nmt.training", "nmt.inference.output.worker_pool", "torch._dynamo"):
         importlib.import_module(module)
 
 

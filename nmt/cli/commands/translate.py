@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nmt.cli.bulk_inputs import BulkInput, find_input, is_bulk
+from nmt.cli.bulk_inputs import find_input, is_bulk
 from nmt.cli.constraint_files import ConstraintFiles
 from nmt.cli.document_translation import DocumentOptions, translate_document
 from nmt.cli.options import (
@@ -30,17 +29,13 @@ from nmt.cli.options import (
     require_new_file,
 )
 from nmt.cli.schema_options import with_decoding
-from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
 from nmt.inference.documents import REVIEWED_KINDS, document_kind
 from nmt.inference.find_model import find_models
-from nmt.inference.streaming import SourceLine, Windowing, number_lines, windows
 from nmt.log import logger
 
 if TYPE_CHECKING:
-    from nmt.cli.line_writer import LineWriter, WriterMaker
-    from nmt.inference.output.processes import WorkerPool
-    from nmt.inference.output.record import OutputRecord, ResumePoint
+    pass
 
 Format = Literal["text", "jsonl", "tsv", "moses"]
 DOCUMENTS = "Documents"
@@ -242,16 +237,20 @@ def translate(
         constraints.require_one_text()
     paths = find_models(models or None)
     from nmt.cli.line_writer import WriterMaker
+    from nmt.cli.text_translation import Workers, translate_text
     from nmt.inference.output.formats import Layout
 
     maker = WriterMaker(paths, model_weights or None, mbr, decoding, Layout(format, alignment), constraints)
     workers = Workers(processes, ray)
     if bulk is not None:
-        _translate_bulk(maker, bulk, document, workers, strict=strict, overwrite=overwrite, progress=shown)
+        from nmt.cli.bulk_translation import BulkOptions, translate_files
+
+        options = BulkOptions(bulk.folder, document, strict=strict, overwrite=overwrite, progress=shown)
+        translate_files(maker, bulk, options, workers)
     elif document_kind(files[0]) is not None:
         translate_document(maker, files[0], output or STANDARD_STREAM, document, show_progress=shown)
     else:
-        _translate_file(
+        translate_text(
             maker, files[0], output or STANDARD_STREAM, workers, resume=resume, strict=strict, progress=shown
         )
 
@@ -298,117 +297,3 @@ def _check(
         raise UsageError(f"{several} excludes --threads: each process computes with one thread.")
     if several is not None and decoding["device"] == "cuda":
         raise UsageError(f"{several} excludes --device cuda: it is for processors only.")
-
-
-def _translate_file(
-    maker: WriterMaker, file: Path, output: Path, workers: Workers, *, resume: bool, strict: bool, progress: bool
-) -> None:
-    """Translate a file, or the part of it that is not translated yet."""
-    from nmt.inference.output.record import OutputRecord, ResumePoint
-    from nmt.inference.output.writer import with_progress, write_blocks
-
-    record = None
-    if output != STANDARD_STREAM and (output.is_file() or not output.exists()):
-        record = OutputRecord(output, maker.origin())
-    elif resume:
-        raise UsageError(f"--resume cannot continue {output}, because it is not a regular file.")
-    start = _resume_point(record, file, maker.layout.format) if record is not None and resume else ResumePoint()
-    if start is None:
-        return
-    maker = replace(maker, windowing=Windowing(after=start.lines, complete=file.is_file()))
-    writer = maker() if workers.are_this_process else None
-    lines = maker.constraints.attach(number_lines(read_repaired_lines(file, strict=strict)))
-    if record is not None:
-        lines = record.follow(lines, start)
-    blocks = _in_processes(maker, lines, workers) if writer is None else writer.write(lines)
-    if progress:
-        blocks = with_progress(blocks, file, skipped=start.lines)
-    if record is None:
-        write_blocks(blocks, output, append=False)
-    else:
-        record.write(blocks, start)
-
-
-def _translate_bulk(
-    maker: WriterMaker,
-    bulk: BulkInput,
-    document: DocumentOptions,
-    workers: Workers,
-    *,
-    strict: bool,
-    overwrite: bool,
-    progress: bool,
-) -> None:
-    """Translate many files, or a shard of a text."""
-    from nmt.cli.bulk_translation import BulkOptions, BulkTranslation, BulkWorkerMaker, makers_for
-    from nmt.data.folder_lock import lock_folder
-
-    options = BulkOptions(bulk.folder, document, strict=strict, overwrite=overwrite, progress=progress)
-    with lock_folder(bulk.lock):
-        pool = None
-        if not workers.are_this_process:
-            makers = makers_for(maker, bulk.tasks)
-            pool = workers.pool(BulkWorkerMaker({kind: workers.prepare(each) for kind, each in makers.items()}))
-        BulkTranslation(maker, options).run(bulk.tasks, pool)
-
-
-def _in_processes(maker: WriterMaker, lines: Iterator[SourceLine], workers: Workers) -> Iterator[str]:
-    from nmt.inference.output.processes import WINDOW, in_processes
-
-    return in_processes(workers.pool(workers.prepare(maker)), windows(lines, WINDOW, maker.windowing))
-
-
-class Workers(NamedTuple):
-    """The processes that translate."""
-
-    processes: int | None
-    """Their number. None: one, or all processors of the cluster."""
-    ray: str | None
-    """Address of a Ray cluster. None: processes of this machine."""
-
-    @property
-    def are_this_process(self) -> bool:
-        """Whether this process itself translates."""
-        return self.ray is None and (self.processes or 1) == 1
-
-    def prepare(self, maker: WriterMaker) -> Callable[[], LineWriter]:
-        """Return what makes the writer of a process."""
-        single = replace(maker, decoding={**maker.decoding, "threads": 1, "device": "cpu"})
-        return single if self.ray is None else single.packed()
-
-    def pool(self, make: Callable[[], Any]) -> WorkerPool:
-        """Start the processes, each with a worker of its own."""
-        if self.ray is None:
-            from nmt.inference.output.processes import ProcessPool
-
-            return ProcessPool(make, processes=self.processes or 1)
-        from nmt.inference.output.ray_pool import RayPool
-
-        return RayPool(make, address=self.ray, processes=self.processes)
-
-
-def _resume_point(record: OutputRecord, file: Path, format: Format) -> ResumePoint | None:
-    """Return the place from which an output is continued; None if it is complete.
-
-    Raises:
-        UsageError: The output is of another text, model or command.
-    """
-    from nmt.data.corpus import inspect_file
-    from nmt.inference.output.record import ResumePoint
-    from nmt.inference.output.writer import count_translated
-
-    output = record.output
-    point = record.last_point()
-    if point is not None:
-        logger.info("resuming after line %s", f"{point.lines:,}")
-        return point
-    if not output.exists() or not output.stat().st_size:
-        return ResumePoint()
-    translated = count_translated(output, format)
-    if file.is_file() and translated == inspect_file(file).lines:
-        logger.info("%s is complete: it has translations of %s lines", output, f"{translated:,}")
-        return None
-    raise UsageError(
-        f"--resume cannot continue {output}. It has translations of {translated:,} lines, but no record of the text "
-        f"and the model ({record.path.name}). Use --overwrite, or another -o."
-    )

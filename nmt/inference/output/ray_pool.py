@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from nmt import log
 from nmt.errors import NMTError, UsageError
-from nmt.inference.output.processes import WINDOWS_AHEAD
+from nmt.inference.output.worker_pool import WINDOWS_AHEAD
 
 RETRIES = 20
 """Times that a window is translated again after the loss of a worker. Lines that exhaust the memory end the run."""

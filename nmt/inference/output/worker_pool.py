@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from nmt import log
 from nmt.errors import NMTError
 from nmt.inference.streaming import WINDOW_CHARACTERS, SourceLine, WindowSize
+from nmt.processes import begin_worker
 
 WINDOWS_AHEAD = 2
 """Windows per process that may wait for a process, or for an earlier window to be written."""
@@ -141,7 +139,7 @@ def in_order(pool: WorkerPool, windows: Iterable[tuple[TagT, Any | None]]) -> It
     Raises:
         NMTError: A process ended unexpectedly, or raised an error.
     """
-    waiting: queue.Queue[_Waiting[TagT] | BaseException | None] = queue.Queue(pool.windows_ahead)
+    waiting: queue.Queue[_PendingWindow[TagT] | BaseException | None] = queue.Queue(pool.windows_ahead)
     stopped = threading.Event()
     arguments = (pool, windows, waiting, stopped)
     threading.Thread(target=_submit, args=arguments, name="nmt-submitter", daemon=True).start()
@@ -157,7 +155,7 @@ def in_order(pool: WorkerPool, windows: Iterable[tuple[TagT, Any | None]]) -> It
 
 
 @dataclass(frozen=True)
-class _Waiting(Generic[TagT]):
+class _PendingWindow(Generic[TagT]):
     tag: TagT
     texts: Future[list[str]] | None
 
@@ -165,12 +163,12 @@ class _Waiting(Generic[TagT]):
 def _submit(
     pool: WorkerPool,
     windows: Iterable[tuple[TagT, Any | None]],
-    waiting: queue.Queue[_Waiting[TagT] | BaseException | None],
+    waiting: queue.Queue[_PendingWindow[TagT] | BaseException | None],
     stopped: threading.Event,
 ) -> None:
     try:
         for tag, window in windows:
-            _put(waiting, _Waiting(tag, None if window is None else pool.submit(window)), stopped)
+            _put(waiting, _PendingWindow(tag, None if window is None else pool.submit(window)), stopped)
             if stopped.is_set():
                 return
         _put(waiting, None, stopped)
@@ -179,8 +177,8 @@ def _submit(
 
 
 def _put(
-    waiting: queue.Queue[_Waiting[TagT] | BaseException | None],
-    item: _Waiting[TagT] | BaseException | None,
+    waiting: queue.Queue[_PendingWindow[TagT] | BaseException | None],
+    item: _PendingWindow[TagT] | BaseException | None,
     stopped: threading.Event,
 ) -> None:
     while not stopped.is_set():
@@ -196,23 +194,15 @@ _worker: Callable[[Any], list[str]] | NMTError
 
 
 def _start(make: Callable[[], Callable[[Any], list[str]]], level: int) -> None:
-    """Initialize a process: it ignores Ctrl-C, which its parent handles, and ends with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Initialize a process, which ends with its parent."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    log.setup(level=max(level, logging.WARNING))
+    begin_worker(parent.sentinel, level)
     global _worker
     try:
         _worker = make()
     except NMTError as error:
         _worker = error
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 def _work(window: Any) -> _Result:
