@@ -100,13 +100,12 @@ def small_windows() -> None:
     """Write each line of output at once, and send few lines to each process, which is a fork."""
     import multiprocessing
 
-    from nmt.inference.output import processes, writer
+    from nmt.inference.output import worker_pool, writer
     from nmt.inference.streaming import WindowSize
 
     writer.FLUSH_SECONDS = 0.0
-    processes.WINDOW = WindowSize(lines=8, characters=processes.WINDOW.characters)
+    worker_pool.WINDOW = WindowSize(lines=8, characters=worker_pool.WINDOW.characters)
     context = multiprocessing.get_context("fork")
-    processes.multiprocessing.get_context = lambda kind: context  # type: ignore[attr-defined]
     multiprocessing.get_context = lambda kind=None: context  # type: ignore[assignment]
 
 

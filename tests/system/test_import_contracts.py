@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 from pathlib import Path
 
 from importlinter.api import read_configuration
@@ -18,3 +20,24 @@ def test_the_package_must_not_import_any_package_of_the_scripts() -> None:
     folder = ROOT / "scripts" / "lib"
     names = {path.parent.name for path in folder.glob("*/*.py")} | {path.stem for path in folder.glob("*.py")}
     assert names <= set(forbidden)
+
+
+def test_every_name_that_tests_and_scripts_import_from_the_package_exists() -> None:
+    """An import inside a function fails only when the function runs, which few runs of the tests may do."""
+    imports = {
+        (node.module, name.name): path.relative_to(ROOT)
+        for folder in ("tests", "scripts", "nmt")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nmt" and not node.level
+        for name in node.names
+    }
+    assert len(imports) > 500
+    missing = []
+    for (module, name), path in sorted(imports.items()):
+        if not hasattr(importlib.import_module(module), name):
+            try:
+                importlib.import_module(f"{module}.{name}")
+            except ModuleNotFoundError:
+                missing.append(f"{path}: from {module} import {name}")
+    assert not missing
