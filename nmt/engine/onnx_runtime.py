@@ -129,9 +129,7 @@ class OnnxNetwork:
 
     def restricted_output(self, ids: NDArray[np.int64]) -> OnnxOutputLayer:
         """Return the output layer of the pieces `ids` [U]."""
-        padded = np.pad(ids, (0, -len(ids) % BLOCKS))  # [U']
-        arrays = {name: array.take(padded, axis=piece_axis(array)) for name, array in self._output_layer.items()}
-        arrays["bias"][len(ids) :] = -np.inf
+        arrays = {name: array.take(ids, axis=piece_axis(array)) for name, array in self._output_layer.items()}
         return OnnxOutputLayer(self._sessions["output"], arrays, len(ids))
 
     def _step(
@@ -157,7 +155,7 @@ class OnnxOutputLayer:
     """The output layer of some pieces."""
 
     def __init__(self, session: _Session, arrays: Mapping[str, Array], size: int) -> None:
-        """Take the graph, and its arrays of U pieces with those that are never generated."""
+        """Take the graph, its arrays, and U. The arrays may have more pieces, which are never generated."""
         self._session = session
         self._arrays = dict(arrays)
         self._size = size
@@ -172,32 +170,10 @@ class OnnxOutputLayer:
         (log_probs,) = self._run(["log_probs"], outputs, ALL)
         return np.asarray(log_probs[:, : self._size])
 
-    def best_continuations(
-        self,
-        outputs: NDArray[np.float32],
-        mask: NDArray[np.float32],
-        state: Any,
-        totals: NDArray[np.float32],
-        count: int,
-    ) -> TopKOutput[Any]:
-        """Return the best continuations of each sentence; see `TopKModel`.
-
-        Args:
-            outputs: Inputs of the output layer [R, O].
-            mask: Added to the logits of each sentence [B, U].
-            state: The state after the step.
-            totals: [B, K]
-            count: C.
-        """
-        mask = np.pad(mask, ((0, 0), (0, -self._size % BLOCKS)))
-        *best, eos = self._run(BEST, outputs, count, mask=mask, totals=totals)
-        return TopKOutput(Continuations(*best), eos, state)
-
-    def _run(self, names: list[str], outputs: NDArray[np.float32], count: int, **given: Array) -> list[Any]:
-        if not given:
-            given["mask"] = np.zeros((1, len(self._arrays["bias"])), np.float32)
-            given["totals"] = np.zeros((1, len(outputs)), np.float32)
-        given |= {"outputs": outputs, "count": np.array([count], np.int64)}
+    def _run(self, names: list[str], outputs: NDArray[np.float32], count: int) -> list[Any]:
+        # The graphs of earlier exports can find the best continuations, for which they have a mask and totals.
+        mask, totals = np.zeros((1, 1), np.float32), np.zeros((1, len(outputs)), np.float32)
+        given: dict[str, Array] = {"outputs": outputs, "count": np.array([count]), "mask": mask, "totals": totals}
         return self._session.run(names, self._arrays | given)
 
 

@@ -12,7 +12,7 @@ The encoder computes in 32 bits, because its operators would choose the levels f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -332,9 +332,7 @@ class NetworkExporter:
         """Return the graph of the output layer of some pieces."""
         graph = Graph("output")
         outputs = graph.input("outputs", "float32", "rows", sum(self._output_sizes))
-        totals = graph.input("totals", "float32", "batch", "beam")
         count = graph.input("count", "int64", 1)
-        mask = graph.input("mask", "float32", "batch", "pieces")
         arrays = {}
         for name, array in self.output_layer.items():
             shape: list[int | str] = list(array.shape)
@@ -345,12 +343,12 @@ class NetworkExporter:
             part.bound = bound
         logits = self._product(graph, parts, arrays, None)  # [R, U]
         graph.output(logits, "logits", "float32", "rows", "pieces")
-
-        def masked(body: Graph) -> Value:
-            by_sentence = self._by_sentence(body, body.outside(logits), body.outside(totals), -1)  # [B, K, U]
-            return (by_sentence + body.outside(mask).unsqueeze(1)).apply("Reshape", body.outside(logits).shape(0, 2))
-
-        self._write_results(graph, masked, totals, count)
+        every, nothing = (Graph(f"{graph.name}_{name}", outer=graph) for name in ("all", "nothing"))
+        _write_case(every, {"log_probs": every.outside(logits).apply("LogSoftmax", axis=1)}, ["log_probs"])
+        _write_case(nothing, {}, ["log_probs"])
+        (log_probs,) = graph.choose(count.apply("Equal", graph.integers(ALL)), every, nothing)
+        kind, shape = RESULTS["log_probs"]
+        graph.output(log_probs, "log_probs", kind, *shape)
         return graph
 
     @property
@@ -799,9 +797,10 @@ def _integer_product(levels: Value, arrays: dict[str, Any], scale: NDArray[Any],
     )
 
 
-def _write_case(body: Graph, values: dict[str, Value]) -> None:
+def _write_case(body: Graph, values: dict[str, Value], names: Iterable[str] = RESULTS) -> None:
     """Write the outputs of a body; those that it does not have are empty."""
-    for name, (kind, shape) in RESULTS.items():
+    for name in names:
+        kind, shape = RESULTS[name]
         value = values.get(name)
         if value is None:
             empty = np.zeros([0] * len(shape), kind)

@@ -1,17 +1,23 @@
 """Shortlists: each sentence may use only the target pieces that a table lists for its source.
 
-B sentences, S source length, R rows (hypotheses of all sentences), O output size, V target vocabulary, T translations
-of a source piece in the table, U pieces that any sentence of the batch may use.
+B sentences, S source length, K rows (hypotheses) per sentence, R rows of all sentences, O output size, V target
+vocabulary, T translations of a source piece in the table, U pieces that any sentence of the batch may use, W most
+pieces of a sentence, C continuations.
 
 The output layer and the search work on these U pieces, in ascending order of their ids, so that PAD, UNK, BOS and EOS
 stay the first four. A sentence's probabilities are distributed over its own pieces, so that its translation does not
 depend on the batch.
+
+The product of the output layer computes the logits of all U pieces for all rows, because one large product is faster
+than one for each sentence. The 64 sentences of a batch may use 2,500 pieces together, but each of them only 300. So a
+search on a processor reads the logits of a sentence's own pieces alone.
 
 The pieces that constraints require are added to the list of their sentence.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -19,12 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.arrays import Array, log_softmax, namespace, to_host
+from nmt.arrays import Array, gather, log_softmax, namespace, to_host
 from nmt.config.schema import ShortlistConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, PAD
 from nmt.engine.network import best_continuations
-from nmt.engine.onnx_runtime import OnnxOutputLayer
 from nmt.errors import DataError, UsageError
 from nmt.inference.hardware import Hardware
 from nmt.inference.model_file import ModelFile, save_model
@@ -34,6 +39,39 @@ from nmt.search.interface import TopKOutput
 
 if TYPE_CHECKING:
     from nmt.data.store import Store
+
+
+class OwnTokens(NamedTuple):
+    """The pieces of each sentence, in place of a mask over those of the batch."""
+
+    columns: NDArray[np.int64]
+    """Indices into the ids of the batch [B, W], ascending. The rest of a shorter row repeats EOS."""
+    padding: NDArray[np.float32]
+    """Added to the logits [B, W]: 0 for a piece, -inf for the rest of a row."""
+
+    def select(self, rows: NDArray[np.int64]) -> OwnTokens:
+        """Return the pieces of the sentences `rows` (indices [B'])."""
+        return OwnTokens(self.columns.take(rows, axis=0), self.padding.take(rows, axis=0))
+
+    def logits(self, every: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of each sentence's own pieces [R, W], given those of all pieces [R, U]."""
+        rows, width = every.shape
+        starts = np.arange(0, rows * width, width).reshape(len(self.columns), -1, 1)  # [B, K, 1]
+        logits = every.reshape(-1).take(starts + self.columns[:, np.newaxis])  # [B, K, W]
+        logits += self.padding[:, np.newaxis]
+        return logits.reshape(rows, -1)
+
+    @staticmethod
+    def of(mask: NDArray[np.float32]) -> OwnTokens | None:
+        """Return the pieces of the `mask` of a batch [B, U], see `AllowedTokens`; None if each sentence may use all."""
+        allowed = mask == 0  # [B, U]
+        counts = allowed.sum(axis=1)  # [B]
+        if counts.min() == allowed.shape[1]:
+            return None
+        real = np.arange(counts.max()) < counts[:, np.newaxis]  # [B, W]
+        columns = np.full(real.shape, EOS)  # [B, W]
+        columns[real] = np.nonzero(allowed)[1]
+        return OwnTokens(columns, np.where(real, np.float32(0), np.float32(-np.inf)))
 
 
 class AllowedTokens(NamedTuple):
@@ -117,11 +155,14 @@ class ShortlistMemory(NamedTuple):
     memory: Any
     mask: Array
     """See `AllowedTokens` [B, U]."""
+    own: OwnTokens | None
+    """The pieces of each sentence. None: each may use all pieces of the batch, or the arrays are those of torch."""
 
     def select(self, rows: Array) -> ShortlistMemory:
         """Return the memory of the sentences `rows` (indices [B'])."""
         mask = namespace(self.mask).take(self.mask, rows, axis=0)  # [B', U]
-        return ShortlistMemory(self.memory.select(rows), mask)
+        own = None if self.own is None else self.own.select(rows)
+        return ShortlistMemory(self.memory.select(rows), mask, own)
 
 
 class ShortlistOutput(NamedTuple):
@@ -142,12 +183,16 @@ class ShortlistedModel:
         self._network = network
         self._output = network.restricted_output(allowed.ids)
         self._ids, self._mask = allowed
+        self._own = OwnTokens.of(self._mask) if isinstance(self._mask, np.ndarray) else None
 
     def encode(self, source: Array, lengths: Array) -> ShortlistMemory:
         """Encode the batch of the shortlist, each sentence once or several times in a row."""
-        times = len(source) // len(self._mask)
-        mask = namespace(self._mask).repeat(self._mask, times, axis=0)  # [B, U]
-        return ShortlistMemory(self._network.encode(source, lengths), mask)
+        mask, own = self._mask, self._own
+        times = len(source) // len(mask)
+        if times > 1:
+            mask = namespace(mask).repeat(mask, times, axis=0)  # [B, U]
+            own = None if own is None else own.select(np.arange(len(own.columns)).repeat(times))
+        return ShortlistMemory(self._network.encode(source, lengths), mask, own)
 
     def init_state(self, memory: ShortlistMemory) -> Any:
         """Return the decoder's initial state, one row for each sentence of `memory`."""
@@ -156,28 +201,31 @@ class ShortlistedModel:
     def step(self, ids: Array, state: Any, memory: ShortlistMemory) -> ShortlistOutput:
         """Feed one piece to each row, as indices [R]; the log-probabilities [R, U] are by index too."""
         logits, state, weights = self._logits(ids, state, memory)
-        return ShortlistOutput(log_softmax(logits), state, weights)
+        return ShortlistOutput(log_softmax(_masked(logits, memory)), state, weights)
 
     def step_top_k(self, ids: Array, state: Any, memory: ShortlistMemory, totals: Array, count: int) -> TopKOutput[Any]:
         """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
-        if isinstance(self._output, OnnxOutputLayer):
-            outputs, state, _ = self._decode(ids, state, memory)
-            return self._output.best_continuations(outputs, memory.mask, state, totals, count)
         logits, state, _ = self._logits(ids, state, memory)
-        return best_continuations(logits, state, totals, count)
-
-    def _decode(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
-        """Return the inputs of the output layer [R, O], the state, and weights [R, S]."""
-        return self._network.decode(namespace(memory.mask).take(self._ids, ids, axis=0), state, memory.memory)
+        if memory.own is None:
+            return best_continuations(_masked(logits, memory), state, totals, count)
+        found = best_continuations(memory.own.logits(logits), state, totals, count)
+        pieces = gather(memory.own.columns, found.continuations.pieces)  # [B, C]
+        return dataclasses.replace(found, continuations=found.continuations._replace(pieces=pieces))
 
     def _logits(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
-        """Return the logits [R, U], -inf for pieces that a sentence may not use, the state, and weights [R, S]."""
-        xp = namespace(memory.mask)
-        outputs, state, weights = self._decode(ids, state, memory)
-        logits = self._output(outputs)  # [R, U]
-        by_sentence = xp.reshape(logits, (len(memory.mask), -1, logits.shape[1]))  # [B, K, U]
-        masked = by_sentence + memory.mask[:, None]  # [B, K, U]
-        return xp.reshape(masked, logits.shape), state, weights
+        """Return the logits [R, U] without the mask, the state, and weights [R, S]."""
+        pieces = namespace(memory.mask).take(self._ids, ids, axis=0)  # [R]
+        outputs, state, weights = self._network.decode(pieces, state, memory.memory)
+        return self._output(outputs), state, weights
+
+
+def _masked(logits: Array, memory: ShortlistMemory) -> Array:
+    """Return the logits [R, U] with -inf for pieces that a sentence may not use."""
+    if memory.own is None and isinstance(logits, np.ndarray):
+        return logits  # the mask is 0
+    by_sentence = namespace(logits).reshape(logits, (len(memory.mask), -1, logits.shape[1]))  # [B, K, U]
+    masked = by_sentence + memory.mask[:, None]  # [B, K, U]
+    return namespace(logits).reshape(masked, logits.shape)
 
 
 def add_shortlist(

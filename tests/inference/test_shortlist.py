@@ -20,6 +20,7 @@ from nmt.inference.hardware import Processor
 from nmt.inference.model_file import load_model, save_model
 from nmt.inference.shortlist import RestrictableNetwork, Shortlist, add_shortlist
 from nmt.inference.translator import Translator
+from nmt.search.top_k import top_k_continuations
 from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_inference, tiny_network, tiny_tokenizers
 
 CPU = Processor(1)
@@ -115,6 +116,26 @@ def test_probabilities_are_normalized_over_the_shortlist() -> None:
         np.testing.assert_allclose(found[row][finite], log_softmax(full[row][own]), atol=1e-5)
     one = memory.select(np.array([1]))
     np.testing.assert_array_equal(one.mask, memory.mask[1:])
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 2], [2, 0], [1]])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_the_best_continuations_are_those_of_all_allowed_pieces(kept: list[int], beam_size: int) -> None:
+    network, table = tiny_inference(tiny_config()), random_table(translations=3, frequent=2)
+    source, lengths = np.array([[9, 8, 7, EOS], [30, EOS, 0, 0], [5, 20, EOS, 0]]), np.array([4, 2, 3])
+    shortlist = make_shortlist(network, table)
+    restricted = shortlist.restrict(shortlist.allowed_tokens(source, [(), (40,), ()]))
+    memory = restricted.encode(source, lengths).select(np.array(kept))
+    state = restricted.init_state(memory).select(np.arange(len(kept)).repeat(beam_size))
+    ids = np.arange(len(kept) * beam_size) % 4
+    totals = -np.arange(len(ids), dtype=np.float32).reshape(-1, beam_size) / 5
+    every = restricted.step(ids, state, memory).log_probs
+    expected = top_k_continuations(every, totals, 4)
+    found = restricted.step_top_k(ids, state, memory, totals, 4)
+    np.testing.assert_array_equal(found.continuations.rows, expected.rows)
+    np.testing.assert_array_equal(found.continuations.pieces, expected.pieces)
+    np.testing.assert_allclose(found.continuations.log_probs, expected.log_probs, atol=1e-5)
+    np.testing.assert_allclose(found.eos, every[:, EOS], atol=1e-5)
 
 
 # ------------------------------------------------------------------------------------------------------ model files
