@@ -348,9 +348,10 @@ class TextWriter:
 
     def add(self, lines: Sequence[str]) -> None:
         """Append lines."""
-        encoded = [line.encode() for line in lines]
-        sizes = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-        self._bytes.add(np.frombuffer(b"".join(encoded), dtype=np.uint8))
+        together = "".join(lines)
+        texts: Sequence[str | bytes] = lines if together.isascii() else [line.encode() for line in lines]
+        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        self._bytes.add(np.frombuffer(together.encode(), dtype=np.uint8))
         self._offsets.add(self._end + np.cumsum(sizes))
         self._end += int(sizes.sum())
 
@@ -396,6 +397,9 @@ class TextReader:
         starts, ends = self._offsets[indices].tolist(), self._offsets[indices + 1].tolist()
         with open(self._path, "rb") as stream:
             stream.seek(starts[0])
-            view = memoryview(stream.read(ends[-1] - starts[0]))
+            data = stream.read(ends[-1] - starts[0])
         first = starts[0]
-        return [str(view[start - first : end - first], "utf-8") for start, end in zip(starts, ends, strict=True)]
+        if data.isascii():
+            text = data.decode("ascii")
+            return [text[start - first : end - first] for start, end in zip(starts, ends, strict=True)]
+        return [data[start - first : end - first].decode() for start, end in zip(starts, ends, strict=True)]

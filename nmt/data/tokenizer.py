@@ -110,6 +110,9 @@ class SubwordModel:
         if self.form is None:
             return list(lines)
         foreign, replacements = self._foreign
+        together = "".join(lines)
+        if together.isascii() and together.isprintable() and not foreign.search(together):
+            return list(lines)
         texts = [normalize(line, all_marks=self.form.all_marks) for line in lines]
         return [text.translate(replacements) if foreign.search(text) else text for text in texts]
 
@@ -183,6 +186,41 @@ class SubwordModel:
             texts: list[str] = [self._processor.decode(row) if row else "" for row in rows]
         else:
             texts = self._processor.decode(rows, num_threads=1)
+        return self._written(texts)
+
+    def restore(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> list[str]:
+        """Return `decode(ids)` for the ids that `encode` returned for these texts. It is faster than `decode`.
+
+        A text whose pieces together are the text is not decoded.
+        """
+        order = -1 if self.right_to_left else 1
+        surface = self._surfaces.__getitem__
+        found = [
+            text if "".join(map(surface, row[::order])) == WORD_START + text and WORD_START not in text else None
+            for text, row in zip(texts, ids, strict=True)
+        ]
+        restored = self._written([text or "" for text in found])
+        rest = [place for place, text in enumerate(found) if text is None]
+        for place, text in zip(rest, self.decode([ids[place] for place in rest]), strict=True):
+            restored[place] = text
+        return restored
+
+    @functools.cached_property
+    def _surfaces(self) -> list[str]:
+        """The string of each piece that stands for itself, and a text that no line has for each other piece."""
+        processor = self._processor
+        return [
+            "\ud800"
+            if any(is_(piece) for is_ in (processor.is_byte, processor.is_control, processor.is_unknown))
+            else processor.id_to_piece(piece)
+            for piece in range(self.size)
+        ]
+
+    def _written(self, texts: Sequence[str]) -> list[str]:
+        """Return decoded texts on one line each and in the form of the target corpus."""
+        together = "".join(texts)
+        if together.isascii() and together.isprintable():
+            return list(texts)
         texts = [single_zero_width_spaces(text.replace("\n", " ").replace("\r", " ")) for text in texts]
         return texts if self.form is None else [self.form.write(text) for text in texts]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,55 @@ def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyP
     segmenter = make_segmenter(model, threads=1)
     for line in LINES[:20]:
         assert rows_of(segmenter, [line]) == model.encode([line])
+
+
+def test_rare_words_are_forgotten_and_frequent_words_are_not_segmented_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most, frequent = 40, [f"word{number}" for number in range(10)]
+    monkeypatch.setattr("nmt.data.preprocess.encode_pass.MAX_WORDS", most)
+    segmented: list[str] = []
+    known: set[str] = set()
+
+    def segment(words: list[str]) -> list[list[int]]:
+        segmented.extend(words)
+        assert known.isdisjoint(words)
+        known.update(words)
+        return [[len(word), *map(ord, word)] for word in words]
+
+    def forget(words: Iterable[str]) -> None:
+        for word in words:
+            known.remove(word)
+
+    segmenter = WordSegmenter(segment, forget)
+    for number in range(100):
+        lines = [" ".join([*frequent, f"{number}a"]), "", f"{number}b {number // 9}c {frequent[0]}"]
+        expected = [[piece for word in line.split() for piece in (len(word), *map(ord, word))] for line in lines]
+        assert rows_of(segmenter, lines)[0] == expected[0]
+        assert rows_of(segmenter, lines)[2] == expected[2]
+        assert len(known) <= most + 4
+    assert all(segmented.count(word) == 1 for word in frequent)
+
+
+@pytest.mark.parametrize("right_to_left", [False, True])
+@given(
+    st.lists(
+        st.text(
+            st.sampled_from("a\u00e9e\u0301x<>unk0x4\u2581 \n\r\u200b\u2028\u6f22\ud800") | st.characters(), max_size=8
+        )
+    )
+)
+def test_restored_texts_are_decoded_texts(spaceless: SubwordModel, right_to_left: bool, texts: list[str]) -> None:
+    model = SubwordModel(spaceless.model_bytes, right_to_left=right_to_left)
+    for lines in (texts, [*texts, *LINES[:20], "<unk>", "<0x41>", "\u2581a", "<bt>a"]):
+        ids = model.encode(lines)
+        assert model.restore(lines, ids) == model.decode(ids)
+
+
+def test_ascii_text_is_normalised_as_single_lines_are() -> None:
+    model = make_model(LINES)
+    for lines in (["a dog", "a\tdog"], ["a dog", "b\x7f"], ["a", "b"], ["a\x1c", "b"]):
+        assert model.normalize(lines) == [model.normalize([line, "\u00e9"])[0] for line in lines]
 
 
 @given(st.lists(st.text(max_size=40), max_size=4))

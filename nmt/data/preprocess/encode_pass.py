@@ -7,10 +7,10 @@ the rows together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -33,7 +33,7 @@ from nmt.processes import map_in_order
 
 SHARD = "encoded-{:06d}"
 MAX_WORDS = 500_000
-"""Words that are remembered, about 200 bytes each. If there are more, all are forgotten."""
+"""Words that are remembered between blocks, about 200 bytes each. If there are more, the rarer half is forgotten."""
 
 Segment = Callable[[list[str]], list[list[int]]]
 """Returns the ids of each of several texts."""
@@ -204,7 +204,7 @@ def _with_links(corpora: Sequence[CorpusConfig], filtered: FilterResult) -> Iter
     ]
     for shard in filtered.shards:
         corpus = lines[shard.corpus]
-        links = None if corpus is None else list(islice(corpus, shard.read))
+        links = None if corpus is None else list(itertools.islice(corpus, shard.read))
         yield _Shard(shard, np.array(filtered.kept[shard.start : shard.end]), links)
 
 
@@ -316,7 +316,9 @@ def _encode_block(
     tag: str,
     segmenters: Sequence[SubwordSegmenter],
 ) -> _Block:
-    sources = [tag + line for line in texts[0].lines(numbers)]
+    sources = texts[0].lines(numbers)
+    if tag:
+        sources = [tag + line for line in sources]
     targets = texts[1].lines(numbers)
     rows = segmenters[0].rows(sources), segmenters[1].rows(targets)
     return _Block(lines[numbers], sources, targets, rows)
@@ -374,61 +376,88 @@ def make_segmenter(model: SubwordModel, *, threads: int, words: ChangedWords | N
     return make(segment, forget)
 
 
-def _nothing() -> None:
+def _nothing(words: Iterable[str]) -> None:
     """Do nothing."""
 
 
 class LineSegmenter:
     """Segments line by line, for models with pieces across spaces."""
 
-    def __init__(self, segment: Segment, forget: Callable[[], None] = _nothing) -> None:
-        """Take the function that segments texts, and one that is called when they are forgotten."""
+    def __init__(self, segment: Segment, forget: Callable[[Iterable[str]], None] = _nothing) -> None:
+        """Take the function that segments texts, and one that gets those that are forgotten."""
         self._segment = segment
         self._forget = forget
+        self._lines: list[str] = []
 
     def rows(self, lines: Sequence[str]) -> Rows:
         """Return the ids of each line."""
-        self._forget()
-        return make_rows(self._segment(list(lines)), np.uint32)
+        self._forget(self._lines)
+        self._lines = list(lines)
+        return make_rows(self._segment(self._lines), np.uint32)
 
 
 class WordSegmenter:
     """Segments each word once, and remembers it. Not for several threads at once."""
 
-    def __init__(self, segment: Segment, forget: Callable[[], None] = _nothing) -> None:
-        """Take the function that segments words, and one that is called when they are forgotten."""
+    def __init__(self, segment: Segment, forget: Callable[[Iterable[str]], None] = _nothing) -> None:
+        """Take the function that segments words, and one that gets those that are forgotten."""
         self._segment = segment
-        self._forget_more = forget
-        self._forget()
+        self._forget = forget
+        # The end of a line is word number 0, without pieces.
+        self._numbers = _Numbers({"\n": 0})
+        self._words = make_rows([[]], np.uint32)
+        self._uses: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
 
     def rows(self, lines: Sequence[str]) -> Rows:
         """Return the ids of each line."""
         if not lines:
             return make_rows([], np.uint32)
+        if len(self._numbers) > MAX_WORDS:
+            self._forget_rare()
         words = " \n ".join(lines).split(" ")
-        self._remember(words)
         numbers = np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
+        self._segment_new()
+        self._uses[numbers] += 1  # the blocks that have the word
         pieces = self._words.select(numbers)
         ends = np.append(np.flatnonzero(numbers == 0), len(numbers))
         offsets = np.cumsum(pieces.lengths)[ends - 1]
         lengths = np.diff(offsets, prepend=0)
         return Rows(pieces.ids, offsets - lengths, lengths)
 
-    def _forget(self) -> None:
-        self._forget_more()
-        # The end of a line is word number 0, without pieces.
-        self._numbers = {"\n": 0}
-        self._words = make_rows([[]], np.uint32)
+    def _segment_new(self) -> None:
+        """Segment the words that have a number but no pieces yet."""
+        new = self._numbers.take_new()
+        if new:
+            self._words = _joined(self._words, make_rows(self._segment(new), np.uint32))
+            self._uses = np.append(self._uses, np.zeros(len(new), dtype=np.int64))
 
-    def _remember(self, words: Sequence[str]) -> None:
-        needed = set(words)
-        if len(self._numbers) + len(needed) > MAX_WORDS:
-            self._forget()
-        new = list(needed.difference(self._numbers))
-        if not new:
-            return
-        self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
-        self._words = _joined(self._words, make_rows(self._segment(new), np.uint32))
+    def _forget_rare(self) -> None:
+        """Forget the half of the words that the fewest blocks had. Of equal ones, forget the older ones."""
+        kept = np.argsort(-self._uses[:0:-1], kind="stable")[: MAX_WORDS // 2]
+        kept = np.append(0, np.sort(len(self._uses) - 1 - kept))
+        words = list(self._numbers)
+        self._numbers = _Numbers(zip([words[number] for number in kept.tolist()], range(len(kept)), strict=True))
+        self._forget(itertools.compress(words, (~np.isin(np.arange(len(words)), kept)).tolist()))
+        self._words = self._words.select(kept)
+        self._uses = self._uses[kept] // 2
+
+
+class _Numbers(dict[str, int]):
+    """The number of each word, from 0. A word gets the next number when it is looked up for the first time."""
+
+    def __init__(self, numbers: Mapping[str, int] | Iterable[tuple[str, int]]) -> None:
+        super().__init__(numbers)
+        self._new: list[str] = []
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        self._new.append(word)
+        return number
+
+    def take_new(self) -> list[str]:
+        """Return the words that got a number since the last call."""
+        new, self._new = self._new, []
+        return new
 
 
 def _joined(first: Rows, second: Rows) -> Rows:

@@ -221,9 +221,10 @@ class _ShardOverlap:
 
     def __call__(self, shard: RawShard) -> list[dict[str, Any]]:
         for block in shard.blocks():
-            forms = [form for form in _look(block).forms if form is not None]
+            forms = _look(block).forms
             if self._dropped:
-                forms = [form for form in forms if not any(counter.has(form) for counter in self._counters)]
+                held_out = {place for counter in self._counters for place in counter.find(forms)}
+                forms = [form for place, form in enumerate(forms) if place not in held_out]
             for counter in self._counters:
                 counter.add(forms)
         return [counter.take() for counter in self._counters]
@@ -277,27 +278,28 @@ class _Looked(NamedTuple):
     """A block of records.
 
     Attributes:
-        forms: Each pair in the form of `comparable`; None for a record that is not a pair.
-        good: Whether each pair is known to pass the filter, unless its sides are identical.
+        pairs: The text of each record; empty for a record that is not a pair.
+        forms: Each pair in the form of `comparable`.
+        good: Whether each record is known to pass the filter, unless its sides are identical; bool [N].
     """
 
-    forms: list[tuple[str, str] | None]
-    good: list[bool]
+    pairs: list[tuple[str, str]]
+    forms: list[tuple[str, str]]
+    good: NDArray[np.bool_]
 
 
 def _look(block: Sequence[Record], pair_filter: PairFilter | None = None) -> _Looked:
     """Look at a block of records at once: plain lines need no closer look."""
-    pairs = [None if isinstance(record, MalformedLine) else record for record in block]
-    sources = inspect_lines(["" if pair is None else pair[0] for pair in pairs])
-    targets = inspect_lines(["" if pair is None else pair[1] for pair in pairs])
+    pairs = [("", "") if isinstance(record, MalformedLine) else record for record in block]
+    sources = inspect_lines([pair[0] for pair in pairs])
+    targets = inspect_lines([pair[1] for pair in pairs])
     plain = sources.plain & targets.plain
-    forms = [
-        pair if simple or pair is None else comparable_pair(pair)
-        for pair, simple in zip(pairs, plain.tolist(), strict=True)
-    ]
+    forms = pairs.copy()
+    for place in np.flatnonzero(~plain).tolist():
+        forms[place] = comparable_pair(pairs[place])
     if pair_filter is not None:
         plain = accepts_plain(pair_filter, sources, targets)
-    return _Looked(forms, plain.tolist())
+    return _Looked(pairs, forms, plain)
 
 
 class _ShardFilter:
@@ -332,34 +334,28 @@ class _ShardFilter:
         return shard.records
 
     def _filter_block(self, block: Sequence[Record], first: int, writer: _Writer, counts: FilterCounts) -> None:
-        looked = _look(block, self._filter)
-        kept: list[tuple[str, str]] = []
-        kept_forms: list[tuple[str, str]] = []
-        lines: list[int] = []
-        forms: list[tuple[str, str]] = []
-        for line, record, form, good in zip(
-            range(first, first + len(block)), block, looked.forms, looked.good, strict=True
-        ):
+        pairs, forms, good = _look(block, self._filter)
+        held_out = {place for held in self._dropped for place in held.find(forms)}
+        doubtful = np.flatnonzero(~good).tolist()
+        if self._filter.identical:
+            doubtful += [place for place, form in enumerate(forms) if form[0] == form[1] and good[place]]
+        kept = np.ones(len(block), dtype=np.bool_)
+        for place in sorted(held_out.union(doubtful)):
+            record = block[place]
             if isinstance(record, MalformedLine):
-                counts.add("wrong number of columns", line, record.line, "")
+                counts.add("wrong number of columns", first + place, record.line, "")
+                kept[place] = False
                 continue
-            assert form is not None
-            reason = None
-            if not good or (self._filter.identical and form[0] == form[1]):
-                reason = self._filter.reject(*record, form)
-            if any(held.has(form) for held in self._dropped):
-                reason = reason or "held out"
-            else:
-                forms.append(form)
-            if reason is None:
-                kept.append(record)
-                kept_forms.append(form)
-                lines.append(line)
-            else:
-                counts.add(reason, line, *record)
+            reason = self._filter.reject(*record, forms[place]) or ("held out" if place in held_out else None)
+            if reason is not None:
+                counts.add(reason, first + place, *record)
+                kept[place] = False
         for counter in self._overlap:
-            counter.add(forms)
-        writer.add(kept, kept_forms, lines)
+            counter.add([form for place, form in enumerate(forms) if place not in held_out] if held_out else forms)
+        places = np.flatnonzero(kept).tolist()
+        if len(places) < len(block):
+            pairs, forms = ([each[place] for place in places] for each in (pairs, forms))
+        writer.add(pairs, forms, np.flatnonzero(kept) + first)
 
 
 class _Writer:
@@ -372,10 +368,10 @@ class _Writer:
         self._lines = ArrayWriter(folder / "lines", np.int64)
         self._hashes: list[bytes] = []
 
-    def add(self, pairs: Sequence[tuple[str, str]], forms: Sequence[tuple[str, str]], lines: Sequence[int]) -> None:
+    def add(self, pairs: Sequence[tuple[str, str]], forms: Sequence[tuple[str, str]], lines: NDArray[np.int64]) -> None:
         for side, texts in enumerate(self._texts):
             texts.add([pair[side] for pair in pairs])
-        self._lines.add(np.array(lines, dtype=np.int64))
+        self._lines.add(lines)
         self._hashes.append(hash_pairs(forms))
         self.pairs += len(pairs)
 

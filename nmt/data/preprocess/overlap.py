@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -67,27 +67,22 @@ class OverlapCounter:
         self._seen_both: set[int] = set()
         self._training_pairs = 0
 
-    def has(self, pair: tuple[str, str]) -> bool:
-        """Whether a side of a training pair, in the form of `comparable`, is in the set."""
-        return pair[0] in self._sources or pair[1] in self._targets
-
-    def add(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Count training pairs in the form of `comparable`."""
+    def find(self, pairs: Iterable[tuple[str, str]]) -> list[int]:
+        """Return the places of the training pairs, in the form of `comparable`, that have a side in the set."""
         sources, targets = self._sources, self._targets
-        for pair in pairs:
-            source, target = pair
-            if source in sources or target in targets:
-                self._add_found(pair)
+        return [place for place, (source, target) in enumerate(pairs) if source in sources or target in targets]
 
-    def _add_found(self, pair: tuple[str, str]) -> None:
-        source, target = pair
-        self._training_pairs += 1
-        if source in self._sources:
-            self._seen_sources.add(self._sources[source])
-        if target in self._targets:
-            self._seen_targets.add(self._targets[target])
-        if pair in self._both:
-            self._seen_both.add(self._both[pair])
+    def add(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Count training pairs in the form of `comparable`."""
+        for place in self.find(pairs):
+            source, target = pair = pairs[place]
+            self._training_pairs += 1
+            if source in self._sources:
+                self._seen_sources.add(self._sources[source])
+            if target in self._targets:
+                self._seen_targets.add(self._targets[target])
+            if pair in self._both:
+                self._seen_both.add(self._both[pair])
 
     def take(self) -> dict[str, Any]:
         """Return the counts for `merge`, as a value of JSON, and start counting again."""

@@ -20,7 +20,7 @@ from nmt.data.text_form import IGNORABLE, combining_marks
 
 LONGEST = 1 << 14
 """Characters of the longest plain line. It bounds memory."""
-ASCII_CHARACTERS, LATIN_CHARACTERS, KNOWN_CHARACTERS = 0x80, 0x300, 0x10000
+BYTE_CHARACTERS, LATIN_CHARACTERS, KNOWN_CHARACTERS = 0x100, 0x300, 0x10000
 """Ends of ranges of characters. The first ones have no combining marks. Those after the last range are not plain."""
 OTHER, SPACE, PLAIN = 0, 1, 2
 
@@ -48,15 +48,13 @@ def inspect_lines(lines: Sequence[str]) -> LineFacts:
         lengths[~plain] = 0
     kinds = _kinds("".join(lines))
     ends = np.cumsum(lengths)
-    starts = ends - lengths
-    space = kinds == SPACE
-    bad = kinds == OTHER
-    bad[1:] |= space[1:] & space[:-1]
-    bad[starts[plain]] |= space[starts[plain]]
-    bad[ends[plain] - 1] |= space[ends[plain] - 1]
-    spaces = _count(space, starts, ends)
-    plain &= _count(bad, starts, ends) == 0
-    return LineFacts(plain, spaces + 1, lengths - spaces)
+    at_ends = np.zeros(len(lines), dtype=np.bool_)
+    at_ends[plain] = (kinds[(ends - lengths)[plain]] == SPACE) | (kinds[ends[plain] - 1] == SPACE)
+    spaces = np.flatnonzero(kinds == SPACE)
+    doubled = spaces[1:][np.diff(spaces) == 1]
+    plain &= ~at_ends & (_count(np.flatnonzero(kinds == OTHER), ends) == 0) & (_count(doubled, ends) == 0)
+    spaces_of_lines = _count(spaces, ends)
+    return LineFacts(plain, spaces_of_lines + 1, lengths - spaces_of_lines)
 
 
 def accepts_plain(pair_filter: PairFilter, sources: LineFacts, targets: LineFacts) -> NDArray[np.bool_]:
@@ -75,18 +73,17 @@ def accepts_plain(pair_filter: PairFilter, sources: LineFacts, targets: LineFact
     return kept & (one <= pair_filter.max_ratio * other) & (other <= pair_filter.max_ratio * one)
 
 
-def _count(marks: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the marks between each start and end."""
-    total = np.zeros(len(marks) + 1, dtype=np.int64)
-    np.cumsum(marks, out=total[1:])
-    counts: NDArray[np.int64] = total[ends] - total[starts]
-    return counts
+def _count(positions: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the positions, which ascend, before each end and not before the previous end."""
+    return np.diff(np.searchsorted(positions, ends), prepend=0)
 
 
 def _kinds(text: str) -> NDArray[np.uint8]:
     """Return the kind of each character; uint8 [characters]."""
-    if text.isascii():
-        return _table(ASCII_CHARACTERS)[np.frombuffer(text.encode(), np.uint8)]
+    try:
+        return np.frombuffer(text.encode("latin-1").translate(_table(BYTE_CHARACTERS).tobytes()), np.uint8)
+    except UnicodeEncodeError:
+        pass
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
     size = LATIN_CHARACTERS if codes.max() < LATIN_CHARACTERS else KNOWN_CHARACTERS
     kinds: NDArray[np.uint8] = _table(size)[np.minimum(codes, KNOWN_CHARACTERS - 1)]

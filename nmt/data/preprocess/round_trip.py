@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nmt.data.text_form import plain_spaces, single_zero_width_spaces, split_clusters
@@ -59,22 +59,25 @@ class ChangedWords:
 
     def learn(self, words: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
         """Take the segmentation of words, which may be whole lines."""
-        for word, text in zip(words, self._model.decode(ids), strict=True):
+        for word, text in zip(words, self._model.restore(words, ids), strict=True):
             if text != word and text != _plain(word):
                 self._written[word] = text
 
-    def forget(self) -> None:
-        """Forget all words."""
-        self._written.clear()
+    def forget(self, words: Iterable[str]) -> None:
+        """Forget words."""
+        if self._written:
+            for word in words:
+                self._written.pop(word, None)
 
     def __bool__(self) -> bool:
         return bool(self._written)
 
     def changes(self, line: str) -> list[tuple[str, str]]:
         """Return the changed words of a line, each as it is and as it is written; a whole line that was learned too."""
-        return [
-            (word, self._written[word]) for word in dict.fromkeys((line, *line.split(" "))) if word in self._written
-        ]
+        words = (line, *line.split(" "))
+        if self._written.keys().isdisjoint(words):
+            return []
+        return [(word, self._written[word]) for word in dict.fromkeys(words) if word in self._written]
 
 
 class RoundTripCounter:
