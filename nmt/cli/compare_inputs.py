@@ -154,7 +154,7 @@ def _lines_of_corpora(data: DataConfig) -> Iterator[str]:
     ]
     for corpus in data.train:
         for pair in read_training(corpus):
-            if isinstance(pair, MalformedLine) or any(held.has(comparable_pair(pair)) for held in held_out):
+            if isinstance(pair, MalformedLine) or any(held.find([comparable_pair(pair)]) for held in held_out):
                 continue
             yield pair[1]
 
