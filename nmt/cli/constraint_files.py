@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -103,6 +102,8 @@ def _unequal(path: Path, number: int, *, text_ended: bool) -> DataError:
 
 
 def _digest(path: Path) -> str:
+    import hashlib  # loads OpenSSL, which few translations need
+
     digest = hashlib.sha256()
     for line in _read(path):
         digest.update(f"{line}\n".encode())

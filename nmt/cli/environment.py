@@ -1,8 +1,12 @@
-"""Environment variables of libraries, set before they are loaded. Variables that the user has set are kept."""
+"""Settings of libraries, made before they are loaded. Environment variables that the user has set are kept."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+import threading
+from typing import Any
 
 from nmt.cores import BLAS_THREADS
 
@@ -21,6 +25,33 @@ def set_up_threads() -> None:
 def disable_plugins() -> None:
     """Keep pydantic from searching all installed packages for plugins, which takes 20 ms."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def postpone_import(name: str) -> None:
+    """Let a module of the standard library run when one of its names is used, not when it is imported.
+
+    This is for a module that a package imports and nmt does not use. The lazy loader of the standard library does not
+    help, because it runs a module that is imported a second time.
+    """
+    spec = importlib.util.find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return
+    loader, module = spec.loader, importlib.util.module_from_spec(spec)
+    lock = threading.RLock()
+    runs: list[bool] = []
+
+    def run(attribute: str) -> Any:
+        with lock:  # other threads wait until all names exist
+            if not runs:
+                runs.append(True)
+                loader.exec_module(module)
+                del vars(module)["__getattr__"]
+        if attribute not in vars(module):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        return vars(module)[attribute]
+
+    vars(module)["__getattr__"] = run
+    sys.modules[name] = module
 
 
 def limit_kernel_caches() -> None:

@@ -16,7 +16,7 @@ import typer
 
 from nmt import __version__, log
 from nmt.cli.command_types import CommandGroup, LazyCommand
-from nmt.cli.environment import disable_plugins, set_up_threads
+from nmt.cli.environment import disable_plugins, postpone_import, set_up_threads
 from nmt.cli.options import Quiet, Verbose
 from nmt.errors import Interrupted, NMTError, UsageError, shorten_message
 from nmt.terminal import visible_streams
@@ -161,6 +161,7 @@ def main() -> NoReturn:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     set_up_threads()
     disable_plugins()
+    postpone_import("secrets")  # which loads 4 MB of OpenSSL; pydantic imports it for secret values
     _set_utf8()
     signal.signal(signal.SIGTERM, _terminate)
     code = 0

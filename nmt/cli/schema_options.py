@@ -16,7 +16,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from nmt.config.introspection import flag, options_of
 from nmt.config.schema import DecodingConfig, Section
 from nmt.config.validate import refusal
-from nmt.config.yaml_document import read_number
 from nmt.errors import UsageError
 
 COMPUTATION = ("batch_sentences", "device", "threads")
@@ -139,6 +138,8 @@ def _parse(section: type[Section], name: str, text: str) -> Any:
     option, info = options_of(section)[name], section.model_fields[name]
     value: Any = text
     if option.kind in (int, float):
+        from nmt.config.yaml_document import read_number  # PyYAML is slow to import
+
         with contextlib.suppress(ValueError):  # a number of too many digits stays text, and is refused below
             value = read_number(text.strip())
     kind: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.cli.line_writer import LineWriter, WriterMaker
 from nmt.cli.options import STANDARD_STREAM
-from nmt.data.corpus import inspect_file
 from nmt.data.lines import read_repaired_lines
 from nmt.errors import UsageError
 from nmt.inference.output.formats import Format
@@ -109,6 +108,8 @@ def _resume_point(record: OutputRecord, file: Path, format: Format) -> ResumePoi
         return point
     if not output.exists() or not output.stat().st_size:
         return ResumePoint()
+    from nmt.data.corpus import inspect_file  # only a complete output needs it
+
     translated = count_translated(output, format)
     if file.is_file() and translated == inspect_file(file).lines:
         logger.info("%s is complete: it has translations of %s lines", output, f"{translated:,}")

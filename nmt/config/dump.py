@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from nmt.config.introspection import options_of
+from nmt.config.introspection import docstrings, options_of, sections
 from nmt.config.problems import KeyPath, Place
 from nmt.config.schema import Config, Section, WithBase
 from nmt.config.yaml_document import implicit_resolvers
@@ -94,6 +94,10 @@ def json_schema() -> dict[str, Any]:
     Required options may be missing in a file with a base.
     """
     schema = WithBase.model_json_schema()
+    described: dict[type[Section], dict[str, Any]] = {kind: schema["$defs"][kind.__name__] for kind in sections()}
+    for section, definition in (described | {WithBase: schema}).items():
+        for name, text in docstrings(section).items():
+            definition["properties"][name]["description"] = text
     data = schema["$defs"]["DataConfig"].pop("required")
     whole = {"required": schema.pop("required"), "properties": {"data": {"required": data}}}
     schema |= {"if": {"required": ["base"]}, "else": whole}

@@ -18,6 +18,8 @@ def dotted(path: KeyPath) -> str:
     return ".".join(shorten(str(part)) for part in path)
 
 
+START_HINT = "`nmt config init` writes a configuration to start from"
+
 SHOWN_OVERRIDE = 200
 """Longest override in a message, in characters."""
 

@@ -7,15 +7,17 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nmt.config.introspection import Option, find, meant_here, options_of, unknown_key_hint
-from nmt.config.problems import KeyPath, Problem, show
+from nmt.config.problems import START_HINT, KeyPath, Problem, show
 from nmt.config.schema import Config, Section, WithBase
-from nmt.config.yaml_document import START_HINT, YamlDocument
+
+if TYPE_CHECKING:
+    from nmt.config.yaml_document import YamlDocument
 
 MAX_EXPLAINED = 100
 """Most problems of one document that get a hint."""

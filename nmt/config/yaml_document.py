@@ -13,12 +13,11 @@ from typing import Any
 
 import yaml
 
-from nmt.config.problems import ConfigSyntaxError, KeyPath, Place, Problem, config_error, shorten
+from nmt.config.problems import START_HINT, ConfigSyntaxError, KeyPath, Place, Problem, config_error, shorten
+from nmt.config.schema import MAX_CHARACTERS
 from nmt.errors import DataError, UsageError
 from nmt.small_files import read_small_file
 
-MAX_CHARACTERS = 1_000_000
-"""Longest file, in characters."""
 MAX_VALUES = 20_000
 """Most values in a file, where each use of an alias counts."""
 MAX_DEPTH = 32
@@ -122,9 +121,6 @@ class YamlDocument:
         for part in path[:-1]:
             section = section[str(part)]
         del section[str(path[-1])], self.places[path]
-
-
-START_HINT = "`nmt config init` writes a configuration to start from"
 
 
 def read_document(path: Path, *, start_hint: str = START_HINT) -> YamlDocument:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from nmt.config.schema import ShortlistConfig
-from nmt.data.ibm_model1 import NULL_WORD, TranslationTable, sample_pairs, train_ibm_model1
 from nmt.data.special_tokens import EOS, PAD
 from nmt.data.store import Store
 from nmt.data.streams import open_whole
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import DataError
 from nmt.log import logger
+
+if TYPE_CHECKING:
+    from nmt.data.ibm_model1 import TranslationTable
 
 FILE = "shortlist-{translations}-{frequent}.safetensors"
 
@@ -70,6 +72,8 @@ def shortlist_of(folder: Path, store: Store, tokenizers: Tokenizers, options: Sh
             return _read(path, tokenizers)
         except DataError as error:
             logger.warning("%s. It is made again.", error)
+    from safetensors.numpy import save
+
     table = make_shortlist(store, tokenizers, translations=options.translations, frequent=options.frequent)
     try:
         with open_whole(path) as stream:
@@ -89,6 +93,8 @@ def make_shortlist(store: Store, tokenizers: Tokenizers, *, translations: int, f
             least 1.
         frequent: Number of frequent target pieces, which are in every shortlist.
     """
+    from nmt.data.ibm_model1 import sample_pairs, train_ibm_model1  # translation learns no table
+
     sources, targets = sample_pairs(store)
     lexicon = train_ibm_model1(sources, targets, target_size=tokenizers.target.size)
     source_counts = np.bincount(sources.ids, minlength=tokenizers.source.size)
@@ -122,6 +128,8 @@ def _best_translations(
     lexicon: TranslationTable, count: int, *, source_size: int, left_out: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the `count` most probable targets of each source, best first, padded with PAD [source_size, count]."""
+    from nmt.data.ibm_model1 import NULL_WORD
+
     wanted = (lexicon.sources != NULL_WORD) & ~np.isin(lexicon.targets, left_out)
     sources, targets = lexicon.sources[wanted], lexicon.targets[wanted]
     order = np.lexsort((-lexicon.probabilities[wanted], sources))
@@ -135,6 +143,8 @@ def _best_translations(
 
 def _read(path: Path, tokenizers: Tokenizers) -> ShortlistTable:
     try:
+        from safetensors.numpy import load_file
+
         arrays = load_file(path)
         table = ShortlistTable(translations=arrays["translations"], frequent=arrays["frequent"])
         table.check(tokenizers)

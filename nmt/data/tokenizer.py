@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +83,13 @@ class SubwordModel:
         self.form = form
         self.right_to_left = right_to_left
         self.size: int = self._processor.get_piece_size()
-        self.fingerprint = hashlib.sha256(model).hexdigest()
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """64 digits that depend on every byte of the model."""
+        import hashlib  # loads OpenSSL, which translation does not need
+
+        return hashlib.sha256(self.model_bytes).hexdigest()
 
     def encode(self, lines: Sequence[str], *, threads: int = 1) -> list[list[int]]:
         """Return the ids of the best segmentation of each line, without BOS and EOS.

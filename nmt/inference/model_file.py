@@ -34,8 +34,15 @@ from pydantic import ValidationError
 from nmt.config.conflicts import conflicts
 from nmt.config.file_names import provenance_without_folders, without_folders
 from nmt.config.problems import dotted, shorten
-from nmt.config.schema import Config, CorpusConfig, DataConfig, DecodingConfig, InitializationConfig, PairConfig
-from nmt.config.yaml_document import MAX_CHARACTERS, read_values
+from nmt.config.schema import (
+    MAX_CHARACTERS,
+    Config,
+    CorpusConfig,
+    DataConfig,
+    DecodingConfig,
+    InitializationConfig,
+    PairConfig,
+)
 from nmt.data.atomic_file import replace_file
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tensor_file import (
@@ -406,7 +413,8 @@ def _load_checkpoint(path: Path) -> ModelFile:
 
 def _model_of_run(run: Path) -> ModelFile:
     """Return a model without weights from the files with which a run was started."""
-    from nmt.data.preprocess.preprocess import read_models  # slow, and rarely needed
+    from nmt.config.yaml_document import read_values  # slow, and rarely needed
+    from nmt.data.preprocess.preprocess import read_models
 
     options = read_values(run / RUN_CONFIG)
     config = without_folders(_read_config(run, json.dumps(options)))

@@ -16,18 +16,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.tokenizer import WORD_START, SubwordModel, Tokenizers
 from nmt.data.words import is_word
-from nmt.inference.aligner import Aligner, Weights
 from nmt.inference.constraints import SearchJob
-from nmt.inference.forced_decoding import IdPair
 from nmt.inference.protected_items import Kind, find_protected
 from nmt.inference.segmentation import one_line
+
+if TYPE_CHECKING:
+    from nmt.inference.aligner import Aligner, Weights
 
 # Tags that may be inside a word. All other tags separate the words on their two sides.
 INLINE = re.compile(
@@ -338,6 +339,8 @@ class PlaceholderRestorer:
         if self._aligner is None:
             rows = [_diagonal(len(segment.job.ids), len(ids)) for segment, ids in translations]
         else:
+            from nmt.inference.forced_decoding import IdPair  # only protected items need it
+
             rows = self._aligner.weights([IdPair(list(segment.job.ids), ids) for segment, ids in translations])
         texts = []
         for (segment, ids), weights in zip(translations, rows, strict=True):

@@ -98,24 +98,29 @@ MAX_LABEL = 100
 """Length of the longest text that may be the label of a program with an access key."""
 SHORT_PART = 2
 """Letters of one part of a word with an access key within it: E&xit, but not cut&paste."""
-PROTECTED = re.compile(
+PROTECTED = (
     f"{URL}|(?P<tag>{TAG})|(?P<icu>{ICU})"
     f"|(?P<placeholder>{BRACES}|{PERCENT}|{ENTITY}|{UNDERSCORED}|{COLON}|{KEY_IN_BRACKETS})"
     f"|(?P<emoji>{EMOJI})|(?P<access_key>{ACCESS_KEY})"
 )
+SIGNS = re.compile(
+    r"[%&:<@_{$\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001ffff]|www\."
+)
+"""Every item has one of these. The pattern of the items, which takes long to compile, reads only texts with one."""
 WORD_BEFORE, WORD_AFTER = re.compile(r"[^\W\d_]*\Z"), re.compile(r"[^\W\d_]*")
 
+# These patterns are compiled when an address is found.
 # Without brackets: an address ends before a bracket that it does not open.
-ADDRESS_RUN = re.compile(rf"(?:[!#-%'*-;=?-Z^_a-z|~{LATIN}]|&(?!(?:amp;)*(?:quot|lt|gt|apos|nbsp|#[0-9]{{1,5}});))+")
+ADDRESS_RUN = rf"(?:[!#-%'*-;=?-Z^_a-z|~{LATIN}]|&(?!(?:amp;)*(?:quot|lt|gt|apos|nbsp|#[0-9]{{1,5}});))+"
 # A letter or mark of any script but Latin.
-FOREIGN_RUN = re.compile(
+FOREIGN_RUN = (
     r"(?:(?![\x00-\x7f\u0964\u0965\u104a\u104b])[\w\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0900-\u0dff"
     r"\u0e31-\u0e4e\u0eb1-\u0ecd\u1000-\u109f\u1780-\u17d3\u200c\u200d]){1,400}"
 )
 # Scripts without spaces between words, and Hangul with its particles: the sentence may continue right after an address.
 HAN = "\u2e80-\u2fdf\u3005-\u3007\u3031-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-UNSPACED = re.compile(f"[{HAN}\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]")
-IDEOGRAPH = re.compile(f"[{HAN}]")
+UNSPACED = f"[{HAN}\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]"
+IDEOGRAPH = f"[{HAN}]"
 TITLE_BEFORE = re.compile(r"/(?:wiki|w|item|tags?|category|topic|search|hashtag|title|baike)/$")
 ADDRESS_AFTER = re.compile(r"[/._?#=&-][A-Za-z0-9%]")
 URL_PUNCTUATION = ".,;:!?'’…*_~([{"
@@ -125,9 +130,12 @@ OPENING = {")": "(", "]": "[", "}": "{"}
 def find_protected(text: str) -> list[ProtectedItem]:
     """Return the items of a text that must be unchanged in its translation, in order."""
     items: list[ProtectedItem] = []
+    if SIGNS.search(text) is None:
+        return items
+    protected = re.compile(PROTECTED)
     braces: dict[int, int] | None = None
     position = 0
-    while (match := PROTECTED.search(text, position)) is not None:
+    while (match := protected.search(text, position)) is not None:
         start, position = match.span()
         if match["icu"] is not None:
             braces = matching_braces(text) if braces is None else braces
@@ -216,9 +224,9 @@ def _address_end(text: str, begin: int) -> int:
             opened.pop()
             position += 1
         else:
-            run = ADDRESS_RUN.match(text, position)
+            run = re.compile(ADDRESS_RUN).match(text, position)
             if run is None:
-                run = FOREIGN_RUN.match(text, position)
+                run = re.compile(FOREIGN_RUN).match(text, position)
                 if run is None or not _continues(text, begin, position, run.end()):
                     break
             position = run.end()
@@ -240,9 +248,11 @@ def _continues(text: str, begin: int, position: int, end: int) -> bool:
         return True
     if before not in "/=_#(%~&+-":
         return False
-    if before != "/" or not UNSPACED.match(text, position):
+    if before != "/" or not re.compile(UNSPACED).match(text, position):
         return True
     if TITLE_BEFORE.search(text, max(begin - 1, position - 12), position) or ADDRESS_AFTER.match(text, end):
         return True
     deep = "/" in text[max(begin, position - 200) : position - 1]
-    return deep and IDEOGRAPH.match(text, position) is not None and (end == len(text) or text[end].isspace())
+    return (
+        deep and re.compile(IDEOGRAPH).match(text, position) is not None and (end == len(text) or text[end].isspace())
+    )

@@ -14,7 +14,6 @@ from nmt.data.familiarity import FamiliarityCheck, read_training_text
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import UsageError
-from nmt.inference.aligner import Aligner
 from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.constraints import ConstraintCompiler, SearchJob, Terminology
 from nmt.inference.ensemble import Ensemble, RestrictableEnsemble, check_compatible, checked_weights
@@ -32,6 +31,7 @@ from nmt.log import logger
 from nmt.search import LengthNormalization, StepModel, TokenHypothesis, make_length_normalization
 
 if TYPE_CHECKING:
+    from nmt.inference.aligner import Aligner
     from nmt.inference.mbr import MbrReranker
 
 SHOWN_LINES = 10
@@ -380,6 +380,8 @@ def _make_aligner(
     ]
     if not attending:
         return None
+    from nmt.inference.aligner import Aligner  # few translations need it
+
     return Aligner(
         [network for network, _ in attending],
         models[0].tokenizers,

@@ -237,13 +237,13 @@ def test_comments_explain_every_option() -> None:
 def test_the_json_schema_knows_every_option() -> None:
     schema = json_schema()
     json.dumps(schema)
-    assert schema["additionalProperties"] is False
-    assert schema["properties"]["seed"]["description"]
     definitions = schema["$defs"]
     assert definitions["OptimizerConfig"]["properties"]["kind"]["enum"] == ["adam", "adamw", "sgd"]
     assert schema["else"]["properties"]["data"]["required"] == ["source_language", "target_language", "train", "valid"]
-    for definition in definitions.values():
-        assert definition["additionalProperties"] is False
+    for section in (schema, *definitions.values()):
+        assert section["additionalProperties"] is False
+        for name, key in section["properties"].items():
+            assert key["description"], name
 
 
 def test_every_option_says_what_it_expects() -> None:

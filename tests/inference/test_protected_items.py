@@ -6,9 +6,11 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nmt.inference.placeholders import PieceTranslation, mask, restore
-from nmt.inference.protected_items import find_protected
+from nmt.inference.protected_items import PROTECTED, SIGNS, find_protected
 from tiny_translator import tiny_subword_model, tiny_translator
 
 FORMATS = {
@@ -173,3 +175,23 @@ def test_the_mark_goes_before_the_translated_word_or_behind_the_label(label: str
     weights[np.arange(len(ids)), np.arange(len(ids))[::-1] * len(source) // len(ids)] = 1
     target = PieceTranslation(model.pieces(source), ids, weights)
     assert restore(masked.text, masked.spans, target, model, spaces=spaces) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.text(
+        st.characters(exclude_categories=["Cs"]) | st.sampled_from("w.%&:<@_{$*#0\u200d\ufe0f\u20e3"), max_size=60
+    )
+)
+def test_a_text_without_signs_has_no_items(text: str) -> None:
+    for plain in (SIGNS.sub("", text), SIGNS.sub(" ", text)):
+        if SIGNS.search(plain) is None:
+            assert re.search(PROTECTED, plain) is None
+
+
+def test_each_kind_of_item_has_a_sign() -> None:
+    numbers = (*range(0x3400), *range(0xFE00, 0xFF00), *range(0x1F000, 0x1FB00), *range(0xE0000, 0xE0080))
+    plain = "".join(character for character in map(chr, numbers) if SIGNS.search(character) is None)
+    for text in (plain, " ".join(plain), "\ufe0f".join(plain)):
+        assert re.search(PROTECTED, text) is None
+    assert all(SIGNS.search(item) for items in FORMATS.values() for item in items)

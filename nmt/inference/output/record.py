@@ -9,7 +9,6 @@ the last point that the output has. The record is deleted when the output is com
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -112,6 +111,8 @@ class OutputRecord:
         Raises:
             UsageError: The lines before `start` are not those that were translated.
         """
+        import hashlib  # loads OpenSSL, which a translation on standard output does not need
+
         digest, number = hashlib.sha256(), 0
         for number, line in enumerate(lines, 1):
             digest.update(repr((line.text, line.prefix, line.required)).encode(errors="surrogatepass"))
