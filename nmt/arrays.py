@@ -25,8 +25,12 @@ NUMPY_BLOCK_SIZE = 32
 TORCH_BLOCK_SIZE = 64
 BUFFER_ELEMENTS = 65_536
 """Size of the buffer of `logsumexp`, which stays in cache."""
-SAFE_EXPONENT = 60
-"""Rows whose greatest value is not farther from 0 need no shift: float32 holds their sum of exponentials."""
+SMALLEST_SUM = 1e-26
+"""A row with a greater and finite sum of exponentials needs no shift: float32 holds the terms that count."""
+NARROW = 512
+"""Up to this number of columns, numpy searches all sums faster than blocks of them."""
+FEW_GREATEST = 16
+"""Up to this number of elements, repeated `argmax` is faster than `argpartition`."""
 MAX_LOOP = 8
 """Up to this number of sentences, a loop over sentences is faster in numpy than operations on the whole batch."""
 
@@ -75,20 +79,27 @@ def logsumexp(values: Array) -> Array:
     if not isinstance(values, np.ndarray):
         return values.logsumexp(-1)
     flat = values.reshape(-1, values.shape[-1])  # [R, W]
+    sums = _sums_of_exponentials(flat, None)
+    if np.all((sums > SMALLEST_SUM) & (sums < np.inf)):
+        return np.log(sums, out=sums).reshape(values.shape[:-1])
     shifts = np.maximum(flat.max(axis=1, keepdims=True), np.finfo(values.dtype).min)  # -inf minus -inf would be NaN
-    shifted = len(flat) > 0 and np.abs(shifts).max() > SAFE_EXPONENT
-    sums = np.empty(len(flat), dtype=values.dtype)  # [R]
-    rows = max(1, BUFFER_ELEMENTS // flat.shape[1])
-    buffer = np.empty((min(rows, len(flat)), flat.shape[1]), dtype=values.dtype)
-    for start in range(0, len(flat), rows):
-        part = slice(start, start + rows)
-        powers = buffer[: len(flat[part])]
-        np.exp(np.subtract(flat[part], shifts[part], out=powers) if shifted else flat[part], out=powers)
-        powers.sum(axis=1, out=sums[part])
-    np.log(sums, out=sums)
-    if shifted:
-        sums += shifts[:, 0]
-    return sums.reshape(values.shape[:-1])
+    sums = _sums_of_exponentials(flat, shifts)
+    return (np.log(sums, out=sums) + shifts[:, 0]).reshape(values.shape[:-1])
+
+
+def _sums_of_exponentials(values: NDArray[Any], shifts: NDArray[Any] | None) -> NDArray[Any]:
+    """Return the sum over each row of exp(values - shifts) [R], for `values` [R, W] and `shifts` [R, 1]."""
+    sums = np.empty(len(values), dtype=values.dtype)
+    count = max(1, BUFFER_ELEMENTS // values.shape[1])
+    buffer = np.empty((min(count, len(values)), values.shape[1]), dtype=values.dtype)
+    ones = np.ones(values.shape[1], dtype=values.dtype)  # numpy computes products faster than sums
+    with np.errstate(over="ignore"):
+        for start in range(0, len(values), count):
+            part = values[start : start + count]
+            powers = buffer[: len(part)]
+            np.exp(part if shifts is None else np.subtract(part, shifts[start : start + count], out=powers), out=powers)
+            np.matmul(powers, ones, out=sums[start : start + count])
+    return sums
 
 
 def take_rows(values: Array, rows: Array) -> Array:
@@ -198,35 +209,67 @@ def _numpy_block_search(
         See `top_k_of_sums`, then whether equal sums make the choice arbitrary [B].
     """
     sentences, rows, width = values.shape
+    index = np.arange(sentences)[:, np.newaxis]  # [B, 1]
+    if width <= NARROW:
+        sums = (values + totals[..., np.newaxis]).reshape(sentences, -1)  # [B, K * W]
+        chosen, lost, unsure = _greatest(sums, count)
+        row, columns = np.divmod(chosen, width)  # [B, C] each
+        elements = values[index, row, columns]  # [B, C]
+        elements[lost] = -np.inf
+        return *_best_first(elements, row, columns, totals), unsure
     blocks = -(-width // NUMPY_BLOCK_SIZE)
     whole = width // blocks * blocks
     maxima = values[..., :whole].reshape(sentences, rows, -1, blocks).max(axis=2)  # [B, K, N]
     rest = width - whole
     np.maximum(maxima[..., :rest], values[..., whole:], out=maxima[..., :rest])
     sums = (maxima + totals[..., np.newaxis]).reshape(sentences, -1)  # [B, K * N]
-    chosen, unsure = _partition(sums, count)  # [B, C], [B]
+    chosen, lost, unsure = _greatest(sums, count)
     row, block = np.divmod(chosen, blocks)  # [B, C] each
     columns = block[..., np.newaxis] + np.arange(0, width, blocks)  # [B, C, n]; some are outside the last block
     outside = columns >= width
     columns[outside] = width - 1
-    index = np.arange(sentences)[:, np.newaxis]  # [B, 1]
     elements = values[index[..., np.newaxis], row[..., np.newaxis], columns]  # [B, C, n]
     elements[outside] = -np.inf
+    elements[lost] = -np.inf
     sums = (elements + totals[index, row][..., np.newaxis]).reshape(sentences, -1)  # [B, C * n]
-    chosen, unsure_too = _partition(sums, count)  # [B, C], [B]
+    chosen, lost, unsure_too = _greatest(sums, count)
     row = row[index, chosen // columns.shape[2]]  # [B, C]
     columns, elements = (each.reshape(sentences, -1)[index, chosen] for each in (columns, elements))  # [B, C] each
-    order = index, np.lexsort((columns, row, -sums[index, chosen]), axis=1)
-    return elements[order], row[order], columns[order], unsure | unsure_too
+    elements[lost] = -np.inf
+    return *_best_first(elements, row, columns, totals), unsure | unsure_too
 
 
-def _partition(sums: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the indices of the `count` greatest elements of each row [B, C], and whether equal ones are left out."""
-    if count >= sums.shape[1]:
-        return np.tile(np.arange(sums.shape[1]), (len(sums), 1)), np.zeros(len(sums), np.bool_)
-    chosen = sums.argpartition(sums.shape[1] - count, axis=1)[:, -count:]  # [B, C], the smallest first
-    smallest = gather(sums, chosen[:, :1])  # [B, 1]
-    return chosen, ((sums >= smallest).sum(axis=1) > count) & (smallest[:, 0] > -np.inf)
+def _best_first(
+    elements: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64], totals: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Sort the chosen elements of each sentence, and their rows and columns [B, C] each; see `top_k_of_sums`."""
+    index = np.arange(len(totals))[:, np.newaxis]  # [B, 1]
+    order = index, np.lexsort((columns, rows, -(elements + totals[index, rows])), axis=1)
+    return elements[order], rows[order], columns[order]
+
+
+def _greatest(sums: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find the `count` greatest elements of each row, which may be overwritten.
+
+    Returns:
+        Their indices [B, C], which of them are -inf [B, C], and whether equal ones are left out [B]. The indices of
+        elements that are -inf are arbitrary, and may be those of other elements.
+    """
+    sentences, width = sums.shape
+    index = np.arange(sentences)
+    if count > FEW_GREATEST or count >= width:
+        chosen = np.argpartition(sums, width - min(count, width), axis=1)[:, -count:]  # [B, C], the smallest first
+        values = gather(sums, chosen)  # [B, C]
+        smallest = values[:, 0]  # [B]
+        unsure = ((sums >= smallest[:, np.newaxis]).sum(axis=1) > count) & (smallest > -np.inf)
+        return chosen, values == -np.inf, unsure
+    chosen, values = np.empty((sentences, count), np.int64), np.empty((sentences, count), sums.dtype)
+    for place in range(count):
+        best = chosen[:, place] = sums.argmax(axis=1)  # [B]
+        values[:, place] = sums[index, best]
+        sums[index, best] = -np.inf
+    smallest = values[:, -1]  # [B]
+    return chosen, values == -np.inf, (sums.max(axis=1) >= smallest) & (smallest > -np.inf)
 
 
 def _torch_block_search(values: Array, totals: Array, count: int, start: int) -> tuple[Array, Array, Array]:

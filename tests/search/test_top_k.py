@@ -128,3 +128,19 @@ def test_indices_of_impossible_sums_are_indices(sentences: int) -> None:
     _, rows, columns = top_k_of_sums(values, totals, 40, start=EOS)
     assert ((rows >= 0) & (rows < 3)).all()
     assert ((columns >= EOS) & (columns < 299)).all()
+
+
+@WAYS
+@pytest.mark.parametrize("size", [9, 300, 700])
+@pytest.mark.parametrize("finite", [0, 1, 3])
+@pytest.mark.parametrize("count", [5, 20])
+def test_fewer_pieces_than_wanted_are_possible(size: int, finite: int, count: int, find: Find) -> None:
+    log_probs, totals = rows(size, 5)
+    log_probs[:, 3 + finite :] = -torch.inf
+    totals[:, 1:] = -torch.inf  # one hypothesis for each sentence
+    found = find(log_probs, totals, count)
+    sums = found.log_probs + totals.gather(1, found.rows)
+    expected = log_probs.view(SENTENCES, 5, size)[:, 0, 3 : 3 + finite].sort(descending=True)
+    assert torch.equal(sums[:, :finite], expected.values + totals[:, :1])
+    assert torch.equal(found.pieces[:, :finite], expected.indices + 3)
+    assert bool((sums[:, finite:] == -torch.inf).all())
