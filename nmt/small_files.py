@@ -216,5 +216,5 @@ def is_sealed(content: bytes, key: str) -> bool | None:
 
 
 def _seal_span(content: bytes, key: str) -> tuple[int, int] | None:
-    found = re.search(rb'"' + re.escape(key.encode()) + rb'":\s*"([0-9a-f]{8})"', content)
+    found = re.search(rb'"' + re.escape(key.encode()) + rb'":\s*"([^"]*)"', content)
     return None if found is None else found.span(1)

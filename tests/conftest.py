@@ -15,6 +15,8 @@ hypothesis.settings.register_profile("patient", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("patient")
 # One thread is the fastest for networks as small as those of the tests, and leaves the other cores to other workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test reads its files after a crash of the machine, and waiting for the disk can double the time of the tests.
+os.fsync = lambda handle: None
 # A shell starts background jobs with Ctrl-C ignored, and the programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):  # nohup ignores it

@@ -205,6 +205,7 @@ def test_a_seal_depends_on_every_bit() -> None:
     assert is_sealed(b"{}", "crc32") is None
     for bit in range(8 * len(content)):
         assert is_sealed(flip(content, bit), "crc32") is not True
+    assert is_sealed(content.replace(b'"crc32": "', b'"crc32": "g', 1), "crc32") is False
 
 
 def test_lines_are_bounded() -> None:

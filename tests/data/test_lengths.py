@@ -4,15 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data import lengths
 
 
-@pytest.mark.parametrize("share", [1e-4, 0.3, 0.5])
-@pytest.mark.parametrize("at_once", [3, 1000])
-@given(pairs=st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), min_size=1, max_size=40))
+@given(
+    share=st.sampled_from([1e-4, 0.3, 0.5]),
+    at_once=st.sampled_from([3, 1000]),
+    pairs=st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), min_size=1, max_size=40),
+)
+@settings(max_examples=200)
 def test_limits_are_the_quantiles_of_all_pairs(share: float, at_once: int, pairs: list[tuple[int, int]]) -> None:
     sources, targets = np.array(pairs, dtype=np.int32).T
     ratios = (targets - 5.0) / np.maximum(sources, 1)

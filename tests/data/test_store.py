@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -96,16 +97,18 @@ HASHES = st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]) | st.integers(0, 2*
 """Both halves of a hash. Some hashes share one half."""
 
 
-@pytest.mark.parametrize("at_once", [3, 1000])
-@given(shards=st.lists(st.lists(HASHES, max_size=12), max_size=5))
+@given(at_once=st.sampled_from([3, 1000]), shards=st.lists(st.lists(HASHES, max_size=12), max_size=5))
+@settings(max_examples=200)
 def test_repeated_hashes(
     tmp_path_factory: pytest.TempPathFactory, at_once: int, shards: list[list[tuple[int, int]]]
 ) -> None:
-    folders = [tmp_path_factory.mktemp("shard") for _ in shards]
+    parent = Path(tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp()))
+    folders = [parent / str(number) for number in range(len(shards))]
     everything = [each for shard in shards for each in shard]
     starts = [sum(map(len, shards[:number])) for number in range(len(shards))]
     found = set()
     for folder, shard, start in zip(folders, shards, starts, strict=True):
+        folder.mkdir()
         duplicates.write_hashes(folder, b"".join(half.to_bytes(8, "little") for each in shard for half in each))
         found |= {start + place for place in duplicates.read_repeated(folder).tolist()}
     with pytest.MonkeyPatch.context() as patch:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +86,11 @@ def test_dropout_leaves_merges_out_at_its_rate() -> None:
     assert every.lengths.sum() == sum(len(line) + 1 for line in SENTENCES)
 
 
-def textbook_dropout(model: SubwordModel, text: str, dropout: float, generator: random.Random) -> tuple[int, ...]:
+def textbook_dropout(
+    ids: dict[str, int], scores: Sequence[float], text: str, dropout: float, generator: random.Random
+) -> tuple[int, ...]:
     """Provilkov et al. 2020, algorithm 1: each time, the best of the merges that are not left out."""
-    pieces = model.pieces(range(model.size))
-    ids = {piece: number for number, piece in enumerate(pieces) if model.is_learned(number)}
-    symbols, scores = list(text), model.scores()
+    symbols = list(text)
     while True:
         pairs = [(ids.get(symbols[place] + symbols[place + 1]), place) for place in range(len(symbols) - 1)]
         left = [
@@ -107,7 +108,9 @@ def test_bpe_draws_are_those_of_the_textbook(dropout: float) -> None:
     text = "\u2581" + max((word for line in SENTENCES for word in line.split()), key=len)
     ours, generator = SubwordSampler(model, strength=dropout), random.Random(1)
     drawn = Counter(ours._merges.sample(text, random.Random(2), count=5_000))
-    expected = Counter(textbook_dropout(model, text, dropout, generator) for _ in range(5_000))
+    ids = {piece: number for number, piece in enumerate(model.pieces(range(model.size))) if model.is_learned(number)}
+    scores = model.scores()
+    expected = Counter(textbook_dropout(ids, scores, text, dropout, generator) for _ in range(5_000))
     assert len(expected) > 5
     for word in drawn.keys() | expected.keys():
         assert abs(drawn[word] - expected[word]) < 5 * math.sqrt(expected[word] + 1) + 20, word
