@@ -35,6 +35,7 @@ MAX_PIECES = 64  # pairs with a longer side are skipped: links grow with the squ
 MAX_LINKS = 50_000_000  # of all pairs used, about 8 bytes of memory each
 MAX_CELLS = 8_000_000  # the rarest cells are dropped beyond this; about 30 bytes each
 CHUNK_LINKS = 2_000_000
+COUNTED_PAIRS = 1 << 20  # of which lengths are in memory at once
 
 
 class TranslationTable(NamedTuple):
@@ -92,15 +93,40 @@ def sample_pairs(store: Store, *, max_links: int = MAX_LINKS) -> tuple[Rows, Row
 
     Pairs with more than `MAX_PIECES` pieces on a side are skipped, if other pairs remain.
     """
-    longest = np.maximum(store.source_lengths, store.target_lengths)
-    pairs = np.flatnonzero(longest <= MAX_PIECES)
-    if not len(pairs):
-        pairs = np.array([longest.argmin()])
-    links = int(((store.source_lengths[pairs] + np.int64(1)) * store.target_lengths[pairs]).sum())
-    if links > max_links:
-        count = max(1, len(pairs) * max_links // links)
-        pairs = pairs[np.arange(count) * len(pairs) // count]
-    return store.rows(pairs)
+    total = links = 0
+    for _, sources, targets in _short_pairs(store):
+        total += len(sources)
+        links += int(((sources + np.int64(1)) * targets).sum())
+    if not total:
+        return store.rows(np.array([_shortest_pair(store)]))
+    count = max(1, total * max_links // links) if links > max_links else total
+    ranks = np.arange(count) * total // count
+    chosen, before = [], 0
+    for pairs, *_ in _short_pairs(store):
+        here = slice(*np.searchsorted(ranks, [before, before + len(pairs)]))
+        chosen.append(pairs[ranks[here] - before])
+        before += len(pairs)
+    return store.rows(np.concatenate(chosen))
+
+
+def _parts(store: Store) -> Iterator[tuple[int, IntArray, IntArray]]:
+    """Yield the number of the first pair of each part of a store, and the lengths of its sources and targets."""
+    for first in range(0, len(store), COUNTED_PAIRS):
+        part = slice(first, first + COUNTED_PAIRS)
+        yield first, np.asarray(store.source_lengths[part]), np.asarray(store.target_lengths[part])
+
+
+def _short_pairs(store: Store) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+    """Yield the numbers of pairs with at most `MAX_PIECES` pieces on each side, and the lengths of both sides."""
+    for first, sources, targets in _parts(store):
+        places = np.flatnonzero((sources <= MAX_PIECES) & (targets <= MAX_PIECES))
+        yield places + first, sources[places], targets[places]
+
+
+def _shortest_pair(store: Store) -> int:
+    """Return the number of the first pair whose longer side is shortest."""
+    longest = ((np.maximum(sources, targets), first) for first, sources, targets in _parts(store))
+    return min((int(lengths.min()), first + int(lengths.argmin())) for lengths, first in longest)[1]
 
 
 def _chunked_pairs(sources: Rows, targets: Rows) -> Iterator[slice]:

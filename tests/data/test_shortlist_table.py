@@ -12,7 +12,7 @@ import pytest
 
 from data_files import make_config, make_model, make_pairs, write_pairs
 from nmt.config.schema import Config
-from nmt.data import ibm_model1 as lexicon
+from nmt.data import ibm_model1
 from nmt.data.ibm_model1 import TranslationTable, sample_pairs, train_ibm_model1
 from nmt.data.preprocess.preprocess import PreprocessedData, preprocess
 from nmt.data.shortlist_table import ShortlistTable, make_shortlist
@@ -60,7 +60,7 @@ def as_dict(learnt: TranslationTable) -> dict[tuple[int, int], float]:
 
 @pytest.mark.parametrize("chunk_links", [1, 50, 10_000])
 def test_the_lexicon_is_that_of_the_paper(chunk_links: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexicon, "CHUNK_LINKS", chunk_links)
+    monkeypatch.setattr(ibm_model1, "CHUNK_LINKS", chunk_links)
     for seed, iterations in itertools.product(range(2), (1, 2, 6)):
         pairs = random_pairs(30, seed=seed)
         found, expected = as_dict(learn(pairs, iterations=iterations)), naive_model_1(pairs, iterations)
@@ -104,7 +104,7 @@ def make_store(folder: Path, pairs: Pairs) -> Store:
 
 
 def test_large_corpora_are_sampled_evenly_and_long_pairs_passed_over(tmp_path: Path) -> None:
-    long = lexicon.MAX_PIECES + 1
+    long = ibm_model1.MAX_PIECES + 1
     pairs = [([4 + number // 60] * 5, [5] * 5) for number in range(600)] + [([30] * long, [5])]
     store = make_store(tmp_path, pairs)
     sources, targets = sample_pairs(store, max_links=3_000)
@@ -113,8 +113,26 @@ def test_large_corpora_are_sampled_evenly_and_long_pairs_passed_over(tmp_path: P
     assert len(sample_pairs(store)[0].lengths) == 600
 
 
-def test_a_corpus_of_long_pairs_alone_still_gives_one(tmp_path: Path) -> None:
-    store = make_store(tmp_path, [([9] * 200, [5] * 3), ([8] * 100, [5] * 3)])
+@pytest.mark.parametrize("part", [1, 7, 1000])
+def test_the_sample_does_not_depend_on_the_parts_in_which_lengths_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    pairs = [([number] * (1 + number % 70), [5] * 3) for number in range(4, 100)]
+    monkeypatch.setattr(ibm_model1, "COUNTED_PAIRS", part)
+    store = make_store(tmp_path, pairs)
+    short = [source[0] for source, _ in pairs if len(source) <= ibm_model1.MAX_PIECES]
+    for max_links in (10, 1_000, 10**6):
+        sources, _ = sample_pairs(store, max_links=max_links)
+        links = sum(3 * (len(source) + 1) for source, _ in pairs if source[0] in short)
+        count = max(1, min(len(short), len(short) * max_links // links))
+        expected = [short[rank * len(short) // count] for rank in range(count)]
+        assert sources.ids[sources.starts].tolist() == expected
+
+
+def test_a_corpus_of_long_pairs_alone_still_gives_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path, [([9] * 200, [5] * 3), ([8] * 100, [5] * 3), ([7] * 3, [5] * 100)])
+    assert sample_pairs(store)[0].ids.tolist() == [8] * 100
+    monkeypatch.setattr(ibm_model1, "COUNTED_PAIRS", 1)
     assert sample_pairs(store)[0].ids.tolist() == [8] * 100
 
 

@@ -1,7 +1,8 @@
-"""`nmt preprocess` on corpora of millions of generated pairs: time, memory of all processes, and a hash of the data."""
+"""`nmt preprocess` on corpora of millions of generated pairs: time, memory, disk, and a hash of the data."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +29,12 @@ WORDS = 300_000
 REPEATED = 0.05
 """Share of the pairs that repeat one of the first `CHUNK` pairs."""
 CHUNK = 10_000
+DIFFERENT = 2_000_000
+"""Pairs that are generated. More pairs are these again, with a number at the end of each line."""
 VALIDATION = 1_000
 VOCABULARY = 8000
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
+PREPROCESSED = "preprocessed"
 
 
 class Measured(NamedTuple):
@@ -40,6 +45,10 @@ class Measured(NamedTuple):
     """Processor time of all processes."""
     peak_bytes: int
     """Most memory of all processes together, without pages of files."""
+    largest_bytes: int
+    """Most memory of one process, without pages of files."""
+    disk_bytes: int
+    """Most bytes of all files that the command made, its temporary files included."""
 
 
 def generated_pairs(count: int, *, seed: int) -> Iterator[tuple[str, str]]:
@@ -76,16 +85,17 @@ def _word(generator: np.random.Generator, vowels: str) -> str:
 
 def write_bulk(folder: Path, count: int, *, seed: int) -> Path:
     """Write generated pairs and a configuration to a folder, and return the path of the configuration."""
-    made = generated_pairs(count + VALIDATION, seed=seed)
+    made = generated_pairs(min(count, DIFFERENT) + VALIDATION, seed=seed)
     config = corpus_config(folder, vocabulary=VOCABULARY, threads=1, seed=seed).data
     for files, size in ((config.valid, VALIDATION), (config.train[0], count)):
         assert files.source is not None
         assert files.target is not None
         with open(files.source, "wb") as source, open(files.target, "wb") as target:
-            for _ in range(size):
-                one, other = next(made)
+            for one, other in islice(made, min(size, DIFFERENT)):
                 source.write(one.encode() + b"\n")
                 target.write(other.encode() + b"\n")
+        for name in (files.source, files.target):
+            _repeat(name, size)
     path = folder / "bulk.yaml"
     content = {
         "name": "bulk",
@@ -94,12 +104,22 @@ def write_bulk(folder: Path, count: int, *, seed: int) -> Path:
             "target_language": "de",
             "train": [{"source": config.train[0].source, "target": config.train[0].target}],
             "valid": {"source": config.valid.source, "target": config.valid.target},
-            "preprocessed_folder": str(folder / "preprocessed"),
+            "preprocessed_folder": str(folder / PREPROCESSED),
         },
         "tokenizer": {"vocabulary_size": VOCABULARY},
     }
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
+
+
+def _repeat(path: str, count: int) -> None:
+    """Make a file of `DIFFERENT` lines as long as `count`: the lines come again, with a number at their ends."""
+    with open(path, "ab") as stream:
+        for again, start in enumerate(range(DIFFERENT, count, DIFFERENT), start=1):
+            with open(path, "rb") as lines:
+                stream.writelines(
+                    b"%b %d\n" % (line[:-1], again) for line in islice(lines, min(DIFFERENT, count - start))
+                )
 
 
 def run(config: Path, processes: int) -> tuple[Measured, Path]:
@@ -109,14 +129,16 @@ def run(config: Path, processes: int) -> tuple[Measured, Path]:
         NMTError: It failed.
     """
     command = [sys.executable, "-m", "nmt", "preprocess", str(config), "--force", "--processes", str(processes)]
-    began, peak = time.perf_counter(), 0
+    began, peak, largest, disk = time.perf_counter(), 0, 0, 0
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(command, stdout=output, stderr=errors, env=with_toolkit())
         while True:
             ended, status, usage = os.wait4(child.pid, os.WNOHANG)
             if ended:
                 break
-            peak = max(peak, sum(map(_private_bytes, _tree(child.pid))))
+            memory = [*map(_private_bytes, _tree(child.pid))]
+            peak, largest = max(peak, sum(memory)), max(largest, *memory)
+            disk = max(disk, _size(config.with_name(PREPROCESSED)))
             time.sleep(POLL_SECONDS)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
@@ -125,7 +147,17 @@ def run(config: Path, processes: int) -> tuple[Measured, Path]:
         seconds = time.perf_counter() - began
         output.seek(0)
         folder = Path(output.read().decode().strip())
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, peak), folder
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, peak, largest, disk), folder
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files below a folder, which other processes may change."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(parent, name))
+    return total
 
 
 def _tree(process: int) -> Iterator[int]:
@@ -171,7 +203,7 @@ def measure_bulk(sizes: Sequence[int], processes: Sequence[int], *, seed: int) -
             for number in processes:
                 print(f"bulk: {pairs:,} pairs, {number} processes", file=sys.stderr)
                 figures, made = run(config, number)
-                points[number][pairs] = figures.seconds
+                points[number][pairs] = figures.cpu_seconds
                 rows.append(
                     {
                         "pairs": pairs,
@@ -179,7 +211,10 @@ def measure_bulk(sizes: Sequence[int], processes: Sequence[int], *, seed: int) -
                         "seconds": round(figures.seconds, 1),
                         "cpu_seconds": round(figures.cpu_seconds, 1),
                         "pairs_per_second": round(pairs / figures.seconds),
+                        "pairs_per_cpu_second": round(pairs / figures.cpu_seconds),
                         "peak_memory_mb": round(figures.peak_bytes / MEGABYTE),
+                        "largest_process_mb": round(figures.largest_bytes / MEGABYTE),
+                        "disk_mb": round(figures.disk_bytes / MEGABYTE),
                         "data": _digest(made),
                     }
                 )
@@ -197,8 +232,8 @@ def _line(processes: int, points: dict[int, float]) -> dict[str, Any]:
     line = fit(list(points), list(points.values()))
     return {
         "processes": processes,
-        "constant_seconds": round(line.constant, 1),
-        "seconds_per_million": round(line.slope * 1e6, 1),
+        "constant_cpu_seconds": round(line.constant, 1),
+        "cpu_seconds_per_million": round(line.slope * 1e6, 1),
         "r_squared": round(line.r_squared, 4),
-        "hours_for_100_million": round((line.constant + line.slope * HUNDRED_MILLION) / 3600, 2),
+        "cpu_hours_for_100_million": round((line.constant + line.slope * HUNDRED_MILLION) / 3600, 2),
     }
