@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import logging
 import multiprocessing
 import operator
 import random
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from data_files import make_config, make_pairs, write_pairs, write_text
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.corpus import read_training
+from nmt.data.folder_lock import lock_folder
 from nmt.data.preprocess import encode_pass, filter_pass, plain_lines, shards, work_folder
 from nmt.data.preprocess import preprocess as preprocess_module
 from nmt.data.preprocess.filter_pass import filter_corpora
@@ -185,6 +187,49 @@ def test_an_interrupted_call_is_resumed(
         assert max(numbers) > 5, stage
         assert all(numbers.count(number) <= 2 for number in numbers), "a shard that is finished is not made again"
         assert numbers == sorted(numbers)
+
+
+def test_unfinished_work_of_other_text_is_named_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk names it too. Work of a running process is not named."""
+    caplog.set_level(logging.INFO, logger="nmt")
+    cut_into(monkeypatch, 20, 20)
+
+    def config_of(number: int) -> Config:
+        return make_config(tmp_path, [write_pairs(tmp_path, f"train{number}", PAIRS[number:])])
+
+    def interrupt(error: BaseException) -> Any:
+        def fail(*_: Any, **__: Any) -> None:
+            raise error
+
+        return fail
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess_module, "encode", interrupt(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            preprocess(config_of(1))
+    (work,) = (tmp_path / "preprocessed").glob(".unfinished-*")
+    files = sorted(work.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess_module, "filter_corpora", interrupt(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(DataError, match=rf"disk is full.*{work.name} has .* of unfinished preprocessing"):
+            preprocess(config_of(2))
+    caplog.clear()
+    preprocess(config_of(2))
+    assert f"{work}: unfinished preprocessing of other text or options takes" in caplog.text
+    final = work.with_name(work.name.removeprefix(".unfinished-"))
+    with lock_folder(final):
+        final.with_name(f".{final.name}.lock").write_text('{"process": 1}')  # as another process would write it
+        caplog.clear()
+        preprocess(config_of(3))
+        assert work.name not in caplog.text
+    assert sorted(work.rglob("*")) == files
+    preprocess(config_of(1))
+    assert not work.exists()
+    caplog.clear()
+    preprocess(config_of(4))
+    assert "unfinished preprocessing" not in caplog.text
 
 
 def test_a_killed_call_is_resumed_after_its_finished_shards(

@@ -31,7 +31,7 @@ from nmt.data.alignments import inspect_alignment
 from nmt.data.atomic_file import remove_abandoned
 from nmt.data.atomic_folder import atomic_folder, remove_folder
 from nmt.data.corpus import FileFacts, inspect_pair, load_parallel, paths
-from nmt.data.disk import free_bytes, show_bytes
+from nmt.data.disk import free_bytes, show_bytes, size_of
 from nmt.data.folder_lock import lock_folder
 from nmt.data.preprocess import shards
 from nmt.data.preprocess.encode_pass import encode, join_shards
@@ -53,6 +53,7 @@ from nmt.data.preprocess.work_folder import (
     finished_facts,
     make_part,
     open_work,
+    other_work,
     work_folder,
     write_facts,
 )
@@ -180,6 +181,12 @@ def preprocess(
                     opened, made = _open(folder), True
         if made:
             log_report(opened.report)
+            for work in other_work(folder):
+                logger.info(
+                    "%s: unfinished preprocessing of other text or options takes %s. Delete the folder if you do not "
+                    "need it.",
+                    *(work, show_bytes(size_of(work))),
+                )
         else:
             _update_held_out(config, folder, opened, inspected.held_out, processes=processes)
             _remove_leftovers(folder)
@@ -467,8 +474,13 @@ def _explain_disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            unfinished = "".join(
+                f" {work} has {show_bytes(size_of(work))} of unfinished preprocessing of other text or options. Delete "
+                "the folder if you do not need it."
+                for work in other_work(folder)
+            )
             raise DataError(
                 f"{folder}: the disk is full. Preprocessing needs about twice the size of the text. Free some "
-                "space, or set data.preprocessed_folder to a larger disk."
+                f"space, or set data.preprocessed_folder to a larger disk.{unfinished}"
             ) from error
         raise DataError(f"{error.filename or folder}: {error.strerror or error}.") from error

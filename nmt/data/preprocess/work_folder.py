@@ -14,7 +14,8 @@ from typing import Any
 
 from nmt.data.atomic_file import sync_folder, write_file
 from nmt.data.atomic_folder import remove_folder, sync_contents
-from nmt.errors import DataError
+from nmt.data.folder_lock import check_unlocked
+from nmt.errors import DataError, NMTError
 from nmt.small_files import JSONError, parse_json, read_small_file
 
 PREFIX = ".unfinished-"
@@ -28,6 +29,18 @@ WORK_FORMAT = 1
 def work_folder(final: Path) -> Path:
     """Return the name of the folder of unfinished work for a folder."""
     return final.with_name(PREFIX + final.name)
+
+
+def other_work(final: Path) -> list[Path]:
+    """Return the folders of unfinished work beside the one for a folder, except those that a process works in."""
+    own = work_folder(final)
+    found = []
+    for path in sorted(final.parent.glob(f"{PREFIX}*")):
+        with contextlib.suppress(OSError, NMTError):
+            check_unlocked(path.with_name(path.name.removeprefix(PREFIX)))
+            if path != own and (path / KEY).is_file():
+                found.append(path)
+    return found
 
 
 def open_work(folder: Path, key: str, *, force: bool) -> bool:

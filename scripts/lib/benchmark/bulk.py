@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import subprocess
@@ -21,6 +20,7 @@ from benchmark.corpora import corpus_config
 from benchmark.growth import fit
 from benchmark.processes import MEGABYTE, with_toolkit
 from benchmark.synthetic import LENGTH_DEVIATION, LONGEST, MEAN_LENGTH, SHORTEST, SYLLABLES
+from nmt.data.disk import size_of
 from nmt.data.streams import CHUNK_BYTES
 from nmt.errors import NMTError
 
@@ -138,7 +138,7 @@ def run(config: Path, processes: int) -> tuple[Measured, Path]:
                 break
             memory = [*map(_private_bytes, _tree(child.pid))]
             peak, largest = max(peak, sum(memory)), max(largest, *memory)
-            disk = max(disk, _size(config.with_name(PREPROCESSED)))
+            disk = max(disk, size_of(config.with_name(PREPROCESSED)))
             time.sleep(POLL_SECONDS)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
@@ -148,16 +148,6 @@ def run(config: Path, processes: int) -> tuple[Measured, Path]:
         output.seek(0)
         folder = Path(output.read().decode().strip())
     return Measured(seconds, usage.ru_utime + usage.ru_stime, peak, largest, disk), folder
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of all files below a folder, which other processes may change."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.path.getsize(os.path.join(parent, name))
-    return total
 
 
 def _tree(process: int) -> Iterator[int]:
