@@ -8,7 +8,8 @@ inputs           change texts, corpora, archives, documents and side files
 parsers          fuzz each parser with coverage guidance for --seconds (needs `pip install -e .[fuzz]`)
 distributed      kill and stop each rank of a training in each phase
 load             use many threads, processes and lines
-bulk             translate many files on Ray and in shards, with killed workers and commands (needs Ray)
+bulk             translate many files on Ray, in processes and in shards, with killed workers and commands (needs Ray).
+                 The same command resumes it
 serve            send requests to a server: speed, soak (many checked requests of 20 clients), hostile clients,
                  requests (--count random ones from the description of /v1, by schemathesis)
 short            some of kills, files, configurations and inputs
@@ -48,10 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--requests", type=int, default=500_000, help="Requests of soak. Default: 500000.")
     parser.add_argument("--model", type=Path, help="Model for bulk, and for the speed of serve. Default: a tiny one.")
-    parser.add_argument("--text", type=Path, help="Lines for the speed of serve. Default: generated ones.")
+    parser.add_argument("--text", type=Path, help="Lines for bulk, and the speed of serve. Default: generated ones.")
+    parser.add_argument("--beam-size", type=int, help="Beam of bulk. Default: that of the model.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of all random choices. Default: 1.")
     parser.add_argument("--minutes", type=float, default=60.0, help="Longest duration. Default: 60.")
-    parser.add_argument("--only", action="append", help="Name of a scenario, file, parser or check. Default: all.")
+    parser.add_argument("--only", action="append", help="Name of a scenario, file, parser, way or check. Default: all.")
     parser.add_argument(
         "--keep",
         type=Path,
@@ -90,9 +92,13 @@ def _run(options: argparse.Namespace, work: Path) -> int:
     if options.part == "bulk":
         from campaign import bulk
 
-        problems = bulk.campaign(work, model=options.model, lines=options.lines, seed=options.seed, show=show)
+        given = {name: getattr(options, name) for name in ("model", "text", "lines", "seed", "minutes", "only")}
+        folder = options.keep / "bulk"
+        problems = bulk.campaign(folder, beam=options.beam_size, **given, show=show)
         for problem in problems:
             show(f"FAILED {problem}")
+        if not problems and not options.only:
+            shutil.rmtree(folder)
         return int(bool(problems))
     if options.part == "serve":
         from campaign import serving

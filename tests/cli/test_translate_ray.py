@@ -30,7 +30,7 @@ def test_lost_workers_are_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch
     options = ["-m", "m.safetensors", "--beam-size", "2", "--avoid", "avoid"]
     assert nmt("translate", "in", "-o", "alone", *options).code == 0
     ray = ["translate", "in", "-o", "out", "--ray", "local", "--processes", "2", *options]
-    kill, killed = bulk.kill_ray_worker(random.Random(1)), 0
+    kill, killed = bulk.kill_worker(random.Random(1), bulk.RAY_WORKER), 0
 
     def kill_once(process: int) -> int:
         nonlocal killed
