@@ -15,6 +15,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -41,6 +42,7 @@ OPTIONS = (
     "tokenizer.sampling=0.1",
     "data.concatenation.ratio=0.2",
 )
+REACHED = Path("reached")
 RELATIVE = 1e-5
 """Difference of weights that another number of processes may make."""
 
@@ -67,28 +69,30 @@ class Trial:
 
 def disturbed(*options: str, phase: str, update: int, **given: Any) -> None:
     """Train, and mark the moment at which the parent sends its signal."""
+    owner, name, reached = _moment(phase, update)
+    original = getattr(owner, name)
+
+    def marked(*arguments: Any, **others: Any) -> Any:
+        if reached(*arguments):
+            REACHED.touch()
+            time.sleep(0.2)
+        return original(*arguments, **others)
+
+    with patch.object(owner, name, marked):
+        run(*options, **given)
+
+
+def _moment(phase: str, update: int) -> tuple[Any, str, Callable[..., bool]]:
+    """Return the owner and the name of a function that is called in a phase, and a condition on its arguments."""
     from nmt.training import trainer
     from nmt.training.learner import Learner
     from nmt.training.validation import Validator
 
-    def at(owner: Any, name: str, reached: Callable[..., bool]) -> None:
-        original = getattr(owner, name)
-
-        def marked(*arguments: Any, **others: Any) -> Any:
-            if reached(*arguments):
-                Path("reached").touch()
-                time.sleep(0.2)
-            return original(*arguments, **others)
-
-        setattr(owner, name, marked)
-
     if phase == "training":
-        at(Learner, "update", lambda learner, share, number: number >= update)
-    elif phase == "validation":
-        at(Validator, "_translate", lambda *arguments: True)
-    else:
-        at(trainer, "save_checkpoint", lambda path, checkpoint: checkpoint.state["train_state"]["update"] >= update)
-    run(*options, **given)
+        return Learner, "launch", lambda learner, share, number: number >= update
+    if phase == "validation":
+        return Validator, "_translate", lambda *arguments: True
+    return trainer, "save_checkpoint", lambda path, saved: saved.state["train_state"]["update"] >= update
 
 
 def trials(count: int, *, seed: int, start: int = 0) -> Iterator[Trial]:
@@ -124,7 +128,7 @@ class Distributed:
         same = set(trial.sizes) == {RANKS}
         expected = self.straight(several=same)
         shutil.rmtree(self._work / "runs" / "toy", ignore_errors=True)
-        (self._work / "reached").unlink(missing_ok=True)
+        (self._work / REACHED).unlink(missing_ok=True)
         work = partial(disturbed, phase=trial.phase, update=trial.update)
         trial.problems += self._disturb(trial, self._start(work, RANKS, *OPTIONS))
         for number, size in enumerate(trial.sizes[1:], 1):
@@ -145,8 +149,10 @@ class Distributed:
         )
 
     def _disturb(self, trial: Trial, ranks: RankProcesses) -> list[str]:
-        reached, end = self._work / "reached", time.monotonic() + 300
+        reached, end = self._work / REACHED, time.monotonic() + 300
         while not reached.exists() and time.monotonic() < end:
+            if all(process.exitcode is not None for process in ranks.processes):
+                return [f"the phase did not come: exit codes {ranks.wait()}: {ranks.errors()[-500:]}"]
             time.sleep(0.005)
         time.sleep(random.Random(trial.number).uniform(0.0, 0.4))
         process = ranks.processes[trial.victim]
