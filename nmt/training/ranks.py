@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -258,6 +259,43 @@ def check_same(ranks: Ranks, what: str, values: Mapping[str, Any], *, but: Seque
             raise UsageError(
                 f"rank {rank} has another {what} than rank 0: {shown}. Use the same files and versions on all machines"
             )
+
+
+def check_equal_weights(ranks: Ranks, weights: Mapping[str, Tensor], update: int) -> None:
+    """Check that all ranks have the same bits in their weights, with which they have made the same updates.
+
+    Each tensor is reduced to the sum of its bits as integers, which no order of addition changes.
+
+    Args:
+        ranks: The ranks.
+        weights: The weights by name, on one device.
+        update: The last update, for the message.
+
+    Raises:
+        TrainingError: Some ranks have other weights than most, or than rank 0 if there is no majority.
+    """
+    if ranks.size == 1 or not weights:
+        return
+    sums = torch.stack([_sum_of_bits(value) for value in weights.values()]).tolist()
+    found = ranks.gather([socket.gethostname(), sums])
+    counts = Counter(tuple(each) for _, each in found)
+    usual = max(counts, key=counts.__getitem__)  # the first of equal counts, which is that of rank 0
+    others = [(rank, host, each) for rank, (host, each) in enumerate(found) if tuple(each) != usual]
+    if others:
+        rank, host, each = others[0]
+        names = [name for name, own, same in zip(weights, each, usual, strict=True) if own != same]
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise TrainingError(
+            f"rank {rank} on {host}{more} has other weights than {'most ranks' if ranks.size > 2 else 'rank 0'} after "
+            f"update {update}: {len(names)} of {len(weights)} tensors differ, first {names[0]}. A device or its memory "
+            "may be faulty. Checkpoints since the previous validation may be affected. Resume the run with --resume"
+        )
+
+
+def _sum_of_bits(value: Tensor) -> Tensor:
+    """Return the sum of the elements, read as integers of their size, on the device []."""
+    kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return value.detach().contiguous().view(kinds[value.element_size()]).sum(dtype=torch.int64)
 
 
 def _cut(value: Any) -> str:

@@ -40,7 +40,7 @@ from nmt.training.heartbeat import Heartbeat, Pace
 from nmt.training.improvement import LOSS_GAIN, Mark
 from nmt.training.learner import LaunchedUpdate, Learner
 from nmt.training.optimizer import optimizer_tensors, restore_optimizer
-from nmt.training.ranks import Ranks
+from nmt.training.ranks import Ranks, check_equal_weights
 from nmt.training.reporter import Reporter, duration
 from nmt.training.run_folder import RunFolder, provenance
 from nmt.training.signals import STOPS, StopNow, StopRequest
@@ -301,7 +301,12 @@ class Trainer:
         """Save, then validate the current weights. If the score is on a plateau, lower the learning rate. Save again.
 
         A checkpoint before the validation is the place from which a run resumes that is killed in it.
+
+        Raises:
+            TrainingError: The ranks have different weights.
         """
+        averages = {f"average.{name}": value for name, value in self.learner.average.tensors().items()}
+        check_equal_weights(self.ranks, {**self.learner.weights, **averages}, self.state.update)
         self.state.validation_due = True
         self.save()
         progress_made = self._validate(self.learner.average.at_validation(self.learner.weights))

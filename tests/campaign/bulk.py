@@ -330,9 +330,7 @@ class Bulk:
         found = contents(output)
         if self._expected and found != self._expected:
             wrong = sorted(
-                name
-                for name in found.keys() | self._expected.keys()
-                if found.get(name) != self._expected.get(name)
+                name for name in found.keys() | self._expected.keys() if found.get(name) != self._expected.get(name)
             )
             way.problems.append(f"other bytes in {len(wrong)} files, first {wrong[0]}")
         if sum(text.count(b"\n") for text in found.values()) != self._lines or len(found) != FILES:
@@ -342,9 +340,7 @@ class Bulk:
     def _run(self, way: Way, arguments: Sequence[str], output: Path, kill: Kill | None = None) -> Done:
         """Run a command of a way, and check that it writes no finished file again."""
         before = finished(output) if output.is_dir() else {}
-        done = run(
-            arguments, self._work, kill, pause=lambda: self._rng.uniform(0.1, 2.0) * self._pause, end=self._end
-        )
+        done = run(arguments, self._work, kill, pause=lambda: self._rng.uniform(0.1, 2.0) * self._pause, end=self._end)
         after = finished(output) if output.is_dir() else {}
         again = [path.name for path, facts in before.items() if after.get(path) != facts]
         if again:
@@ -380,7 +376,7 @@ class Bulk:
         kill = kill_worker(self._rng, RAY_WORKER)
         if self._run(way, self._translate("ray", *options), output, kill).code != 0:
             way.problems.append("the command failed")
-        again = run(["translate", "in", "-o", "ray", *[word for word in self._options if word != "--quiet"]], self._work)
+        again = run([word for word in self._translate("ray") if word != "--quiet"], self._work)
         if f"0 files translated, {FILES} finished before" not in again.errors:
             way.problems.append(f"second run: {again.errors[-800:]}")
         return output

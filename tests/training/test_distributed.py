@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ from nmt.training import launcher, watcher
 from nmt.training.batch_tensors import make_batches
 from nmt.training.checkpoint import load_checkpoint
 from nmt.training.learner import Learner
-from nmt.training.ranks import Ranks
+from nmt.training.ranks import Ranks, _sum_of_bits
 from nmt.training.run_folder import RunFolder
 from nmt.training.validation import Validator
 from process_ranks import RankProcesses, run_ranks
@@ -304,6 +305,45 @@ def test_a_rank_without_memory_is_named(folder: Path) -> None:
     assert ranks.errors().count("error:") == 1
     assert "has not enough memory" in ranks.errors(1)
     assert "rank 1 on " in ranks.errors(1)
+
+
+def perturbed(*options: str, ranks: Ranks, victim: int) -> None:
+    """Train, and change the last bit of one weight of one rank after the first update."""
+    apply = Learner._apply
+
+    def applied(learner: Learner, number: int) -> None:
+        apply(learner, number)
+        if number == 1 and ranks.rank == victim:
+            weight = next(iter(learner.weights.values())).view(-1)[:1]
+            weight.copy_(torch.nextafter(weight, torch.ones(1)))
+
+    with patch.object(Learner, "_apply", applied):
+        run(*options, ranks=ranks)
+
+
+@pytest.mark.parametrize(("size", "victim", "than"), [(2, 1, "rank 0"), (3, 0, "most ranks")])
+def test_a_rank_with_other_weights_is_named_at_the_next_validation(
+    folder: Path, size: int, victim: int, than: str
+) -> None:
+    name = f"perturbed{size}"
+    options = (f"name={name}", "training.max_updates=4", "training.validation.every_updates=2")
+    ranks = RankProcesses(partial(perturbed, victim=victim), size, *options, folder=folder)
+    assert ranks.wait(60) == [1] * size
+    errors = ranks.errors()
+    assert errors.count("error:") == 1
+    assert f"rank {victim} on " in errors
+    assert f"has other weights than {than} after update 2" in errors
+    assert not (folder / "runs" / name / "last").exists()
+
+
+def test_sums_of_bits_see_every_change_and_no_order() -> None:
+    values = torch.tensor([0.0, -0.0, 1.5, float("nan"), float("inf"), -3.0])
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        own = values.to(dtype)
+        assert _sum_of_bits(own) == _sum_of_bits(own.flip(0))
+        assert _sum_of_bits(own) == _sum_of_bits(own.repeat(2, 1).t()[:, 0])
+        assert _sum_of_bits(own) != _sum_of_bits(own.abs())
+    assert _sum_of_bits(torch.full((3, 1000), -1.0)) == 3000 * _sum_of_bits(torch.tensor(-1.0))
 
 
 # -------------------------------------------------------------------------------------------------------- launching
