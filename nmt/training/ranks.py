@@ -42,6 +42,8 @@ SHOWN_KEYS = 3
 SHOWN_CHARACTERS = 40
 CHUNK_CHARACTERS = 1 << 22
 """Longest value of the store. It takes at most 8 MiB."""
+LAST_RANK = 30.0
+"""Longest wait of rank 0 for the last rank at the end of a training."""
 SLOWER_RANKS = 5.0
 """Seconds that a rank with an error waits for the same error of rank 0, whose message names no rank."""
 
@@ -205,10 +207,9 @@ class ProcessRanks(Ranks):
         """Wait for all ranks at the end of a training, and disconnect."""
         self.gather(None)
         self._keys.finished = True
-        if not self.is_first:
-            self._keys.set(f"left/{self.rank}", "")
-        elif not self._keys.survives:  # the store ends with rank 0
-            end = time.monotonic() + SLOWER_RANKS
+        self._keys.set(f"left/{self.rank}", "")  # before the end of this process, which slower ranks may see first
+        if self.is_first and not self._keys.survives:  # the store ends with rank 0
+            end = time.monotonic() + LAST_RANK
             while time.monotonic() < end and not all(self._keys.has(f"left/{rank}") for rank in range(1, self.size)):
                 time.sleep(POLL_SECONDS)
         if self._connected:

@@ -266,6 +266,23 @@ def test_a_rank_that_dies_or_hangs_ends_the_run(
     assert load_checkpoint(folder / "runs" / name / "last").state["train_state"]["update"] >= 2
 
 
+def leave_late(*, ranks: Ranks) -> None:
+    """Let rank 1 see the end of the training only after rank 0 has ended."""
+    gather = ranks.gather
+
+    def gathered(value: Any) -> list[Any]:
+        values = gather(value)
+        time.sleep(2.5 * watcher.TICK_SECONDS * ranks.rank)
+        return values
+
+    ranks.gather = gathered  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("launcher", [True, False])
+def test_a_rank_may_end_later_than_the_others(tmp_path: Path, launcher: bool) -> None:
+    run_ranks(leave_late, 2, folder=tmp_path, launcher=launcher)
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_signal_to_any_rank_saves_the_run(folder: Path, victim: int) -> None:
     name = f"stopped{victim}"
