@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from campaign import bulk
 from cli_tools import assert_explained, nmt
+from nmt.errors import UsageError
+from nmt.inference.output import ray_pool
 from tiny_translator import save_tiny_model
 
 LINES, FILES = 2600, 2
@@ -51,6 +55,26 @@ def test_a_missing_ray_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "text.en").write_text("the dog\n", encoding="utf-8")
     outcome = nmt("translate", "text.en", "-o", "out", "-m", "m.safetensors", "--ray", "local")
     assert_explained(outcome, 'Ray is required, but not installed. Run: pip install "attention-nmt[ray]"', codes=(2,))
+
+
+@pytest.mark.parametrize(
+    ("address", "failures", "starts"), [("local", 1, 2), ("local", 99, ray_pool.STARTS), ("10.0.0.5:6379", 99, 1)]
+)
+def test_a_cluster_that_starts_too_slowly_is_started_again(
+    address: str, failures: int, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def init(**settings: object) -> None:
+        calls.append("init")
+        if calls.count("init") <= failures:
+            raise RuntimeError("The node timed out\nDetails")
+
+    cluster = SimpleNamespace(init=init, shutdown=lambda: calls.append("shutdown"))
+    monkeypatch.setattr(ray_pool, "VARIABLES", {})
+    with nullcontext() if failures < starts else pytest.raises(UsageError, match="The node timed out"):
+        ray_pool._connect(cluster, address, 2)
+    assert calls == ["init", "shutdown"] * (starts - (failures < starts)) + ["init"] * (failures < starts)
 
 
 @pytest.mark.parametrize("options", [["--threads", "2"], ["--device", "cuda"]])

@@ -26,10 +26,12 @@ from nmt.inference.output.worker_pool import WINDOWS_AHEAD
 RETRIES = 20
 """Times that a window is translated again after the loss of a worker. Lines that exhaust the memory end the run."""
 LOCAL = "local"
+STARTS = 3
+"""Times that a cluster on this machine is started. Ray gives up if a part of it takes over 15 seconds."""
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no reports to the developers of Ray
     "RAY_COLOR_PREFIX": "0",
-    "RAY_raylet_start_wait_time_s": "300",  # a busy machine starts slowly
+    "RAY_raylet_start_wait_time_s": "60",  # a busy machine starts slowly
 }
 """Settings of Ray, unless the environment has others."""
 
@@ -126,15 +128,20 @@ def _connect(ray: Any, address: str, processes: int | None) -> None:
     settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         settings |= {"num_cpus": processes, "include_dashboard": False}
-    try:
-        with _kept_signals():
-            ray.init(**settings)
-    except Exception as error:  # Ray raises Exception itself, for example if the start takes too long
-        reason = str(error).strip().split("\n")[0]
-        raise UsageError(
-            f"--ray {address}: no Ray cluster can be reached or started ({reason}). Start one with `ray start --head`, "
-            "or use --ray local."
-        ) from error
+    for left in reversed(range(STARTS if address == LOCAL else 1)):
+        try:
+            with _kept_signals():
+                ray.init(**settings)
+            return
+        except Exception as error:  # Ray raises Exception itself, for example if the start takes too long
+            ray.shutdown()
+            reason = str(error).strip().split("\n")[0]
+            if left == 0:
+                raise UsageError(
+                    f"--ray {address}: no Ray cluster can be reached or started ({reason}). Start one with "
+                    "`ray start --head`, or use --ray local."
+                ) from error
+            log.logger.warning("Ray did not start (%s). Starting it again", reason)
 
 
 @contextlib.contextmanager
