@@ -18,7 +18,7 @@ from nmt.config.schema import DecodingConfig, Section
 from nmt.config.validate import refusal
 from nmt.errors import UsageError
 
-COMPUTATION = ("batch_sentences", "device", "threads")
+COMPUTATION = ("batch_sentences", "device", "threads", "cuda_graphs")
 """Decoding options of commands that translate or score with the search of the model."""
 
 

@@ -667,6 +667,10 @@ class DecodingConfig(Section):
     """Device for computation. auto: a CUDA device if there is one."""
     threads: Annotated[PositiveInt | None, COMPUTATION] = None
     """Number of processor threads. Default: all cores."""
+    cuda_graphs: Annotated[bool, COMPUTATION] = False
+    """Replay the steps of the decoder as CUDA graphs on a CUDA device, which saves the time to launch each operation.
+
+    This has been tested in an imitation on processors, and not yet on a GPU. Other devices ignore it."""
 
 
 class EvaluationConfig(Section):

@@ -27,6 +27,8 @@ from nmt.log import logger
 if TYPE_CHECKING:
     import torch
 
+    from nmt.inference.step_graphs import StepGraphs
+
 CUDA_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -73,9 +75,18 @@ class TorchHardware:
 
     workers = 1
 
-    def __init__(self, device: torch.device, *, dtype: torch.dtype | None = None) -> None:
-        """Take the device, and the number format of matrix products. None: float32."""
+    def __init__(
+        self, device: torch.device, *, dtype: torch.dtype | None = None, graphs: StepGraphs | None = None
+    ) -> None:
+        """Describe the device.
+
+        Args:
+            device: The device.
+            dtype: Number format of matrix products. None: float32.
+            graphs: Computes the decoder steps of all networks. None: no graphs.
+        """
         self.device = device
+        self.graphs = graphs
         self._dtype = dtype
 
     def array(self, values: NDArray[Any]) -> Array:
@@ -94,7 +105,9 @@ class TorchHardware:
             yield
 
     def free_memory(self) -> None:
-        """Return memory that torch keeps to the device."""
+        """Return memory that torch and the graphs keep to the device."""
+        if self.graphs is not None:
+            self.graphs.clear()
         if self.device.type == "cuda":
             sys.modules["torch"].cuda.empty_cache()
 
@@ -120,7 +133,14 @@ def choose_hardware(decoding: DecodingConfig) -> Hardware:
         set_threads(decoding.threads)
     if decoding.precision == "int8":
         logger.warning("decoding.precision: int8 is not available any more. Computing in fp32.")
-    return TorchHardware(device, dtype=choose_dtype(decoding.precision, device))
+    return torch_hardware(device, choose_dtype(decoding.precision, device), decoding)
+
+
+def torch_hardware(device: torch.device, dtype: torch.dtype, decoding: DecodingConfig) -> TorchHardware:
+    """Return a CUDA device that computes in `dtype`, with graphs if the options ask for them."""
+    from nmt.inference.step_graphs import StepGraphs
+
+    return TorchHardware(device, dtype=dtype, graphs=StepGraphs() if decoding.cuda_graphs else None)
 
 
 def torch_is_installed() -> bool:

@@ -161,7 +161,8 @@ class ModelFile:
             from nmt.inference.torch_network import TorchNetwork
             from nmt.inference.torch_tensors import load_network
 
-            return TorchNetwork(load_network(self.config.model, self.weights, device=hardware.device, **sizes))
+            network = load_network(self.config.model, self.weights, device=hardware.device, **sizes)
+            return TorchNetwork(network, hardware.graphs)
         arrays = {name: as_array(raw) for name, raw in self.tensors.items()}
         return InferenceNetwork(self.config.model, arrays, release=self.release, **sizes)
 

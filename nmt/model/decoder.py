@@ -115,6 +115,11 @@ class Decoder(nn.Module):
         self.dropout = Dropout(dropout, variational=variational)
         self.recurrent_dropout = Dropout(recurrent_dropout)
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether positions run one after the other, because a recurrence depends on the result of attention."""
+        return self.input_feeding or self.second_transition is not None
+
     def initial_state(self, cells: tuple[CellState, ...], memory: Memory) -> DecoderState:
         """Return the state before the first position, given the bridge's state of each layer."""
         sentences, width = memory.mask.shape
@@ -131,7 +136,7 @@ class Decoder(nn.Module):
     def forward(self, inputs: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Decode `inputs` [R, T] from `state`."""
         embedded = self.embeddings(inputs)  # [R, T, E]
-        if self.input_feeding or self.second_transition is not None:
+        if self.is_sequential:
             return self._sequential(embedded, state, memory)
         return self._parallel(embedded, state, memory)
 

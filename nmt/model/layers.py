@@ -25,9 +25,9 @@ _LEVELS = 256
 # costs at most an eighth more work, and most kernels have been planned before.
 
 
-def round_up(count: int) -> int:
-    """Round up to four binary digits: 8, 9, ... 15, 16, 18, ... 30, 32, 36, ..."""
-    step = 1 << max(0, count.bit_length() - 4)
+def round_up(count: int, *, digits: int = 4) -> int:
+    """Round up to a few binary digits. With four: 8, 9, ... 15, 16, 18, ... 30, 32, 36, ..."""
+    step = 1 << max(0, count.bit_length() - digits)
     return -(-count // step) * step
 
 

@@ -21,7 +21,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.device import autocast
 from nmt.engine import InferenceNetwork
 from nmt.errors import TrainingError
-from nmt.inference.hardware import Hardware, Processor, TorchHardware
+from nmt.inference.hardware import Hardware, Processor, torch_hardware
 from nmt.inference.networks import TranslationNetwork
 from nmt.inference.segmentation import max_segment_pieces, sentence_separator
 from nmt.inference.streaming import SourceLine
@@ -237,7 +237,8 @@ class Validator:
     def _network(self, model: Seq2Seq) -> tuple[TranslationNetwork, Hardware]:
         """Return the network for inference with the weights of `model`."""
         if self.device.type != "cpu":
-            return TorchNetwork(model), TorchHardware(self.device, dtype=self.dtype)
+            hardware = torch_hardware(self.device, self.dtype, self.config.decoding)
+            return TorchNetwork(model, hardware.graphs), hardware
         weights = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
         network = InferenceNetwork(
             self.config.model,

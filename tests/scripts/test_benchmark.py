@@ -217,6 +217,8 @@ def test_a_gpu_is_measured_and_required() -> None:
     training, search = result["gpu"]
     assert_positive(training["rows"], "target", "source_and_target")
     assert_positive(search["rows"], "pieces_per_second")
+    assert [row["cuda_graphs"] for row in search["rows"]] == [False, True] * 2
+    assert all(row["same_translations"] == 1 for row in search["rows"])
     assert "Search in bf16" in "\n".join(tables(result))
 
 

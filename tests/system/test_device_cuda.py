@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import toy_runs
 from cli_tools import nmt
-from nmt.inference.hardware import TorchHardware
+from nmt.inference.hardware import TorchHardware, torch_hardware
 from nmt.inference.torch_network import TorchNetwork
 from nmt.inference.translator import Translator
 from nmt.training.fused_loss import fused_loss
@@ -125,3 +125,34 @@ def test_the_search_finds_there_what_it_finds_here(decoding: dict[str, Any]) -> 
         assert ours.text == theirs.text
         scores = [[candidate.score for candidate in found.hypotheses] for found in (ours, theirs)]
         assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {},
+        {"attention": {"score": "additive", "coverage": True, "input_feeding": True}, "lexical_model": True},
+        {"attention": {"score": "general", "scope": "local_m", "window": 3}},
+        {"encoder": {"hidden_size": 12, "cell": "gru"}, "decoder": {"hidden_size": 24, "cell": "gru"}},
+        {"attention": {"score": "dot", "heads": 2, "placement": "conditional"}},
+    ],
+    ids=str,
+)
+def test_graphs_change_no_translation_there(
+    model: dict[str, Any], precision: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config(**model)
+    network = tiny_network(config).to("cuda")
+    for decoding in ({"beam_size": 1}, {"beam_size": 4, "n_best": 4}, {"sampling": True, "n_best": 2}):
+        found = []
+        for cuda_graphs in (False, True):
+            options = config.decoding.model_copy(update={"cuda_graphs": cuda_graphs, **decoding})
+            hardware = torch_hardware(torch.device("cuda"), precision, options)
+            translator = Translator(
+                TorchNetwork(network, hardware.graphs), tiny_tokenizers(), decoding=options, hardware=hardware
+            )
+            found.append([[each.ids for each in line.hypotheses] for line in translator.translate(LINES * 2)])
+        same = sum(one == other for one, other in zip(*found, strict=True)) / len(found[0])
+        assert same >= (1 if precision == torch.float32 else 0.95)
+    assert "cuda_graphs" not in caplog.text

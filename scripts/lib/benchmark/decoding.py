@@ -59,9 +59,9 @@ def never_ending(config: Config, shape: Shape) -> Seq2Seq:
     return model
 
 
-def model_file(shape: Shape, *, seed: int, bridge: str = "last") -> ModelFile:
+def model_file(shape: Shape, *, seed: int, bridge: str = "last", input_feeding: bool = False) -> ModelFile:
     """Return a model of random weights as it would be read from a file, whose translations are as long as sources."""
-    config = configuration(shape, seed=seed, bridge=bridge)
+    config = configuration(shape, seed=seed, bridge=bridge, input_feeding=input_feeding)
     decoding = config.decoding.model_copy(update={"max_length_ratio": 1.0, "max_length_constant": 0})
     options = config.data.shortlist
     return ModelFile(

@@ -5,12 +5,14 @@ B pairs, T pieces.
 
 from __future__ import annotations
 
+import operator
 import statistics
 import sys
 import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from benchmark.synthetic import draw_pairs, sentences
 from benchmark.trainees import Ours, Variant, make_data
 from nmt.config import load_config
 from nmt.errors import NMTError
+from nmt.inference.batch_search import BatchSearcher
 from nmt.inference.constraints import SearchJob
 
 GNMT = Shape(1024, 4, 512, 4, 1024, 4 * VOCABULARY)
@@ -34,8 +37,10 @@ BATCH_TOKENS = 16_384
 SEARCHES = {128: 1024, 1: 16}
 """Sentences that are translated in one measurement, by batch size."""
 BEAM = 5
+FED = ("GNMT",)
+"""The shapes that are measured with input feeding too."""
 CONFIG = ROOT / "configs/multi30k-en-de-gpu.yaml"
-MINUTES = 6
+MINUTES = 5
 """Limit of the training of `CONFIG`."""
 
 
@@ -54,10 +59,11 @@ def measure_gpu(options: Options, device: torch.device, skipped: list[str]) -> l
         figures, places = _training(shape, options, device)
         training.append({"shape": name, **figures})
         waits += [{"shape": name, "place": place, "waits": count} for place, count in places.items()]
-        search += [{"shape": name, **row} for row in _search(shape, options)]
+        for input_feeding in (False, True) if name in FED else (False,):
+            search += [{"shape": name, **row} for row in _search(shape, options, input_feeding=input_feeding)]
     tables = [
         {"title": "Training in bf16, pieces a second", "rows": training},
-        {"title": "Search in bf16 with a beam of 5", "rows": search},
+        {"title": "Search in bf16 with a beam of 5, without CUDA graphs and with them", "rows": search},
         {"title": "Places where the host waits for the device in one update", "rows": waits},
     ]
     if options.quick:
@@ -122,24 +128,51 @@ def _waits(task: Callable[[], object], device: torch.device) -> Counter[str]:
     return places
 
 
-def _search(shape: Shape, options: Options) -> list[dict[str, Any]]:
+def _search(shape: Shape, options: Options, *, input_feeding: bool) -> list[dict[str, Any]]:
+    """Return the speed of the search for each batch size, without CUDA graphs and with them."""
     counts = {4: 8, 1: 2} if options.quick else SEARCHES
     pairs = draw_pairs(max(counts.values()), vocabulary=shape.vocabulary, seed=options.seed)
-    file = model_file(shape, seed=options.seed)
+    file = model_file(shape, seed=options.seed, input_feeding=input_feeding)
     rows = []
     for batch, count in counts.items():
         jobs = [SearchJob(tuple(text)) for text in sentences(pairs.sources, range(count))]
-        precision = "fp32" if options.quick else "bf16"
-        search = searcher(file, beam_size=BEAM, batch_sentences=batch, device=options.device, precision=precision)
         groups = [[job] for job in jobs] if batch == 1 else [jobs]
-
-        def translate(search: Any = search, groups: list[list[SearchJob]] = groups) -> float:
-            return sum(len(found[0].ids) for group in groups for found in search.search(group))
-
-        translate()
-        speeds = [rate_of(translate, torch.device("cpu"), seconds=options.seconds) for _ in range(options.rounds)]
-        rows.append({"batch": batch, "pieces_per_second": round(statistics.median(speeds))})
+        found = []
+        for cuda_graphs in (False, True):
+            search = searcher(
+                file,
+                beam_size=BEAM,
+                batch_sentences=batch,
+                device=options.device,
+                precision="fp32" if options.quick else "bf16",
+                cuda_graphs=cuda_graphs,
+            )
+            found.append(_translate(search, groups))
+            count_pieces = partial(_pieces, search, groups)
+            speeds = [
+                rate_of(count_pieces, torch.device("cpu"), seconds=options.seconds) for _ in range(options.rounds)
+            ]
+            same = sum(map(operator.eq, found[0], found[-1])) / count
+            rows.append(
+                {
+                    "batch": batch,
+                    "input_feeding": input_feeding,
+                    "cuda_graphs": cuda_graphs,
+                    "pieces_per_second": round(statistics.median(speeds)),
+                    "same_translations": round(same, 4),
+                }
+            )
     return rows
+
+
+def _translate(search: BatchSearcher, groups: list[list[SearchJob]]) -> list[list[int]]:
+    """Return the best translation of each sentence, as ids."""
+    return [found[0].ids for group in groups for found in search.search(group)]
+
+
+def _pieces(search: BatchSearcher, groups: list[list[SearchJob]]) -> int:
+    """Translate, and return the number of pieces."""
+    return sum(map(len, _translate(search, groups)))
 
 
 def _has_text() -> bool:
