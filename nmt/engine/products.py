@@ -12,11 +12,18 @@ So a matrix is laid out when it is multiplied for the first time, for the number
 translates single lines has one layout, a process that translates files has the other, and a server may have both.
 
 The first column of a matrix is the bias, which is multiplied by ones. That saves a pass over the results.
+
+Threads that have nothing else to do may help with the blocks of a large matrix, see `helped_by`. Each block is one
+product as before, so the results are equal to the bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +40,23 @@ ALIGNMENT = 16
 """Columns are cut at multiples of a vector register's float32 numbers."""
 PATIENCE = 100
 """Number of products with the slower layout before the other one is made."""
+SHARE = 1_000_000
+"""Elements of a matrix for each thread. To wake a thread takes as long as a product with a tenth of them."""
+
+PORTIONS = 2
+"""Parts of a shared product for each thread. With more parts, threads wait for Python more often."""
+
+_helpers: contextvars.ContextVar[tuple[Executor, int] | None] = contextvars.ContextVar("helpers", default=None)
+
+
+@contextlib.contextmanager
+def helped_by(executor: Executor, count: int) -> Iterator[None]:
+    """Return a context in which up to `count` threads of `executor` help with the products of few rows."""
+    token = _helpers.set((executor, count))
+    try:
+        yield
+    finally:
+        _helpers.reset(token)
 
 
 class MatrixProduct:
@@ -59,7 +83,7 @@ class MatrixProduct:
         self._readers = readers
         self._bias = bias
         self._whole: Array | None = None  # [O, 1 + I]
-        self._blocks: list[Array] | None = None  # [1 + I, C] each
+        self._blocks: _Blocks | None = None
         self._slower = 0
 
     def __call__(self, *inputs: Array, out: Array | None = None) -> Array:
@@ -108,34 +132,76 @@ def linear(weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool
     )
 
 
-def _cut(parts: list[Array], release: Callable[[], None]) -> list[Array]:
-    """Return the columns of parts [O, I'], which are concatenated, in blocks [1 + I, C].
+class _Blocks(NamedTuple):
+    """A matrix in blocks of columns."""
+
+    stack: Array
+    """Blocks of equal size [N, 1 + I, C]."""
+    rest: Array
+    """The last columns, fewer than C [1 + I, C'']."""
+
+
+def _cut(parts: list[Array], release: Callable[[], None]) -> _Blocks:
+    """Return the columns of parts [O, I'], which are concatenated, in blocks.
 
     `release` is called after each block, so that no more than a block is in memory twice.
     """
     outputs, size = len(parts[0]), sum(part.shape[1] for part in parts)
     count = -(-outputs // max(ALIGNMENT, SMALL_PRODUCT // (TYPICAL_ROWS * size)))
     width = -(-outputs // count // ALIGNMENT) * ALIGNMENT
-    blocks = []
-    for start in range(0, outputs, width):
-        columns = [part[start : start + width] for part in parts]  # [C, I'] each
-        block = np.empty((size, len(columns[0])), columns[0].dtype)
-        np.concatenate([part.T for part in columns], axis=0, out=block)
-        blocks.append(block)
+    whole = outputs // width
+    stack = np.empty((whole, size, width), parts[0].dtype)
+    rest = np.empty((size, outputs - whole * width), parts[0].dtype)
+    for start, block in zip(range(0, outputs, width), [*stack, rest], strict=False):
+        np.concatenate([part[start : start + width].T for part in parts], axis=0, out=block)
         release()
-    return blocks
+    return _Blocks(stack, rest)
 
 
-def _multiply_blocks(rows: Array, blocks: list[Array], out: Array) -> None:
+def _multiply_blocks(rows: Array, blocks: _Blocks, out: Array) -> None:
     """Multiply `rows` [R, 1 + I] with each block, in small products if there are few rows."""
     count, size = rows.shape
-    most = out.shape[1]
+    number, _, width = blocks.stack.shape
+    most = width
     if 1 < count <= FEW_ROWS:
         most = max(ALIGNMENT, SMALL_PRODUCT // (count * size) // ALIGNMENT * ALIGNMENT)
-    start = 0
-    for block in blocks:
-        for first in range(0, block.shape[1], most):
-            columns = block[:, first : first + most]  # [1 + I, C']
-            stop = start + columns.shape[1]
-            np.matmul(rows, columns, out=out[:, start:stop])
-            start = stop
+    covered = out[:, : number * width].reshape(count, number, width).transpose(1, 0, 2)  # [N, R, C], a view
+    helpers = _helpers.get()
+    threads = 1 if helpers is None or count > FEW_ROWS else min(helpers[1] + 1, blocks.stack.size // SHARE)
+    at_once = max(1, number if threads <= 1 else -(-number // (PORTIONS * threads)))
+    products = [
+        (
+            blocks.stack[start : start + at_once, :, first : first + most],
+            covered[start : start + at_once, :, first : first + most],
+        )
+        for first in range(0, width, most)
+        for start in range(0, number, at_once)
+    ]  # [N', 1 + I, C'] and [N', R, C'] each
+    rest = out[:, number * width :]  # [R, C']
+    products += [
+        (blocks.rest[:, first : first + most], rest[:, first : first + most]) for first in range(0, rest.shape[1], most)
+    ]
+    if helpers is None or threads <= 1:
+        _multiply(rows, iter(products))
+    else:
+        _multiply_together(rows, iter(products), helpers[0], threads - 1)
+
+
+def _multiply(rows: Array, products: Iterator[tuple[Array, Array]]) -> None:
+    """Write the product of `rows` [R, 1 + I] with each matrix [..., 1 + I, C'] to the array beside it [..., R, C']."""
+    for columns, part in products:
+        np.matmul(rows, columns, out=part)
+
+
+def _multiply_together(rows: Array, products: Iterator[tuple[Array, Array]], executor: Executor, helpers: int) -> None:
+    """Share products among threads. Each takes the next one, so that nobody waits for a thread that is not awake."""
+    helping = [
+        executor.submit(contextvars.copy_context().run, _multiply, rows, products)  # the context has numpy's settings
+        for _ in range(helpers)
+    ]
+    try:
+        _multiply(rows, products)
+    finally:
+        for future in helping:
+            if not future.cancel():
+                future.result()

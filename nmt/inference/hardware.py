@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from nmt.arrays import Array
 from nmt.config.schema import DecodingConfig
 from nmt.cores import BLAS_THREADS, available_threads
+from nmt.engine.products import helped_by
 from nmt.errors import UsageError
 from nmt.log import logger
 
@@ -45,6 +47,9 @@ class Hardware(Protocol):
     def computing(self) -> contextlib.AbstractContextManager[Any]:
         """Return a context in which networks compute."""
 
+    def helping(self) -> contextlib.AbstractContextManager[Any]:
+        """Return a context for one batch alone, in which idle threads help the thread that computes it."""
+
     def free_memory(self) -> None:
         """Free memory that is kept for later, after memory ran out."""
 
@@ -55,6 +60,7 @@ class Processor:
     def __init__(self, threads: int | None = None) -> None:
         """Take the number of threads. None: see `available_threads`."""
         self.workers = threads or available_threads()
+        self._executor: ThreadPoolExecutor | None = None
 
     def array(self, values: NDArray[Any]) -> Array:
         """Return `values` unchanged."""
@@ -64,6 +70,17 @@ class Processor:
     def computing(self) -> Iterator[None]:
         """Return a context in which matrix products use one thread, and infinities cause no warnings."""
         with _SINGLE_THREADED_PRODUCTS, np.errstate(divide="ignore", invalid="ignore"):
+            yield
+
+    @contextlib.contextmanager
+    def helping(self) -> Iterator[None]:
+        """Return a context in which the other workers help with large matrix products of few rows."""
+        if self.workers == 1:
+            yield
+            return
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self.workers - 1, "nmt-helper")
+        with helped_by(self._executor, self.workers - 1):
             yield
 
     def free_memory(self) -> None:
@@ -92,6 +109,10 @@ class TorchHardware:
     def array(self, values: NDArray[Any]) -> Array:
         """Return `values` on the device."""
         return sys.modules["torch"].from_numpy(values).to(self.device)
+
+    def helping(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context without effect."""
+        return contextlib.nullcontext()
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:

@@ -25,7 +25,8 @@ def run_in_batches(
 ) -> list[ResultT]:
     """Return the result of each item. On a processor, as many batches run at once as there are threads.
 
-    The products of decoding are small: two threads that share a product wait for each other most of the time.
+    The products of decoding are small: two threads that share a product wait for each other much of the time. So they
+    share the products of a single batch alone.
 
     Args:
         items: Any number.
@@ -45,7 +46,11 @@ def run_in_batches(
     def run(batch: Sequence[ItemT]) -> list[ResultT]:
         return halve_on_oom(work, batch, hardware=hardware, explain=explain)
 
-    rows = list(map(run, batches)) if workers == 1 else _map_in_threads(run, batches, workers)
+    if len(batches) == 1:
+        with hardware.helping():
+            rows = [run(batches[0])]
+    else:
+        rows = list(map(run, batches)) if workers == 1 else _map_in_threads(run, batches, workers)
     results = {
         index: result
         for batch, row in zip(indices, rows, strict=True)

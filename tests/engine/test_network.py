@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from model_options import (
 from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
 from nmt.data.special_tokens import EOS
-from nmt.engine import InferenceNetwork
+from nmt.engine import InferenceNetwork, products
 from nmt.engine.products import linear
 from nmt.engine.weights import Weights
 from nmt.errors import CheckpointError
@@ -227,6 +229,29 @@ def test_a_product_is_the_same_in_both_layouts(monkeypatch: pytest.MonkeyPatch) 
         for rows_of_input in [rows_of_input for rows_of_input in order for _ in range(5)] + order:
             found = product(inputs[:rows_of_input])
             np.testing.assert_allclose(found, inputs[:rows_of_input] @ weight.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows_of_input", [1, 5, 16])
+@pytest.mark.parametrize("outputs", [16, 999, 1024])
+def test_a_product_with_helpers_is_equal_to_the_bit(
+    monkeypatch: pytest.MonkeyPatch, rows_of_input: int, outputs: int
+) -> None:
+    monkeypatch.setattr(products, "SMALL_PRODUCT", 20_000)
+    monkeypatch.setattr(products, "SHARE", 1000)
+    random = np.random.default_rng(outputs)
+    tensors = {"w.weight": random.normal(size=(outputs, 60)).astype(np.float32)}
+    product = linear(Weights(tensors), "w", outputs, 60)
+    inputs = random.normal(size=(rows_of_input, 60)).astype(np.float32)
+    alone = product(inputs)
+    np.testing.assert_allclose(alone, inputs @ tensors["w.weight"].T, atol=1e-4)
+    with ThreadPoolExecutor(3) as pool, products.helped_by(pool, 3):
+        for _ in range(20):
+            np.testing.assert_array_equal(product(inputs), alone)
+    with ThreadPoolExecutor(1) as pool, products.helped_by(pool, 1):  # a helper that never gets to it
+        blocked = threading.Event()
+        pool.submit(blocked.wait)
+        np.testing.assert_array_equal(product(inputs), alone)
+        blocked.set()
 
 
 def test_additive_scores_in_chunks_are_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:

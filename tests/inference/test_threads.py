@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import nmt
 from nmt.cores import BLAS_THREADS
-from nmt.engine import InferenceNetwork
+from nmt.engine import InferenceNetwork, products
 from tests.tiny_translator import save_tiny_model
 
 PROGRAM = 2
@@ -43,3 +43,26 @@ def test_a_sentence_is_translated_by_the_caller_with_single_threaded_products(
         assert blas_threads() == program
     assert seen
     assert all(thread is threading.current_thread() and pools == {1} for thread, pools in seen)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_help_a_sentence_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    save_tiny_model(tmp_path / "model.safetensors")
+    line = "the dog sees the red house ."
+    (expected,) = nmt.load(tmp_path / "model.safetensors", device="cpu", threads=1).translate([line])
+    monkeypatch.setattr(products, "SHARE", 1)
+    helped = threading.Event()
+    multiply = products._multiply
+
+    def observed(*args: Any) -> None:
+        if threading.current_thread().name.startswith("nmt-helper"):
+            helped.set()
+        elif threads > 1:
+            helped.wait(60)
+        multiply(*args)
+
+    monkeypatch.setattr(products, "_multiply", observed)
+    found = nmt.load(tmp_path / "model.safetensors", device="cpu", threads=threads).translate(line)
+    assert helped.is_set() == (threads > 1)
+    assert found.text == expected.text
+    assert found.hypotheses == expected.hypotheses
