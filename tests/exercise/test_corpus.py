@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from exercise.corpus import make_corpus
-from exercise.generator import LENGTHS, Generator, Pair
+from exercise.generator import LENGTHS, Generator, Pair, _range
 from exercise.sampling.dice import Dice
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_every_english_sentence_has_one_translation():
     """The same words never have two translations: what varies in German is decided by the English."""
     generator = Generator(seed=1)
     seen: dict[str, str] = {}
-    every = [pair for length, pair in (generator._pair(3, 5) for _ in range(3000)) if length]
+    every = [pair for pair in (generator._pair(3, 5) for _ in range(3000)) if pair]
     for pair in every:
         assert seen.setdefault(pair.english, pair.german) == pair.german
     assert len(every) - len(seen) > 20
@@ -294,7 +294,9 @@ def test_the_script_works_from_anywhere_and_in_a_path_with_spaces(tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_further_training_text_leaves_the_other_parts_as_they_are(tmp_path):
+@pytest.mark.parametrize("worth_a_process", [1, 1000])
+def test_further_training_text_leaves_the_other_parts_as_they_are(tmp_path, monkeypatch, worth_a_process):
+    monkeypatch.setattr("exercise.corpus.WORTH_A_PROCESS", worth_a_process)
     sizes = {"train": 30, "valid": 5, "test": 5}
     make_corpus(folder=tmp_path / "small", seed=1, sizes=sizes)
     make_corpus(folder=tmp_path / "large", seed=1, sizes={**sizes, "more": 30})
@@ -304,6 +306,30 @@ def test_further_training_text_leaves_the_other_parts_as_they_are(tmp_path):
             assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "large" / name).read_bytes()
     texts = [line for split in (*sizes, "more") for line in read(tmp_path / "large", f"{split}.en")]
     assert len(set(texts)) == len(texts) == 70
+
+
+def test_a_second_process_generates_the_same_text(tmp_path, monkeypatch):
+    sizes = {"train": 400, "valid": 5, "test": 5, "more": 400}
+    texts = []
+    for worth_a_process in (1, 1000):
+        monkeypatch.setattr("exercise.corpus.WORTH_A_PROCESS", worth_a_process)
+        make_corpus(folder=tmp_path / str(worth_a_process), seed=1, sizes=sizes)
+        texts.append([(tmp_path / str(worth_a_process) / name).read_bytes() for name in FILES])
+    assert texts[0] == texts[1]
+    every = [line for split in sizes for line in read(tmp_path / "1", f"{split}.en")]
+    assert len(set(every)) == len(every) == sum(sizes.values())
+
+
+def test_a_pair_with_a_sentence_of_another_generator_is_replaced():
+    first, second = Generator(seed=1), Generator(seed=1)
+    pairs = first.pairs(300)
+    taken = {pair.english for pair in pairs[:100]} | {pair.german for pair in pairs[100:150]}
+    others = second.without(taken, second.pairs(300))
+    assert len(others) == len({pair.english for pair in others}) == 300
+    assert not taken & {side for pair in others for side in (pair.english, pair.german)}
+    assert set(pairs[150:]) <= set(others)
+    lengths = [sorted(_range(pair) for pair in some) for some in (pairs, others)]
+    assert lengths[0] == lengths[1]
 
 
 @pytest.mark.slow  # generates 21,000 pairs

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import multiprocessing
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,10 @@ from exercise.generator import Generator, Pair, constructions
 
 NOTE = "corpus.json"
 SIDES = ("en", "de", "align")
+FURTHER = "more"
+"""The split that is generated beside the others, which stay as they are whether it exists or not."""
+WORTH_A_PROCESS = 2000
+"""From so many pairs on, a second process takes less time than it needs to start."""
 
 
 def make_corpus(*, folder: Path, seed: int, sizes: Mapping[str, int]) -> bool:
@@ -35,8 +42,7 @@ def make_corpus(*, folder: Path, seed: int, sizes: Mapping[str, int]) -> bool:
     recipe = {"seed": seed, "sizes": dict(sizes), "grammar": _grammar_fingerprint()}
     if _is_up_to_date(folder, recipe):
         return False
-    generator = Generator(seed=seed)
-    splits = {name: generator.pairs(size) for name, size in sizes.items()}
+    splits = _splits(seed, sizes)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / NOTE).unlink(missing_ok=True)  # until all is written, nothing here is up to date
     checksums = {}
@@ -52,6 +58,41 @@ def make_corpus(*, folder: Path, seed: int, sizes: Mapping[str, int]) -> bool:
     }
     _write(folder / NOTE, json.dumps(note, indent=2, ensure_ascii=False).splitlines())
     return True
+
+
+def _splits(seed: int, sizes: Mapping[str, int]) -> dict[str, list[Pair]]:
+    """The pairs of each split. `FURTHER` has a generator of its own, in a process of its own if it is large."""
+    generator = Generator(seed=seed)
+    further = sizes.get(FURTHER, 0)
+    if further < WORTH_A_PROCESS:
+        splits = {name: generator.pairs(size) for name, size in sizes.items() if name != FURTHER}
+        if further:
+            other = Generator(seed=f"{seed} {FURTHER}")
+            splits[FURTHER] = other.without(_sentences(splits), other.pairs(further))
+        return splits
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_generate_further, args=(theirs, seed, further), daemon=True)
+    process.start()
+    theirs.close()  # so that a process that dies is the end of the pipe
+    splits = {name: generator.pairs(size) for name, size in sizes.items() if name != FURTHER}
+    ours.send(_sentences(splits))
+    splits[FURTHER] = ours.recv()
+    process.join()
+    return splits
+
+
+def _generate_further(connection: Connection, seed: int, count: int) -> None:
+    """Send `count` pairs, without the sentences that are received when the first are ready."""
+    with contextlib.suppress(KeyboardInterrupt):  # the other process says so
+        generator = Generator(seed=f"{seed} {FURTHER}")
+        pairs = generator.pairs(count)
+        connection.send(generator.without(connection.recv(), pairs))
+
+
+def _sentences(splits: Mapping[str, Sequence[Pair]]) -> set[str]:
+    """All sentences of both languages."""
+    return {sentence for pairs in splits.values() for pair in pairs for sentence in (pair.english, pair.german)}
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exercise.grammar.words import alignment, line
@@ -41,7 +41,7 @@ class Generator:
         seed: Pairs are the same for the same seed.
     """
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int | str) -> None:
         self._dice = Dice(seed=seed)
         self._sentences = SentenceSampler(dice=self._dice)
         self._seen: set[str] = set()
@@ -50,28 +50,41 @@ class Generator:
         """The next `count` pairs: of each length a share as in `LENGTHS`, in random order."""
         wanted = [round(share * count) for _, share in LENGTHS]
         wanted[0] += count - sum(wanted)
-        pairs: list[Pair] = []
-        for index in reversed(range(len(LENGTHS))):  # what turns out shorter than planned is still of use
-            while wanted[index] > 0:
-                length, pair = self._pair(*LENGTHS[index][0])
-                fitting = next((i for i, ((low, high), _) in enumerate(LENGTHS) if low <= length <= high), None)
-                if fitting is not None and wanted[fitting] > 0 and self._is_new(pair):
-                    wanted[fitting] -= 1
-                    pairs.append(pair)
+        pairs = self._generate(wanted)
         self._dice.shuffle(pairs)
         return pairs
 
-    def _pair(self, low: int, high: int) -> tuple[int, Pair]:
-        """A pair of very roughly `low` to `high` English words, and how many it has; 0 if German is out of range."""
+    def without(self, taken: set[str], pairs: Sequence[Pair]) -> list[Pair]:
+        """Pairs of this generator again, with a new pair of like length for each that has a taken sentence."""
+        kept = [pair for pair in pairs if pair.english not in taken and pair.german not in taken]
+        counts, left = _counts(pairs), _counts(kept)
+        self._seen |= taken
+        pairs = kept + self._generate([counts[index] - left[index] for index in range(len(LENGTHS))])
+        self._dice.shuffle(pairs)
+        return pairs
+
+    def _generate(self, wanted: list[int]) -> list[Pair]:
+        """As many pairs as wanted of each range of `LENGTHS`, the long ones first."""
+        pairs: list[Pair] = []
+        for index in reversed(range(len(LENGTHS))):  # what turns out shorter than planned is still of use
+            while wanted[index] > 0:
+                pair = self._pair(*LENGTHS[index][0])
+                fitting = None if pair is None else _range(pair)
+                if pair is not None and fitting is not None and wanted[fitting] > 0 and self._is_new(pair):
+                    wanted[fitting] -= 1
+                    pairs.append(pair)
+        return pairs
+
+    def _pair(self, low: int, high: int) -> Pair | None:
+        """A pair of very roughly `low` to `high` English words; none if German is out of range."""
         self._dice.notes.clear()
         room = self._dice.between(low, high)
         room += room // 6 if room > 30 else 0  # long sentences come out shorter than asked for
         sentence, end = self._sentences.sentence(room)
         english, german = line(sentence.english, end), line(sentence.german.words, end)
-        links = tuple(alignment(english, german))
-        fits = SHORTEST <= len(german.tokens) <= LONGEST
-        pair = Pair(english.text, german.text, links, frozenset(self._dice.notes))
-        return len(english.tokens) if fits else 0, pair
+        if not SHORTEST <= len(german.tokens) <= LONGEST:
+            return None
+        return Pair(english.text, german.text, tuple(alignment(english, german)), frozenset(self._dice.notes))
 
     def _is_new(self, pair: Pair) -> bool:
         """Whether neither side was given before; from now on it was."""
@@ -79,6 +92,17 @@ class Generator:
             return False
         self._seen.update((pair.english, pair.german))
         return True
+
+
+def _range(pair: Pair) -> int | None:
+    """The index in `LENGTHS` of the length of a pair."""
+    length = pair.english.count(" ") + 1
+    return next((index for index, ((low, high), _) in enumerate(LENGTHS) if low <= length <= high), None)
+
+
+def _counts(pairs: Iterable[Pair]) -> Counter[int | None]:
+    """The number of pairs of each range of `LENGTHS`."""
+    return Counter(map(_range, pairs))
 
 
 def constructions(pairs: Sequence[Pair]) -> dict[str, int]:

@@ -16,7 +16,7 @@ class Dice:
         notes: The names of the constructions that were chosen since `notes` was last emptied.
     """
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int | str) -> None:
         self._random = random.Random(seed)
         self.notes: set[str] = set()
 
