@@ -72,8 +72,10 @@ def _strip(section: dict[str, Any], path: KeyPath) -> None:
             for index, item in enumerate(value):
                 if isinstance(item, dict):
                     _strip(item, (*inner, index))
-        elif value is not None and (option := find(inner)) is not None and option.path is not None:
-            section[key] = last_part(value)
+        elif isinstance(value, str) and last_part(value) != value:
+            option = find(inner)
+            if option is not None and option.path is not None:
+                section[key] = last_part(value)
     if before[0] != before[1] and section.get("source") == section.get("target") is not None:
         section |= {side: f"{side}/{section[side]}" for side in ("source", "target")}
 

@@ -30,24 +30,38 @@ class Option:
         nullable: whether `null` is allowed.
         bounds: the limits of a number, in words: "of at least 1".
         item: of a list: the option of its items.
-        doc: the documentation, on one line.
-        summary: its first paragraph, on one line: the help on the command line.
         required: whether the key has no default.
         default: the default, if there is one.
         command_line: how the option appears on the command line, for options that do.
         path: how a path is used, for options that are paths.
+        place: the section and the key of the option, if it has a key.
     """
 
     kind: Any
     nullable: bool
     bounds: str
     item: Option | None
-    doc: str
-    summary: str
     required: bool
     default: Any
     command_line: CommandLine | None = None
     path: Literal["input", "output"] | None = None
+    place: tuple[type[Section], str] | None = None
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The paragraphs of the documentation, each on one line."""
+        text = docstrings(self.place[0]).get(self.place[1], "") if self.place else ""
+        return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+    @property
+    def doc(self) -> str:
+        """The documentation, on one line."""
+        return " ".join(self.paragraphs)
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the documentation, on one line: the help on the command line."""
+        return self.paragraphs[0]
 
     @property
     def section(self) -> type[Section] | None:
@@ -78,8 +92,13 @@ class Option:
         return f"{name} {self.bounds}".rstrip()
 
 
-def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None, text: str = "") -> Option:
-    """Return the option of an annotation such as `Annotated[int, Field(ge=1)] | None`, documented by `text`."""
+def option(
+    annotation: Any,
+    metadata: list[Any],
+    info: FieldInfo | None = None,
+    place: tuple[type[Section], str] | None = None,
+) -> Option:
+    """Return the option of an annotation such as `Annotated[int, Field(ge=1)] | None`."""
     nullable = False
     metadata = list(metadata)
     while True:
@@ -98,12 +117,11 @@ def option(annotation: Any, metadata: list[Any], info: FieldInfo | None = None, 
         nullable=nullable,
         bounds=_bounds(metadata),
         item=option(get_args(annotation)[0], []) if origin is list else None,
-        doc=" ".join(text.split()),
-        summary=" ".join(text.partition("\n\n")[0].split()),
         required=info.is_required() if info else False,
         default=None if info is None or info.is_required() else info.default,
         command_line=next((entry for entry in metadata if isinstance(entry, CommandLine)), None),
         path=next((entry.use for entry in metadata if isinstance(entry, FilePath)), None),
+        place=place,
     )
 
 
@@ -128,11 +146,8 @@ def _bounds(metadata: list[Any]) -> str:
 @functools.cache
 def options_of(section: type[Section]) -> dict[str, Option]:
     """Return the options of a section by key."""
-    texts = docstrings(section)
-    return {
-        name: option(info.annotation, info.metadata, info, texts.get(name, ""))
-        for name, info in section.model_fields.items()
-    }
+    fields = section.model_fields
+    return {name: option(info.annotation, info.metadata, info, (section, name)) for name, info in fields.items()}
 
 
 @functools.cache
@@ -166,7 +181,7 @@ def flag(name: str, section: type[Section] = DecodingConfig) -> str:
 
 def find(path: KeyPath, root: type[Section] = WithBase) -> Option | None:
     """Return the option at a key path, or None if the schema has no such key. Items of lists are options too."""
-    current = Option(root, nullable=False, bounds="", item=None, doc="", summary="", required=True, default=None)
+    current = Option(root, nullable=False, bounds="", item=None, required=True, default=None)
     for part in path:
         following: Option | None = None
         if isinstance(part, int):

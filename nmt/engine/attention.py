@@ -48,7 +48,7 @@ class InferenceAttention:
         self._score = _make_score(weights, config, memory_size=memory_size)
         self._values = None
         if self._heads > 1:
-            self._values = linear(weights, f"{prefix}value_projection", memory_size, memory_size)
+            self._values = linear(weights, f"{prefix}value_projection", memory_size, memory_size, once=True)
         self._centers: tuple[MatrixProduct, MatrixProduct] | None = None
         if options.scope == "local_p":
             self._centers = (
@@ -175,7 +175,7 @@ class AdditiveScores:
         size = options.size or query_size
         bias = options.score == "additive"
         self._queries = linear(weights, f"{prefix}query_projection", size, query_size, bias=bias)
-        self._keys = linear(weights, f"{prefix}key_projection", size, memory_size)
+        self._keys = linear(weights, f"{prefix}key_projection", size, memory_size, once=True)
         self._coverage = weights.take(f"{prefix}coverage_vector.weight", 1, size) if options.coverage else None
         vector = weights.take(f"{prefix}vector.weight", 1, size)
         xp = weights.namespace
@@ -228,7 +228,7 @@ def _make_score(weights: Weights, config: ModelConfig, *, memory_size: int) -> D
     if options.score in ("additive", "concat"):
         return AdditiveScores(weights, config, memory_size=memory_size)
     if options.score == "general":
-        keys = linear(weights, f"{prefix}projection", query_size, memory_size)
+        keys = linear(weights, f"{prefix}projection", query_size, memory_size, once=True)
         return DotProducts(keys=keys, queries=None, scale=1.0, heads=options.heads)
     size = options.size or query_size
     compared = memory_size if options.heads == 1 else size // options.heads
@@ -237,7 +237,7 @@ def _make_score(weights: Weights, config: ModelConfig, *, memory_size: int) -> D
         return DotProducts(keys=None, queries=None, scale=scale, heads=1)
     return DotProducts(
         queries=linear(weights, f"{prefix}query_projection", size, query_size),
-        keys=linear(weights, f"{prefix}key_projection", size, memory_size),
+        keys=linear(weights, f"{prefix}key_projection", size, memory_size, once=True),
         scale=scale,
         heads=options.heads,
     )

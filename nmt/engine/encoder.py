@@ -67,6 +67,7 @@ class InferenceEncoder:
                     kind=options.cell,
                     input_size=size,
                     hidden_size=options.hidden_size,
+                    reads_all=True,
                 )
                 for name in names
             ]

@@ -211,7 +211,7 @@ class InferenceBridge:
         self._projection = None
         if self._kind.startswith("learned_"):
             size = self._layers * self._hidden_size
-            self._projection = linear(weights, "bridge.projection", size, memory_size, bias=True)
+            self._projection = linear(weights, "bridge.projection", size, memory_size, bias=True, once=True)
 
     def __call__(self, memory: SourceMemory) -> list[UnitState]:
         """Return the initial state [B, H] of each layer. A memory cell of None is zeros."""

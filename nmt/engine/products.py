@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt.arrays import Array
+from nmt.arrays import Array, namespace
 from nmt.engine.weights import Weights
 
 SMALL_PRODUCT = 1_000_000
@@ -59,6 +59,33 @@ def helped_by(executor: Executor, count: int) -> Iterator[None]:
         _helpers.reset(token)
 
 
+class RowBlock(NamedTuple):
+    """Adjacent rows of a parameter, which become the next rows of a matrix."""
+
+    start: int
+    stop: int
+    factor: float = 1.0
+    """What they are multiplied with."""
+
+
+def arrange_rows(values: Array, order: tuple[RowBlock, ...], start: int = 0, stop: int | None = None) -> Array:
+    """Return the rows from `start` to `stop` of a matrix whose rows are those of `values` [O, ...] in an order.
+
+    Without an order, the result shares memory with `values`.
+    """
+    stop = len(values) if stop is None else min(stop, len(values))
+    if not order:
+        return values[start:stop]
+    pieces, place = [], 0
+    for block in order:
+        first, last = max(start, place), min(stop, place + block.stop - block.start)
+        if first < last:
+            piece = values[first - place + block.start : last - place + block.start]
+            pieces.append(piece if block.factor == 1 else piece * block.factor)
+        place += block.stop - block.start
+    return pieces[0] if len(pieces) == 1 else namespace(values).concat(pieces, axis=0)
+
+
 class MatrixProduct:
     """W x + b, where x may be a concatenation of several inputs. Threads may share it."""
 
@@ -68,20 +95,27 @@ class MatrixProduct:
         *readers: Callable[[], Array],
         outputs: int,
         bias: Callable[[], Array] | None = None,
+        order: tuple[RowBlock, ...] = (),
+        once: bool = False,
     ) -> None:
-        """Take functions that make the parts of the matrix, which are called when it is laid out.
+        """Take functions that return the parts of the matrix, which are called when it is laid out.
 
         Args:
             weights: Where they read from.
             readers: Return the parts [O, I'] of W, float32, one for each part of the inputs.
             outputs: O.
             bias: Returns b [O], float32. None: no bias.
+            order: The order of the outputs, if it is another one than that of the parameters.
+            once: Whether there is one product for each batch. The matrix is then kept from the second batch on, so that
+                it takes no memory in a process that translates one line.
         """
         self.output_size = outputs
         self._xp = weights.namespace
         self._release = weights.release
         self._readers = readers
         self._bias = bias
+        self._order = order
+        self._keeps = not once or weights.namespace is not np
         self._whole: Array | None = None  # [O, 1 + I]
         self._blocks: _Blocks | None = None
         self._slower = 0
@@ -96,16 +130,31 @@ class MatrixProduct:
         if out is None:
             out = xp.empty((len(rows), self.output_size), dtype=rows.dtype, device=rows.device)
         if self._prefers_blocks(len(rows)):
-            if self._blocks is None:
-                self._blocks = _cut(self._parts(), self._release)
-            _multiply_blocks(rows, self._blocks, out)
+            _multiply_blocks(rows, self._in_blocks(), out)
         else:
-            if self._whole is None:
-                parts = self._parts()
-                self._whole = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)  # [O, 1 + I]
-                self._release()
-            xp.matmul(rows, self._whole.T, out=out)
+            xp.matmul(rows, self._as_whole().T, out=out)
+        self._keeps = True
         return out
+
+    def _in_blocks(self) -> _Blocks:
+        """Return the matrix in blocks."""
+        if self._blocks is not None:
+            return self._blocks
+        blocks = _cut(self._parts(), self._order, self._release)
+        if self._keeps:
+            self._blocks = blocks
+        return blocks
+
+    def _as_whole(self) -> Array:
+        """Return the matrix [O, 1 + I]."""
+        if self._whole is not None:
+            return self._whole
+        parts = [arrange_rows(part, self._order) for part in self._parts()]
+        whole = parts[0] if len(parts) == 1 else self._xp.concat(parts, axis=1)
+        if self._keeps:
+            self._whole = whole
+        self._release()
+        return whole
 
     def _prefers_blocks(self, rows: int) -> bool:
         """Return whether to use the blocks: for few rows, or if only they exist."""
@@ -117,18 +166,21 @@ class MatrixProduct:
         return few == (self._slower > PATIENCE)
 
     def _parts(self) -> list[Array]:
-        """Return the bias [O, 1], if there is one, and the parts of W [O, I']."""
+        """Return the bias [O, 1], if there is one, and the parts of W [O, I'], in the order of the parameters."""
         bias = [] if self._bias is None else [self._bias()[:, None]]
         return bias + [read() for read in self._readers]
 
 
-def linear(weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool = False) -> MatrixProduct:
-    """Return the product with the parameter `name`.weight [O, I], and with `name`.bias [O]."""
+def linear(
+    weights: Weights, name: str, outputs: int, inputs: int, *, bias: bool = False, once: bool = False
+) -> MatrixProduct:
+    """Return the product with the parameter `name`.weight [O, I], and with `name`.bias [O]; see `MatrixProduct`."""
     return MatrixProduct(
         weights,
         weights.reader(f"{name}.weight", outputs, inputs),
         outputs=outputs,
         bias=weights.reader(f"{name}.bias", outputs) if bias else None,
+        once=once,
     )
 
 
@@ -141,8 +193,8 @@ class _Blocks(NamedTuple):
     """The last columns, fewer than C [1 + I, C'']."""
 
 
-def _cut(parts: list[Array], release: Callable[[], None]) -> _Blocks:
-    """Return the columns of parts [O, I'], which are concatenated, in blocks.
+def _cut(parts: list[Array], order: tuple[RowBlock, ...], release: Callable[[], None]) -> _Blocks:
+    """Return the rows of parts [O, I'], which are concatenated, as columns in blocks.
 
     `release` is called after each block, so that no more than a block is in memory twice.
     """
@@ -153,7 +205,8 @@ def _cut(parts: list[Array], release: Callable[[], None]) -> _Blocks:
     stack = np.empty((whole, size, width), parts[0].dtype)
     rest = np.empty((size, outputs - whole * width), parts[0].dtype)
     for start, block in zip(range(0, outputs, width), [*stack, rest], strict=False):
-        np.concatenate([part[start : start + width].T for part in parts], axis=0, out=block)
+        columns = [arrange_rows(part, order, start, start + width) for part in parts]  # [C, I'] each
+        np.concatenate([part.T for part in columns], axis=0, out=block)
         release()
     return _Blocks(stack, rest)
 

@@ -7,14 +7,13 @@ sigmoid(x) = (tanh(x / 2) + 1) / 2, so one tanh computes all gates of an LSTM. T
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Protocol
 
 from nmt.arrays import Array, namespace
 from nmt.engine.memory import UnitState
-from nmt.engine.products import MatrixProduct
-from nmt.engine.weights import Weights
+from nmt.engine.products import MatrixProduct, RowBlock, arrange_rows
+from nmt.engine.weights import Reader, Weights
 
 EPSILON = 1e-5
 """Added to the variance in layer normalization."""
@@ -154,7 +153,9 @@ def _normalize(xp: object, values: Array) -> Array:
     return centered
 
 
-def make_unit(weights: Weights, prefix: str, *, kind: str, input_size: int, hidden_size: int) -> RecurrentUnit:
+def make_unit(
+    weights: Weights, prefix: str, *, kind: str, input_size: int, hidden_size: int, reads_all: bool = False
+) -> RecurrentUnit:
     """Make a unit with the parameters of a cell.
 
     Args:
@@ -163,6 +164,7 @@ def make_unit(weights: Weights, prefix: str, *, kind: str, input_size: int, hidd
         kind: "rnn", "gru", "lstm" or "layer_norm_lstm".
         input_size: I.
         hidden_size: H.
+        reads_all: Whether it multiplies the inputs of all positions at once.
     """
     size = hidden_size * {"rnn": 1, "gru": 3, "lstm": 4, "layer_norm_lstm": 4}[kind]  # G
     suffix = "" if kind == "layer_norm_lstm" else "_l0"
@@ -174,49 +176,45 @@ def make_unit(weights: Weights, prefix: str, *, kind: str, input_size: int, hidd
     def total() -> Array:
         return biases[0]() + biases[1]()
 
-    def product(*matrices: Callable[[], Array], bias: Callable[[], Array] | None) -> MatrixProduct:
-        readers = [lambda read=read: arrange(read()) for read in matrices]
-        return MatrixProduct(weights, *readers, outputs=size, bias=None if bias is None else lambda: arrange(bias()))
+    def product(*matrices: Reader, bias: Callable[[], Array] | None, once: bool = False) -> MatrixProduct:
+        return MatrixProduct(weights, *matrices, outputs=size, bias=bias, order=order, once=once)
 
+    order: tuple[RowBlock, ...] = ()
     activation: Activation
     if kind == "gru":
-        arrange = _halve_first_two
-        inputs, recurrent = product(of_inputs, bias=biases[0]), product(of_hidden, bias=biases[1])
-        return RecurrentUnit(inputs, recurrent, None, GRUActivation())
+        order = (RowBlock(0, 2 * hidden_size, 0.5), RowBlock(2 * hidden_size, size))
+        inputs = product(of_inputs, bias=biases[0], once=reads_all)
+        return RecurrentUnit(inputs, product(of_hidden, bias=biases[1]), None, GRUActivation())
     if kind == "layer_norm_lstm":
-        arrange = functools.partial(_lstm_order, halve=False)
-        gate = [_lstm_order(weights.take(f"{prefix}gate_{name}", size)) for name in ("gain", "bias")]
+        order, halved = _lstm_order(hidden_size, factor=1.0), _lstm_order(hidden_size, factor=0.5)
+        gate = [arrange_rows(weights.take(f"{prefix}gate_{name}", size), halved) for name in ("gain", "bias")]
         cell = [weights.take(f"{prefix}cell_{name}", hidden_size) for name in ("gain", "bias")]
         activation = LayerNormActivation(*gate, *cell)
     elif kind == "lstm":
-        arrange, activation = _lstm_order, LSTMActivation()
+        order, activation = _lstm_order(hidden_size, factor=0.5), LSTMActivation()
     else:
-        arrange, activation = _unchanged, TanhActivation()
+        activation = TanhActivation()
     bias = total if biases else None
     return RecurrentUnit(
-        product(of_inputs, bias=bias),
+        product(of_inputs, bias=bias, once=reads_all),
         product(of_hidden, bias=None),
         product(of_inputs, of_hidden, bias=bias),
         activation,
     )
 
 
-def _unchanged(values: Array) -> Array:
-    return values
+def _lstm_order(size: int, *, factor: float) -> tuple[RowBlock, ...]:
+    """Return the order of `LSTMActivation` for gates [4 H] in the order input, forget, new, output.
 
-
-def _halve_first_two(values: Array) -> Array:
-    """Return the gates [3 H, ...] of a GRU with halved reset and update gates."""
-    size = len(values) // 3 * 2
-    return namespace(values).concat([values[:size] * 0.5, values[size:]], axis=0)
-
-
-def _lstm_order(values: Array, *, halve: bool = True) -> Array:
-    """Return gates [4 H, ...] of the order input, forget, new, output in that of `LSTMActivation`."""
-    size = len(values) // 4
-    factor = 0.5 if halve else 1.0
-    parts = [values[: 2 * size] * factor, values[3 * size :] * factor, values[2 * size : 3 * size]]
-    return namespace(values).concat(parts, axis=0)
+    Args:
+        size: H.
+        factor: What the gates but the new one are multiplied with.
+    """
+    return (
+        RowBlock(0, 2 * size, factor),
+        RowBlock(3 * size, 4 * size, factor),
+        RowBlock(2 * size, 3 * size),
+    )
 
 
 def joint_activation(units: list[RecurrentUnit]) -> Activation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from nmt.errors import NMTError
@@ -63,6 +62,8 @@ def _map_in_threads(
     work: Callable[[Sequence[ItemT]], list[ResultT]], batches: Sequence[Sequence[ItemT]], workers: int
 ) -> list[list[ResultT]]:
     """Return the results of each batch, in order of the batches."""
+    from concurrent.futures import ThreadPoolExecutor  # a single batch needs no threads
+
     with ThreadPoolExecutor(workers, "nmt-worker") as pool:
         try:
             return list(pool.map(work, batches))

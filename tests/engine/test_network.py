@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
 from nmt.data.special_tokens import EOS
 from nmt.engine import InferenceNetwork, products
-from nmt.engine.products import linear
+from nmt.engine.products import RowBlock, arrange_rows, linear
 from nmt.engine.weights import Weights
 from nmt.errors import CheckpointError
 from nmt.model import Seq2Seq
@@ -252,6 +253,41 @@ def test_a_product_with_helpers_is_equal_to_the_bit(
         pool.submit(blocked.wait)
         np.testing.assert_array_equal(product(inputs), alone)
         blocked.set()
+
+
+@pytest.mark.parametrize("rows_of_input", [5, 40])
+def test_a_product_of_a_single_batch_takes_no_memory(rows_of_input: int) -> None:
+    """The matrix is kept from the second product on, and all products are the same."""
+    generator = np.random.default_rng(1)
+    weight = generator.standard_normal((1200, 600), dtype=np.float32)
+    inputs = generator.standard_normal((rows_of_input, 600), dtype=np.float32)
+    product = linear(Weights({"a.weight": weight, "a.bias": weight[:, 0]}), "a", 1200, 600, bias=True, once=True)
+    held, found = [], []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            found.append(product(inputs))
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[0] < weight.nbytes / 2 < weight.nbytes <= held[1]
+    assert held[2] - held[1] < weight.nbytes / 2
+    for each in found:
+        np.testing.assert_array_equal(each, found[0])
+
+
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_rows_are_arranged_in_an_order(convert: Any) -> None:
+    values = np.arange(20, dtype=np.float32).reshape(10, 2)
+    order = (RowBlock(2, 6, 0.5), RowBlock(0, 2), RowBlock(6, 10, 2.0))
+    expected = np.concatenate([values[2:6] / 2, values[:2], values[6:] * 2])
+    for start in range(11):
+        for stop in range(start + 1, 13):
+            if start < 10:
+                found = arrange_rows(convert(values), order, start, stop)
+                np.testing.assert_array_equal(np.asarray(found), expected[start:stop])
+    np.testing.assert_array_equal(np.asarray(arrange_rows(convert(values), ())), values)
+    np.testing.assert_array_equal(np.asarray(arrange_rows(convert(values[:, 0]), order)), expected[:, 0])
 
 
 def test_additive_scores_in_chunks_are_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.inference.attention_map import pharaoh
 from nmt.inference.output.moses import escape_bars
-from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.results import Hypothesis, Translation
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ _BLANK = Hypothesis("", [], [], 0.0, 0.0, [], True)
 def _json_object(
     translation: Translation, aligned: Sequence[Aligned | None], layout: Layout, tokenizers: Tokenizers
 ) -> dict[str, Any]:
+    from nmt.inference.output.quality_flags import find_flags  # the other formats have no flags
+
     fields: dict[str, Any] = {"source": translation.source, "translation": translation.text}
     fields["flags"] = find_flags(translation)
     if layout.alignment is not None:
