@@ -32,6 +32,8 @@ ALL, NOTHING = 0, -1
 """Values of the input `count` in place of a number of continuations: all log-probabilities, or no result."""
 BLOCKS = 32
 """Size of a block of the search. The output layer has a multiple of it; the last pieces are never generated."""
+COLUMNS, OWN_LOGITS = "columns", "own_logits"
+"""Input and output of the output layer: columns of the logits for each row, and the logits in these columns."""
 BEST = ["best_log_probs", "best_rows", "best_pieces", "eos"]
 
 
@@ -165,16 +167,31 @@ class OnnxOutputLayer:
         (logits,) = self._run(["logits"], outputs, NOTHING)
         return np.asarray(logits[:, : self._size])
 
+    def own_logits(self, outputs: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Return the logits in `columns` [R, W] of inputs [R, O]. None: the graph of an earlier export cannot."""
+        if OWN_LOGITS not in self._session.outputs:
+            return None
+        (logits,) = self._run([OWN_LOGITS], outputs, NOTHING, columns)
+        return np.asarray(logits)
+
     def log_probs(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-probabilities [R, U] of inputs of the output layer [R, O]."""
         (log_probs,) = self._run(["log_probs"], outputs, ALL)
         return np.asarray(log_probs[:, : self._size])
 
-    def _run(self, names: list[str], outputs: NDArray[np.float32], count: int) -> list[Any]:
+    def _run(
+        self,
+        names: list[str],
+        outputs: NDArray[np.float32],
+        count: int,
+        columns: NDArray[np.int64] | None = None,
+    ) -> list[Any]:
+        if columns is None:
+            columns = np.zeros((len(outputs), 0), np.int64)
         # The graphs of earlier exports can find the best continuations, for which they have a mask and totals.
         mask, totals = np.zeros((1, 1), np.float32), np.zeros((1, len(outputs)), np.float32)
         given: dict[str, Array] = {"outputs": outputs, "count": np.array([count]), "mask": mask, "totals": totals}
-        return self._session.run(names, self._arrays | given)
+        return self._session.run(names, self._arrays | given | {COLUMNS: columns})
 
 
 class _Session:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import ModelConfig
 from nmt.data.special_tokens import EOS
-from nmt.engine.onnx_runtime import ALL, BLOCKS, MEMORY, NOTHING, piece_axis
+from nmt.engine.onnx_runtime import ALL, BLOCKS, COLUMNS, MEMORY, NOTHING, OWN_LOGITS, piece_axis
 from nmt.engine.units import EPSILON
 from nmt.export.onnx_graph import RUNTIME_DOMAIN, Graph, Value
 
@@ -343,6 +343,8 @@ class NetworkExporter:
             part.bound = bound
         logits = self._product(graph, parts, arrays, None)  # [R, U]
         graph.output(logits, "logits", "float32", "rows", "pieces")
+        columns = graph.input(COLUMNS, "int64", "rows", "own_pieces")
+        graph.output(logits.apply("GatherElements", columns, axis=1), OWN_LOGITS, "float32", "rows", "own_pieces")
         every, nothing = (Graph(f"{graph.name}_{name}", outer=graph) for name in ("all", "nothing"))
         _write_case(every, {"log_probs": every.outside(logits).apply("LogSoftmax", axis=1)}, ["log_probs"])
         _write_case(nothing, {}, ["log_probs"])

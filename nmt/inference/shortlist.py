@@ -29,7 +29,8 @@ from nmt.arrays import Array, gather, log_softmax, namespace, to_host
 from nmt.config.schema import ShortlistConfig
 from nmt.data.shortlist_table import ShortlistTable
 from nmt.data.special_tokens import EOS, PAD
-from nmt.engine.network import best_continuations
+from nmt.engine.network import OutputProduct, best_continuations
+from nmt.engine.onnx_runtime import OnnxOutputLayer
 from nmt.errors import DataError, UsageError
 from nmt.inference.hardware import Hardware
 from nmt.inference.model_file import ModelFile, save_model
@@ -53,13 +54,20 @@ class OwnTokens(NamedTuple):
         """Return the pieces of the sentences `rows` (indices [B'])."""
         return OwnTokens(self.columns.take(rows, axis=0), self.padding.take(rows, axis=0))
 
-    def logits(self, every: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits of each sentence's own pieces [R, W], given those of all pieces [R, U]."""
-        rows, width = every.shape
-        starts = np.arange(0, rows * width, width).reshape(len(self.columns), -1, 1)  # [B, K, 1]
-        logits = every.reshape(-1).take(starts + self.columns[:, np.newaxis])  # [B, K, W]
-        logits += self.padding[:, np.newaxis]
-        return logits.reshape(rows, -1)
+    def logits(self, output: OutputProduct, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of each sentence's own pieces [R, W], given the inputs of the output layer [R, O]."""
+        rows, width = len(states), self.columns.shape[1]
+        times = rows // len(self.columns)  # K
+        logits = None
+        if isinstance(output, OnnxOutputLayer):
+            logits = output.own_logits(states, self.columns if times == 1 else self.columns.repeat(times, axis=0))
+        if logits is None:
+            every = output(states)  # [R, U]
+            starts = np.arange(0, every.size, every.shape[1]).reshape(-1, times, 1)  # [B, K, 1]
+            logits = every.reshape(-1).take(starts + self.columns[:, np.newaxis])  # [B, K, W]
+        by_sentence = logits.reshape(-1, times, width)  # [B, K, W]
+        by_sentence += self.padding[:, np.newaxis]
+        return by_sentence.reshape(rows, width)
 
     @staticmethod
     def of(mask: NDArray[np.float32]) -> OwnTokens | None:
@@ -200,23 +208,21 @@ class ShortlistedModel:
 
     def step(self, ids: Array, state: Any, memory: ShortlistMemory) -> ShortlistOutput:
         """Feed one piece to each row, as indices [R]; the log-probabilities [R, U] are by index too."""
-        logits, state, weights = self._logits(ids, state, memory)
-        return ShortlistOutput(log_softmax(_masked(logits, memory)), state, weights)
+        outputs, state, weights = self._decode(ids, state, memory)
+        return ShortlistOutput(log_softmax(_masked(self._output(outputs), memory)), state, weights)
 
     def step_top_k(self, ids: Array, state: Any, memory: ShortlistMemory, totals: Array, count: int) -> TopKOutput[Any]:
         """Feed one piece to each row, and return the best continuations of each sentence; see `TopKModel`."""
-        logits, state, _ = self._logits(ids, state, memory)
+        outputs, state, _ = self._decode(ids, state, memory)
         if memory.own is None:
-            return best_continuations(_masked(logits, memory), state, totals, count)
-        found = best_continuations(memory.own.logits(logits), state, totals, count)
+            return best_continuations(_masked(self._output(outputs), memory), state, totals, count)
+        found = best_continuations(memory.own.logits(self._output, outputs), state, totals, count)
         pieces = gather(memory.own.columns, found.continuations.pieces)  # [B, C]
         return dataclasses.replace(found, continuations=found.continuations._replace(pieces=pieces))
 
-    def _logits(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
-        """Return the logits [R, U] without the mask, the state, and weights [R, S]."""
-        pieces = namespace(memory.mask).take(self._ids, ids, axis=0)  # [R]
-        outputs, state, weights = self._network.decode(pieces, state, memory.memory)
-        return self._output(outputs), state, weights
+    def _decode(self, ids: Array, state: Any, memory: ShortlistMemory) -> tuple[Array, Any, Array | None]:
+        """Return the inputs of the output layer [R, O], the state, and weights [R, S]."""
+        return self._network.decode(namespace(memory.mask).take(self._ids, ids, axis=0), state, memory.memory)
 
 
 def _masked(logits: Array, memory: ShortlistMemory) -> Array:

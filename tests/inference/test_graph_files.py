@@ -11,6 +11,7 @@ import pytest
 
 import nmt
 from nmt.data.shortlist_table import ShortlistTable
+from nmt.engine.onnx_runtime import OnnxOutputLayer
 from nmt.errors import CheckpointError, NMTError, UsageError
 from nmt.inference.attention import AttentionExtractor
 from nmt.inference.find_model import find_model
@@ -137,6 +138,19 @@ def test_8_bits_do_not_depend_on_the_batch(models: dict[str, ModelFile], shortli
     for one, other in zip(together, alone, strict=True):
         assert one.text == other.text
         np.testing.assert_allclose(one.hypotheses[0].score, other.hypotheses[0].score, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+@pytest.mark.parametrize("batch_sentences", [1, 64])
+def test_graphs_of_earlier_exports_find_the_same_with_a_shortlist(
+    models: dict[str, ModelFile], monkeypatch: pytest.MonkeyPatch, beam_size: int, batch_sentences: int
+) -> None:
+    options = {"shortlist": True, "beam_size": beam_size, "batch_sentences": batch_sentences}
+    found = translations([models["int8"]], LINES, **options)
+    monkeypatch.setattr(OnnxOutputLayer, "own_logits", lambda *_: None)
+    for one, other in zip(translations([models["int8"]], LINES, **options), found, strict=True):
+        assert one.text == other.text
+        assert one.hypotheses[0].score == other.hypotheses[0].score
 
 
 def test_the_folder_is_loaded_by_name_and_translates_in_several_threads(models: dict[str, ModelFile]) -> None:
