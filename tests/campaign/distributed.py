@@ -42,6 +42,7 @@ OPTIONS = (
     "tokenizer.sampling=0.1",
     "data.concatenation.ratio=0.2",
 )
+SHOWN_TRIALS = 10
 REACHED = Path("reached")
 RELATIVE = 1e-5
 """Difference of weights that another number of processes may make."""
@@ -222,6 +223,8 @@ def campaign(work: Path, *, count: int, start: int, seed: int, minutes: float, s
         if trial.problems:
             failures.append(trial)
             show(f"FAILED {trial.number}: {trial}: " + "; ".join(trial.problems))
+        if counts["trials"] % SHOWN_TRIALS == 0:
+            show(f"{counts['trials']} trials, {len(failures)} failures. --start {trial.number + 1} continues")
     show(str(dict(counts)))
     if seconds:
         show(f"ended after {max(seconds):.1f} s at most, {statistics.median(seconds):.1f} s in the median")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +25,17 @@ from benchmark.corpora import repeated
 from benchmark.gpu import measure_gpu
 from benchmark.growth import fit
 from benchmark.options import Options
+from benchmark.processes import python
 from benchmark.report import tables
-from benchmark.scaling import Setting, measure_scaling
+from benchmark.scaling import Setting, exchanged_bytes, measure_scaling
 from benchmark.shapes import Shape, configuration, network
 from benchmark.synthetic import draw_pairs, even_batch, sentences
 from benchmark.textbook import TextbookModel
 from benchmark.textbook_search import beam_search
 from benchmark.trainees import TEXTBOOK, Variant
 from benchmark.training_parts import PARTS, PartTimer
-from cli_tools import untouched_logging
+from benchmark.workers import measure_workers
+from cli_tools import ROOT, untouched_logging
 from nmt.data.batch import Batch, pad
 from nmt.errors import NMTError
 from nmt.model import Seq2Seq
@@ -222,12 +225,48 @@ def test_a_gpu_is_measured_and_required() -> None:
     assert "Search in bf16" in "\n".join(tables(result))
 
 
-def test_measures_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measures_two_processes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("benchmark.scaling.settings", lambda device: [Setting(2, 1)])
     options = Options(parts=("scaling",), shapes=("S",), rounds=1, seed=1, device="cpu", quick=True, full=False)
     (row,) = measure_scaling(options, torch.device("cpu"))
     assert (row["shape"], row["processes"], row["threads"], row["over_first"]) == ("S", 2, 1, 1.0)
     assert row["target_tokens_per_second"] > 0
+    assert row["sent_mb_per_update"] > 0
+    assert "S: 2 x 1 threads, " in capsys.readouterr().err  # at once, before the other settings
+
+
+def test_the_guide_has_the_computed_cost_of_communication() -> None:
+    assert exchanged_bytes(1000, 1) == 0
+    assert exchanged_bytes(1000, 2) == 4000  # half of the gradients go to the other process, and half of the sums
+    text = (ROOT / "docs" / "guide" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| ([0-9]+) M \|(.*)\|\n", text)
+    assert len(rows) == 3
+    for millions, cells in rows:
+        parameters = 1_000_000 * int(millions)
+        eight, many, *times = (float(cell.split()[0]) for cell in cells.split("|"))
+        volumes = [exchanged_bytes(parameters, processes) / 1e9 for processes in (8, 64, 8)]
+        assert [eight, many] == pytest.approx(volumes[:2], rel=0.03)  # millions of parameters are rounded
+        speeds = (300, 40, 12.5)  # GB/s. The last one is that of a machine of eight, in a ring of eight machines
+        expected = [1000 * volume / speed for volume, speed in zip(volumes, speeds, strict=True)]
+        assert times == pytest.approx(expected, rel=0.03, abs=0.06)
+
+
+def test_measures_translation_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {"one": ["--threads", "1"], "two": ["--processes", "2"]}
+    monkeypatch.setattr("benchmark.workers._ways", lambda skipped: ways)
+    options = Options(parts=("workers",), shapes=("S",), rounds=1, seed=1, device="cpu", quick=True, full=False)
+    rows = measure_workers(options, [])
+    assert [row["way"] for row in rows] == ["one", "two"]
+    assert rows[0]["over_first"] == 1
+    assert_positive(rows, "seconds", "cpu_seconds", "start_seconds")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_processor_time_includes_processes_whose_parent_has_ended() -> None:
+    work = "end = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+    start = f"subprocess.Popen([sys.executable, '-S', '-c', {'import time' + chr(10) + work!r}])"
+    orphan = python("-S", "-c", f"import subprocess, sys\n{start}")
+    assert orphan.cpu_seconds >= 0.4
 
 
 def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from benchmark.scaling import measure_scaling
 from benchmark.shapes import SHAPES
 from benchmark.startup import measure_startup
 from benchmark.training import measure_training
+from benchmark.workers import measure_workers
 from nmt import log
 from nmt.errors import NMTError
 
@@ -43,6 +44,8 @@ trained model.
   scripts/benchmark --parts training --shapes S         one part, one network
   scripts/benchmark --parts training,decoding --json    as one JSON object
   scripts/benchmark --parts gpu                         a CUDA device, with a training to its end, 10 minutes
+  scripts/benchmark --parts scaling                     training in several processes, 4 minutes on two cores
+  scripts/benchmark --parts workers                     nmt translate in several processes and on Ray, 4 minutes
   scripts/benchmark --parts peers                       beside OpenNMT-py and CTranslate2, 10 minutes
   scripts/benchmark --pairs 1000000,5000000             nmt preprocess with 1 and 2 processes
   scripts/benchmark configs/multi30k-en-de.yaml training.precision=fp32
@@ -93,7 +96,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="options in place of the file's")
     parser.add_argument("--updates", type=_count, help="with CONFIG: updates to measure (60)")
     parser.add_argument(
-        "--parts", type=_list(PARTS), help=f"what to measure, of {','.join(PARTS)} (all but scaling, peers and gpu)"
+        "--parts",
+        type=_list(PARTS),
+        help=f"what to measure, of {','.join(PARTS)} (all but scaling, workers, peers, gpu)",
     )
     parser.add_argument("--shapes", type=_list(tuple(SHAPES)), help=f"which networks, of {','.join(SHAPES)} (both)")
     parser.add_argument("--rounds", type=_count, help="times that everything is measured (3)")
@@ -157,6 +162,7 @@ def measure(options: Options) -> dict[str, Any]:
         "growth": lambda: measure_growth(options, device),
         "safety": lambda: measure_safety(options),
         "scaling": lambda: measure_scaling(options, device),
+        "workers": lambda: measure_workers(options, skipped),
         "peers": lambda: measure_peers(options, skipped),
         "gpu": lambda: measure_gpu(options, device, skipped),
     }

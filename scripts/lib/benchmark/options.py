@@ -9,9 +9,10 @@ import torch
 
 from nmt.device import choose_device, keep_freed_memory, set_threads
 
-PARTS = ("training", "decoding", "startup", "preprocessing", "growth", "safety", "scaling", "peers", "gpu")
-DEFAULT_PARTS = tuple(part for part in PARTS if part not in ("scaling", "peers", "gpu"))
-"""`scaling` requires several cores or GPUs, `peers` installs other toolkits, and `gpu` requires a CUDA device."""
+PARTS = ("training", "decoding", "startup", "preprocessing", "growth", "safety", "scaling", "workers", "peers", "gpu")
+DEFAULT_PARTS = tuple(part for part in PARTS if part not in ("scaling", "workers", "peers", "gpu"))
+"""`scaling` and `workers` require several cores or GPUs, `peers` installs other toolkits, and `gpu` requires a CUDA
+device."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[str]:
         ("preprocessing", "Preprocessing"),
         ("safety", "Checksums and locks"),
         ("scaling", "Training in several processes"),
+        ("workers", "nmt translate of a folder in several processes"),
     ):
         if part in result:
             yield from section(title, result[part])

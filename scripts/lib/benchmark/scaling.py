@@ -1,6 +1,7 @@
 """How fast several processes train together: one process beside several, with all cores or GPUs, in turns.
 
-All settings make the same updates of `BATCHES` batches. `python -m benchmark.scaling` is one of the processes.
+All settings make the same updates, of a batch for each process of the largest setting. `python -m benchmark.scaling` is
+one of the processes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 
 from benchmark.clock import interleaved, medians
 from benchmark.options import Options
-from benchmark.processes import with_toolkit
+from benchmark.processes import MEGABYTE, with_toolkit
 from benchmark.shapes import configuration, network, shape_of
 from benchmark.trainees import make_data
 from nmt.cores import available_threads
@@ -30,10 +31,11 @@ from nmt.errors import NMTError
 from nmt.training.learner import Learner
 from nmt.training.ranks import Ranks, join_ranks
 
-BATCHES = 8
-"""Batches of an update, over all processes."""
-WARM_UPDATES, UPDATES, QUICK_UPDATES = 2, 12, 1
+WARM_UPDATES = 1
+SECONDS, QUICK_SECONDS = 4.0, 0.0
+"""A setting makes updates for at least so long in each round, and at least one."""
 PRECISION = "fp32"
+FLOAT_BYTES = 4
 
 
 class Setting(NamedTuple):
@@ -52,32 +54,51 @@ def settings(device: torch.device) -> list[Setting]:
     return list(dict.fromkeys([Setting(1, 1), Setting(1, cores), *several]))
 
 
+def exchanged_bytes(parameters: int, processes: int) -> float:
+    """Return the bytes that each process sends, and receives, in an update: its fp32 gradients are summed in a ring.
+
+    Each process passes on all blocks but one of `processes`, once to sum them and once to spread the sums.
+    """
+    return 2 * (processes - 1) / processes * FLOAT_BYTES * parameters
+
+
 def measure_scaling(options: Options, device: torch.device) -> list[dict[str, Any]]:
-    """Return a row for each shape and setting: target pieces a second, the median over rounds in turns."""
+    """Return a row for each shape and setting: target pieces a second, the median over rounds in turns.
+
+    Each figure is also printed on standard error when it is there.
+    """
     rows = []
-    for shape in options.shapes:
+    for name in options.shapes:
         chosen = settings(device)
-        print(f"scaling: {shape}, {len(chosen)} settings in {options.rounds} rounds", file=sys.stderr)
-        tasks = {setting: partial(_run, setting, shape, device, options) for setting in chosen}
+        batches = max(setting.processes for setting in chosen)
+        print(f"scaling: {name}, {len(chosen)} settings in {options.rounds} rounds", file=sys.stderr)
+        shape = shape_of(name, quick=options.quick)
+        with torch.device("meta"):
+            model = network(configuration(shape, seed=options.seed), shape)
+        parameters = sum(weight.numel() for weight in model.parameters())
+        tasks = {setting: partial(_run, setting, name, batches, device, options) for setting in chosen}
         speeds = medians(interleaved(tasks, rounds=options.rounds))
         rows += [
             {
-                "shape": shape,
+                "shape": name,
                 **setting._asdict(),
+                "batches_per_update": batches,
                 "target_tokens_per_second": round(speed, 1),
                 "over_first": round(speed / speeds[chosen[0]], 2),
+                "sent_mb_per_update": round(exchanged_bytes(parameters, setting.processes) / MEGABYTE, 1),
             }
             for setting, speed in speeds.items()
         ]
     return rows
 
 
-def _run(setting: Setting, shape: str, device: torch.device, options: Options) -> float:
+def _run(setting: Setting, shape: str, batches: int, device: torch.device, options: Options) -> float:
     """Train in processes of their own, and return target pieces a second."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    arguments = [shape, device.type, str(setting.threads), str(options.seed), str(int(options.quick))]
+    numbers = (batches, setting.threads, options.seed, int(options.quick))
+    arguments = [shape, device.type, *map(str, numbers)]
     common = {"WORLD_SIZE": str(setting.processes), "LOCAL_WORLD_SIZE": str(setting.processes)}
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": str(setting.threads)}
     started = [
@@ -93,10 +114,16 @@ def _run(setting: Setting, shape: str, device: torch.device, options: Options) -
     outputs = [process.communicate() for process in started]
     if any(process.returncode for process in started):
         raise NMTError(f"{setting} failed:\n" + "".join(errors for _, errors in outputs))
-    return float(json.loads(outputs[0][0]))
+    speed = float(json.loads(outputs[0][0]))
+    print(
+        f"  {shape}: {setting.processes} x {setting.threads} threads, {speed:,.0f} target pieces/s",
+        file=sys.stderr,
+        flush=True,
+    )
+    return speed
 
 
-def main(name: str, kind: str, threads: str, seed: str, quick: str) -> None:
+def main(name: str, kind: str, batches: str, threads: str, seed: str, quick: str) -> None:
     """Be one of the processes. The first one prints target pieces a second."""
     torch.set_num_threads(int(threads))
     keep_freed_memory()
@@ -116,14 +143,17 @@ def main(name: str, kind: str, threads: str, seed: str, quick: str) -> None:
             ranks=ranks,
         )
         data = make_data(Path(folder), shape, quick=bool(int(quick)), seed=int(seed))
-        shares = data.batches.shares(Position(0, 0, 0), batches=BATCHES, rank=ranks.rank, processes=ranks.size)
+        shares = data.batches.shares(Position(0, 0, 0), batches=int(batches), rank=ranks.rank, processes=ranks.size)
         for number in range(1, WARM_UPDATES + 1):
             learner.update(next(shares)[0], number)
-        ready = [next(shares)[0] for _ in range(QUICK_UPDATES if int(quick) else UPDATES)]
         ranks.gather(None)
-        began = time.perf_counter()
-        tokens = sum(learner.update(share, WARM_UPDATES + number).tokens for number, share in enumerate(ready, 1))
-        seconds = time.perf_counter() - began  # an update ends with a sum over all processes, which waits for the GPU
+        began, tokens, seconds = time.perf_counter(), 0, 0.0
+        for number, (share, _) in enumerate(shares, WARM_UPDATES + 1):
+            tokens += learner.update(share, number).tokens  # ends with a sum over all processes, which waits for a GPU
+            # All processes stop at the same update, by the mean of their clocks.
+            seconds = ranks.sum([time.perf_counter() - began])[0] / ranks.size
+            if seconds >= (QUICK_SECONDS if int(quick) else SECONDS):
+                break
         if ranks.is_first:
             print(json.dumps(tokens / seconds))
 
