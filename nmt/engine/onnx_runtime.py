@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.engine.onnx_constants import with_constants
 from nmt.errors import CheckpointError, UsageError
 from nmt.search.interface import Continuations, TopKOutput
 
@@ -34,6 +35,12 @@ BLOCKS = 32
 """Size of a block of the search. The output layer has a multiple of it; the last pieces are never generated."""
 COLUMNS, OWN_LOGITS = "columns", "own_logits"
 """Input and output of the output layer: columns of the logits for each row, and the logits in these columns."""
+PADDED = 64
+"""The number of the pieces of a restricted output layer is a multiple of it. Products in 8 bits are then faster."""
+MANY_ROWS = 128
+"""Rows of a batch for which the arrays of a restricted output layer may become constants."""
+WORTH_ROWS = 256
+"""Number of rows after which they become constants: to load the graph takes as long as the time that it saves."""
 BEST = ["best_log_probs", "best_rows", "best_pieces", "eos"]
 
 
@@ -131,8 +138,10 @@ class OnnxNetwork:
 
     def restricted_output(self, ids: NDArray[np.int64]) -> OnnxOutputLayer:
         """Return the output layer of the pieces `ids` [U]."""
-        arrays = {name: array.take(ids, axis=piece_axis(array)) for name, array in self._output_layer.items()}
-        return OnnxOutputLayer(self._sessions["output"], arrays, len(ids))
+        padded = np.pad(ids, (0, -len(ids) % PADDED))  # [U']
+        arrays = {name: array.take(padded, axis=piece_axis(array)) for name, array in self._output_layer.items()}
+        arrays["bias"][len(ids) :] = -np.inf
+        return OnnxOutputLayer(self._sessions["output"], arrays, len(ids), one_batch=True)
 
     def _step(
         self,
@@ -156,11 +165,21 @@ class OnnxNetwork:
 class OnnxOutputLayer:
     """The output layer of some pieces."""
 
-    def __init__(self, session: _Session, arrays: Mapping[str, Array], size: int) -> None:
-        """Take the graph, its arrays, and U. The arrays may have more pieces, which are never generated."""
+    def __init__(self, session: _Session, arrays: Mapping[str, Array], size: int, *, one_batch: bool = False) -> None:
+        """Take the graph and its arrays.
+
+        Args:
+            session: The graph.
+            arrays: Its arrays. They may have more than U pieces, which are never generated.
+            size: U.
+            one_batch: The layer is for the steps of one batch, in one thread. With many rows in 8 bits, the arrays then
+                become constants of the graph.
+        """
         self._session = session
         self._arrays = dict(arrays)
         self._size = size
+        self._becomes_constant = one_batch and "levels" in arrays
+        self._rows = 0
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits [R, U] of inputs of the output layer [R, O]."""
@@ -186,6 +205,10 @@ class OnnxOutputLayer:
         count: int,
         columns: NDArray[np.int64] | None = None,
     ) -> list[Any]:
+        self._rows += len(outputs) if len(outputs) >= MANY_ROWS else 0
+        if self._becomes_constant and self._rows > WORTH_ROWS:
+            self._session, self._arrays = self._session.with_constants(self._arrays), {}
+            self._becomes_constant = False
         if columns is None:
             columns = np.zeros((len(outputs), 0), np.int64)
         # The graphs of earlier exports can find the best continuations, for which they have a mask and totals.
@@ -205,6 +228,7 @@ class _Session:
         options.log_severity_level = 3  # errors
         options.enable_mem_pattern = False  # it remembers the sizes of all shapes
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._graph = graph
         try:
             self._session = onnxruntime.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph), options, providers=["CPUExecutionProvider"]
@@ -213,6 +237,11 @@ class _Session:
             raise _explained(error, "cannot be loaded") from error
         self._inputs = [each.name for each in self._session.get_inputs()]
         self.outputs = [each.name for each in self._session.get_outputs()]
+
+    def with_constants(self, arrays: Mapping[str, Array]) -> _Session:
+        """Return the graph with `arrays` as constants in place of inputs."""
+        graph = self._graph if isinstance(self._graph, bytes) else self._graph.read_bytes()
+        return _Session(with_constants(graph, arrays))
 
     def run(self, names: list[str], given: Mapping[str, Array]) -> list[Any]:
         """Return the outputs `names`; inputs that the graph lacks are ignored.
