@@ -161,7 +161,8 @@ def main() -> NoReturn:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     set_up_threads()
     disable_plugins()
-    postpone_import("secrets")  # which loads 4 MB of OpenSSL; pydantic imports it for secret values
+    for name in ("secrets", "pickle", "zipfile"):  # pydantic imports the first, and with it 4 MB of OpenSSL
+        postpone_import(name)
     _set_utf8()
     signal.signal(signal.SIGTERM, _terminate)
     code = 0

@@ -34,7 +34,8 @@ def override_decoding(decoding: DecodingConfig, given: Mapping[str, Any]) -> Dec
     if "n_best" not in changes and isinstance(values["beam_size"], int) and not values["sampling"]:
         values["n_best"] = min(values["n_best"], max(values["beam_size"], 1))
     try:
-        changed = DecodingConfig.model_validate(values, strict=True)
+        same = not changes and values["n_best"] == decoding.n_best
+        changed = decoding if same else DecodingConfig.model_validate(values, strict=True)
     except ValidationError as error:
         raise UsageError("\n".join(_refused(detail["loc"][0], detail["input"]) for detail in error.errors())) from None
     problems = list(search_conflicts(changed))

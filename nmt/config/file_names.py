@@ -57,27 +57,28 @@ def without_folders(config: Config) -> Config:
     Two files of one text that have the same name become `source/NAME` and `target/NAME`.
     """
     tree = config.model_dump()
-    _strip(tree, ())
-    return Config.model_validate(tree)
+    return Config.model_validate(tree) if _strip(tree, ()) else config
 
 
-def _strip(section: dict[str, Any], path: KeyPath) -> None:
-    """Replace the paths in a section by names."""
+def _strip(section: dict[str, Any], path: KeyPath) -> bool:
+    """Replace the paths in a section by names. Return whether there was a path with folders."""
+    found = False
     before = section.get("source"), section.get("target")
     for key, value in section.items():
         inner = (*path, key)
         if isinstance(value, dict):
-            _strip(value, inner)
+            found |= _strip(value, inner)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, dict):
-                    _strip(item, (*inner, index))
+                    found |= _strip(item, (*inner, index))
         elif isinstance(value, str) and last_part(value) != value:
             option = find(inner)
             if option is not None and option.path is not None:
-                section[key] = last_part(value)
+                section[key], found = last_part(value), True
     if before[0] != before[1] and section.get("source") == section.get("target") is not None:
         section |= {side: f"{side}/{section[side]}" for side in ("source", "target")}
+    return found
 
 
 def provenance_without_folders(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,13 +60,14 @@ from nmt.engine import InferenceNetwork
 from nmt.engine.weights import SHOWN_NAMES, some_names
 from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.inference.find_model import MODEL_NAME, RUN_CONFIG, STATE_NAME, find_models, is_checkpoint, run_of_checkpoint
-from nmt.inference.graph_files import ModelGraphs, NoWeights, graph_network, read_graphs
 from nmt.inference.hardware import Hardware, TorchHardware
 from nmt.inference.networks import TranslationNetwork
 from nmt.small_files import JSONError, parse_json, read_small_file
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nmt.inference.graph_files import ModelGraphs
 
 FORMAT_VERSION = 1
 METADATA = (
@@ -145,6 +146,8 @@ class ModelFile:
         """
         try:
             if self.graphs is not None:
+                from nmt.inference.graph_files import graph_network  # most models have no graphs
+
                 return graph_network(self.graphs, hardware, self.tokenizers.target.size)
             if not self.has_checksums:  # an intact file of nmt has finite weights
                 _check_finite(self.tensors)
@@ -265,8 +268,11 @@ def load_model(path: Path) -> ModelFile:
         tokenizers = Tokenizers(source, target).with_direction(right_to_left=config.data.right_to_left)
         shortlist = _take_shortlist(tensors, tokenizers)
         graphs = None
+        weights: Mapping[str, RawTensor] = tensors
         if "graphs" in metadata:
-            graphs = read_graphs(path, metadata["graphs"], tensors)
+            from nmt.inference.graph_files import NoWeights, read_graphs
+
+            graphs, weights = read_graphs(path, metadata["graphs"], tensors), NoWeights(path)
             config = _for_graphs(config)
         else:
             _check_types(tensors)
@@ -274,7 +280,7 @@ def load_model(path: Path) -> ModelFile:
             path=path,
             config=config,
             tokenizers=tokenizers,
-            tensors=tensors if graphs is None else NoWeights(path),
+            tensors=weights,
             graphs=graphs,
             provenance=_read_provenance(metadata["provenance"]),
             format_version=int(metadata["format_version"]),
