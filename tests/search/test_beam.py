@@ -111,7 +111,7 @@ def test_a_beam_of_one_is_greedy_search(levels: int | None) -> None:
 @pytest.mark.parametrize("size", [40, 2000])
 def test_neighbours_and_order_change_nothing(beam_size: int, levels: int | None, size: int) -> None:
     model = HashModel(size=size, seed=1, levels=levels)
-    batch = sentences(40, 7)
+    batch = sentences(16, 7)
     limits = [2 * len(sentence) + 3 for sentence in batch]
     n_best = max(1, beam_size)
     expected = search(model, batch, beam_size=beam_size, n_best=n_best, longest=limits)
@@ -121,7 +121,7 @@ def test_neighbours_and_order_change_nothing(beam_size: int, levels: int | None,
             part = slice(start, start + width)
             found += search(model, batch[part], beam_size=beam_size, n_best=n_best, longest=limits[part])
         assert found == expected
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(3)).tolist()
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(3)).tolist()
     shuffled = search(
         model,
         [batch[index] for index in order],

@@ -136,9 +136,15 @@ def listed(pieces: list[int], required: Constraints, compiler: ConstraintCompile
     return {*range(EOS + 1), *pieces, *required.prefix, *required.usual_pieces, *nearest}
 
 
-@pytest.mark.parametrize("right_to_left", [False, True])
-@pytest.mark.parametrize("pieces", [[6], [4, 5], [7, 8]], ids=str)
-@pytest.mark.parametrize("phrase", ["b", "ab", "a b"])
+@pytest.mark.parametrize(
+    ("phrase", "pieces", "right_to_left"),
+    [
+        (phrase, pieces, (row + column) % 2 == 1)
+        for row, phrase in enumerate(["b", "ab", "a b"])
+        for column, pieces in enumerate([[6], [4, 5], [7, 8]])
+    ],
+    ids=str,
+)
 def test_a_required_phrase_under_a_shortlist(phrase: str, pieces: list[int], right_to_left: bool) -> None:
     """Also one for which the table has no pieces."""
     subwords = FakeSubwords(right_to_left=right_to_left)
