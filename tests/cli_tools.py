@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from nmt.cli import app
+from warm_processes import WarmProcess
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "nmt"]
@@ -56,6 +57,14 @@ def nmt_process(
         check=False,
     )
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def nmt_warm(*arguments: str, folder: Path, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> Outcome:
+    """Run `nmt` in a process of its own that starts at once; see `warm_processes`."""
+    process = WarmProcess("nmt", arguments, folder=folder, variables=environment(variables), stdin=stdin)
+    stdout, stderr = process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, stdout.decode(), stderr.decode())
 
 
 def nmt(

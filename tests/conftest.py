@@ -23,6 +23,15 @@ if hasattr(signal, "SIGHUP"):  # nohup ignores it
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture
+def warm_workers() -> Iterator[None]:
+    """Let the worker processes of commands start at once; see `warm_processes`."""
+    from warm_processes import warm_workers
+
+    with warm_workers():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _same_threads() -> Iterator[None]:
     """Restore the number of threads, which commands set for the whole process."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import socket
@@ -16,15 +15,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-MODULES = [
-    "torch",
-    "nmt.training.train",
-    "nmt.training.ranks",
-    "toy_runs",
-    "torch._dynamo",
-    "sacrebleu",
-    "torch.nn.parallel",
-]
+from warm_processes import warm_context
+
 SECONDS = 120.0
 
 
@@ -56,9 +48,7 @@ class RankProcesses:
         With `launcher`, this process does what torchrun does: it keeps the store, and sends SIGTERM to all ranks when
         one has failed. Otherwise rank 0 keeps the store.
         """
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of the server, before it imports torch
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(MODULES)
+        context = warm_context()
         self.folder = folder
         self._store = _make_store() if launcher else None
         port = free_port() if self._store is None else self._store.port

@@ -245,6 +245,7 @@ def test_refuses_options_that_do_not_fit_together(toy: Path, arguments: list[str
     assert_explained(nmt("back-translate", "toy.yaml", *arguments), message, codes=(2,))
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_processes_write_the_same_text(toy: Path) -> None:
     arguments = (*REVERSE, "--monolingual", "mono.de", "--drop", "nothing", "--no-train")
     assert run(*arguments, "--output", "one") == 0

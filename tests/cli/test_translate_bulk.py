@@ -224,6 +224,7 @@ def test_nothing_to_join() -> None:
 
 
 @pytest.mark.parametrize("options", [OPTIONS, POOLED])
+@pytest.mark.usefixtures("warm_workers")
 def test_a_folder_becomes_the_same_tree(options: list[str], news: Path, folder: Path) -> None:
     for name in ("1.en", "empty.en", "a/2.en.gz", "a/b/3.po"):
         (folder / "alone" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -238,6 +239,7 @@ def test_a_folder_becomes_the_same_tree(options: list[str], news: Path, folder: 
 
 
 @pytest.mark.parametrize("options", [OPTIONS, POOLED])
+@pytest.mark.usefixtures("warm_workers")
 def test_an_interrupted_folder_is_resumed(
     options: list[str], news: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +277,7 @@ def test_patterns_and_lists_of_files(arguments: list[str], names: set[str], fold
     assert set(outputs(folder / "out")) == names
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(news: Path, folder: Path) -> None:
     (news / "0.en.gz").write_bytes(gzip.compress(sentences(0, 9).encode())[:-9])
     (news / "bad.xlf").write_text("<xliff><file>", encoding="utf-8")

@@ -103,6 +103,7 @@ def test_a_packed_output_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gzip.decompress(Path("out.gz").read_bytes()) == Path("whole").read_bytes()
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_several_processes_continue_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["-m", "m.safetensors", "text.en", "--beam-size", "2", "--format", "jsonl", "--quiet", "--processes", "2"]
     assert nmt("translate", *options, "-o", "whole").code == 0

@@ -122,6 +122,7 @@ def test_the_result_does_not_depend_on_the_cuts(
     assert contents(mixed[0], tmp_path) == mixed[1]
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_the_result_does_not_depend_on_the_number_of_processes(
     mixed: Mixed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

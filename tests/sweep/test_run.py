@@ -104,6 +104,7 @@ def test_trains_each_variant_once_and_compares_seed_by_seed(
     assert "test" not in printed.replace("latest", "")
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_parallel_runs_are_the_same_and_a_failure_does_not_stop_them(toy: Path) -> None:
     diverging = ["training.optimizer.learning_rate=1e30", "training.max_nonfinite=1", "training.log_every=1"]
     Path("one.yaml").write_text(json.dumps({"base": "toy.yaml", "variants": [{"name": "bad", "options": diverging}]}))

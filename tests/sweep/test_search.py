@@ -147,11 +147,12 @@ def test_a_kill_between_result_and_journal_trains_nothing_again(
             raise KeyboardInterrupt
         take(self, run, result)
 
+    Path("toys.yaml").write_text(SEARCH.replace("trials: 14", "trials: 5"), "utf-8")
     with monkeypatch.context() as patch:
         patch.setattr(OptionSearch, "_take", stop)
         sweep(code=130)
     sweep()
-    assert len(pretended.names) == len(set(pretended.names)) == 15
+    assert len(pretended.names) == len(set(pretended.names)) == 6
 
 
 def test_a_training_that_fails_does_not_stop_the_search(pretended: Pretended) -> None:
@@ -166,12 +167,14 @@ def test_a_training_that_fails_does_not_stop_the_search(pretended: Pretended) ->
 
 
 def test_another_search_is_refused(pretended: Pretended) -> None:
+    short = SEARCH.replace("trials: 14", "trials: 3")
+    Path("toys.yaml").write_text(short, "utf-8")
     sweep()
-    Path("toys.yaml").write_text(SEARCH.replace("high: 1.0,", "high: 0.5,"), "utf-8")
+    Path("toys.yaml").write_text(short.replace("high: 1.0,", "high: 0.5,"), "utf-8")
     assert "begun with other options" in sweep(code=2)
     pretended.names.clear()
     sweep("--overwrite")
-    assert len(pretended.names) == 15
+    assert len(pretended.names) == 4
 
 
 def test_minutes_limit_the_training_time(pretended: Pretended) -> None:
@@ -183,9 +186,10 @@ def test_minutes_limit_the_training_time(pretended: Pretended) -> None:
 
 
 def test_each_trial_has_all_seeds(pretended: Pretended) -> None:
+    Path("toys.yaml").write_text(SEARCH.replace("trials: 14", "trials: 3"), "utf-8")
     sweep("--seeds", "2", code=0)
     assert {name.rpartition("-")[2] for name in pretended.names} == {"1", "2"}
-    assert len(pretended.names) == 30
+    assert len(pretended.names) == 8
     assert load_sweep(Path("toys.yaml")).seeds == 1
 
 

@@ -13,7 +13,7 @@ import torch
 
 import nmt
 from cli_tools import nmt as command
-from cli_tools import nmt_process
+from cli_tools import nmt_warm
 from nmt.data.lines import write_lines
 from nmt.inference.streaming import SourceLine
 from toy_experiments import toy_pairs
@@ -113,7 +113,7 @@ def from_file(*options: str) -> Callable[[Case], list[Hypotheses]]:
 def from_pipe(*options: str) -> Callable[[Case], list[Hypotheses]]:
     def translate(case: Case) -> list[Hypotheses]:
         words = arguments(case, *options)
-        done = nmt_process(*words, folder=Path(), stdin=Path("source").read_bytes())
+        done = nmt_warm(*words, folder=Path(), stdin=Path("source").read_bytes())
         assert done.code == 0, done.stderr
         return read(done.stdout)
 

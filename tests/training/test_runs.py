@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cli_tools import COMMAND, contents, environment, nmt, nmt_process, untouched_logging
+from cli_tools import contents, environment, nmt, nmt_warm, untouched_logging
 from nmt.config.schema import ModelConfig, TrainingConfig
 from nmt.data.batching import make_batch
 from nmt.errors import ConfigError, TrainingError, UsageError
@@ -23,6 +22,7 @@ from nmt.model import build_model
 from nmt.training.learner import Learner
 from toy_experiments import write_toy_experiment
 from toy_runs import newest_tensors, records, run
+from warm_processes import WarmProcess
 
 
 @pytest.fixture
@@ -94,17 +94,11 @@ def test_resume_continues_bit_for_bit_in_the_middle_of_an_epoch(folder: Path, av
     assert losses[0] == losses[1]
 
 
-def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*COMMAND, "train", "toy.yaml", *overrides],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def start(*overrides: str, folder: Path) -> WarmProcess:
+    return WarmProcess("nmt", ["train", "toy.yaml", *overrides], folder=folder, variables=environment())
 
 
-def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Any, process: WarmProcess) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()[1].decode()
@@ -149,7 +143,7 @@ def test_a_run_that_is_killed_resumes_as_if_nothing_had_happened(
 
 
 def test_piped_logs_are_plain_lines(folder: Path) -> None:
-    done = nmt_process("train", "toy.yaml", "training.max_updates=6", folder=folder)
+    done = nmt_warm("train", "toy.yaml", "training.max_updates=6", folder=folder)
     assert done.code == 0, done.stderr
     assert done.stdout == "runs/toy\n"
     assert "\r" not in done.stderr
@@ -357,7 +351,7 @@ def test_killed_at_random_times_the_newest_checkpoint_always_loads(folder: Path)
         process.kill()
         process.communicate()
         resume = ["--resume"]
-    done = nmt_process(
+    done = nmt_warm(
         "train",
         "toy.yaml",
         "training.max_epochs=200",
