@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 FUZZED = ("files", "configurations", "inputs")
-SHORT_KILLS, SHORT_FILES = 3, 12
+SHORT_KILLS, SHORT_FILES = 2, 6
 SHORT_SCENARIOS = ("train", "translate text")
 SHARED_MEMORY = Path("/dev/shm")
 show = partial(print, flush=True)

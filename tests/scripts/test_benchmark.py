@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import bulk
+from benchmark import bulk, processes
 from benchmark.__main__ import main, measure, parse
 from benchmark.clock import interleaved
 from benchmark.configuration import measure_configuration
@@ -42,6 +43,7 @@ from nmt.model import Seq2Seq
 from nmt.training.batch_tensors import to_tensors
 from nmt.training.fused_loss import fused_loss
 from toy_experiments import write_toy_experiment
+from warm_processes import WarmProcess
 
 CPU = torch.device("cpu")
 SHAPE = Shape(12, 2, 5, 2, 10, 40)
@@ -225,8 +227,31 @@ def test_a_gpu_is_measured_and_required() -> None:
     assert "Search in bf16" in "\n".join(tables(result))
 
 
+class TextProcess(WarmProcess):
+    """A process whose output is text."""
+
+    def communicate(self, timeout: float = 120.0) -> Any:
+        return tuple(stream.decode() for stream in super().communicate(timeout))
+
+
+def popen_warm(command: list[str], *, env: dict[str, str], **_: Any) -> TextProcess:
+    """In place of `subprocess.Popen` of `python -m MODULE ARGUMENTS...`."""
+    return TextProcess(command[2], command[3:], folder=Path.cwd(), variables=env)
+
+
+def python_warm_for_the_textbook(option: str, module: str, request: str, **options: Any) -> processes.Ran:
+    """In place of `benchmark.processes.python`: a new process is started for our network only."""
+    if not json.loads(request)["variant"]["textbook"]:
+        return processes.python(option, module, request, **options)
+    process = popen_warm([sys.executable, option, module, request], env={**os.environ, **options["environment"]})
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return processes.Ran(seconds=1.0, cpu_seconds=1.0, peak_bytes=1 << 40, output=output)
+
+
 def test_measures_two_processes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("benchmark.scaling.settings", lambda device: [Setting(2, 1)])
+    monkeypatch.setattr("benchmark.scaling.subprocess.Popen", popen_warm)
     options = Options(parts=("scaling",), shapes=("S",), rounds=1, seed=1, device="cpu", quick=True, full=False)
     (row,) = measure_scaling(options, torch.device("cpu"))
     assert (row["shape"], row["processes"], row["threads"], row["over_first"]) == ("S", 2, 1, 1.0)
@@ -273,6 +298,7 @@ def test_measures_training_and_starting(monkeypatch: pytest.MonkeyPatch) -> None
     # Each variant is measured in a process of its own too, and starting one takes seconds: two will do.
     fed = Variant(textbook=False, placement="top", input_feeding=True, precision="fp32")
     monkeypatch.setattr("benchmark.training.variants", lambda *_: [TEXTBOOK, fed])
+    monkeypatch.setattr("benchmark.training_parts.python", python_warm_for_the_textbook)
     options = Options(
         parts=("training", "startup"), shapes=("M",), rounds=1, seed=1, device="cpu", quick=True, full=False
     )

@@ -150,7 +150,7 @@ def test_random_requests_get_answers_as_described(server: str, path: str) -> Non
     requests = st.one_of(*(found[path]["POST"].as_strategy(generation_mode=mode) for mode in modes))
     statuses = set()
 
-    @settings(max_examples=75, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=requests)
     def send(case: Any) -> None:
         statuses.add(case.call_and_validate(base_url=server, checks=chosen).status_code)

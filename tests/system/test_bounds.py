@@ -34,12 +34,12 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     for before, letter in zip("abcdefgh", "bcdefghi", strict=True)
 )
 CONFIGURATIONS = {
-    "unknown keys": (TOY_CONFIG + "".join(f"key{number}: 1\n" for number in range(19_000)), "and 18,980 more"),
+    "unknown keys": (TOY_CONFIG + "".join(f"key{number}: 1\n" for number in range(3000)), "and 2,980 more"),
     "almost known keys": (
-        TOY_CONFIG.replace("training:\n", "training:\n" + "".join(f"  max_epoch{n}: 1\n" for n in range(9000))),
+        TOY_CONFIG.replace("training:\n", "training:\n" + "".join(f"  max_epoch{n}: 1\n" for n in range(1500))),
         "did you mean training.max_epochs",
     ),
-    "wrong entries": (TOY_CONFIG.replace(CORPUS, "    - {source: 1, target: x}\n" * 6000), "and 5,980 more"),
+    "wrong entries": (TOY_CONFIG.replace(CORPUS, "    - {source: 1, target: x}\n" * 1500), "and 1,480 more"),
     "too many keys": (TOY_CONFIG + "".join(f"key{number}: 1\n" for number in range(MAX_VALUES)), "values"),
     "long keys": (TOY_CONFIG + "".join(f"{'k' * 800}{number}: 1\n" for number in range(900)), "unknown key"),
     "a long value": (TOY_CONFIG.replace("kind: bpe", "kind: " + "x" * 900_000), "tokenizer.kind"),

@@ -20,7 +20,7 @@ from toy_experiments import toy_pairs
 from toy_teachers import save_teacher
 
 ODD = ["", "   ", "🙂", "dog " * 60, "<b>the dog</b> sees 3.14 € .", "собака видит дом", "the " + "x" * 300]
-LINES = [*(source for source, _ in toy_pairs(20, seed=3)), *ODD]
+LINES = [*(source for source, _ in toy_pairs(9, seed=3)), *ODD]
 BEAM = {"beam_size": 4, "n_best": 1, "precision": "fp32"}
 MODES: dict[str, dict[str, Any]] = {
     "greedy": {**BEAM, "beam_size": 1},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +67,24 @@ class Installation:
         )
         assert done.returncode == 0, f"{program} {arguments}: {done.stderr}"
         return done.stdout
+
+    def run_commands(self, *commands: Sequence[str]) -> str:
+        """Run several commands of `nmt` in one process of the environment; return their standard output."""
+        return self.run("python", "-c", PROGRAM, json.dumps(commands))
+
+
+PROGRAM = """
+import json, sys
+from nmt.cli import main
+
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["nmt", *words]
+    try:
+        main()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+"""
 
 
 def call(*command: str, folder: Path) -> None:
@@ -141,24 +161,28 @@ def test_the_wheel_is_what_python_imports(installed: Installation) -> None:
 def test_every_command_explains_itself(installed: Installation) -> None:
     names = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     overview = installed.run("nmt", "--help")
-    for name in names:
-        assert name in overview
-        assert f"nmt {name}" in installed.run("nmt", name, "--help")
+    assert all(name in overview for name in names)
+    helps = installed.run_commands(*([name, "--help"] for name in names))
+    assert [name for name in names if f"nmt {name}" not in helps] == []
 
 
 def test_from_two_files_to_a_translation(installed: Installation) -> None:
     for language, lines in zip(("en", "de"), zip(*toy_pairs(120, seed=1), strict=True), strict=True):
         write_lines(installed.folder / f"all.{language}", lines)
     files = ("--source", "all.en", "--target", "all.de", "--hold-out", "10")
+    commands = []
     for recipe in RECIPES:
         name = recipe.removesuffix(".yaml")
-        installed.run("nmt", "config", "init", *files, "--recipe", name, "-o", recipe, "--overwrite")
-        installed.run("nmt", "config", "check", recipe)
+        commands += [["config", "init", *files, "--recipe", name, "-o", recipe, "--overwrite"]]
+        commands += [["config", "check", recipe]]
         files = ("--source", "all.train.en", "--target", "all.train.de")
+    installed.run_commands(*commands)
     installed.run("nmt", "train", RECIPES[0], "name=small", *SMALL_MODEL)
     translation = installed.run("nmt", "translate", "--beam-size", "1", stdin="the dog sees a house\n\nthe house\n")
     assert translation.count("\n") == 3
     assert translation.split("\n")[1] == ""
-    installed.run("nmt", "attention", "the dog sees a house", "-o", "page.html")
+    installed.run_commands(
+        ["attention", "the dog sees a house", "-o", "page.html"],
+        ["plot", "--curve", "loss"],
+    )
     assert "the dog sees a house" in (installed.folder / "page.html").read_text(encoding="utf-8")
-    installed.run("nmt", "plot", "--curve", "loss")
