@@ -40,8 +40,8 @@ ALIGNMENT = 16
 """Columns are cut at multiples of a vector register's float32 numbers."""
 PATIENCE = 100
 """Number of products with the slower layout before the other one is made."""
-SHARE = 1_000_000
-"""Elements of a matrix for each thread. To wake a thread takes as long as a product with a tenth of them."""
+SHARE = 750_000
+"""Elements of a matrix for each thread. To wake a thread takes as long as a product with a quarter of them."""
 
 PORTIONS = 2
 """Parts of a shared product for each thread. With more parts, threads wait for Python more often."""
@@ -220,7 +220,7 @@ def _multiply_blocks(rows: Array, blocks: _Blocks, out: Array) -> None:
         most = max(ALIGNMENT, SMALL_PRODUCT // (count * size) // ALIGNMENT * ALIGNMENT)
     covered = out[:, : number * width].reshape(count, number, width).transpose(1, 0, 2)  # [N, R, C], a view
     helpers = _helpers.get()
-    threads = 1 if helpers is None or count > FEW_ROWS else min(helpers[1] + 1, blocks.stack.size // SHARE)
+    threads = 1 if helpers is None or count > FEW_ROWS else min(helpers[1] + 1, size * out.shape[1] // SHARE)
     at_once = max(1, number if threads <= 1 else -(-number // (PORTIONS * threads)))
     products = [
         (
