@@ -342,5 +342,4 @@ def spaces_to_read(known: Iterable[str]) -> Mapping[int, str]:
 
 def _members(characters: str) -> Sequence[str]:
     """Return all characters of the inside of a character class."""
-    pattern = re.compile(f"[{characters}]")
-    return [chr(number) for number in range(0x3001) if pattern.match(chr(number))]
+    return re.findall(f"[{characters}]", "".join(map(chr, range(0x3001))))
