@@ -22,13 +22,15 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nmt.arrays import Array, namespace
 from nmt.engine.weights import Weights
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 SMALL_PRODUCT = 1_000_000
 """Multiplications of the largest product that OpenBLAS computes without a copy."""
@@ -46,12 +48,19 @@ SHARE = 750_000
 PORTIONS = 2
 """Parts of a shared product for each thread. With more parts, threads wait for Python more often."""
 
-_helpers: contextvars.ContextVar[tuple[Executor, int] | None] = contextvars.ContextVar("helpers", default=None)
+_helpers: contextvars.ContextVar[tuple[Callable[[], Executor], int] | None] = contextvars.ContextVar(
+    "helpers", default=None
+)
 
 
 @contextlib.contextmanager
-def helped_by(executor: Executor, count: int) -> Iterator[None]:
-    """Return a context in which up to `count` threads of `executor` help with the products of few rows."""
+def helped_by(executor: Callable[[], Executor], count: int) -> Iterator[None]:
+    """Return a context in which up to `count` threads help with large products of few rows.
+
+    Args:
+        executor: Returns what runs the threads, when it is needed.
+        count: Number of threads.
+    """
     token = _helpers.set((executor, count))
     try:
         yield
@@ -237,7 +246,7 @@ def _multiply_blocks(rows: Array, blocks: _Blocks, out: Array) -> None:
     if helpers is None or threads <= 1:
         _multiply(rows, iter(products))
     else:
-        _multiply_together(rows, iter(products), helpers[0], threads - 1)
+        _multiply_together(rows, iter(products), helpers[0](), threads - 1)
 
 
 def _multiply(rows: Array, products: Iterator[tuple[Array, Array]]) -> None:

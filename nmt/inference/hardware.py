@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +26,8 @@ from nmt.errors import UsageError
 from nmt.log import logger
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import torch
 
     from nmt.inference.step_graphs import StepGraphs
@@ -60,7 +61,7 @@ class Processor:
     def __init__(self, threads: int | None = None) -> None:
         """Take the number of threads. None: see `available_threads`."""
         self.workers = threads or available_threads()
-        self._executor: ThreadPoolExecutor | None = None
+        self._helpers: Executor | None = None
 
     def array(self, values: NDArray[Any]) -> Array:
         """Return `values` unchanged."""
@@ -75,13 +76,15 @@ class Processor:
     @contextlib.contextmanager
     def helping(self) -> Iterator[None]:
         """Return a context in which the other workers help with large matrix products of few rows."""
-        if self.workers == 1:
-            yield
-            return
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self.workers - 1, "nmt-helper")
         with helped_by(self._executor, self.workers - 1):
             yield
+
+    def _executor(self) -> Executor:
+        if self._helpers is None:
+            from concurrent.futures import ThreadPoolExecutor  # a small model does not need it
+
+            self._helpers = ThreadPoolExecutor(self.workers - 1, "nmt-helper")
+        return self._helpers
 
     def free_memory(self) -> None:
         """Do nothing: memory is not kept."""

@@ -78,7 +78,7 @@ class OwnTokens(NamedTuple):
             return None
         real = np.arange(counts.max()) < counts[:, np.newaxis]  # [B, W]
         columns = np.full(real.shape, EOS)  # [B, W]
-        columns[real] = np.nonzero(allowed)[1]
+        columns[real] = np.flatnonzero(allowed) % allowed.shape[1]
         return OwnTokens(columns, np.where(real, np.float32(0), np.float32(-np.inf)))
 
 

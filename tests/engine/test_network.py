@@ -245,10 +245,10 @@ def test_a_product_with_helpers_is_equal_to_the_bit(
     inputs = random.normal(size=(rows_of_input, 60)).astype(np.float32)
     alone = product(inputs)
     np.testing.assert_allclose(alone, inputs @ tensors["w.weight"].T, atol=1e-4)
-    with ThreadPoolExecutor(3) as pool, products.helped_by(pool, 3):
+    with ThreadPoolExecutor(3) as pool, products.helped_by(lambda: pool, 3):
         for _ in range(20):
             np.testing.assert_array_equal(product(inputs), alone)
-    with ThreadPoolExecutor(1) as pool, products.helped_by(pool, 1):  # a helper that never gets to it
+    with ThreadPoolExecutor(1) as pool, products.helped_by(lambda: pool, 1):  # a helper that never gets to it
         blocked = threading.Event()
         pool.submit(blocked.wait)
         np.testing.assert_array_equal(product(inputs), alone)
