@@ -563,6 +563,11 @@ class TrainingConfig(Section):
     """Device for computation. auto: a CUDA device if there is one."""
     threads: PositiveInt | None = None
     """Number of processor threads. Default: all cores."""
+    cuda_graphs: bool = False
+    """Replay the positions of a decoder with input feeding, or with a conditional decoder, as CUDA graphs on a CUDA
+    device.
+
+    This has been tested in an imitation on processors, and not yet on a GPU. Other devices ignore it."""
     log_every: PositiveInt = 50
     """Number of updates between log lines."""
     checkpoint_every_updates: PositiveInt | None = None

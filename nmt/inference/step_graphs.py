@@ -17,13 +17,14 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmt.log import logger
+from nmt.model.graphs import CudaRecorder, Recorder, Recording, autocast_type, autocast_without_cache, leaves
 from nmt.model.layers import round_up
 from nmt.model.memory import AttentionState, CellState, DecoderState, Memory
 
@@ -34,8 +35,6 @@ EAGER_STEPS = 2
 MAX_COUNTED_SHAPES = 4096
 MIN_WIDTH = 8
 """Fewest source positions of a graph."""
-WARM_UP_STEPS = 2
-"""Steps before a recording, in which libraries allocate their memory."""
 
 
 class StepInputs(NamedTuple):
@@ -69,56 +68,6 @@ class StepResult(NamedTuple):
 StepFunction = Callable[[StepInputs], StepResult]
 
 
-class Recording(Protocol):
-    """A recorded computation."""
-
-    @property
-    def outputs(self) -> StepResult:
-        """The static buffers of the result, which each replay overwrites."""
-
-    def replay(self) -> None:
-        """Compute the outputs from the current values of the inputs."""
-
-
-class CudaRecorder:
-    """Records computations as CUDA graphs, which share one pool of memory for their intermediate results."""
-
-    _one_at_a_time = threading.Lock()  # of the process
-
-    def __init__(self) -> None:
-        self._pool: Any = None
-
-    def __call__(self, compute: Callable[[], StepResult]) -> Recording:
-        """Record `compute`, which must read and write tensors on the device alone.
-
-        Raises:
-            RuntimeError: The device cannot record it, as when it waits for the host.
-        """
-        with self._one_at_a_time:
-            if self._pool is None:
-                self._pool = torch.cuda.graph_pool_handle()
-            before = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            before.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(before):
-                for _ in range(WARM_UP_STEPS):
-                    compute()
-            torch.cuda.current_stream().wait_stream(before)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                outputs = compute()
-            return _CudaRecording(graph, outputs)
-
-
-class _CudaRecording(NamedTuple):
-    """A CUDA graph with its outputs."""
-
-    graph: torch.cuda.CUDAGraph
-    outputs: StepResult
-
-    def replay(self) -> None:
-        self.graph.replay()
-
-
 class StepGraphs:
     """Computes decoder steps, with graphs for the shapes that recur. Threads may share it.
 
@@ -128,7 +77,7 @@ class StepGraphs:
 
     def __init__(
         self,
-        record: Callable[[Callable[[], StepResult]], Recording] | None = None,
+        record: Recorder | None = None,
         *,
         max_graphs: int = MAX_GRAPHS,
         eager_steps: int = EAGER_STEPS,
@@ -222,14 +171,8 @@ class _Size(NamedTuple):
 
 def _precision(inputs: StepInputs) -> Hashable:
     """Return what else a graph depends on: number formats."""
-    types = tuple(values.dtype for values in _leaves(inputs.state))
-    return types, inputs.memory.states.dtype, _autocast_type(inputs)
-
-
-def _autocast_type(inputs: StepInputs) -> torch.dtype | None:
-    """Return the number format of matrix products; None: that of the weights."""
-    device = inputs.ids.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    types = tuple(values.dtype for values in leaves(inputs.state))
+    return types, inputs.memory.states.dtype, autocast_type(inputs.ids.device)
 
 
 class _Graph:
@@ -240,7 +183,7 @@ class _Graph:
         function: StepFunction,
         inputs: StepInputs,
         size: _Size,
-        record: Callable[[Callable[[], StepResult]], Recording],
+        record: Recorder,
     ) -> None:
         """Make the buffers, and record the step with the values of `inputs`.
 
@@ -250,15 +193,13 @@ class _Graph:
         self._inputs = _buffers(inputs, size)
         self._loaded: list[weakref.ref[Tensor]] = []
         self._load(inputs)
-        dtype = _autocast_type(inputs)
-        device = inputs.ids.device.type
+        autocast = autocast_without_cache(inputs.ids.device)
 
         def compute() -> StepResult:
-            # Autocast keeps casts of weights until its context ends. A graph would read them after that.
-            with torch.autocast(device, dtype=dtype or torch.bfloat16, enabled=dtype is not None, cache_enabled=False):
+            with autocast:
                 return function(self._inputs)
 
-        self._recording = record(compute)
+        self._recording: Recording[StepResult] = record(compute)
         self._recording.replay()
         if not _are_close(self._cut(inputs), function(inputs)):
             raise RuntimeError("the replayed step differs from the computed one")
@@ -271,16 +212,16 @@ class _Graph:
 
     def _load(self, inputs: StepInputs) -> None:
         """Copy the inputs to the buffers. The encoded sentences are copied if they are others than before."""
-        memory = [*_leaves(inputs.memory._replace(final=()))]
+        memory = [*leaves(inputs.memory._replace(final=()))]
         if not self._loaded or any(old() is not new for old, new in zip(self._loaded, memory, strict=True)):
             self._loaded = []
-            for buffer, values in zip(_leaves(self._inputs.memory), memory, strict=True):
+            for buffer, values in zip(leaves(self._inputs.memory), memory, strict=True):
                 buffer.zero_()  # the mask of a longer sentence must not be left
                 _copy(values, buffer)
             self._loaded = [weakref.ref(values) for values in memory]
         own = (inputs.ids, inputs.state, inputs.totals)
         buffers = (self._inputs.ids, self._inputs.state, self._inputs.totals)
-        for buffer, values in zip(_leaves(buffers), _leaves(own), strict=True):
+        for buffer, values in zip(leaves(buffers), leaves(own), strict=True):
             _copy(values, buffer)
 
     def _cut(self, inputs: StepInputs) -> StepResult:
@@ -342,15 +283,6 @@ def _buffers(inputs: StepInputs, size: _Size) -> StepInputs:
     )
 
 
-def _leaves(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors of nested tuples, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _leaves(each)
-
-
 def _copy(values: Tensor, buffer: Tensor) -> None:
     """Copy `values` to the beginning of each dimension of `buffer`."""
     buffer[tuple(slice(size) for size in values.shape)].copy_(values)
@@ -358,7 +290,7 @@ def _copy(values: Tensor, buffer: Tensor) -> None:
 
 def _are_close(replayed: StepResult, computed: StepResult) -> bool:
     """Return whether two results are equal up to rounding in bf16. Equal log-probabilities may have other indices."""
-    pairs = zip(_leaves(replayed), _leaves(computed), strict=True)
+    pairs = zip(leaves(replayed), leaves(computed), strict=True)
     return all(
         torch.allclose(ours, theirs.to(ours.dtype), rtol=5e-2, atol=5e-2, equal_nan=True)
         for ours, theirs in pairs

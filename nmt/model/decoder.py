@@ -15,10 +15,12 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nmt.model.attention import Attention
 from nmt.model.cells import Cell, make_cell
-from nmt.model.layers import AttentionalLayer, Dropout, Embeddings
+from nmt.model.graphs import PositionGraphs
+from nmt.model.layers import AttentionalLayer, Dropout, Embeddings, round_up
 from nmt.model.memory import AttentionState, CellState, DecoderState, Memory
 
 
@@ -114,6 +116,8 @@ class Decoder(nn.Module):
         )
         self.dropout = Dropout(dropout, variational=variational)
         self.recurrent_dropout = Dropout(recurrent_dropout)
+        self.graphs: PositionGraphs | None = None
+        """Computes positions that run one after the other in training. None: without graphs."""
 
     @property
     def is_sequential(self) -> bool:
@@ -164,19 +168,92 @@ class Decoder(nn.Module):
     def _sequential(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Decode `embedded` [R, T, E], all layers at one position before the next position."""
         # The projections of the embeddings and the dropout masks of all positions are computed in advance.
-        gates = self.layers[0].input_gates(embedded).unbind(1)  # T x [R, G]
-        recurrent_masks, input_masks = self._recurrent_masks(embedded), self._input_masks(embedded)
+        gates = self.layers[0].input_gates(embedded)  # [R, T, G]
+        constants = tuple(self._recurrent_masks(embedded)), memory
+        sequences = [gates, embedded, *self._input_masks(embedded)]  # [R, T, ...] each
+        decoded = self._by_graphs(sequences, constants, state)
+        if decoded is not None:
+            return decoded
         states, weights = [], []
-        for position, vectors in enumerate(embedded.unbind(1)):  # T x [R, E]
-            masks = DropoutMasks(recurrent_masks, [mask[position] for mask in input_masks])
-            cells, attentional, attended = self._step(gates[position], vectors, state, memory, masks)
-            attention = attended.state
-            if attention.feed is not None:
-                attention = attention._replace(feed=attentional)
-            state = DecoderState(cells, attention)
+        for inputs in zip(*(each.unbind(1) for each in sequences), strict=True):  # T x [R, ...]
+            (attentional, attention), state = self._advance(inputs, constants, state)
             states.append(attentional)
-            weights.append(attended.weights)
+            weights.append(attention)
         return DecoderOutput(torch.stack(states, dim=1), state, torch.cat(weights, dim=1))  # [R, T, O], ..., [R, T, S]
+
+    def _by_graphs(
+        self, sequences: Sequence[Tensor], constants: tuple[tuple[Tensor | None, ...], Memory], state: DecoderState
+    ) -> DecoderOutput | None:
+        """Run all positions with graphs; see `_advance`. Returns None if there are none for these shapes.
+
+        Rows and source positions are padded, so that few shapes serve all batches.
+        """
+        masks, memory = constants
+        (rows, width), attention = memory.mask.shape, self.attention
+        if self.graphs is None or attention is None or not torch.is_grad_enabled() or len(sequences[0]) != rows:
+            return None
+        if attention.dropout.probability > 0 and self.training:  # drawn inside of a position
+            return None
+        more, wider = round_up(rows, digits=3) - rows, round_up(max(width, 8), digits=3) - width
+        mask = F.pad(memory.mask, (0, wider, 0, more))  # [R', S']
+        mask[rows:, 0] = True  # a softmax over nothing is undefined
+        padded = Memory(
+            _pad(memory.states, more, wider),
+            _pad(memory.keys, more, wider),
+            mask,
+            (),
+            None if memory.values is None else _pad(memory.values, more, wider),
+        )
+        attended = state.attention
+        grown = AttentionState(
+            None if attended.feed is None else _pad_rows(attended.feed, more),
+            None if attended.coverage is None else F.pad(attended.coverage, (0, wider, 0, more)),
+            None if attended.position is None else F.pad(attended.position, (0, more)),
+        )
+        found = self.graphs.run(
+            self._advance,
+            [_pad(each, more) for each in sequences],
+            (tuple(None if each is None else _pad_rows(each, more) for each in masks), padded),
+            DecoderState(tuple(CellState(*(_pad_rows(each, more) for each in cell)) for cell in state.cells), grown),
+            self._position_parameters(),
+        )
+        if found is None:
+            return None
+        (states, weights), (cells, attended) = found
+        real = AttentionState(*(None if each is None else each[:rows] for each in attended))
+        if real.coverage is not None:
+            real = real._replace(coverage=real.coverage[:, :width])
+        after = DecoderState(tuple(CellState(*(each[:rows] for each in cell)) for cell in cells), real)
+        return DecoderOutput(states[:rows], after, weights.squeeze(2)[:rows, :, :width])
+
+    def _position_parameters(self) -> list[nn.Parameter]:
+        """Return the trained parameters that `_advance` reads."""
+        named = self.named_parameters()
+        return [each for name, each in named if each.requires_grad and not name.startswith("embeddings.")]
+
+    def _advance(
+        self, inputs: Sequence[Tensor], constants: tuple[tuple[Tensor | None, ...], Memory], state: DecoderState
+    ) -> tuple[tuple[Tensor, Tensor], DecoderState]:
+        """Decode one position.
+
+        Args:
+            inputs: The embeddings' part of the first layer's gates [R, G], the embeddings [R, E], then the dropout mask
+                of the input of each upper layer [R, H], if there is dropout.
+            constants: The recurrent dropout mask of each layer [R, H], and the encoded sentences.
+            state: The state before the position.
+
+        Returns:
+            The attentional states [R, O] and the weights [R, 1, S], and the state after the position.
+        """
+        gates, vectors, *input_masks = inputs
+        recurrent_masks, memory = constants
+        nothing: list[Tensor | None] = [None] * (len(self.layers) - 1)
+        masks = DropoutMasks([*recurrent_masks], [*input_masks] or nothing)
+        cells, attentional, attended = self._step(gates, vectors, state, memory, masks)
+        attention = attended.state
+        if attention.feed is not None:
+            attention = attention._replace(feed=attentional)
+        return (attentional, attended.weights), DecoderState(cells, attention)
 
     def _step(
         self, gates: Tensor, embedded: Tensor, state: DecoderState, memory: Memory, masks: DropoutMasks
@@ -265,14 +342,21 @@ class Decoder(nn.Module):
         cells = [*self.layers] if self.second_transition is None else [*self.layers, self.second_transition]
         return [self.recurrent_dropout.mask(embedded, (len(embedded), cell.hidden_size)) for cell in cells]
 
-    def _input_masks(self, embedded: Tensor) -> list[list[Tensor | None]]:
-        """Draw the dropout mask [R, H] of the input of each upper layer at each position."""
+    def _input_masks(self, embedded: Tensor) -> list[Tensor]:
+        """Draw the dropout mask [R, T, H] of the input of each upper layer; none if nothing is dropped."""
         rows, length, _ = embedded.shape
-        masks: list[list[Tensor | None]] = []
-        for layer in self.layers[1:]:
-            mask = self.dropout.mask(embedded, (rows, length, layer.hidden_size))  # [R, T, H] or [R, 1, H]
-            masks.append([None] * length if mask is None else [*mask.expand(-1, length, -1).unbind(1)])
-        return masks
+        drawn = [self.dropout.mask(embedded, (rows, length, layer.hidden_size)) for layer in self.layers[1:]]
+        return [mask.expand(-1, length, -1) for mask in drawn if mask is not None]
+
+
+def _pad_rows(values: Tensor, rows: int) -> Tensor:
+    """Append rows of zeros to `values` [R, H]."""
+    return F.pad(values, (0, 0, 0, rows))
+
+
+def _pad(values: Tensor, rows: int, positions: int = 0) -> Tensor:
+    """Append zeros to `values` [R, ..., S, M]: rows, and positions in the last dimension but one."""
+    return F.pad(values, (0, 0, 0, positions, *(0, 0) * (values.dim() - 3), 0, rows))
 
 
 def _masked(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -16,6 +16,7 @@ from nmt.data.batching import Batch, Share, whole
 from nmt.data.shuffle import make_key
 from nmt.device import runs_ahead
 from nmt.model import Seq2Seq
+from nmt.model.graphs import PositionGraphs
 from nmt.training.averaging import Weights, make_average
 from nmt.training.batch_tensors import TensorBatch, to_tensors
 from nmt.training.objectives import build_objective
@@ -107,6 +108,8 @@ class Learner:
             self.parent_l2 = ParentL2(model.named_parameters(), parent=parent, weight=options.parent_l2)
         self.runs_ahead = runs_ahead(device)
         """Whether the host prepares the next updates while the device computes. It then waits in `read` only."""
+        if options.cuda_graphs and device.type == "cuda":
+            model.decoder.graphs = PositionGraphs()
         self._shadow_model: Seq2Seq | None = None
         self._loss: nn.Module | None = None
 

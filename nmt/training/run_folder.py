@@ -47,7 +47,7 @@ _MAY_CHANGE = (
     rf"data\.train\.\d+\.({'|'.join(PairConfig.model_fields)}|alignment|license)|"
     r"data\.preprocessed_folder|data\.shortlist\..*|decoding\..*|evaluation\..*|"
     r"model\.initialization\.(source|target)_embeddings|"
-    r"training\.(accumulate|max_epochs|max_updates|max_minutes|device|threads|log_every|checkpoint_every_updates|"
+    r"training\.(accumulate|max_epochs|max_updates|max_minutes|device|threads|cuda_graphs|log_every|checkpoint_every_updates|"
     r"checkpoint_every_minutes|keep_checkpoints|keep_best|tensorboard|track|validation\..*)"
 )
 _UNFINISHED = re.compile(re.escape(PREFIX) + r"-.*-(update-\d+)" + f"({re.escape(OLD)})?")

@@ -223,6 +223,11 @@ def test_a_gpu_is_measured_and_required() -> None:
     assert_positive(training["rows"], "target", "source_and_target")
     assert_positive(search["rows"], "pieces_per_second")
     assert [row["cuda_graphs"] for row in search["rows"]] == [False, True] * 2
+    assert [(row["input_feeding"], row["cuda_graphs"]) for row in training["rows"]] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
     assert all(row["same_translations"] == 1 for row in search["rows"])
     assert "Search in bf16" in "\n".join(tables(result))
 

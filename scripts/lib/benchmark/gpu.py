@@ -56,9 +56,12 @@ def measure_gpu(options: Options, device: torch.device, skipped: list[str]) -> l
     training, waits, search = [], [], []
     for name, shape in shapes.items():
         print(f"gpu: training and search of {name}", file=sys.stderr)
-        figures, places = _training(shape, options, device)
-        training.append({"shape": name, **figures})
-        waits += [{"shape": name, "place": place, "waits": count} for place, count in places.items()]
+        fed = [(True, False), (True, True)] if name in FED or options.quick else []
+        for input_feeding, cuda_graphs in [(False, False), *fed]:
+            kind = {"shape": name, "input_feeding": input_feeding, "cuda_graphs": cuda_graphs}
+            figures, places = _training(shape, options, device, input_feeding=input_feeding, cuda_graphs=cuda_graphs)
+            training.append({**kind, **figures})
+            waits += [{**kind, "place": place, "waits": count} for place, count in places.items()]
         for input_feeding in (False, True) if name in FED else (False,):
             search += [{"shape": name, **row} for row in _search(shape, options, input_feeding=input_feeding)]
     tables = [
@@ -75,13 +78,15 @@ def measure_gpu(options: Options, device: torch.device, skipped: list[str]) -> l
     return [table for table in tables if table["rows"]]
 
 
-def _training(shape: Shape, options: Options, device: torch.device) -> tuple[dict[str, Any], Counter[str]]:
+def _training(
+    shape: Shape, options: Options, device: torch.device, *, input_feeding: bool, cuda_graphs: bool
+) -> tuple[dict[str, Any], Counter[str]]:
     """Return the speed of training, and how often the host waits in one update, by line of code."""
-    variant = Variant(False, "top", False, "bf16")
+    variant = Variant(False, "top", input_feeding, "bf16")
     with tempfile.TemporaryDirectory() as folder:
         data = make_data(Path(folder), shape, quick=options.quick, seed=options.seed, batch_tokens=BATCH_TOKENS)
-        trainee = Ours(variant, shape, data.batches, device=device, seed=options.seed)
-        for _ in range(3):
+        trainee = Ours(variant, shape, data.batches, device=device, seed=options.seed, cuda_graphs=cuda_graphs)
+        for _ in range(30 if cuda_graphs and not options.quick else 3):  # most shapes are recorded
             trainee.update(trainee.batch())
         places = _waits(lambda: trainee.update(trainee.batch()), device)
         figures = []

@@ -42,9 +42,23 @@ TEXTBOOK = Variant(True, "top", True, "fp32")
 class Ours:
     """The toolkit's network and learner, on batches of the toolkit's stream."""
 
-    def __init__(self, variant: Variant, shape: Shape, batches: Batches, *, device: torch.device, seed: int) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        shape: Shape,
+        batches: Batches,
+        *,
+        device: torch.device,
+        seed: int,
+        cuda_graphs: bool = False,
+    ) -> None:
         config = configuration(
-            shape, placement=variant.placement, input_feeding=variant.input_feeding, seed=seed, max_updates=10**6
+            shape,
+            placement=variant.placement,
+            input_feeding=variant.input_feeding,
+            seed=seed,
+            max_updates=10**6,
+            cuda_graphs=cuda_graphs,
         )
         self.model = network(config, shape).to(device)
         dtype = choose_dtype(variant.precision, device)
