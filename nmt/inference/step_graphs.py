@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from nmt.log import logger
-from nmt.model.graphs import CudaRecorder, Recorder, Recording, autocast_type, autocast_without_cache, leaves
+from nmt.model.graphs import CudaRecorder, Recorder, Recording, are_close, autocast_type, autocast_without_cache, leaves
 from nmt.model.layers import round_up
 from nmt.model.memory import AttentionState, CellState, DecoderState, Memory
 
@@ -201,7 +201,7 @@ class _Graph:
 
         self._recording: Recording[StepResult] = record(compute)
         self._recording.replay()
-        if not _are_close(self._cut(inputs), function(inputs)):
+        if not are_close(self._cut(inputs), function(inputs)):
             raise RuntimeError("the replayed step differs from the computed one")
 
     def run(self, inputs: StepInputs) -> StepResult:
@@ -286,13 +286,3 @@ def _buffers(inputs: StepInputs, size: _Size) -> StepInputs:
 def _copy(values: Tensor, buffer: Tensor) -> None:
     """Copy `values` to the beginning of each dimension of `buffer`."""
     buffer[tuple(slice(size) for size in values.shape)].copy_(values)
-
-
-def _are_close(replayed: StepResult, computed: StepResult) -> bool:
-    """Return whether two results are equal up to rounding in bf16. Equal log-probabilities may have other indices."""
-    pairs = zip(leaves(replayed), leaves(computed), strict=True)
-    return all(
-        torch.allclose(ours, theirs.to(ours.dtype), rtol=5e-2, atol=5e-2, equal_nan=True)
-        for ours, theirs in pairs
-        if ours.is_floating_point()
-    )

@@ -120,6 +120,16 @@ def floating(tensors: Iterable[Tensor]) -> list[Tensor]:
     return [each for each in tensors if each.is_floating_point()]
 
 
+def are_close(replayed: Any, computed: Any) -> bool:
+    """Return whether two results are equal up to rounding in bf16. Equal log-probabilities may have other indices."""
+    pairs = zip(leaves(replayed), leaves(computed), strict=True)
+    return all(
+        torch.allclose(ours, theirs.to(ours.dtype), rtol=5e-2, atol=5e-2, equal_nan=True)
+        for ours, theirs in pairs
+        if ours.is_floating_point()
+    )
+
+
 def rebuild(value: Any, tensors: Iterator[Tensor]) -> Any:
     """Return nested tuples and lists like `value` with other tensors, which come in the order of `leaves`."""
     if isinstance(value, Tensor):
@@ -142,7 +152,8 @@ Constants and states are nested tuples of tensors, and may be differentiable. A 
 class PositionGraphs:
     """Computes the positions of sequences with graphs for the shapes that recur, in training.
 
-    If a recording fails, all further sequences are computed without graphs.
+    If a recording fails, or its first replay differs from the computed position, all further sequences are computed
+    without graphs.
     """
 
     def __init__(
@@ -216,7 +227,10 @@ class PositionGraphs:
         while len(self._graphs) >= self._max_graphs:
             self._graphs.popitem(last=False)
         try:
-            sums = [self._sums.setdefault(id(each), torch.zeros_like(each)) for each in parameters]
+            for each in parameters:
+                if id(each) not in self._sums:
+                    self._sums[id(each)] = torch.zeros_like(each)
+            sums = [self._sums[id(each)] for each in parameters]
             self._graphs[key] = _PositionGraph(function, inputs, parameters, sums, self._record)
         except Exception as error:  # whatever fails, the positions can be computed
             self._works = False
@@ -247,6 +261,9 @@ class _PositionGraph:
         record: Recorder,
     ) -> None:
         """Record both passes with the values of `inputs`.
+
+        Raises:
+            RuntimeError: A replayed pass differs from the computed one.
 
         Args:
             function: Computes a position.
@@ -303,6 +320,12 @@ class _PositionGraph:
 
         self.forward = record(forward)
         self.backward = record(backward)
+        for grad in self.grads:
+            grad.fill_(1)
+        for recording, compute in ((self.forward, forward), (self.backward, backward)):
+            recording.replay()
+            if not are_close(recording.outputs, compute()):
+                raise RuntimeError("the replayed position differs from the computed one")
 
     def load_constants(self, constants: Sequence[Tensor]) -> None:
         """Copy constants to the buffers."""

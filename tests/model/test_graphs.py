@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from covering import Row
-from imitated_graphs import Recorder
+from imitated_graphs import ComputedAgain, Recorder
 from model_options import LENGTHS, SOURCE, TARGET, make_row, rows
 from nmt.config.schema import TrainingConfig
 from nmt.data.batching import make_batch
@@ -80,6 +81,7 @@ def test_a_position_reads_nothing_on_the_host(row: Row, monkeypatch: pytest.Monk
     memory, state = (rebuild(each, (values.to("meta") for values in leaves(each))) for each in (memory, state))
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)  # "meta" has no autocast
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr("nmt.model.graphs.are_close", lambda *_: True)  # this one reads values, outside of a recording
     decoder = model.decoder.to("meta")
     for values in leaves(memory):
         values.requires_grad_(values.is_floating_point())
@@ -87,7 +89,7 @@ def test_a_position_reads_nothing_on_the_host(row: Row, monkeypatch: pytest.Monk
     decoder.graphs = PositionGraphs(recorder, eager_batches=0)
     states, _, weights = decoder(TARGET.to("meta"), state, memory)
     (states.sum() + weights.sum()).backward()
-    assert recorder.recordings[1].replays == TARGET.shape[1]
+    assert recorder.recordings[1].replays == 1 + TARGET.shape[1]
     assert all(parameter.grad.is_meta for parameter in decoder.layers.parameters())
 
 
@@ -159,6 +161,22 @@ def test_a_failed_recording_turns_graphs_off(healthy: int, caplog: pytest.LogCap
         for batch, each in zip(batches, expected, strict=True):
             assert_close(gradients(model, *batch), each)
     assert len([record for record in caplog.records if "not permitted" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_replay_that_differs_turns_graphs_off(wrong: int, caplog: pytest.LogCaptureFixture) -> None:
+    class WrongRecorder(Recorder):
+        def __call__(self, compute: Callable[[], Any]) -> ComputedAgain:
+            place = len(self.recordings)
+            shifted = rebuild(compute(), (values + 1 for values in leaves(compute())))
+            return super().__call__((lambda: shifted) if place == wrong else compute)
+
+    model = make_fed(torch.float64)
+    expected = gradients(model, [0, 1], 4)
+    model.decoder.graphs = PositionGraphs(WrongRecorder(), eager_batches=0)
+    with caplog.at_level(logging.WARNING):
+        assert_close(gradients(model, [0, 1], 4), expected)
+    assert "the replayed position differs from the computed one" in caplog.text
 
 
 def test_a_copy_of_the_model_has_graphs_of_its_own() -> None:
