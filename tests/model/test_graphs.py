@@ -71,7 +71,7 @@ def test_gradients_are_those_without_graphs(row: Row) -> None:
     assert recorder.replays
 
 
-@pytest.mark.parametrize("row", ONE_BY_ONE[::5], ids=name_of)
+@pytest.mark.parametrize("row", ONE_BY_ONE[::7], ids=name_of)
 def test_a_position_reads_nothing_on_the_host(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tensor on the device "meta" has no values: to read one, or to mix it with a tensor of the host, is an error."""
     model = make_row(row, dtype=torch.float32)
