@@ -4,7 +4,7 @@ The first paragraph of an option's docstring is its help on the command line. Al
 `nmt config show --comments`, in the JSON Schema and in the reference.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here: pydantic would compile and evaluate the text of each of them at every start.
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
