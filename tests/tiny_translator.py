@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +114,27 @@ def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> T
 
 
 def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Seq2Seq:
-    config = tiny_config(languages=languages, **model)
+    content, network = _tiny_model(json.dumps([languages, model], sort_keys=True))
+    path.write_bytes(content)
+    return copy.deepcopy(network)
+
+
+@functools.cache
+def _tiny_model(options: str) -> tuple[bytes, Seq2Seq]:
+    """The model file and the network of these languages and options, which many tests need."""
+    languages, model = json.loads(options)
+    config = tiny_config(languages=tuple(languages), **model)
     network = tiny_network(config)
-    save_model(
-        path,
-        weights=dict(network.named_parameters()),
-        config=config,
-        tokenizers=tiny_tokenizers(),
-        provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
-    )
-    return network
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        save_model(
+            path,
+            weights=dict(network.named_parameters()),
+            config=config,
+            tokenizers=tiny_tokenizers(),
+            provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
+        )
+        return path.read_bytes(), network
 
 
 def load_training_network(model: ModelFile) -> Seq2Seq:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -84,6 +85,8 @@ def _origin(place: Place | None) -> str:
 
 def one_line(value: Any) -> str:
     """Return a value as YAML on one line."""
+    if value is None or isinstance(value, (bool, int)):
+        return json.dumps(value)  # the same in YAML, without the time of its library
     text: str = yaml.dump(value, Dumper=CautiousDumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
 

@@ -22,7 +22,7 @@ RUN = Path("runs/toy")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of four checkpoints, and a text that was not learnt from."""
     folder = tmp_path_factory.mktemp("trained")
-    config = write_toy_experiment(folder)
+    config = write_toy_experiment(folder, pairs=100)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         outcome = nmt("train", config.name, "training.max_epochs=4", "training.keep_checkpoints=4")

@@ -15,7 +15,7 @@ from toy_experiments import write_toy_experiment
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run whose model has a table, and one whose model has none."""
     folder = tmp_path_factory.mktemp("trained")
-    config = write_toy_experiment(folder)
+    config = write_toy_experiment(folder, pairs=100)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         short = ("training.max_epochs=1", "data.shortlist.frequent=4")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nmt as package
-from cli_tools import COMMAND, assert_explained, contents, environment, nmt, nmt_process
+from cli_tools import COMMAND, assert_explained, contents, environment, nmt, nmt_process, nmt_warm
 from nmt.config import dump_yaml
 from nmt.config.schema import Config
 from nmt.inference.model_file import save_model
@@ -215,10 +215,10 @@ def test_bad_bytes_in_many_lines_are_one_warning_in_any_number_of_processes(fold
     one = nmt("translate", "many.en", "--format", "jsonl", "--n-best", "1", "--batch-size", "4")
     assert one.stderr.count("warning") == 1
     assert "40 lines are not UTF-8 (line 1, 3, 5, 7, 9, 11, 13, 15, ...)" in one.stderr
-    two = nmt_process("translate", "many.en", "--format", "jsonl", "--processes", "2", folder=folder)
+    two = nmt_warm("translate", "many.en", "--format", "jsonl", "--processes", "2", folder=folder)
     assert two.stdout == one.stdout
     assert two.stderr.count("not UTF-8") == 1
-    piped = nmt_process("repl", folder=folder, stdin=b"the caf\xe9 .\n")
+    piped = nmt_warm("repl", folder=folder, stdin=b"the caf\xe9 .\n")
     assert piped.code == 0
     assert "not UTF-8" in piped.stderr
 

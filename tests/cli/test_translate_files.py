@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_tools import COMMAND, assert_explained, environment, nmt, nmt_process
+from cli_tools import COMMAND, assert_explained, environment, nmt, nmt_warm
 from nmt.data.lines import read_lines
 from tiny_translator import save_tiny_model
 
@@ -103,7 +103,7 @@ def test_a_line_of_20000_words_stays_one_line(folder: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 def test_a_killed_run_goes_on_to_the_same_file(suffix: str, folder: Path) -> None:
-    lines = [f"the dog number {number} sees a cat ." for number in range(300)]
+    lines = [f"the dog number {number} sees a cat ." for number in range(150)]
     (folder / "big.en").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     options = ["-m", "m.safetensors", "big.en", "--beam-size", "1", "--threads", "1", "-o", f"out.de{suffix}"]
     output = folder / f"out.de{suffix}"
@@ -125,7 +125,7 @@ def test_processes_give_the_same_text(folder: Path) -> None:
     (folder / "more.en").write_text("".join(f"{line}\n" for line in HOSTILE * 30), encoding="utf-8", newline="")
     options = ("--format", "jsonl", "--protect", "--alignment", "hard")
     alone = [json.loads(row) for row in rows(translate("more.en", *options))]
-    outcome = nmt_process(
+    outcome = nmt_warm(
         "translate", "-m", "m.safetensors", "more.en", *options, "--processes", "2", "--progress", folder=folder
     )
     together = [json.loads(row) for row in rows(outcome.stdout)]
@@ -177,10 +177,10 @@ def test_what_does_not_go_together_is_explained(arguments: list[str], says: list
 
 
 def test_what_goes_wrong_in_a_process_is_said_once(folder: Path) -> None:
-    outcome = nmt_process(
+    outcome = nmt_warm(
         "translate", "-m", "m.safetensors", "text.en", "--processes", "2", "--alpha", "-1", folder=folder
     )
     assert_explained(outcome, "--alpha")
     (folder / "cut.safetensors").write_bytes((folder / "m.safetensors").read_bytes()[:3000])
-    outcome = nmt_process("translate", "-m", "cut.safetensors", "text.en", "--processes", "2", folder=folder)
+    outcome = nmt_warm("translate", "-m", "cut.safetensors", "text.en", "--processes", "2", folder=folder)
     assert_explained(outcome, "cut.safetensors", "damaged")

@@ -17,7 +17,7 @@ from nmt.inference.output import record as record_module
 from nmt.inference.output.record import OutputRecord
 from tiny_translator import WORDS, save_tiny_model, tiny_config, tiny_network, tiny_tokenizers
 
-LINES = [" ".join(WORDS.split()[: 1 + (7 * number) % 17]) + f" {number}" for number in range(60)]
+LINES = [" ".join(WORDS.split()[: 1 + (7 * number) % 17]) + f" {number}" for number in range(36)]
 OPTIONS = ["--beam-size", "2", "--threads", "1", "--device", "cpu", "--quiet"]
 RECORD = ".out.resume"
 
@@ -72,7 +72,7 @@ def test_the_bytes_do_not_depend_on_the_resume_point(
     assert translate(*options).code == 0
     whole = Path("out").read_bytes()
     assert not Path(RECORD).exists()
-    for lines in (13, 59):
+    for lines in (13, 35):
         Path("out").unlink()
         interrupted(monkeypatch, lines, *options)
         content = Path("out").read_bytes()

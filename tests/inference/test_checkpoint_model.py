@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cli_tools import assert_explained, contents, nmt, untouched_logging
+from nmt.data.lines import read_lines, write_lines
 from nmt.inference.find_model import find_model
 from nmt.inference.model_file import load_model
 from toy_experiments import write_toy_experiment
@@ -26,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with two runs of three checkpoints: `runs/ema` and `runs/none`."""
     path = tmp_path_factory.mktemp("checkpoints")
     write_toy_experiment(path, pairs=100)
+    for file in (*path.glob("test.*"), *path.glob("valid.*")):
+        write_lines(file, list(read_lines(file, keep_broken=False))[:6])
     with pytest.MonkeyPatch.context() as patch, untouched_logging():
         patch.chdir(path)
         run(*OPTIONS, "name=ema", "training.averaging.decay=0.9")
