@@ -114,6 +114,7 @@ def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> T
 
 
 def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Seq2Seq:
+    """Write a model file, whose bytes are made once, and return its network."""
     content, network = _tiny_model(json.dumps([languages, model], sort_keys=True))
     path.write_bytes(content)
     return copy.deepcopy(network)
@@ -121,20 +122,25 @@ def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **
 
 @functools.cache
 def _tiny_model(options: str) -> tuple[bytes, Seq2Seq]:
-    """The model file and the network of these languages and options, which many tests need."""
     languages, model = json.loads(options)
-    config = tiny_config(languages=tuple(languages), **model)
-    network = tiny_network(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        save_model(
-            path,
-            weights=dict(network.named_parameters()),
-            config=config,
-            tokenizers=tiny_tokenizers(),
-            provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
-        )
+        network = make_tiny_model(path, languages=tuple(languages), **model)
         return path.read_bytes(), network
+
+
+def make_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Seq2Seq:
+    """Make a model and save it as the toolkit does."""
+    config = tiny_config(languages=languages, **model)
+    network = tiny_network(config)
+    save_model(
+        path,
+        weights=dict(network.named_parameters()),
+        config=config,
+        tokenizers=tiny_tokenizers(),
+        provenance={"scores": {"bleu": 1.5}, "note": "prüfung"},
+    )
+    return network
 
 
 def load_training_network(model: ModelFile) -> Seq2Seq:

@@ -26,7 +26,14 @@ from nmt.inference.hardware import Processor, TorchHardware
 from nmt.inference.model_file import FORMAT_VERSION, load_model, save_model
 from nmt.inference.output.quality_flags import find_flags
 from nmt.inference.translator import Translator
-from tiny_translator import save_tiny_model, tiny_config, tiny_network, tiny_subword_model, tiny_tokenizers
+from tiny_translator import (
+    make_tiny_model,
+    save_tiny_model,
+    tiny_config,
+    tiny_network,
+    tiny_subword_model,
+    tiny_tokenizers,
+)
 
 CPU = torch.device("cpu")
 
@@ -43,7 +50,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_saved_model_is_loaded_unchanged(tmp_path: Path, tying: str, score: str) -> None:
     path = tmp_path / "new folder" / "model.safetensors"
-    network = save_tiny_model(path, tying=tying, attention={"score": score})
+    network = make_tiny_model(path, tying=tying, attention={"score": score})
     file = load_model(path)
     assert file.config == tiny_config(tying=tying, attention={"score": score})
     assert file.provenance == {"scores": {"bleu": 1.5}, "note": "prüfung"}
@@ -98,7 +105,7 @@ def test_two_tokenizers_stay_two(tmp_path: Path) -> None:
 
 def test_the_same_model_makes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
-        save_tiny_model(tmp_path / name)
+        make_tiny_model(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == (tmp_path / "three").read_bytes()
 
 
@@ -121,7 +128,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(CheckpointError, match="No space left on device"):
-        save_tiny_model(path, tying="none")
+        make_tiny_model(path, tying="none")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
