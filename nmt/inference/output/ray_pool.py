@@ -27,7 +27,7 @@ RETRIES = 20
 """Times that a window is translated again after the loss of a worker. Lines that exhaust the memory end the run."""
 LOCAL = "local"
 STARTS = 3
-"""Times that a cluster on this machine is started. Ray gives up if a part of it takes over 15 seconds."""
+"""Times that a cluster on this machine is started. Ray ends its start if a part of it takes over 15 seconds."""
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no reports to the developers of Ray
     "RAY_COLOR_PREFIX": "0",
