@@ -116,6 +116,8 @@ def tiny_translator(*, max_source_pieces: int | None = 40, **decoding: Any) -> T
 def save_tiny_model(path: Path, *, languages: tuple[str, str] = ("en", "de"), **model: Any) -> Seq2Seq:
     """Write a model file, whose bytes are made once, and return its network."""
     content, network = _tiny_model(json.dumps([languages, model], sort_keys=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a program that has loaded the old file keeps it
     path.write_bytes(content)
     return copy.deepcopy(network)
 
