@@ -16,11 +16,13 @@ from torch.nn.parallel import DistributedDataParallel
 from covering import Row
 from imitated_graphs import ComputedAgain, Recorder
 from model_options import LENGTHS, SOURCE, TARGET, make_row, rows
+from nmt.config.conflicts.training import warnings
 from nmt.config.schema import TrainingConfig
 from nmt.data.batching import make_batch
 from nmt.model import Seq2Seq
 from nmt.model.graphs import PositionGraphs, leaves, rebuild
 from nmt.training.learner import Learner
+from tiny_translator import tiny_config
 
 ONE_BY_ONE = [
     row
@@ -263,3 +265,21 @@ def test_gradients_are_summed_over_processes_with_graphs() -> None:
         assert_close(found[1], found[0])
     finally:
         distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({}, ["no effect: the decoder computes all positions at once"]),
+        ({"attention": {"input_feeding": True}}, []),
+        ({"attention": {"placement": "conditional"}, "dropout": {"attention": 0.1}}, ["model.dropout.attention"]),
+    ],
+    ids=str,
+)
+def test_an_option_without_effect_causes_a_warning(model: dict[str, Any], expected: list[str]) -> None:
+    config = tiny_config(**model)
+    assert [*warnings(config)] == []
+    training = config.training.model_copy(update={"cuda_graphs": True})
+    found = [*warnings(config.model_copy(update={"training": training}))]
+    assert len(found) == len(expected)
+    assert all(part in text for part, text in zip(expected, found, strict=True))

@@ -87,6 +87,24 @@ def test_every_kind_of_model_and_objective_learns_there(folder: Path, options: l
     assert losses["cuda"][-1] == pytest.approx(losses["cpu"][-1], rel=0.15)  # dropout draws others there
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_graphs_change_no_training_there(folder: Path, precision: str, caplog: pytest.LogCaptureFixture) -> None:
+    losses = []
+    for cuda_graphs in ("false", "true"):
+        path = run(
+            f"name=graphs-{cuda_graphs}",
+            f"training.cuda_graphs={cuda_graphs}",
+            f"training.precision={precision}",
+            "training.max_updates=40",
+            "training.log_every=10",
+            "model.attention.input_feeding=true",
+            "model.decoder.layers=2",
+        )
+        losses.append([record["loss"] for record in records(path, "train")])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3 if precision == "fp32" else 2e-2)
+    assert "cuda_graphs" not in caplog.text
+
+
 def test_minimum_risk_goes_on_there(folder: Path) -> None:
     parent = run("training.max_epochs=10", "training.optimizer.learning_rate=0.02", "name=parent")
     options = ["training.objective=minimum_risk", "training.minimum_risk.samples=4", "training.max_updates=10"]

@@ -73,6 +73,14 @@ def warnings(config: Config) -> Iterator[str]:
     guided = config.training.guided_alignment
     if guided.weight == 0 and not guided.final_weight and any(corpus.alignment for corpus in config.data.train):
         yield "data.train has alignments, but they are not used: training.guided_alignment.weight is 0"
+    attention = config.model.attention
+    if config.training.cuda_graphs and not attention.input_feeding and attention.placement != "conditional":
+        yield (
+            "training.cuda_graphs has no effect: the decoder computes all positions at once. The option is for "
+            "model.attention.input_feeding and `placement: conditional`."
+        )
+    elif config.training.cuda_graphs and config.model.dropout.attention > 0:
+        yield "training.cuda_graphs has no effect with model.dropout.attention above 0"
 
 
 CHECKS: tuple[Check, ...] = (ignored, schedules, measures)
