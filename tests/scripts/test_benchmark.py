@@ -152,6 +152,20 @@ def test_repeated_pairs_are_all_different() -> None:
     assert len(set(repeated([("a", "b"), ("c", "d")], 9))) == 9
 
 
+def test_more_pairs_than_are_generated_come_again_with_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("DIFFERENT", 30), ("WORDS", 500), ("CHUNK", 20), ("VALIDATION", 5)):
+        monkeypatch.setattr(bulk, name, value)
+    whole: list[list[str]] = []
+    for count in (29, 30, 31, 100):
+        bulk.write_bulk(tmp_path, count, seed=1)
+        whole = [(tmp_path / f"train.{side}").read_text("utf-8").splitlines() for side in ("en", "de")]
+        assert [len(lines) for lines in whole] == [count, count]
+    for lines in whole:
+        assert lines[30:] == [f"{line} {again}" for again in (1, 2, 3) for line in lines[:30]][:70]
+
+
 def test_tasks_take_turns() -> None:
     order: list[str] = []
     tasks = {name: (lambda name=name: order.append(name) or float(len(order))) for name in "ab"}
