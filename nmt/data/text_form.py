@@ -342,4 +342,5 @@ def spaces_to_read(known: Iterable[str]) -> Mapping[int, str]:
 
 def _members(characters: str) -> Sequence[str]:
     """Return all characters of the inside of a character class."""
-    return re.findall(f"[{characters}]", "".join(map(chr, range(0x3001))))
+    blocks = ("".join(map(chr, range(start, start + 0x100))) for start in range(0, 0x3100, 0x100))
+    return [character for block in blocks for character in re.findall(f"[{characters}]", block)]
