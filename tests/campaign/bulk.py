@@ -29,8 +29,8 @@ POOL_WORKER = b"spawn_main"
 SECONDS_BETWEEN_KILLS = 3.0
 LINES_BETWEEN_KILLS = 10_000
 """The time between kills is at least about that of so many lines, so that the work ends."""
-SECONDS_TO_END = 30.0
-"""Longest time that processes of a killed command may take to end."""
+SECONDS_TO_END = 120.0
+"""Longest time that processes of a killed command may take to end. Agents of Ray take a minute."""
 BLANK = 0.02
 """Share of blank lines."""
 
