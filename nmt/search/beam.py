@@ -19,7 +19,7 @@ The log-probability of EOS counts, so that all scores are comparable.
 Ties: first the hypothesis that ended earlier, then the one that continues the better row, then the smaller id.
 
 The network's part stays on its device. The bookkeeping, a few numbers per row, is done on the host for all sentences at
-once, with one transfer per step.
+once, with a few small transfers per step.
 """
 
 from __future__ import annotations
