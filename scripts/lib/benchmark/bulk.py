@@ -21,6 +21,7 @@ from benchmark.growth import fit
 from benchmark.processes import MEGABYTE, with_toolkit
 from benchmark.synthetic import LENGTH_DEVIATION, LONGEST, MEAN_LENGTH, SHORTEST, SYLLABLES
 from nmt.data.disk import size_of
+from nmt.data.preprocess.report import REPORT
 from nmt.data.streams import CHUNK_BYTES
 from nmt.errors import NMTError
 
@@ -170,8 +171,9 @@ def _private_bytes(process: int) -> int:
 
 
 def _digest(folder: Path) -> str:
+    """Return a checksum of the data. The report is left out, because it names the text with its folder."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.iterdir() if path.name != REPORT):
         digest.update(path.name.encode())
         with open(path, "rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
