@@ -43,6 +43,21 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "NMT_MODEL": "", "OMP_NUM_THREADS": "1", **(changes or {})}
 
 
+def run_program(program: str, folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python code, which must succeed, in a process of its own that finds the package."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def nmt_process(
     *arguments: str, folder: Path, stdin: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> Outcome:

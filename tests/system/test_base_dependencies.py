@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import distribution, packages_distributions
@@ -14,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli_tools import environment
+from cli_tools import run_program
 from tiny_translator import save_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -93,15 +92,7 @@ def _installed(name: str) -> bool:
 def test_a_translation_imports_only_dependencies_of_the_base(tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "model.safetensors")
     (tmp_path / "text.en").write_text("the red dog .\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment(),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM, tmp_path)
     names = set(json.loads(done.stdout.splitlines()[-1]))
     assert {"numpy", "sentencepiece"} <= names
     own = {canonicalize_name(each) for name in names if name in DISTRIBUTIONS for each in DISTRIBUTIONS[name]}

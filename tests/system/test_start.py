@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from cli_tools import environment
+from cli_tools import run_program
 from tiny_translator import save_tiny_model
 
 # Runs the program in this process, then prints the modules that it imported.
@@ -39,16 +37,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The modules that a translation of one line from standard input imports."""
     folder: Path = tmp_path_factory.mktemp("start")
     save_tiny_model(folder / "model.safetensors")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input="the red dog .\n",
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment(),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM, folder, "the red dog .\n")
     assert done.stdout.count("\n") == 1
     return set(done.stderr.split())
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli_tools import environment
+from cli_tools import environment, run_program
 from tiny_translator import save_tiny_model
 
 LINES = ["the red dog sees a cat .", "", "mail me at a.b@example.org or see the house .", "the old man and the dog ."]
@@ -41,16 +41,7 @@ print(json.dumps([run(*each) for each in json.load(sys.stdin)]))
 def run_all(folder: Path, commands: list[str], stdin: str = "") -> list[tuple[int, str, str]]:
     """The exit code, the output and the messages of each command."""
     given = json.dumps([[command.split(), stdin] for command in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=given,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment(),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM, folder, given)
     found: list[tuple[int, str, str]] = [tuple(each) for each in json.loads(done.stdout)]
     return found
 
